@@ -1,0 +1,25 @@
+"""hubcharlstm: a character-level LSTM to train, publish, load and chat with."""
+
+from hubcharlstm.generation import Completion, GenerationState, TextStream
+from hubcharlstm.hub import GenerationConfig, HubError, NotAModelError
+from hubcharlstm.model import CharLSTM
+from hubcharlstm.network import CharLSTMConfig
+from hubcharlstm.sampling import SamplingParams
+from hubcharlstm.vocabulary import Reading, Vocabulary
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CharLSTM",
+    "CharLSTMConfig",
+    "Completion",
+    "GenerationConfig",
+    "GenerationState",
+    "HubError",
+    "NotAModelError",
+    "Reading",
+    "SamplingParams",
+    "TextStream",
+    "Vocabulary",
+    "__version__",
+]

@@ -1,0 +1,256 @@
+"""CharLSTM: network and vocabulary in one, and every verb a user calls, each a thin call of a room below."""
+
+# No `from __future__ import annotations` here: it would make the Hub's mixin see annotations as strings.
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self, overload
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+
+from hubcharlstm import card, hub
+from hubcharlstm.decoder import Decoder, fastest_device
+from hubcharlstm.generation import Completion, GenerationState, TextStream
+from hubcharlstm.hub import GenerationConfig
+from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork
+from hubcharlstm.sampling import SamplingParams, new_seed
+from hubcharlstm.vocabulary import Vocabulary
+
+
+class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm", pipeline_tag="text-generation"):
+    """A character-level LSTM that owns its vocabulary.
+
+    generation_config: defaults, start text and examples. record: what is known of its training.
+    name, revision: where it was loaded from. Raises `ValueError` if vocabulary and config disagree.
+    """
+
+    def __init__(
+        self,
+        config: CharLSTMConfig,
+        vocabulary: Vocabulary,
+        *,
+        generation_config: GenerationConfig | None = None,
+        record: dict[str, Any] | None = None,
+    ) -> None:
+        if len(vocabulary) != config.vocab_size:
+            raise ValueError(
+                f"The vocabulary has {len(vocabulary)} characters and the config a vocab_size of {config.vocab_size}; "
+                "expected the same number: build the config with vocab_size=len(vocabulary)."
+            )
+        super().__init__(config)
+        self.vocabulary = vocabulary
+        self.generation_config = generation_config or GenerationConfig()
+        self.record: dict[str, Any] = record or {}
+        self.name = "a new model"
+        self.revision: str | None = None
+        self._folded: tuple[tuple[Any, ...], Decoder, str] | None = None
+
+    # --- load, save, publish ---------------------------------------------------------------------------------
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]  # the mixin needs an id; ours has a model of its own to offer
+        cls,
+        pretrained_model_name_or_path: str | Path | None = None,
+        *,
+        force_download: bool = False,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        revision: str | None = None,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+    ) -> Self:
+        """Load a model by Hub id or folder; without one, the model that ships in the package.
+
+        device: "cpu", "cuda", ... or "auto", the measured faster for one reader. precision: "fp32" or "auto"
+        (which is fp32 in this version). The other arguments are those of the Hub's mixin.
+        Raises `ValueError` if there is no such model, if it is damaged, or if the Hub does not give it.
+        """
+        if precision not in ("auto", "fp32"):
+            raise ValueError(
+                f'precision is {precision!r}; expected "auto" or "fp32": this version decodes in fp32 only.'
+            )
+        artifact = hub.load(
+            pretrained_model_name_or_path,
+            revision=revision,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
+            token=token,
+        )
+        with torch.device("meta"):  # no memory and no random numbers for weights that are there already
+            model = cls(
+                artifact.config, artifact.vocabulary, generation_config=artifact.generation, record=artifact.record
+            )
+        model.load_state_dict(artifact.tensors, strict=True, assign=True)
+        model.name, model.revision = artifact.name, artifact.revision
+        model.eval()
+        return model.to(_device(model, device))
+
+    def save_pretrained(  # type: ignore[override]
+        self,
+        save_directory: str | Path,
+        *,
+        repo_id: str | None = None,
+        push_to_hub: bool = False,
+        dtype: str = "float32",
+        extra_files: dict[str, bytes] | None = None,
+        **push_to_hub_kwargs: Any,
+    ) -> str | None:
+        """Write a model folder in one atomic step (see `hub.save`); with `push_to_hub`, publish it too.
+
+        dtype: how weights are stored. Returns the commit's URL if pushed, else None.
+        """
+        hub.save(
+            Path(save_directory),
+            config=self.config,
+            vocabulary=self.vocabulary,
+            tensors=self.state_dict(),
+            generation=self.generation_config,
+            record=self.record,
+            card=card.render(
+                self.config,
+                self.vocabulary,
+                self.record,
+                repo_id=repo_id,
+                has_loss_plot=hub.LOSS_PLOT in (extra_files or {}),
+            ),
+            dtype=dtype,
+            extra_files=extra_files,
+        )
+        if push_to_hub:
+            return self.push_to_hub(repo_id or Path(save_directory).name, **push_to_hub_kwargs)
+        return None
+
+    def push_to_hub(  # type: ignore[override]
+        self,
+        repo_id: str,
+        *,
+        commit_message: str = "Upload a character-level LSTM",
+        private: bool | None = None,
+        token: str | None = None,
+        branch: str | None = None,
+        create_pr: bool | None = None,
+    ) -> str:
+        """Publish to the Hub in one commit and return the commit's URL; raises `ValueError` if the Hub refuses."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(Path(folder) / "model", repo_id=repo_id)
+            return hub.push_folder(
+                Path(folder) / "model",
+                repo_id,
+                commit_message=commit_message,
+                private=private,
+                token=token,
+                branch=branch,
+                create_pr=create_pr,
+            )
+
+    # --- write -----------------------------------------------------------------------------------------------
+
+    def stream(
+        self,
+        prompt: str = "",
+        *,
+        max_new_tokens: int | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        state: GenerationState | None = None,
+    ) -> TextStream:
+        """The continuation of `prompt` as an iterator of text pieces; then its `completion` tells the rest.
+
+        None means the model's own default (`generation_config`); top_k=0, top_p=1 and min_p=0 switch a filter
+        off. stop: one or more strings that end the text and are not part of it. seed: makes the call
+        repeatable; drawn if not given. state: go on from an earlier completion, with `prompt` read after it.
+        Raises `ValueError` for an argument out of range.
+        """
+        default = self.generation_config
+        given = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
+        sampling = {k: getattr(default, k) if v is None else v for k, v in given.items()}
+        return TextStream(
+            self,
+            prompt,
+            max_new_tokens=default.max_new_tokens if max_new_tokens is None else max_new_tokens,
+            sampling=SamplingParams(**sampling),
+            stop=() if stop is None else stop,
+            seed=seed,
+            state=state,
+        )
+
+    def complete(self, prompt: str = "", **settings: Any) -> Completion:
+        """The whole continuation with the prompt as read, seed, finish reason and state; arguments as for `stream`."""
+        stream = self.stream(prompt, **settings)
+        for _ in stream:
+            pass
+        return stream.completion
+
+    @overload
+    def generate(self, prompt: str = "", *, num_samples: None = None, **settings: Any) -> str: ...
+    @overload
+    def generate(self, prompt: str = "", *, num_samples: int, **settings: Any) -> list[str]: ...
+    @overload
+    def generate(self, prompt: list[str], *, num_samples: None = None, **settings: Any) -> list[str]: ...
+
+    def generate(
+        self, prompt: str | list[str] = "", *, num_samples: int | None = None, **settings: Any
+    ) -> str | list[str]:
+        """The continuation alone. A list of prompts gives a list, each as if asked for alone.
+
+        num_samples: that many continuations of one prompt, with seeds seed, seed + 1, ...
+        """
+        if isinstance(prompt, list):
+            if num_samples is not None:
+                raise ValueError("Both a list of prompts and num_samples were given; expected one: call once a prompt.")
+            return [self.complete(one, **settings).text for one in prompt]
+        if num_samples is None:
+            return self.complete(prompt, **settings).text
+        if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 1:
+            raise ValueError(f"num_samples is {num_samples!r}; expected a whole number of at least 1.")
+        given = settings.pop("seed", None)
+        first = new_seed() if given is None else given
+        return [self.complete(prompt, seed=first + n, **settings).text for n in range(num_samples)]
+
+    # --- what generation asks of a model ---------------------------------------------------------------------
+
+    @property
+    def start_text(self) -> str:
+        """What an empty prompt starts from."""
+        return self.generation_config.start_text
+
+    @property
+    def decoder(self) -> Decoder:
+        """The weights as they are now, folded for decoding; folded again when they have changed."""
+        return self._fold()[0]
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of weights and vocabulary: a state belongs to the model with the same one."""
+        return self._fold()[1]
+
+    def _fold(self) -> tuple[Decoder, str]:
+        version = tuple((p.data_ptr(), p._version, p.device) for p in self.parameters())
+        if self._folded is None or self._folded[0] != version:
+            digest = hashlib.sha256(self.vocabulary.sha256.encode("ascii"))
+            for value in self.state_dict().values():
+                digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())
+            self._folded = version, Decoder(self), digest.hexdigest()
+        return self._folded[1:]
+
+
+def _device(model: CharLSTM, device: str | torch.device | Literal["auto"]) -> torch.device:
+    if device == "auto":
+        return fastest_device(model)
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f'device is {str(device)!r}, which torch cannot use here ({reason}); expected "auto" or "cpu".'
+        ) from None
+    return chosen

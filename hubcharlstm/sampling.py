@@ -1,0 +1,162 @@
+"""How the next character is chosen: pure functions on logits, and the random stream of one request.
+
+Everything is float64 on the CPU in numpy, whose functions give a row the same bits whatever rows stand
+beside it, so that a text depends on its own request alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+MAX_SEED = 2**63 - 1
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """What shapes the distribution of the next character.
+
+    temperature: logits are divided by it; 0 is greedy (the likeliest character, always).
+    top_k: keep the k likeliest; 0 keeps all.
+    top_p: keep the smallest set of likeliest characters whose probability reaches p (Holtzman et al. 2020); 1 keeps all.
+    min_p: keep characters at least min_p times as likely as the likeliest (Nguyen et al. 2024); 0 keeps all.
+
+    They act in this order, each on what the one before left. Raises `ValueError` outside these ranges.
+    """
+
+    temperature: float = 0.8
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not _is_number(self.temperature) or self.temperature < 0:
+            raise ValueError(
+                f"temperature is {self.temperature!r}; expected a number of at least 0: use 0 for greedy, 0.8 for a start."
+            )
+        if not _is_whole(self.top_k) or self.top_k < 0:
+            raise ValueError(f"top_k is {self.top_k!r}; expected a whole number of at least 0: use 0 to keep all.")
+        if not _is_number(self.top_p) or not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is {self.top_p!r}; expected a number above 0 and up to 1: use 1 to keep all.")
+        if not _is_number(self.min_p) or not 0 <= self.min_p < 1:
+            raise ValueError(f"min_p is {self.min_p!r}; expected a number from 0 to below 1: use 0 to keep all.")
+
+
+def next_ids(logits: NDArray[np.floating], params: SamplingParams, uniforms: Array) -> NDArray[np.int64]:
+    """Choose one id per row: logits (B, V), uniforms (B,) in [0, 1) -> ids (B,).
+
+    Raises `FloatingPointError` if a logit is NaN or infinite.
+    """
+    if not np.isfinite(logits).all():
+        raise FloatingPointError("The network's logits are not finite numbers.")
+    if params.temperature == 0:
+        return logits.argmax(axis=-1)
+    return sample(probabilities(logits, params), uniforms)
+
+
+def probabilities(logits: NDArray[np.floating], params: SamplingParams) -> Array:
+    """logits (B, V) -> the distribution that is sampled from, (B, V); `params.temperature` must be above 0."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    with np.errstate(over="ignore", under="ignore"):  # a tiny temperature sends all but the likeliest to exp(-inf)
+        probs = np.exp(shifted / params.temperature)
+    probs /= probs.sum(axis=-1, keepdims=True)
+    probs = keep_top_k(probs, params.top_k)
+    probs = keep_top_p(probs, params.top_p)
+    return keep_min_p(probs, params.min_p)
+
+
+def keep_top_k(probs: Array, k: int) -> Array:
+    """The k likeliest of each row, renormalised; ties at the border go to the lower ids."""
+    if k == 0 or k >= probs.shape[-1]:
+        return probs
+    order = np.argsort(-probs, axis=-1, kind="stable")
+    return _keep(probs, _unsort(np.arange(probs.shape[-1]) < k, order))
+
+
+def keep_top_p(probs: Array, p: float) -> Array:
+    """The smallest set of likeliest ids of each row whose probability reaches p, renormalised; never empty."""
+    if p == 1:
+        return probs
+    order = np.argsort(-probs, axis=-1, kind="stable")
+    ranked = np.take_along_axis(probs, order, axis=-1)
+    before = np.cumsum(ranked, axis=-1) - ranked  # probability of all that are likelier
+    return _keep(probs, _unsort(before < p, order))
+
+
+def keep_min_p(probs: Array, min_p: float) -> Array:
+    """The ids of each row at least `min_p` times as likely as its likeliest, renormalised."""
+    if min_p == 0:
+        return probs
+    return _keep(probs, probs >= min_p * probs.max(axis=-1, keepdims=True))
+
+
+def sample(probs: Array, uniforms: Array) -> NDArray[np.int64]:
+    """Inverse transform sampling: probs (B, V), uniforms (B,) in [0, 1) -> ids (B,); never an id of probability 0."""
+    cumulative = np.cumsum(probs, axis=-1)
+    threshold = uniforms[:, None] * cumulative[:, -1:]
+    return (cumulative > threshold).argmax(axis=-1)
+
+
+def _unsort(mask: NDArray[np.bool_], order: NDArray[np.intp]) -> NDArray[np.bool_]:
+    out = np.empty(order.shape, dtype=bool)
+    np.put_along_axis(out, order, np.broadcast_to(mask, order.shape), axis=-1)
+    return out
+
+
+def _keep(probs: Array, mask: NDArray[np.bool_]) -> Array:
+    kept = np.where(mask, probs, 0.0)
+    return kept / kept.sum(axis=-1, keepdims=True)
+
+
+def new_seed() -> int:
+    """A seed drawn from the system's randomness, short enough to read aloud."""
+    return secrets.randbelow(2**32)
+
+
+def check_seed(seed: int) -> int:
+    """`seed` itself; raises `ValueError` if it is not a whole number from 0 to 2**63 - 1."""
+    if not _is_whole(seed) or not 0 <= seed <= MAX_SEED:
+        raise ValueError(
+            f"seed is {seed!r}; expected a whole number from 0 to {MAX_SEED}: pick another, or leave it out."
+        )
+    return seed
+
+
+@dataclass(frozen=True)
+class RandomStream:
+    """The uniforms of one request: a Philox counter (Salmon et al. 2011) whose key is a hash of seed and prompt ids.
+
+    A value: `draws` uniforms have been taken. Two prompts with one seed never echo each other's draws.
+    """
+
+    key: int
+    draws: int = 0
+
+    @classmethod
+    def for_request(cls, seed: int, prompt_ids: Sequence[int], parent: RandomStream | None = None) -> RandomStream:
+        """The stream of a request; `parent` is the stream of the state that the request goes on from, if any."""
+        words = f"{seed}|{'' if parent is None else f'{parent.key}+{parent.draws}'}|{','.join(map(str, prompt_ids))}"
+        return cls(int.from_bytes(hashlib.sha256(words.encode("ascii")).digest()[:16], "little"))
+
+    def uniforms(self, count: int) -> tuple[Array, RandomStream]:
+        """The next `count` uniforms in [0, 1), float64, and the stream after them."""
+        blocks, offset = divmod(self.draws, 4)  # Philox gives four 64-bit words for each value of its counter
+        generator = np.random.Generator(np.random.Philox(key=self.key).advance(blocks))
+        values = generator.random(offset + count)[offset:]
+        return values, RandomStream(self.key, self.draws + count)
