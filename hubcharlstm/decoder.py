@@ -30,7 +30,7 @@ class Decoder:
         tensors = {name: value.detach().float() for name, value in network.state_dict().items()}
 
         def gates(name: str, layer: int) -> Tensor:
-            i, f, g, o = tensors[f"lstm.{name}_l{layer}"].split(config.hidden_size)
+            i, f, g, o = tensors[f"lstm.{name}_l{layer}"].chunk(4)
             return torch.cat([i, f, o, g])
 
         def bias(layer: int) -> Tensor:
@@ -75,7 +75,7 @@ class Decoder:
             else:
                 weight, bias = self._upper[layer - 1]
                 gates = torch.addmm(bias, torch.cat([below, h], dim=1), weight)
-            input_gate, forget_gate, output_gate = gates[:, : 3 * size].sigmoid_().split(size, dim=1)
+            input_gate, forget_gate, output_gate = gates[:, : 3 * size].sigmoid_().chunk(3, dim=1)
             c = torch.addcmul(forget_gate * c, input_gate, gates[:, 3 * size :].tanh_())
             below = output_gate * c.tanh()
             hidden.append(below)

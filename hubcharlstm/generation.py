@@ -97,8 +97,8 @@ class TextStream(Iterator[str]):
             )
         if not 1 <= max_new_tokens <= MAX_NEW_TOKENS:
             raise ValueError(
-                f"max_new_tokens is {max_new_tokens}; expected 1 to {MAX_NEW_TOKENS}: ask for fewer, and go on from the "
-                "completion's state for more."
+                f"max_new_tokens is {max_new_tokens}; expected 1 to {MAX_NEW_TOKENS}: ask for fewer, "
+                "and go on from the completion's state for more."
             )
         if not isinstance(prompt, str):
             raise ValueError(f"The prompt is of type {type(prompt).__name__}; expected a string: convert it.")
@@ -160,7 +160,7 @@ class TextStream(Iterator[str]):
         return stops, notes
 
     def _replay(self, held: Ids, *, fresh: bool) -> None:
-        """Show what an earlier call held back, by this call's stop rule; text that a new prompt follows is shown whole."""
+        """Show what an earlier call held back, by this call's stop rule; before a new prompt all of it is shown."""
         for held_id in held:
             if fresh:
                 self._to_release.append(held_id)

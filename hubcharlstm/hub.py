@@ -166,8 +166,8 @@ def download(model_id: str, *, revision: str | None, token: str | bool | None, *
         )
     except HFValidationError:
         raise NotAModelError(
-            f"{model_id!r} is neither a folder here nor a Hub id; expected a model folder or a name such as user/model: "
-            "check the spelling."
+            f"{model_id!r} is neither a folder here nor a Hub id; expected a model folder "
+            "or a name such as user/model: check the spelling."
         ) from None
     except GatedRepoError:
         raise HubError(
@@ -231,8 +231,8 @@ def read_weights(path: Path, config: CharLSTMConfig, vocabulary: Vocabulary) -> 
             if names != set(expected):
                 wrong = sorted(names ^ set(expected))
                 raise NotAModelError(
-                    f"{path} lacks or adds the tensors {', '.join(wrong[:6])}; expected those of a {config.num_layers}-layer "
-                    "network: take config and weights from one save."
+                    f"{path} lacks or adds the tensors {', '.join(wrong[:6])}; expected those of a "
+                    f"{config.num_layers}-layer network: take config and weights from one save."
                 )
             for name, shape in expected.items():
                 found = file.get_slice(name)
@@ -244,8 +244,8 @@ def read_weights(path: Path, config: CharLSTMConfig, vocabulary: Vocabulary) -> 
             stored = (file.metadata() or {}).get("vocab_sha256")
             if stored != vocabulary.sha256:
                 raise NotAModelError(
-                    f"{path} was trained with another vocabulary than the one in {VOCAB} (hash {str(stored)[:12]} against "
-                    f"{vocabulary.sha256[:12]}); expected the same: take both files from one save."
+                    f"{path} was trained with another vocabulary than the one in {VOCAB} (hash {str(stored)[:12]} "
+                    f"against {vocabulary.sha256[:12]}); expected the same: take both files from one save."
                 )
             return {name: file.get_tensor(name).float() for name in expected}
     except SafetensorError as error:
@@ -321,8 +321,10 @@ def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
         if folder.exists():
             for old in folder.iterdir():
                 if not (new / old.name).exists():
-                    copy = shutil.copytree if old.is_dir() else shutil.copy2
-                    copy(old, new / old.name, **({"symlinks": True} if old.is_dir() else {"follow_symlinks": False}))
+                    if old.is_dir() and not old.is_symlink():
+                        shutil.copytree(old, new / old.name, symlinks=True)
+                    else:
+                        shutil.copy2(old, new / old.name, follow_symlinks=False)
             shutil.copymode(folder, new)
         _sync_tree(new)
         if folder.exists():

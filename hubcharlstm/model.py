@@ -89,7 +89,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         model.eval()
         return model.to(_device(model, device))
 
-    def save_pretrained(  # type: ignore[override]
+    def save_pretrained(
         self,
         save_directory: str | Path,
         *,
@@ -170,13 +170,16 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         Raises `ValueError` for an argument out of range.
         """
         default = self.generation_config
-        given = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
-        sampling = {k: getattr(default, k) if v is None else v for k, v in given.items()}
         return TextStream(
             self,
             prompt,
             max_new_tokens=default.max_new_tokens if max_new_tokens is None else max_new_tokens,
-            sampling=SamplingParams(**sampling),
+            sampling=SamplingParams(
+                default.temperature if temperature is None else temperature,
+                default.top_k if top_k is None else top_k,
+                default.top_p if top_p is None else top_p,
+                default.min_p if min_p is None else min_p,
+            ),
             stop=() if stop is None else stop,
             seed=seed,
             state=state,

@@ -89,7 +89,7 @@ class CharLSTMNetwork(nn.Module):
         """Orthogonal recurrent weights (Saxe et al. 2014) and forget biases of 1 (Jozefowicz et al. 2015)."""
         size = self.config.hidden_size
         for layer in range(self.config.num_layers):
-            for gate in self.lstm.get_parameter(f"weight_hh_l{layer}").split(size):
+            for gate in self.lstm.get_parameter(f"weight_hh_l{layer}").chunk(4):
                 nn.init.orthogonal_(gate)
             self.lstm.get_parameter(f"bias_ih_l{layer}")[size : 2 * size] = 1.0  # PyTorch's gate order: i, f, g, o
             self.lstm.get_parameter(f"bias_hh_l{layer}")[size : 2 * size] = 0.0

@@ -34,7 +34,8 @@ class SamplingParams:
 
     temperature: logits are divided by it; 0 is greedy (the likeliest character, always).
     top_k: keep the k likeliest; 0 keeps all.
-    top_p: keep the smallest set of likeliest characters whose probability reaches p (Holtzman et al. 2020); 1 keeps all.
+    top_p: keep the smallest set of likeliest characters whose probability reaches p (Holtzman et al. 2020);
+    1 keeps all.
     min_p: keep characters at least min_p times as likely as the likeliest (Nguyen et al. 2024); 0 keeps all.
 
     They act in this order, each on what the one before left. Raises `ValueError` outside these ranges.
@@ -47,9 +48,7 @@ class SamplingParams:
 
     def __post_init__(self) -> None:
         if not _is_number(self.temperature) or self.temperature < 0:
-            raise ValueError(
-                f"temperature is {self.temperature!r}; expected a number of at least 0: use 0 for greedy, 0.8 for a start."
-            )
+            raise ValueError(f"temperature is {self.temperature!r}; expected a number of at least 0: use 0 for greedy.")
         if not _is_whole(self.top_k) or self.top_k < 0:
             raise ValueError(f"top_k is {self.top_k!r}; expected a whole number of at least 0: use 0 to keep all.")
         if not _is_number(self.top_p) or not 0 < self.top_p <= 1:
@@ -66,7 +65,8 @@ def next_ids(logits: NDArray[np.floating], params: SamplingParams, uniforms: Arr
     if not np.isfinite(logits).all():
         raise FloatingPointError("The network's logits are not finite numbers.")
     if params.temperature == 0:
-        return logits.argmax(axis=-1)
+        greedy: NDArray[np.int64] = logits.argmax(axis=-1)
+        return greedy
     return sample(probabilities(logits, params), uniforms)
 
 
@@ -110,7 +110,8 @@ def sample(probs: Array, uniforms: Array) -> NDArray[np.int64]:
     """Inverse transform sampling: probs (B, V), uniforms (B,) in [0, 1) -> ids (B,); never an id of probability 0."""
     cumulative = np.cumsum(probs, axis=-1)
     threshold = uniforms[:, None] * cumulative[:, -1:]
-    return (cumulative > threshold).argmax(axis=-1)
+    chosen: NDArray[np.int64] = (cumulative > threshold).argmax(axis=-1)
+    return chosen
 
 
 def _unsort(mask: NDArray[np.bool_], order: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -121,7 +122,8 @@ def _unsort(mask: NDArray[np.bool_], order: NDArray[np.intp]) -> NDArray[np.bool
 
 def _keep(probs: Array, mask: NDArray[np.bool_]) -> Array:
     kept = np.where(mask, probs, 0.0)
-    return kept / kept.sum(axis=-1, keepdims=True)
+    total: Array = kept.sum(axis=-1, keepdims=True)
+    return kept / total
 
 
 def new_seed() -> int:

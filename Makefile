@@ -1,0 +1,62 @@
+# Everything installs with pip through constraints.txt, whose versions are the ones the tests ran with.
+PYTHON ?= python3
+VENV   ?= .venv
+CORPUS ?= macbeth
+OUT    ?= runs/$(basename $(notdir $(CORPUS)))
+PRESET ?= small
+PORT   ?= 7860
+BIN     = $(VENV)/bin
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help app train test test-fast check format bench clean
+
+help:
+	@echo "make app                      chat at http://127.0.0.1:$(PORT) with the model that ships here"
+	@echo "make train                    train a small model on Macbeth, about three minutes"
+	@echo "make train CORPUS=mine.txt    the same on your own text (also OUT=runs/mine PRESET=base)"
+	@echo "make test, make test-fast     the tests, all or without the slow ones"
+	@echo "make check                    lint, format and types"
+	@echo "make bench                    the benchmarks behind benchmarks/RESULTS.md"
+
+# One stamp for each set of extras; `train` holds what the printed next step, the chat, needs too.
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.app: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) -e '.[app]'
+	@touch $@
+
+$(VENV)/.train: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) -e '.[app,train]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) -e '.[dev]'
+	@touch $@
+
+app: $(VENV)/.app
+	$(BIN)/hubcharlstm app --port $(PORT)
+
+train: $(VENV)/.train
+	$(BIN)/python -m training fit $(CORPUS) --out $(OUT) --preset $(PRESET)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not slow"
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.decoding
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

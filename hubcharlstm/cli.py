@@ -1,0 +1,135 @@
+"""The `hubcharlstm` command: generate, info, app. Errors are one sentence and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import sys
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="hubcharlstm", description="Write with a character LSTM, or chat with it.")
+    commands = top.add_subparsers(dest="command", required=True)
+    model = argparse.ArgumentParser(add_help=False)
+    model.add_argument("--model", default=None, help="Hub id or folder (default: the model that ships in the package)")
+    model.add_argument("--revision", default=None, help="branch, tag or commit of a Hub id")
+    model.add_argument("--device", default="auto", help='"cpu", "cuda" or "auto", the faster for one reader')
+
+    generate = commands.add_parser("generate", parents=[model], help="continue a text")
+    generate.add_argument("prompt", nargs="?", default="", help="the start of the text; - reads standard input")
+    generate.add_argument("--max-new-tokens", type=int, default=None, metavar="N", help="characters to write")
+    generate.add_argument(
+        "--temperature", type=float, default=None, metavar="T", help="0 is greedy (default: the model's)"
+    )
+    generate.add_argument("--top-k", type=int, default=None, metavar="K", help="keep the K likeliest; 0 keeps all")
+    generate.add_argument(
+        "--top-p", type=float, default=None, metavar="P", help="keep the likeliest P of probability; 1 keeps all"
+    )
+    generate.add_argument(
+        "--min-p", type=float, default=None, metavar="P", help="drop what is below P times the likeliest; 0 keeps all"
+    )
+    generate.add_argument(
+        "--stop", action="append", default=None, metavar="TEXT", help="end before this text; repeatable"
+    )
+    generate.add_argument(
+        "--seed", type=int, default=None, metavar="N", help="repeat a text; drawn and told if not given"
+    )
+    generate.add_argument("--num-samples", type=int, default=1, metavar="N", help="with seeds SEED, SEED + 1, ...")
+
+    commands.add_parser("info", parents=[model], help="what a model is and what it was trained on")
+
+    app = commands.add_parser("app", parents=[model], help="chat in the browser")
+    app.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    app.add_argument("--port", type=int, default=7860, help="(default: 7860)")
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        return {"generate": run_generate, "info": run_info, "app": run_app}[arguments.command](arguments)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output has left
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+
+
+def run_generate(arguments: argparse.Namespace) -> int:
+    from hubcharlstm import CharLSTM
+
+    model = CharLSTM.from_pretrained(arguments.model, revision=arguments.revision, device=arguments.device)
+    prompt = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt.replace("\\n", "\n")
+    if arguments.num_samples < 1:
+        raise ValueError(f"--num-samples is {arguments.num_samples}; expected at least 1: leave it out for one.")
+    seed = arguments.seed
+    for number in range(arguments.num_samples):
+        stream = model.stream(
+            prompt,
+            max_new_tokens=arguments.max_new_tokens,
+            temperature=arguments.temperature,
+            top_k=arguments.top_k,
+            top_p=arguments.top_p,
+            min_p=arguments.min_p,
+            stop=arguments.stop,
+            seed=seed,
+        )
+        if number:
+            print("\n")
+        sys.stdout.write(stream.prompt.text)
+        for piece in stream:
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+        sys.stdout.write("\n")
+        for note in stream.notes:
+            print(f"note: {note}", file=sys.stderr)
+        print(f"seed {stream.seed}, {stream.finish_reason}, {stream.num_tokens} characters", file=sys.stderr)
+        assert stream.seed is not None
+        seed = stream.seed + 1
+    return 0
+
+
+def run_info(arguments: argparse.Namespace) -> int:
+    from hubcharlstm import CharLSTM, __version__
+
+    model = CharLSTM.from_pretrained(arguments.model, revision=arguments.revision, device=arguments.device)
+    config, corpus, loss = model.config, model.record.get("corpus", {}), model.record.get("val_loss")
+    rows = {
+        "model": model.name,
+        "revision": model.revision,
+        "network": f"{config.num_layers} x {config.hidden_size}, embeddings of {config.embedding_dim}, "
+        f"{config.num_parameters:,} weights",
+        "vocabulary": f"{len(model.vocabulary)} characters{', lower case' if model.vocabulary.lowercase else ''}",
+        "trained on": corpus.get("title"),
+        "held out": corpus.get("held_out"),
+        "held-out loss": None if loss is None else f"{loss:.4f} nats, {loss / math.log(2):.4f} bits per character",
+        "device": f"{model.decoder.device}, fp32",
+        "version": __version__,
+    }
+    for name, value in rows.items():
+        if value is not None:
+            print(f"{name:14} {value}")
+    return 0
+
+
+def run_app(arguments: argparse.Namespace) -> int:
+    try:
+        from hubcharlstm.demo.launch import launch
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        raise ValueError(
+            "The package gradio is not installed; expected the app extra: run `pip install 'hubcharlstm[app]'`."
+        ) from None
+    launch(arguments.model, host=arguments.host, port=arguments.port)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

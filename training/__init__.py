@@ -1,0 +1,1 @@
+"""The training package: `python -m training ...` from a checkout."""

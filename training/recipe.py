@@ -1,0 +1,112 @@
+"""What a run does, as values: sizes, schedule and the presets that people choose by name."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of a run; `ValueError` if one is out of range.
+
+    chars: characters to train on in all, each counted every time it is read; it sets the length of the run,
+    but no character is read more than `max_epochs` times. batch_size: lanes, which are contiguous parts of the
+    text read side by side. seq_len: the truncated-BPTT window in characters. learning_rate: the peak, reached
+    after `warmup` (a share of the run) and decayed to a hundredth by a cosine (Loshchilov & Hutter 2017).
+    weight_decay: decoupled, AdamW (Loshchilov & Hutter 2019). grad_clip: bound on the gradient's norm.
+    """
+
+    preset: str = "small"
+    embedding_dim: int = 64
+    hidden_size: int = 512
+    num_layers: int = 1
+    dropout: float = 0.2
+    batch_size: int = 24
+    seq_len: int = 100
+    learning_rate: float = 6e-3
+    weight_decay: float = 0.01
+    grad_clip: float = 1.0
+    warmup: float = 0.02
+    chars: int = 5_000_000
+    max_epochs: int = 40
+    seed: int = 1
+    lowercase: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "seq_len", "chars", "max_epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1: raise it.")
+        for name in ("learning_rate", "grad_clip"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a number above 0: correct it.")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay is {self.weight_decay}; expected a number of at least 0: correct it.")
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"warmup is {self.warmup}; expected a share from 0 to below 1: correct it.")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed is {self.seed}; expected a whole number from 0 to 2**63 - 1: correct it.")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Recipe:
+        return cls(**{f.name: data[f.name] for f in fields(cls)})
+
+    def fitted_to(self, train_chars: int) -> tuple[Recipe, str]:
+        """This recipe with batch and window small enough for the text, and a note if they had to shrink."""
+        seq_len = min(self.seq_len, max(1, (train_chars - 1) // 8))
+        batch_size = max(1, min(self.batch_size, train_chars // (8 * seq_len)))
+        if (batch_size, seq_len) == (self.batch_size, self.seq_len):
+            return self, ""
+        note = (
+            f"the text is short, so the batch is {batch_size} instead of {self.batch_size} and the window {seq_len} "
+            f"instead of {self.seq_len}"
+        )
+        return replace(self, batch_size=batch_size, seq_len=seq_len), note
+
+
+PRESETS: dict[str, Recipe] = {
+    "small": Recipe(),
+    "base": Recipe(
+        preset="base",
+        num_layers=2,
+        dropout=0.1,
+        batch_size=32,
+        seq_len=128,
+        learning_rate=3e-3,
+        chars=34_000_000,
+    ),
+}
+PRESET_TIMES = {"small": "about three minutes on two cores", "base": "about an hour on two cores"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe laid over a text: how many windows an epoch has, how many steps the run, and when it pauses to look."""
+
+    steps_per_epoch: int
+    total_steps: int
+    evaluate_at: frozenset[int]
+    time_lapse_at: frozenset[int]
+
+    @classmethod
+    def of(cls, recipe: Recipe, train_chars: int) -> Plan:
+        # One window fewer than fits, so that each epoch can begin at an offset of its own.
+        lane = train_chars // recipe.batch_size
+        steps_per_epoch = max(1, (lane - 1) // recipe.seq_len - 1)
+        wanted = recipe.chars / (steps_per_epoch * recipe.seq_len * recipe.batch_size)
+        total = max(1, round(steps_per_epoch * min(wanted, recipe.max_epochs)))
+        every = max(1, min(max(steps_per_epoch, total // 40), max(1, total // 8)))
+        moments = {round(total ** (n / 7)) for n in range(8)}  # log-spaced from the first batch to the last
+        return cls(steps_per_epoch, total, frozenset([*range(every, total, every), total]), frozenset(moments))
+
+    def learning_rate(self, recipe: Recipe, step: int) -> float:
+        """The rate of step `step` (from 0): linear warm-up, then a cosine to a hundredth of the peak."""
+        warm = max(1, round(recipe.warmup * self.total_steps))
+        if step < warm:
+            return recipe.learning_rate * (step + 1) / warm
+        progress = (step - warm) / max(1, self.total_steps - warm)
+        return recipe.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
