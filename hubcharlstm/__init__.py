@@ -1,7 +1,9 @@
 """hubcharlstm: a character-level LSTM to train, publish, load and chat with."""
 
+from hubcharlstm.folder import NotAModelError
 from hubcharlstm.generation import Completion, GenerationState, TextStream
-from hubcharlstm.hub import GenerationConfig, HubError, NotAModelError
+from hubcharlstm.generation_config import GenerationConfig
+from hubcharlstm.hub import HubError
 from hubcharlstm.model import CharLSTM
 from hubcharlstm.network import CharLSTMConfig
 from hubcharlstm.sampling import SamplingParams

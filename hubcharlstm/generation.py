@@ -102,14 +102,13 @@ class TextStream(Iterator[str]):
             )
         if not isinstance(prompt, str):
             raise ValueError(f"The prompt is of type {type(prompt).__name__}; expected a string: convert it.")
-        if state is not None and state.fingerprint != model.fingerprint:
+        self._decoder, self._fingerprint = model.decoder, model.fingerprint
+        if state is not None and state.fingerprint != self._fingerprint:
             raise ValueError(
                 "The state comes from another model; expected one that this model returned: "
                 "go on with the model that wrote the text, or give the text as prompt."
             )
-        self._decoder = model.decoder
         self._vocabulary = model.vocabulary
-        self._fingerprint = model.fingerprint
         self._sampling = sampling
         self._max_new_tokens = max_new_tokens
         self.prompt = model.vocabulary.encode(prompt)

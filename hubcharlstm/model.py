@@ -10,10 +10,10 @@ from typing import Any, Literal, Self, overload
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 
-from hubcharlstm import card, hub
+from hubcharlstm import card, folder, hub
 from hubcharlstm.decoder import Decoder, fastest_device
 from hubcharlstm.generation import Completion, GenerationState, TextStream
-from hubcharlstm.hub import GenerationConfig
+from hubcharlstm.generation_config import GenerationConfig
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork
 from hubcharlstm.sampling import SamplingParams, new_seed
 from hubcharlstm.vocabulary import Vocabulary
@@ -99,11 +99,17 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         extra_files: dict[str, bytes] | None = None,
         **push_to_hub_kwargs: Any,
     ) -> str | None:
-        """Write a model folder in one atomic step (see `hub.save`); with `push_to_hub`, publish it too.
+        """Write a model folder in one atomic step (see `folder.save`); with `push_to_hub`, publish it too.
 
         dtype: how weights are stored. Returns the commit's URL if pushed, else None.
         """
-        hub.save(
+        if push_to_hub:  # first, for the card names the whole id
+            repo_id = hub.create_repository(
+                repo_id or Path(save_directory).name,
+                private=push_to_hub_kwargs.get("private"),
+                token=push_to_hub_kwargs.get("token"),
+            )
+        folder.save(
             Path(save_directory),
             config=self.config,
             vocabulary=self.vocabulary,
@@ -115,13 +121,13 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
                 self.vocabulary,
                 self.record,
                 repo_id=repo_id,
-                has_loss_plot=hub.LOSS_PLOT in (extra_files or {}),
+                has_loss_plot=folder.LOSS_PLOT in (extra_files or {}),
             ),
             dtype=dtype,
             extra_files=extra_files,
         )
-        if push_to_hub:
-            return self.push_to_hub(repo_id or Path(save_directory).name, **push_to_hub_kwargs)
+        if push_to_hub and repo_id:
+            return hub.push_folder(Path(save_directory), repo_id, **push_to_hub_kwargs)
         return None
 
     def push_to_hub(  # type: ignore[override]
@@ -135,17 +141,19 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         create_pr: bool | None = None,
     ) -> str:
         """Publish to the Hub in one commit and return the commit's URL; raises `ValueError` if the Hub refuses."""
-        with tempfile.TemporaryDirectory() as folder:
-            self.save_pretrained(Path(folder) / "model", repo_id=repo_id)
-            return hub.push_folder(
-                Path(folder) / "model",
-                repo_id,
+        with tempfile.TemporaryDirectory() as temporary:
+            url = self.save_pretrained(
+                Path(temporary) / "model",
+                repo_id=repo_id,
+                push_to_hub=True,
                 commit_message=commit_message,
                 private=private,
                 token=token,
                 branch=branch,
                 create_pr=create_pr,
             )
+        assert url is not None
+        return url
 
     # --- write -----------------------------------------------------------------------------------------------
 
@@ -236,7 +244,8 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         return self._fold()[1]
 
     def _fold(self) -> tuple[Decoder, str]:
-        version = tuple((p.data_ptr(), p._version, p.device) for p in self.parameters())
+        with torch.no_grad():  # sums too, since fused optimizers and `.data` change weights without a new version
+            version = tuple((p.data_ptr(), p._version, p.device, float(p.sum())) for p in self.parameters())
         if self._folded is None or self._folded[0] != version:
             digest = hashlib.sha256(self.vocabulary.sha256.encode("ascii"))
             for value in self.state_dict().values():

@@ -10,6 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+MAX_LAYERS = 64
+"""Far above any use; a config from elsewhere must not make us list a billion tensors."""
+
 State = tuple[Tensor, Tensor]
 """(h, c), each (num_layers, B, hidden_size)."""
 
@@ -32,6 +35,8 @@ class CharLSTMConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} is {value!r}; expected a whole number of at least 1: correct the config.")
+        if self.num_layers > MAX_LAYERS:
+            raise ValueError(f"num_layers is {self.num_layers}; expected at most {MAX_LAYERS}: correct the config.")
         rate = self.dropout
         if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
             raise ValueError(f"dropout is {rate!r}; expected a number from 0 up to but not including 1: correct it.")

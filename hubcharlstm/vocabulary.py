@@ -118,10 +118,8 @@ class Vocabulary:
 
     def encode(self, text: str) -> Reading:
         """Read `text` by the rules of this vocabulary; never raises on an unknown character."""
-        folded: dict[tuple[str, str], None] = {}
+        folded: dict[str, str] = {}
         skipped: dict[str, None] = {}
-        if self.lowercase:
-            folded.update({(c, c.lower()): None for c in text if c.lower() != c})
         ids: list[int] = []
         run = ""
         for char in normalize(text, lowercase=self.lowercase):
@@ -129,7 +127,7 @@ class Vocabulary:
             if known is not None:
                 ids.append(known)
             elif plain := self._fold(char):
-                folded[char, plain] = None
+                folded[char] = plain
                 ids.extend(self._id_of[c] for c in plain)
             else:
                 run += char
@@ -139,7 +137,20 @@ class Vocabulary:
                 run = ""
         if run:
             skipped[run] = None
-        return Reading(tuple(ids), self.decode(ids), tuple(folded), tuple(skipped))
+        if self.lowercase:
+            folded = self._with_case(text, folded)
+        return Reading(tuple(ids), self.decode(ids), tuple(folded.items()), tuple(skipped))
+
+    def _with_case(self, text: str, folded: dict[str, str]) -> dict[str, str]:
+        """`folded` named by the characters of `text` itself, whose upper case was lowered before."""
+        named: dict[str, str] = {}
+        for char in normalize(text):
+            lowered = char.lower()
+            if lowered in folded:
+                named[char] = folded[lowered]
+            elif lowered != char and all(c in self._id_of for c in lowered):
+                named[char] = lowered
+        return named
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`; raises `ValueError` on an id outside the vocabulary."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +16,40 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from hubcharlstm.hub import replace_folder
+from hubcharlstm.folder import replace_folder
 from hubcharlstm.network import CharLSTMNetwork, State
 
 FOLDER = "checkpoint"
 
 
+@dataclass
+class Progress:
+    """How far a run is; JSON values only.
+
+    loss_sum, loss_count: training losses since the last look at the held-out text; history: a row per look.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    time_lapse: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def best_loss(self) -> float:
+        """The lowest held-out loss so far, infinity before the first look."""
+        return min((row["val_loss"] for row in self.history), default=math.inf)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Progress:
+        return cls(**{f.name: data[f.name] for f in fields(cls)})
+
+
 def save(
-    run: Path, *, network: CharLSTMNetwork, optimizer: torch.optim.Optimizer, state: State, progress: dict[str, Any]
+    run: Path, *, network: CharLSTMNetwork, optimizer: torch.optim.Optimizer, state: State, progress: Progress
 ) -> None:
-    """Write weights, optimizer, random state, carried (h, c) and `progress` (JSON values) in one step."""
+    """Write weights, optimizer, random state, carried (h, c) and progress in one step."""
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
@@ -30,39 +59,54 @@ def save(
 
     def write(folder: Path) -> None:
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, folder / "tensors.safetensors")
-        (folder / "progress.json").write_text(json.dumps(progress, ensure_ascii=False), encoding="utf-8")
+        data = json.dumps(vars(progress), ensure_ascii=False, allow_nan=False)
+        (folder / "progress.json").write_text(data, encoding="utf-8")
 
-    replace_folder(run / FOLDER, write)
+    with disk_errors(run / FOLDER):
+        replace_folder(run / FOLDER, write)
 
 
 def load(
     run: Path, *, network: CharLSTMNetwork, optimizer: torch.optim.Optimizer, device: torch.device
-) -> tuple[State, dict[str, Any]]:
+) -> tuple[State, Progress]:
     """Put a checkpoint back into `network`, `optimizer` and the random generators; return (h, c) and progress.
 
     Raises `ValueError` if the run has no checkpoint or a damaged one.
     """
     folder = run / FOLDER
     try:
-        progress: dict[str, Any] = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
+        progress = Progress.from_dict(json.loads((folder / "progress.json").read_text(encoding="utf-8")))
         tensors = load_file(folder / "tensors.safetensors")
-    except FileNotFoundError:
-        raise ValueError(f"{run} has no checkpoint; expected one to resume from: start a run with fit.") from None
-    except (SafetensorError, ValueError) as error:
+        network.load_state_dict(_part(tensors, "network."))
+        template = optimizer.state_dict()
+        parts: dict[int, dict[str, Tensor]] = {}
+        for name, value in _part(tensors, "optimizer.").items():
+            index, _, key = name.partition(".")
+            parts.setdefault(int(index), {})[key] = value
+        optimizer.load_state_dict({"state": parts, "param_groups": template["param_groups"]})
+        torch.set_rng_state(tensors["random.cpu"])
+        if "random.cuda" in tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(tensors["random.cuda"])
+        return (tensors["state.h"].to(device), tensors["state.c"].to(device)), progress
+    except (FileNotFoundError, NotADirectoryError):
         raise ValueError(
-            f"The checkpoint in {run} is damaged ({error}); expected a whole one: start a new run."
+            f"{run} has no whole checkpoint; expected one to resume from: start a new run with fit and another --out."
+        ) from None
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"The checkpoint in {run} is damaged ({reason}); expected a whole one: put a copy back, or start a new "
+            "run with fit and another --out."
         ) from error
-    network.load_state_dict(_part(tensors, "network."))
-    template = optimizer.state_dict()
-    parts: dict[int, dict[str, Tensor]] = {}
-    for name, value in _part(tensors, "optimizer.").items():
-        index, _, key = name.partition(".")
-        parts.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({"state": parts, "param_groups": template["param_groups"]})
-    torch.set_rng_state(tensors["random.cpu"])
-    if "random.cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["random.cuda"])
-    return (tensors["state.h"].to(device), tensors["state.c"].to(device)), progress
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """safetensors tells of a full disk by an exception of its own kind; here it becomes the system's."""
+    try:
+        yield
+    except SafetensorError as error:
+        raise OSError(errno.EIO, str(error), str(folder)) from error
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hubcharlstm.hub import GenerationConfig
+from hubcharlstm import GenerationConfig
 from hubcharlstm.vocabulary import normalize
 
 NAMED = ("macbeth", "shakespeare")

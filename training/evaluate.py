@@ -23,24 +23,25 @@ def carried_loss(network: CharLSTMNetwork, ids: Tensor, *, lanes: int = 32, wind
     network.eval()
     device = network.head.weight.device
     lanes = max(1, min(lanes, (len(ids) - 1) // (4 * WARM)))
+    warm = WARM if lanes > 1 else 0
     length = -(-(len(ids) - 1) // lanes)
     # Lane n scores targets n*length + 1 to (n+1)*length; what lies outside the text is padding with weight 0.
     first = torch.arange(lanes)[:, None] * length
-    columns = torch.arange(-WARM if lanes > 1 else 0, length)[None, :]
-    positions = (first + columns).expand(lanes, columns.shape[1])
+    columns = torch.arange(-warm, length)[None, :]
+    positions = first + columns  # (lanes, W)
     inside = (positions >= 0) & (positions < len(ids) - 1)
     scored = inside & (columns >= 0)
     safe = positions.clamp(0, len(ids) - 2)
     inputs, targets = ids[safe], ids[safe + 1]
     state: State = network.initial_state(lanes)
     total = 0.0
-    for start in range(0, inputs.shape[1], window):
-        part = slice(start, start + window)
+    for start in (*range(0, warm, window), *range(warm, inputs.shape[1], window)):
+        if start == warm > 0:
+            state = _clear_first_lane(state)
+        part = slice(start, min(start + window, warm) if start < warm else start + window)
         logits, state = network(inputs[:, part].to(device), state)
         losses = cross_entropy(logits.flatten(0, 1), targets[:, part].flatten().to(device), reduction="none").cpu()
         total += float((losses.double() * scored[:, part].flatten()).sum())
-        if start + window <= WARM and lanes > 1:
-            state = _clear_first_lane(state)
     network.train(was_training)
     return total / int(scored.sum())
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
-import platform
 import shlex
 import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,37 +23,23 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
-from hubcharlstm.hub import MODEL_IN_RUN, replace_folder
+from hubcharlstm.folder import MODEL_IN_RUN
 from hubcharlstm.network import State
 from training import checkpoint
+from training.checkpoint import Progress
 from training.corpus import Corpus
 from training.evaluate import carried_loss
 from training.recipe import Plan, Recipe
+from training.record import TEMPERATURE, TIME_LAPSE_SEED, loss_plot, make_record
 
 SETTINGS = "run.json"
 CHECKPOINT_SECONDS = 60.0
-TIME_LAPSE_SEED = 1
 SAMPLE_TEMPERATURES = (0.5, 0.8, 1.0)
+MAX_PARAMETERS = 2**31
 
 
 class TrainingError(ValueError):
     """The run cannot go on."""
-
-
-@dataclass
-class Progress:
-    """How far a run is; JSON values only.
-
-    loss_sum, loss_count: training losses since the last look at the held-out text; history: a row per look.
-    """
-
-    step: int = 0
-    best_loss: float = math.inf
-    seconds: float = 0.0
-    loss_sum: float = 0.0
-    loss_count: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
-    time_lapse: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -80,9 +63,11 @@ def fit(
 ) -> Outcome:
     """Train on `corpus.train` and keep the weights best on `corpus.held_out` in `out`/model.
 
-    settings: what `resume` needs to find the corpus again; written to `out`/run.json. Ctrl-C and SIGTERM
-    save a checkpoint and return. Raises `ValueError` (`TrainingError` for a loss that is not finite).
+    recipe: one that `Recipe.fitted_to` has fitted to the text. settings: what `resume` needs to find the corpus
+    again, and the "command" that began the run; written to `out`/run.json. Ctrl-C and SIGTERM save a checkpoint
+    and return. Raises `ValueError` (`TrainingError` for a loss that is not finite).
     """
+    settings = settings or {}
     accelerator = Accelerator()
     torch.set_flush_denormal(True)
     torch.manual_seed(recipe.seed)
@@ -90,19 +75,24 @@ def fit(
     plan = Plan.of(recipe, len(corpus.train))
     sizes = {name: getattr(recipe, name) for name in ("embedding_dim", "hidden_size", "num_layers", "dropout")}
     config = CharLSTMConfig(vocab_size=len(vocabulary), **sizes)
+    if config.num_parameters > MAX_PARAMETERS:
+        raise ValueError(
+            f"The model would have {config.num_parameters:,} weights; expected at most {MAX_PARAMETERS:,}: choose a "
+            "smaller hidden_size."
+        )
     model = CharLSTM(config, vocabulary, generation_config=generation)
     model.reset_for_training()
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     network, optimizer = accelerator.prepare(model, optimizer)
     if resume:
-        state, saved = checkpoint.load(out, network=model, optimizer=optimizer, device=accelerator.device)
-        progress = Progress(**saved)
+        state, progress = checkpoint.load(out, network=model, optimizer=optimizer, device=accelerator.device)
     else:
-        progress, state = Progress(), model.initial_state(recipe.batch_size)
+        state, progress = model.initial_state(recipe.batch_size), Progress()
         if accelerator.is_main_process:
-            _write_settings(out, settings or {})
+            _write_settings(out, settings)
     run = _Run(
-        corpus, recipe, plan, out, dtype, accelerator, model, network, optimizer, state, progress,
+        corpus, recipe, plan, out, dtype, settings.get("command") or shlex.join(["python", "-m", "training", *sys.argv[1:]]),
+        accelerator, model, network, optimizer, state, progress,
         train_ids=encode(corpus.train, vocabulary), held_out_ids=encode(corpus.held_out, vocabulary),
     )  # fmt: skip
     return run.run()
@@ -116,11 +106,10 @@ def encode(text: str, vocabulary: Vocabulary) -> Tensor:
 
 
 def _write_settings(out: Path, settings: dict[str, Any]) -> None:
-    replace_folder(out, lambda folder: _dump(folder / SETTINGS, settings))
-
-
-def _dump(path: Path, data: dict[str, Any]) -> None:
-    path.write_text(json.dumps(data, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    out.mkdir(parents=True, exist_ok=True)
+    unfinished = out / f".{SETTINGS}.new"
+    unfinished.write_text(json.dumps(settings, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(out / SETTINGS)
 
 
 @dataclass
@@ -132,6 +121,7 @@ class _Run:
     plan: Plan
     out: Path
     dtype: str
+    command: str
     accelerator: Accelerator
     model: CharLSTM
     network: Any
@@ -145,10 +135,14 @@ class _Run:
         total, main = self.plan.total_steps, self.accelerator.is_main_process
         started = time.monotonic() - self.progress.seconds
         losses = torch.tensor(self.progress.loss_sum, device=self.accelerator.device)
+        folder = self.out / MODEL_IN_RUN
+        quiet = not main or not sys.stderr.isatty()  # a log file gets the looks alone
         with (
             _ask_to_stop() as asked,
-            tqdm(total=total, initial=self.progress.step, unit="window", disable=not main, mininterval=0.5) as bar,
+            tqdm(total=total, initial=self.progress.step, unit="window", disable=quiet, mininterval=0.5) as bar,
         ):
+            if self.progress.step == 0:
+                self.save_checkpoint(losses)  # so that a run can be resumed from its first moment on
             last_saved = time.monotonic()
             while self.progress.step < total and not asked:
                 losses += self.train_window(self.progress.step)
@@ -156,22 +150,24 @@ class _Run:
                 self.progress.step += 1
                 bar.update()
                 self.progress.seconds = time.monotonic() - started
-                if self.progress.step in self.plan.time_lapse_at:
+                moment = self.progress.step in self.plan.time_lapse_at
+                look = self.progress.step in self.plan.evaluate_at
+                if moment or look:
+                    self.check_finite(losses)
+                if moment:
                     self.take_moment()
-                if self.progress.step in self.plan.evaluate_at:
+                if look:
                     self.look(float(losses) / self.progress.loss_count, bar)
                     losses.zero_()
                     self.progress.loss_count = 0
-                    last_saved = -math.inf  # so that a look is always kept
-                if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
+                if look or time.monotonic() - last_saved > CHECKPOINT_SECONDS:
                     self.save_checkpoint(losses)
                     last_saved = time.monotonic()
-            if asked and self.progress.step < total:
+            finished = self.progress.step >= total
+            if not finished:
                 self.save_checkpoint(losses)
-        finished = self.progress.step >= total
-        folder = self.out / MODEL_IN_RUN
-        if finished and main:
-            self.finish(folder)
+            elif main:
+                self.finish(folder)
         return Outcome(folder, self.progress.best_loss, finished)
 
     def train_window(self, step: int) -> Tensor:
@@ -193,45 +189,47 @@ class _Run:
         return loss.detach()
 
     def window(self, epoch: int, window: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets (B, T) of a window; each epoch begins at an offset of its own below T."""
+        """Inputs and targets (B, T) of a window; each epoch begins at an offset of its own of up to T."""
         batch, length = self.recipe.batch_size, self.recipe.seq_len
         lane = len(self.train_ids) // batch
-        room = lane - 1 - self.plan.steps_per_epoch * length
-        offset = (
-            int(np.random.default_rng([self.recipe.seed, epoch]).integers(0, min(length, room) + 1)) if room > 0 else 0
-        )
-        start = offset + window * length
-        columns = torch.arange(start, start + length + 1)
-        positions = torch.arange(batch)[:, None] * lane + columns
-        ids = self.train_ids[positions.clamp(max=len(self.train_ids) - 1)].to(self.accelerator.device)
+        offset = self.plan.offset(self.recipe, epoch)
+        columns = offset + window * length + torch.arange(length + 1)
+        ids = self.train_ids[torch.arange(batch)[:, None] * lane + columns].to(self.accelerator.device)
         return ids[:, :-1], ids[:, 1:]
+
+    def check_finite(self, losses: Tensor) -> None:
+        """Raise `TrainingError` unless loss and weights are numbers; comes before all that shows or keeps them."""
+        weights = [parameter.detach() for parameter in self.model.parameters()]
+        if bool(torch.isfinite(losses)) and all(bool(torch.isfinite(weight).all()) for weight in weights):
+            return
+        kept = f"; the best weights so far are kept in {self.out / MODEL_IN_RUN}" if self.progress.history else ""
+        raise TrainingError(
+            f"The training loss stopped being a finite number before step {self.progress.step}; expected a smaller "
+            f"one at every look: start a new run with half the learning rate "
+            f"(--learning-rate {self.recipe.learning_rate / 2:g}){kept}."
+        )
 
     def look(self, train_loss: float, bar: Any) -> None:
         """Measure the held-out loss, keep the weights if they are the best so far, and show a sample."""
-        if not math.isfinite(train_loss):
-            raise TrainingError(
-                f"The training loss became {train_loss} before step {self.progress.step}; expected a finite number: "
-                "start again with half the learning rate (--learning-rate); the best weights so far are kept."
-            )
         val_loss = carried_loss(self.model, self.held_out_ids)
+        best = val_loss < self.progress.best_loss
         chars = self.progress.step * self.recipe.batch_size * self.recipe.seq_len
         epoch = self.progress.step / self.plan.steps_per_epoch
         self.progress.history.append(
             {"chars": chars, "epoch": round(epoch, 3), "train_loss": train_loss, "val_loss": val_loss,
              "seconds": round(self.progress.seconds, 1)}
         )  # fmt: skip
-        best = val_loss < self.progress.best_loss
-        if best:
-            self.progress.best_loss = val_loss
         if not self.accelerator.is_main_process:
             return
         if best:
             self.model.record = self.record()
             self.save_model(self.model, self.out / MODEL_IN_RUN)
-        prompt, sample = self.sample(160, 0.8, seed=self.progress.step)
+        prompt, sample = self.sample(160, seed=self.progress.step)
         bar.set_postfix_str(f"held-out {val_loss:.3f}")
+        left = self.progress.seconds / self.progress.step * (self.plan.total_steps - self.progress.step)
         bar.write(
-            f"\nepoch {epoch:.1f}  train {train_loss:.4f}  held-out {val_loss:.4f} nats per character"
+            f"\nepoch {epoch:.1f} of {self.plan.total_steps / self.plan.steps_per_epoch:.1f}, {duration(left)} left  "
+            f"train {train_loss:.4f}  held-out {val_loss:.4f} nats per character"
             f"{' (best so far)' if best else ''}\n{indent(prompt + sample)}",
             file=sys.stdout,
         )
@@ -240,14 +238,13 @@ class _Run:
     def take_moment(self) -> None:
         """One more moment of the time-lapse: the same prompt and seed as at the others."""
         if self.accelerator.is_main_process:
-            _, text = self.sample(200, 0.8, seed=TIME_LAPSE_SEED)
+            _, text = self.sample(200, seed=TIME_LAPSE_SEED)
             chars = self.progress.step * self.recipe.batch_size * self.recipe.seq_len
             self.progress.time_lapse.append({"chars": chars, "text": text})
 
-    def sample(self, length: int, temperature: float, seed: int) -> tuple[str, str]:
+    def sample(self, length: int, *, seed: int) -> tuple[str, str]:
         prompt = self.prompt
-        done = self.model.complete(prompt, max_new_tokens=length, temperature=temperature, seed=seed)
-        return prompt, done.text
+        return prompt, self.model.generate(prompt, max_new_tokens=length, temperature=TEMPERATURE, seed=seed)
 
     @property
     def prompt(self) -> str:
@@ -255,14 +252,16 @@ class _Run:
         return examples[0] if examples else self.model.generation_config.start_text
 
     def save_checkpoint(self, losses: Tensor) -> None:
+        self.check_finite(losses)
         self.progress.loss_sum = float(losses)
         if self.accelerator.is_main_process:
             checkpoint.save(
-                self.out, network=self.model, optimizer=self.optimizer, state=self.state, progress=vars(self.progress)
+                self.out, network=self.model, optimizer=self.optimizer, state=self.state, progress=self.progress
             )
 
     def save_model(self, model: CharLSTM, folder: Path) -> None:
-        model.save_pretrained(folder, dtype=self.dtype, extra_files={"loss.png": loss_plot(self.progress.history)})
+        with checkpoint.disk_errors(folder):
+            model.save_pretrained(folder, dtype=self.dtype, extra_files={"loss.png": loss_plot(self.progress.history)})
 
     def finish(self, folder: Path) -> None:
         """Give the model with the best weights its whole record: samples and time-lapse."""
@@ -281,31 +280,15 @@ class _Run:
         self.save_model(best, folder)
 
     def record(self) -> dict[str, Any]:
-        """What `training.json` holds and the card is made from."""
-        best = min(self.progress.history, key=lambda row: row["val_loss"])
-        return {
-            "name": f"charlstm-{self.corpus.name}",
-            "corpus": self.corpus.to_record(),
-            "card": self.corpus.card,
-            "recipe": self.recipe.to_dict(),
-            "parameters": self.model.config.num_parameters,
-            "val_loss": best["val_loss"],
-            "val_bpc": best["val_loss"] / math.log(2),
-            "best_epoch": best["epoch"],
-            "history": self.progress.history,
-            "time_lapse": {
-                "prompt": self.prompt,
-                "seed": TIME_LAPSE_SEED,
-                "temperature": 0.8,
-                "moments": self.progress.time_lapse,
-            },
-            "sample_prompt": self.prompt,
-            "seconds": round(self.progress.seconds, 1),
-            "command": shlex.join(["python", "-m", "training", *sys.argv[1:]]),
-            "hardware": hardware(self.accelerator.device),
-            "versions": [f"Python {platform.python_version()}"]
-            + [f"{name} {version(name)}" for name in ("torch", "accelerate")],
-        }
+        return make_record(
+            self.corpus,
+            self.recipe,
+            self.progress,
+            parameters=self.model.config.num_parameters,
+            prompt=self.prompt,
+            command=self.command,
+            device=self.accelerator.device,
+        )
 
 
 @contextmanager
@@ -335,27 +318,5 @@ def indent(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.rstrip().split("\n"))
 
 
-def hardware(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads, {platform.machine()}"
-
-
-def loss_plot(history: list[dict[str, float]]) -> bytes:
-    """Training and held-out loss against characters read, as a PNG."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 3.5), layout="constrained", dpi=110)
-    axes = figure.add_subplot()
-    millions = [row["chars"] / 1e6 for row in history]
-    axes.plot(millions, [row["train_loss"] for row in history], label="training (with dropout)", color="#8a94a6")
-    axes.plot(
-        millions, [row["val_loss"] for row in history], label="held out", color="#b4532a", marker="o", markersize=3
-    )
-    axes.set_xlabel("million characters read")
-    axes.set_ylabel("nats per character")
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    image = io.BytesIO()
-    figure.savefig(image, format="png")
-    return image.getvalue()
+def duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

@@ -6,6 +6,10 @@ import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+import numpy as np
+
+MAX_LOOKS = 1000
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -61,10 +65,12 @@ class Recipe:
         batch_size = max(1, min(self.batch_size, train_chars // (8 * seq_len)))
         if (batch_size, seq_len) == (self.batch_size, self.seq_len):
             return self, ""
-        note = (
-            f"the text is short, so the batch is {batch_size} instead of {self.batch_size} and the window {seq_len} "
-            f"instead of {self.seq_len}"
-        )
+        shrunk = [
+            f"the {what} {now} instead of {before}"
+            for what, now, before in (("batch is", batch_size, self.batch_size), ("window is", seq_len, self.seq_len))
+            if now != before
+        ]
+        note = f"the text is short, so {' and '.join(shrunk)}"
         return replace(self, batch_size=batch_size, seq_len=seq_len), note
 
 
@@ -85,23 +91,35 @@ PRESET_TIMES = {"small": "about three minutes on two cores", "base": "about an h
 
 @dataclass(frozen=True)
 class Plan:
-    """A recipe laid over a text: how many windows an epoch has, how many steps the run, and when it pauses to look."""
+    """A recipe laid over a text.
+
+    steps_per_epoch: windows that an epoch has, one step each. evaluate_at, time_lapse_at: the steps after which the
+    run looks at the held-out text and takes a moment of its time-lapse. room: the largest offset of an epoch.
+    """
 
     steps_per_epoch: int
     total_steps: int
     evaluate_at: frozenset[int]
     time_lapse_at: frozenset[int]
+    room: int
 
     @classmethod
     def of(cls, recipe: Recipe, train_chars: int) -> Plan:
         # One window fewer than fits, so that each epoch can begin at an offset of its own.
         lane = train_chars // recipe.batch_size
-        steps_per_epoch = max(1, (lane - 1) // recipe.seq_len - 1)
+        assert lane > 2 * recipe.seq_len, "the recipe is fitted to the text first"
+        steps_per_epoch = (lane - 1) // recipe.seq_len - 1
         wanted = recipe.chars / (steps_per_epoch * recipe.seq_len * recipe.batch_size)
         total = max(1, round(steps_per_epoch * min(wanted, recipe.max_epochs)))
-        every = max(1, min(max(steps_per_epoch, total // 40), max(1, total // 8)))
+        # A look after each epoch, more often in a run of few epochs, and never more than about MAX_LOOKS.
+        every = max(1, min(steps_per_epoch, total // 8), total // MAX_LOOKS)
         moments = {round(total ** (n / 7)) for n in range(8)}  # log-spaced from the first batch to the last
-        return cls(steps_per_epoch, total, frozenset([*range(every, total, every), total]), frozenset(moments))
+        room = min(recipe.seq_len, lane - 1 - steps_per_epoch * recipe.seq_len)
+        return cls(steps_per_epoch, total, frozenset([*range(every, total, every), total]), frozenset(moments), room)
+
+    def offset(self, recipe: Recipe, epoch: int) -> int:
+        """Where in its lane an epoch begins, drawn anew for each, so that windows are not cut at the same places."""
+        return int(np.random.default_rng([recipe.seed, epoch]).integers(0, self.room + 1))
 
     def learning_rate(self, recipe: Recipe, step: int) -> float:
         """The rate of step `step` (from 0): linear warm-up, then a cosine to a hundredth of the peak."""

@@ -1,0 +1,253 @@
+"""A model folder on disk: read strictly, checked before memory is taken; written in one atomic step.
+
+It holds config.json, vocab.json, model.safetensors, generation_config.json, README.md (the card), and where
+a run made it training.json and loss.png.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from hubcharlstm.generation_config import GenerationConfig
+from hubcharlstm.network import CharLSTMConfig
+from hubcharlstm.vocabulary import Vocabulary
+
+CONFIG, VOCAB, WEIGHTS = "config.json", "vocab.json", "model.safetensors"
+GENERATION, RECORD, CARD, LOSS_PLOT = "generation_config.json", "training.json", "README.md", "loss.png"
+MODEL_FILES = (CONFIG, VOCAB, WEIGHTS, GENERATION, RECORD, CARD, LOSS_PLOT)
+FORMAT = "hubcharlstm/1"
+PRETRAINED = Path(__file__).parent / "pretrained"
+MODEL_IN_RUN = "model"
+"""A run folder keeps its model folder under this name."""
+
+MAX_JSON_BYTES = 16 * 2**20
+DTYPES = {"F16", "BF16", "F32"}
+STORED_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+class NotAModelError(ValueError):
+    """The folder or repository is no hubcharlstm model, or a damaged one."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """All that a model folder holds, checked. `revision` is the commit for a model from the Hub, else None."""
+
+    config: CharLSTMConfig
+    vocabulary: Vocabulary
+    tensors: dict[str, torch.Tensor]
+    generation: GenerationConfig
+    record: dict[str, Any]
+    name: str
+    revision: str | None
+
+
+def find_folder(model_id: str | Path) -> Path | None:
+    """The model folder that `model_id` names on this machine (itself, or the one within a run folder), if any."""
+    try:
+        folder = Path(model_id).expanduser()
+        if not folder.is_dir():
+            return None
+    except (RuntimeError, OSError):  # ~ of nobody, a name longer than the system takes, a folder closed to us
+        return None
+    within = folder / MODEL_IN_RUN
+    return within if not (folder / CONFIG).exists() and within.is_dir() else folder
+
+
+def read_folder(folder: Path, *, name: str, revision: str | None = None) -> Artifact:
+    """Read and check a model folder; nothing is allocated before header, sizes and vocabulary agree."""
+    missing = [file for file in (CONFIG, VOCAB, WEIGHTS) if not (folder / file).is_file()]
+    if missing:
+        hint = "save one with save_pretrained, or give another folder or Hub id"
+        if WEIGHTS in missing:  # a snapshot from the Hub holds no other file that could tell
+            hint += " (pickled weights, such as a .bin or .pt file, are never read)"
+        raise NotAModelError(f"{name} has no {', '.join(missing)}; expected a hubcharlstm model folder: {hint}.")
+    config_data = _read_json(folder / CONFIG)
+    if config_data.get("format", FORMAT) != FORMAT:
+        raise NotAModelError(
+            f"{name} has the format {config_data['format']!r}; expected {FORMAT!r}: install the version that wrote it."
+        )
+    try:
+        config = CharLSTMConfig.from_dict(config_data)
+        vocabulary = Vocabulary.from_dict(_read_json(folder / VOCAB))
+        generation = GenerationConfig.from_dict(
+            _read_json(folder / GENERATION) if (folder / GENERATION).is_file() else {}
+        )
+    except ValueError as error:
+        raise NotAModelError(f"{name} does not load: {error}") from error
+    if len(vocabulary) != config.vocab_size:
+        raise NotAModelError(
+            f"{name} has {len(vocabulary)} characters in {VOCAB} and a vocab_size of {config.vocab_size} in {CONFIG}; "
+            "expected the same number: take both files from one save."
+        )
+    tensors = read_weights(folder / WEIGHTS, config, vocabulary)
+    record = _read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
+    return Artifact(config, vocabulary, tensors, generation, record, name, revision)
+
+
+def read_weights(path: Path, config: CharLSTMConfig, vocabulary: Vocabulary) -> dict[str, torch.Tensor]:
+    """The tensors of `path` in fp32, after its header was found to fit `config` and `vocabulary` exactly."""
+    expected = config.tensor_shapes()
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            names = set(file.keys())
+            if names != set(expected):
+                wrong = sorted(names ^ set(expected))
+                raise NotAModelError(
+                    f"{path} lacks or adds the tensors {', '.join(wrong[:6])}; expected those of a "
+                    f"{config.num_layers}-layer network: take config and weights from one save."
+                )
+            for name, shape in expected.items():
+                found = file.get_slice(name)
+                if tuple(found.get_shape()) != shape or found.get_dtype() not in DTYPES:
+                    raise NotAModelError(
+                        f"{path} holds {name} as {found.get_dtype()} {tuple(found.get_shape())}; expected {shape} in "
+                        f"{', '.join(sorted(DTYPES))}: take config and weights from one save."
+                    )
+            stored = (file.metadata() or {}).get("vocab_sha256")
+            if stored != vocabulary.sha256:
+                raise NotAModelError(
+                    f"{path} was trained with another vocabulary than the one in {VOCAB} (hash {str(stored)[:12]} "
+                    f"against {vocabulary.sha256[:12]}); expected the same: take both files from one save."
+                )
+            return {name: file.get_tensor(name).float() for name in expected}
+    except SafetensorError as error:
+        raise NotAModelError(
+            f"{path} is damaged or no safetensors file ({error}); expected {config.num_parameters:,} weights: "
+            "copy or download it again."
+        ) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise NotAModelError(
+            f"{path} is larger than {MAX_JSON_BYTES // 2**20} MiB; expected a small JSON file: check it."
+        )
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise NotAModelError(f"{path} is not JSON ({error}); expected a JSON object: save the model again.") from error
+    if not isinstance(data, dict):
+        raise NotAModelError(f"{path} holds a JSON {type(data).__name__}; expected an object: save the model again.")
+    return data
+
+
+def save(
+    folder: Path,
+    *,
+    config: CharLSTMConfig,
+    vocabulary: Vocabulary,
+    tensors: Mapping[str, torch.Tensor],
+    generation: GenerationConfig,
+    record: Mapping[str, Any],
+    card: str,
+    dtype: str = "float32",
+    extra_files: Mapping[str, bytes] | None = None,
+) -> None:
+    """Write a model folder in one step: a killed save leaves what was there before.
+
+    Other files in it are kept, but no model file of an earlier save: a record or a plot describes one model.
+    dtype: how weights are stored, "float32", "float16" or "bfloat16"; they are fp32 in memory.
+    """
+    if dtype not in STORED_DTYPES:
+        raise ValueError(f"dtype is {dtype!r}; expected one of {', '.join(STORED_DTYPES)}: pick one.")
+
+    def write(into: Path) -> None:
+        config_data = {"model_type": "charlstm", "format": FORMAT, **config.to_dict()}
+        _write_json(into / CONFIG, config_data)
+        _write_json(into / VOCAB, vocabulary.to_dict())
+        _write_json(into / GENERATION, generation.to_dict())
+        if record:
+            _write_json(into / RECORD, record)
+        (into / CARD).write_text(card, encoding="utf-8")
+        stored = {name: value.detach().to("cpu", STORED_DTYPES[dtype]).contiguous() for name, value in tensors.items()}
+        # One entry of metadata: safetensors writes several in an order that changes from save to save.
+        save_file(stored, into / WEIGHTS, metadata={"vocab_sha256": vocabulary.sha256})
+        (into / WEIGHTS).chmod((into / CONFIG).stat().st_mode)  # safetensors makes it private to its owner
+        for name, content in (extra_files or {}).items():
+            (into / name).write_bytes(content)
+
+    replace_folder(folder, write, drop=MODEL_FILES)
+
+
+def replace_folder(folder: Path, write: Callable[[Path], None], *, drop: Collection[str] = ()) -> None:
+    """Let `write` fill a new folder, then put it in the place of `folder` in one step.
+
+    Files that it does not write stay, except those named in `drop`.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; expected a folder, or a name that is free: choose another name.")
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.new")
+    try:
+        new.mkdir()
+        write(new)
+        if folder.exists():
+            for old in folder.iterdir():
+                if old.name not in drop and not (new / old.name).exists():
+                    if old.is_dir() and not old.is_symlink():
+                        shutil.copytree(old, new / old.name, symlinks=True)
+                    else:
+                        shutil.copy2(old, new / old.name, follow_symlinks=False)
+            shutil.copymode(folder, new)
+        _sync_tree(new)
+        if folder.exists():
+            _exchange(new, folder)
+        else:
+            new.rename(folder)
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _exchange(new: Path, old: Path) -> None:
+    """Swap two folders: in one step where the system can (Linux), else by two renames."""
+    exchange_flag, at_cwd = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of <linux/fs.h> and <fcntl.h>
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if os.name == "posix" else None
+    if renameat2 is not None:
+        if renameat2(at_cwd, os.fsencode(new), at_cwd, os.fsencode(old), exchange_flag) == 0:
+            return
+        if ctypes.get_errno() not in (errno.EINVAL, errno.ENOSYS, errno.EXDEV):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(old))
+    aside = old.with_name(f".{old.name}.{secrets.token_hex(4)}.old")
+    old.rename(aside)
+    try:
+        new.rename(old)
+    except OSError:
+        aside.rename(old)
+        raise
+    shutil.rmtree(aside)
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in (*folder.rglob("*"), folder):
+        if not path.is_symlink():
+            _sync(path)
+
+
+def _sync(path: Path) -> None:
+    if os.name != "posix" and path.is_dir():
+        return  # folders cannot be opened for syncing there
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_json(path: Path, data: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False) + "\n", encoding="utf-8")

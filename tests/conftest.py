@@ -1,0 +1,50 @@
+"""Shared doubles: a tiny vocabulary, a tiny random model. Every cache lies in a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+# Before the Hub's client is imported, which reads it once.
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="hubcharlstm-tests-")
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+import pytest
+import torch
+
+from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
+
+TEXT = "FIRST:\nTo be, or not to be: that is the question.\n\nSECOND:\nWhether 'tis nobler?\n\n"
+
+
+@pytest.fixture(scope="session")
+def vocabulary() -> Vocabulary:
+    return Vocabulary.from_text(TEXT)
+
+
+def tiny_model(vocabulary: Vocabulary, *, hidden_size: int = 24, num_layers: int = 2, seed: int = 0) -> CharLSTM:
+    """Random weights, large enough that the next character is not a coin toss among all."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = CharLSTM(
+            CharLSTMConfig(len(vocabulary), embedding_dim=8, hidden_size=hidden_size, num_layers=num_layers),
+            vocabulary,
+            generation_config=GenerationConfig(examples=("To be, ", "FIRST:\n"), max_new_tokens=40),
+        )
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(3.0)
+    return model.eval()
+
+
+@pytest.fixture
+def model(vocabulary: Vocabulary) -> CharLSTM:
+    return tiny_model(vocabulary)
+
+
+@pytest.fixture
+def model_folder(model: CharLSTM, tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    model.save_pretrained(folder)
+    return folder

@@ -1,0 +1,105 @@
+"""The card says what the record says, and leaves out what nobody filled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import tiny_model
+from huggingface_hub import ModelCard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hubcharlstm import CharLSTMConfig, Vocabulary, card
+
+VOCABULARY = Vocabulary.from_text("abc`|* \n<>é")
+CONFIG = CharLSTMConfig(len(VOCABULARY), 4, 8, 2)
+RECORD: dict[str, Any] = {
+    "name": "charlstm-recipes",
+    "corpus": {
+        "name": "recipes", "title": "recipes.txt", "sha256": "ab" * 32, "chars": 120_000, "train_chars": 108_000,
+        "held_out": "the last 12,000 of 120,000 characters",
+    },
+    "card": {"language": "en"},
+    "val_loss": 1.25,
+    "val_bpc": 1.8034,
+    "sample_prompt": "Take two eggs",
+    "samples": [{"prompt": "Take ", "temperature": 0.5, "seed": 7, "text": "two `eggs` and ~~~"}],
+    "time_lapse": {"prompt": "Take ", "seed": 1, "temperature": 0.8, "moments": [{"chars": 2400, "text": "xqz"}]},
+    "command": "python -m training fit recipes.txt --out runs/recipes",
+    "seconds": 180.0,
+    "hardware": "CPU, 2 threads",
+    "versions": ["torch 2.13.0"],
+}  # fmt: skip
+
+
+def test_a_full_record_makes_a_full_card() -> None:
+    text = card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes", has_loss_plot=True)
+    for part in (
+        'CharLSTM.from_pretrained("user/recipes")',
+        "Take two eggs",
+        "two `eggs`",
+        "temperature 0.5, seed 7",
+        "1.2500",
+        "108,000 characters",
+        "loss.png",
+        "After 2,400 characters",
+        "fit recipes.txt --out runs/recipes",
+        "3.0 on CPU, 2 threads",
+        "2 LSTM layers of 8 units",
+    ):
+        assert part in text
+    assert "Shakespeare" not in text
+    assert text.count("~~~~") == 2  # the sample holds ~~~, which must not end its own fence
+
+
+def test_the_metadata_survives_a_round_trip() -> None:
+    data = ModelCard(card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes")).data
+    assert data.library_name == "hubcharlstm"
+    assert data.pipeline_tag == "text-generation"
+    assert data.language == "en"
+    assert data.eval_results is not None
+    assert {(r.metric_type, r.metric_value, r.dataset_type) for r in data.eval_results} == {
+        ("cross_entropy", 1.25, "recipes"),
+        ("bits_per_character", 1.8034, "recipes"),
+    }
+
+
+def test_without_a_record_the_sections_are_left_out() -> None:
+    text = card.render(CONFIG, VOCABULARY, {})
+    for heading in ("## Samples", "## How good", "## How it learned", "## Training", "loss.png", "None", "Undefined"):
+        assert heading not in text
+    assert "## Use" in text
+    assert ModelCard(text).data.eval_results is None
+
+
+@pytest.mark.parametrize("key", [*RECORD, *(f"corpus.{name}" for name in RECORD["corpus"])])
+@pytest.mark.parametrize("value", [None, 7, "text", [], [1], {}, {"a": 1}])
+def test_a_record_that_somebody_else_wrote_never_breaks_the_card(key: str, value: Any) -> None:
+    """A model from the Hub with an odd training.json loaded, but could not be saved again."""
+    record = RECORD | {"corpus": dict(RECORD["corpus"])}
+    if key.startswith("corpus."):
+        record["corpus"][key.removeprefix("corpus.")] = value
+    else:
+        record[key] = value
+    assert "## Use" in card.render(CONFIG, VOCABULARY, record)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*RECORD, "text"]), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from(list(RECORD)), json_values))
+def test_any_json_makes_a_card(record: dict[str, Any]) -> None:
+    assert "## Use" in card.render(CONFIG, VOCABULARY, record)
+
+
+def test_a_saved_model_has_its_card(tmp_path: Any) -> None:
+    model = tiny_model(VOCABULARY)
+    model.record = RECORD
+    model.save_pretrained(tmp_path / "m", repo_id="user/recipes")
+    assert 'from_pretrained("user/recipes")' in (tmp_path / "m" / "README.md").read_text(encoding="utf-8")

@@ -1,0 +1,150 @@
+"""The command line: text on standard output, the rest on standard error; an error is one sentence and exit code 2."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hubcharlstm import CharLSTM
+from hubcharlstm.cli import main, parser
+
+
+def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    code = main(arguments)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_generate_writes_prompt_and_continuation(
+    model: CharLSTM, model_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = model.generate("To be, ", max_new_tokens=50, temperature=0.5, seed=7)
+    code, out, err = run(
+        [
+            "generate",
+            "To be, ",
+            "--model",
+            str(model_folder),
+            "--max-new-tokens",
+            "50",
+            "--temperature",
+            "0.5",
+            "--seed",
+            "7",
+        ],
+        capsys,
+    )
+    assert (code, out) == (0, f"To be, {expected}\n")
+    assert err == "seed 7, length, 50 characters\n"
+
+
+def test_a_drawn_seed_is_told_and_repeats_the_text(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, first, err = run(["generate", "To be", "--model", str(model_folder)], capsys)
+    seed = err.split(",")[0].removeprefix("seed ")
+    _, second, _ = run(["generate", "To be", "--model", str(model_folder), "--seed", seed], capsys)
+    assert first == second
+
+
+def test_samples_use_one_seed_after_another(
+    model: CharLSTM, model_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(["generate", "To", "--model", str(model_folder), "--seed", "7", "--num-samples", "2"], capsys)
+    assert code == 0
+    assert out == "\n\n".join(f"To{model.generate('To', seed=seed)}\n" for seed in (7, 8))
+    assert [line.split(",")[0] for line in err.splitlines()] == ["seed 7", "seed 8"]
+
+
+def test_what_was_read_otherwise_is_told(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, err = run(["generate", "Tó 😀", "--model", str(model_folder), "--seed", "1"], capsys)
+    assert out.startswith("To ")
+    assert "note: ó read as o; 😀 skipped" in err
+
+
+def test_info_names_the_model(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(["info", "--model", str(model_folder)], capsys)
+    assert code == 0
+    assert "2 x 24" in out
+    assert "cpu, fp32" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--temperature", "-1"], "temperature is -1.0"),
+        (["--temperature", "nan"], "temperature is nan"),
+        (["--max-new-tokens", "0"], "max_new_tokens is 0"),
+        (["--max-new-tokens", "1000000"], "expected 1 to 100000"),
+        (["--top-p", "2"], "top_p is 2.0"),
+        (["--seed", "-5"], "seed is -5"),
+        (["--num-samples", "0"], "--num-samples is 0"),
+        (["--stop", ""], "stop string is ''"),
+        (["--device", "abacus"], "device is 'abacus'"),
+    ],
+)
+def test_a_wrong_argument_is_one_sentence_and_exit_code_2(
+    model_folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    code, out, err = run(["generate", "To be", "--model", str(model_folder), *arguments], capsys)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_a_folder_that_is_no_model_is_one_sentence_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in (["generate", "x"], ["info"], ["app"]):
+        code, _, err = run([*command, "--model", str(tmp_path)], capsys)
+        assert code == 2
+        assert "has no config.json" in err
+        assert err.count("\n") == 1
+
+
+def test_the_flags_are_these() -> None:
+    """People write them into scripts: a change here is a change for them."""
+    commands = parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]
+    assert commands is not None
+    flags = {name: sorted(commands[name]._option_string_actions) for name in commands}  # type: ignore[index, call-overload]
+    model = ["--device", "--help", "--model", "--revision", "-h"]
+    assert flags == {
+        "generate": sorted(
+            [
+                *model,
+                "--max-new-tokens",
+                "--min-p",
+                "--num-samples",
+                "--seed",
+                "--stop",
+                "--temperature",
+                "--top-k",
+                "--top-p",
+            ]
+        ),
+        "info": sorted(model),
+        "app": sorted([*model, "--host", "--port"]),
+    }
+
+
+def test_as_a_program_it_prints_no_traceback_and_survives_a_reader_who_leaves(model_folder: Path) -> None:
+    program = [sys.executable, "-m", "hubcharlstm", "generate", "--model", str(model_folder)]
+    failed = subprocess.run([*program, "x", "--temperature", "-1"], capture_output=True, text=True, check=False)
+    assert failed.returncode == 2
+    assert "Traceback" not in failed.stderr
+    piped = subprocess.Popen(
+        [*program, "-", "--max-new-tokens", "50000"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert piped.stdin
+    assert piped.stdout
+    assert piped.stderr
+    piped.stdin.write("To be")
+    piped.stdin.close()
+    assert piped.stdout.read(20).startswith("To be")
+    piped.stdout.close()
+    assert "Traceback" not in piped.stderr.read()
+    assert piped.wait(60) == 1
+    piped.stderr.close()
