@@ -38,7 +38,7 @@ app: $(VENV)/.app
 	$(BIN)/hubcharlstm app --port $(PORT)
 
 train: $(VENV)/.train
-	$(BIN)/python -m training fit $(CORPUS) --out $(OUT) --preset $(PRESET)
+	$(BIN)/python -m training fit "$(CORPUS)" --out "$(OUT)" --preset $(PRESET)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest

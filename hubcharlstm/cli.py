@@ -40,8 +40,8 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("info", parents=[model], help="what a model is and what it was trained on")
 
     app = commands.add_parser("app", parents=[model], help="chat in the browser")
-    app.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    app.add_argument("--port", type=int, default=7860, help="(default: 7860)")
+    app.add_argument("--host", default=None, help="address to listen on (default: 127.0.0.1)")
+    app.add_argument("--port", type=int, default=None, help="port to listen on (default: 7860)")
     return top
 
 
@@ -65,7 +65,7 @@ def run_generate(arguments: argparse.Namespace) -> int:
     from hubcharlstm import CharLSTM
 
     model = CharLSTM.from_pretrained(arguments.model, revision=arguments.revision, device=arguments.device)
-    prompt = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt.replace("\\n", "\n")
+    prompt = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt
     if arguments.num_samples < 1:
         raise ValueError(f"--num-samples is {arguments.num_samples}; expected at least 1: leave it out for one.")
     seed = arguments.seed

@@ -1,0 +1,1 @@
+"""One runnable module per claim; results with their conditions stand in RESULTS.md."""

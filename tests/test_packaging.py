@@ -1,0 +1,120 @@
+"""README, pyproject, requirements, constraints and Makefile agree; the wheel holds the library and nothing else."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+import hubcharlstm
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def pins(name: str) -> dict[str, str]:
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    found = [re.fullmatch(r"([a-z0-9-]+)==([0-9][\w.]*)", line) for line in lines if line and not line.startswith("#")]
+    assert all(found), f"{name} has a line that is no exact pin"
+    return {match[1]: match[2] for match in found if match}
+
+
+CONSTRAINTS = pins("constraints.txt")
+FRONT_MATTER = yaml.safe_load(README.split("---\n")[1])
+
+
+def requirements() -> list[Requirement]:
+    lines = [*PROJECT["dependencies"], *(line for extra in PROJECT["optional-dependencies"].values() for line in extra)]
+    return [requirement for line in lines if (requirement := Requirement(line)).name != "hubcharlstm"]
+
+
+def test_every_dependency_is_pinned_within_its_range() -> None:
+    for requirement in requirements():
+        assert requirement.specifier.contains(CONSTRAINTS[requirement.name]), requirement
+
+
+def test_the_tests_run_with_the_pinned_versions() -> None:
+    for requirement in requirements():
+        assert version(requirement.name).split("+")[0] == CONSTRAINTS[requirement.name], requirement
+
+
+def test_the_base_install_is_light() -> None:
+    names = {Requirement(line).name for line in PROJECT["dependencies"]}
+    assert names == {"torch", "huggingface-hub", "safetensors", "numpy"}
+    assert set(PROJECT["optional-dependencies"]) == {"app", "train", "dev"}
+
+
+def test_the_repository_is_a_valid_space() -> None:
+    assert FRONT_MATTER["sdk"] == "gradio"
+    assert FRONT_MATTER["sdk_version"] == CONSTRAINTS["gradio"]
+    assert (ROOT / FRONT_MATTER["app_file"]).is_file()
+    assert isinstance(FRONT_MATTER["python_version"], str)
+    assert SpecifierSet(PROJECT["requires-python"]).contains(FRONT_MATTER["python_version"])
+    assert len(FRONT_MATTER["short_description"]) <= 60
+    assert FRONT_MATTER["license"] == PROJECT["license"].lower()
+
+
+def test_a_space_installs_the_base_dependencies_at_the_tested_versions() -> None:
+    """It installs them before the repository's files are there, so `-e .` would fail; gradio comes with the SDK."""
+    space = pins("requirements.txt")
+    assert set(space) == {Requirement(line).name for line in PROJECT["dependencies"]}
+    assert all(CONSTRAINTS[name] == pin for name, pin in space.items())
+
+
+def test_what_spaces_add_is_solved_with_the_rest() -> None:
+    assert {"gradio", "mcp", "authlib", "itsdangerous"} <= set(CONSTRAINTS)
+    assert SpecifierSet("<2.13").contains(CONSTRAINTS["pydantic"])
+
+
+def test_every_install_goes_through_the_constraints() -> None:
+    for name in ("Makefile", "README.md", ".ci/run"):
+        for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
+            if "pip install" in line:
+                assert "-c constraints.txt" in line, f"{name}: {line}"
+
+
+def test_the_readme_names_only_targets_and_files_that_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert set(re.findall(r"^make ([a-z-]+)", README, re.MULTILINE)) <= targets
+    tree = README.split("app.py  ")[1].split("```")[0]
+    named = set(re.findall(r"^  (\w+\.py)", tree, re.MULTILINE))
+    there = {p.name for folder in ("hubcharlstm", "training") for p in (ROOT / folder).glob("*.py")}
+    assert there - named == {"__init__.py", "__main__.py"}
+    assert named <= there
+
+
+def test_the_ci_runs_the_readme_s_test_command() -> None:
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("\nmake test")
+    assert "\nmake test " in README
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_library_with_model_assets_and_template(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    info = f"hubcharlstm-{hubcharlstm.__version__}.dist-info"
+    assert {name.split("/")[0] for name in names} == {"hubcharlstm", info}
+    assert not {name for name in names if "__pycache__" in name}
+    package = ROOT / "hubcharlstm"
+    files = {p.relative_to(ROOT).as_posix() for p in package.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+    assert {name for name in names if name.startswith("hubcharlstm/")} == files
+    for needed in ("model_card.md", "pretrained/model.safetensors", "pretrained/vocab.json", "demo/launch.py"):
+        assert f"hubcharlstm/{needed}" in names
+    assert any(name.startswith("hubcharlstm/demo/assets/") for name in names)
+    assert f"{info}/licenses/LICENSE" in names
+    assert sum((ROOT / name).stat().st_size for name in files if "pretrained" in name) < 10_000_000
