@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
+import shlex
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,6 +18,10 @@ OVERRIDES = (
     "embedding_dim", "hidden_size", "num_layers", "dropout", "batch_size", "seq_len", "learning_rate",
     "weight_decay", "grad_clip", "chars", "max_epochs", "seed",
 )  # fmt: skip
+
+
+RUN_KEYS = {"recipe", "source", "dtype", "sha256"}
+SOURCE_KEYS = {"corpus", "encoding", "val_fraction"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -53,51 +59,75 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a sample that the console cannot show must not end the run
     arguments = parser().parse_args(argv)
+    arguments.line = shlex.join(["python", "-m", "training", *argv])
     try:
         return {"fit": run_fit, "resume": run_resume, "push": run_push}[arguments.command](arguments)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        message = str(error)
     except OSError as error:
-        print(
-            f"error: {error.strerror or error}: {error.filename or ''}; free some space or check access.",
-            file=sys.stderr,
+        message = (
+            f"{error.filename or 'A file'} cannot be read or written ({error.strerror or error}); "
+            "expected a place with room and access: free some space, or choose another."
         )
     except ModuleNotFoundError as error:
-        print(
-            f"error: The package {error.name} is not installed; expected the training extra: "
-            "run `pip install -c constraints.txt -e '.[train]'`.",
-            file=sys.stderr,
+        message = (
+            f"The package {error.name} is not installed; expected the training extra: "
+            "run `pip install -c constraints.txt -e '.[train]'`."
         )
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        message = (
+            "The memory does not hold this run; expected it to fit: choose a smaller --hidden-size, --batch-size or "
+            "--seq-len, or a shorter text."
+        )
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    print(f"error: {message}", file=sys.stderr)
     return 2
 
 
 def run_fit(arguments: argparse.Namespace) -> int:
+    from training.corpus import locate
+
     out: Path = arguments.out
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        hint = f"go on with it by `python -m training resume {out}`" if (out / "run.json").exists() else "empty it"
+        hint = "empty it"
+        if (out / "run.json").exists():
+            hint = f"go on with it by `{command('python')} -m training resume {shlex.quote(str(out))}`"
         raise ValueError(f"{out} exists already; expected a new folder: {hint}, or choose another --out.")
     given = {name: getattr(arguments, name) for name in OVERRIDES if getattr(arguments, name) is not None}
     recipe = replace(PRESETS[arguments.preset], lowercase=arguments.lowercase, **given)
-    corpus = Path(arguments.corpus).expanduser()
     source = {
-        "corpus": str(corpus.resolve()) if corpus.exists() else arguments.corpus,
+        "corpus": locate(arguments.corpus),
         "encoding": arguments.encoding,
         "val_fraction": arguments.val_fraction,
     }
-    return train(out, recipe, source, arguments.dtype, resume=False)
+    settings = {"recipe": recipe.to_dict(), "source": source, "dtype": arguments.dtype, "command": arguments.line}
+    return train(out, settings, resume=False)
 
 
 def run_resume(arguments: argparse.Namespace) -> int:
     run: Path = arguments.run
+    if not (run / "run.json").is_file():
+        raise ValueError(f"{run} is no run folder (it has no run.json); expected one that fit made: check the path.")
     try:
         settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        if missing := RUN_KEYS - settings.keys() or SOURCE_KEYS - settings["source"].keys():
+            raise ValueError(f"no {', '.join(sorted(missing))}")
+        Recipe.from_dict(settings["recipe"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{run} is no run folder (it has no run.json); expected one that fit made: check it."
+            f"{run / 'run.json'} is damaged ({error}); expected what fit wrote there: put a copy back, or start a new "
+            "run with fit and another --out."
         ) from None
-    return train(run, Recipe.from_dict(settings["recipe"]), settings["source"], settings["dtype"], resume=True,
-                 sha256=settings["sha256"])  # fmt: skip
+    return train(run, {"command": arguments.line} | settings, resume=True)
 
 
 def run_push(arguments: argparse.Namespace) -> int:
@@ -107,37 +137,42 @@ def run_push(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def train(
-    out: Path, recipe: Recipe, source: dict[str, Any], dtype: str, *, resume: bool, sha256: str | None = None
-) -> int:
+def train(out: Path, settings: dict[str, Any], *, resume: bool) -> int:
+    """Begin or resume the run that `settings` describe; they are what run.json holds."""
     from training.corpus import read_corpus, suggest
     from training.fit import fit
 
+    recipe, source = Recipe.from_dict(settings["recipe"]), settings["source"]
     corpus = read_corpus(
         source["corpus"], encoding=source["encoding"], lowercase=recipe.lowercase, val_fraction=source["val_fraction"]
     )
-    if sha256 not in (None, corpus.sha256):
+    if resume and settings["sha256"] != corpus.sha256:
         raise ValueError(
             f"The corpus {source['corpus']} has changed since the run began; expected the same text: "
-            "put it back, or start a new run."
+            "put it back, or start a new run with fit and another --out."
         )
     recipe, note = recipe.fitted_to(len(corpus.train))
-    generation = suggest(corpus)
     for line in (*corpus.notes, note):
         if line:
             print(f"note: {line}")
     print(
         f"{corpus.title}: {len(corpus.train):,} characters to train on, {len(corpus.held_out):,} held out "
-        f"({corpus.held_out_note})."
+        f"({corpus.held_out_note}).",
+        flush=True,
     )
-    settings = {"recipe": recipe.to_dict(), "source": source, "dtype": dtype, "sha256": corpus.sha256}
-    outcome = fit(corpus, recipe, generation, out, resume=resume, settings=settings, dtype=dtype)
+    settings = settings | {"recipe": recipe.to_dict(), "sha256": corpus.sha256}
+    go_on = f"Go on with:  {command('python')} -m training resume {shlex.quote(str(out))}"
+    try:
+        outcome = fit(corpus, recipe, suggest(corpus), out, resume=resume, settings=settings, dtype=settings["dtype"])
+    except KeyboardInterrupt:
+        print("\nStopped at once." + (f" {go_on}" if (out / "checkpoint").exists() else ""))
+        return 130
     if not outcome.finished:
-        print(f"\nStopped and saved. Go on with:  {command('python')} -m training resume {out}")
+        print(f"\nStopped and saved. {go_on}")
         return 130
     print(f"\nHeld-out loss {outcome.val_loss:.4f} nats per character; the model is in {outcome.model_folder}.")
-    print(f"Chat with it:  {command('hubcharlstm')} app --model {out}")
-    print(f"Publish it:    {command('python')} -m training push {out} USER/charlstm-{corpus.name}")
+    print(f"Chat with it:  {command('hubcharlstm')} app --model {shlex.quote(str(out))}")
+    print(f"Publish it:    {command('python')} -m training push {shlex.quote(str(out))} USER/charlstm-{corpus.name}")
     return 0
 
 

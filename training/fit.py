@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import shlex
 import signal
 import sys
 import time
@@ -23,7 +21,7 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
-from hubcharlstm.folder import MODEL_IN_RUN
+from hubcharlstm.folder import MODEL_IN_RUN, STORED_DTYPES
 from hubcharlstm.network import State
 from training import checkpoint
 from training.checkpoint import Progress
@@ -68,8 +66,9 @@ def fit(
     and return. Raises `ValueError` (`TrainingError` for a loss that is not finite).
     """
     settings = settings or {}
+    if dtype not in STORED_DTYPES:
+        raise ValueError(f"dtype is {dtype!r}; expected one of {', '.join(STORED_DTYPES)}: pick one.")
     accelerator = Accelerator()
-    torch.set_flush_denormal(True)
     torch.manual_seed(recipe.seed)
     vocabulary = Vocabulary.from_text(corpus.train + corpus.held_out, lowercase=recipe.lowercase)
     plan = Plan.of(recipe, len(corpus.train))
@@ -91,11 +90,15 @@ def fit(
         if accelerator.is_main_process:
             _write_settings(out, settings)
     run = _Run(
-        corpus, recipe, plan, out, dtype, settings.get("command") or shlex.join(["python", "-m", "training", *sys.argv[1:]]),
+        corpus, recipe, plan, out, dtype, settings.get("command", ""),
         accelerator, model, network, optimizer, state, progress,
         train_ids=encode(corpus.train, vocabulary), held_out_ids=encode(corpus.held_out, vocabulary),
     )  # fmt: skip
-    return run.run()
+    torch.set_flush_denormal(True)  # weights that fade to denormals would make every product slow
+    try:
+        return run.run()
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def encode(text: str, vocabulary: Vocabulary) -> Tensor:
@@ -173,8 +176,7 @@ class _Run:
     def train_window(self, step: int) -> Tensor:
         """One step of truncated BPTT; returns its mean loss, a scalar that stays on the device."""
         epoch, window = divmod(step, self.plan.steps_per_epoch)
-        if window == 0:
-            self.state = self.model.initial_state(self.recipe.batch_size)
+        self.start_cold(step, everywhere=window == 0)
         inputs, targets = self.window(epoch, window)
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.learning_rate(self.recipe, step)
@@ -187,6 +189,16 @@ class _Run:
         self.optimizer.step()
         self.optimizer.zero_grad()
         return loss.detach()
+
+    def start_cold(self, step: int, *, everywhere: bool) -> None:
+        """Put the state of some lanes back to zero, as it is when a text begins.
+
+        With states carried from epoch to epoch a network hardly ever sees a zero state and writes garbage from it.
+        """
+        draws = np.random.default_rng([self.recipe.seed, 1, step]).random(self.recipe.batch_size)
+        cold = torch.from_numpy((draws < self.recipe.cold_starts) | everywhere).to(self.accelerator.device)
+        h, c = self.state
+        self.state = h.masked_fill(cold[:, None], 0.0), c.masked_fill(cold[:, None], 0.0)
 
     def window(self, epoch: int, window: int) -> tuple[Tensor, Tensor]:
         """Inputs and targets (B, T) of a window; each epoch begins at an offset of its own of up to T."""
@@ -204,14 +216,14 @@ class _Run:
             return
         kept = f"; the best weights so far are kept in {self.out / MODEL_IN_RUN}" if self.progress.history else ""
         raise TrainingError(
-            f"The training loss stopped being a finite number before step {self.progress.step}; expected a smaller "
-            f"one at every look: start a new run with half the learning rate "
-            f"(--learning-rate {self.recipe.learning_rate / 2:g}){kept}."
+            f"The training loss is no finite number any more after step {self.progress.step}; expected it to fall: "
+            f"start a new run with half the learning rate (--learning-rate {self.recipe.learning_rate / 2:g}){kept}."
         )
 
     def look(self, train_loss: float, bar: Any) -> None:
         """Measure the held-out loss, keep the weights if they are the best so far, and show a sample."""
         val_loss = carried_loss(self.model, self.held_out_ids)
+        self.check_finite(torch.tensor(val_loss))
         best = val_loss < self.progress.best_loss
         chars = self.progress.step * self.recipe.batch_size * self.recipe.seq_len
         epoch = self.progress.step / self.plan.steps_per_epoch

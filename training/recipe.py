@@ -19,6 +19,7 @@ class Recipe:
     but no character is read more than `max_epochs` times. batch_size: lanes, which are contiguous parts of the
     text read side by side. seq_len: the truncated-BPTT window in characters. learning_rate: the peak, reached
     after `warmup` (a share of the run) and decayed to a hundredth by a cosine (Loshchilov & Hutter 2017).
+    cold_starts: the share of lanes whose state starts from zero again at a window, as at the beginning of a text.
     weight_decay: decoupled, AdamW (Loshchilov & Hutter 2019). grad_clip: bound on the gradient's norm.
     """
 
@@ -33,6 +34,7 @@ class Recipe:
     weight_decay: float = 0.01
     grad_clip: float = 1.0
     warmup: float = 0.02
+    cold_starts: float = 0.03
     chars: int = 5_000_000
     max_epochs: int = 40
     seed: int = 1
@@ -45,6 +47,8 @@ class Recipe:
         for name in ("learning_rate", "grad_clip"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number above 0: correct it.")
+        if not 0 <= self.cold_starts <= 1:
+            raise ValueError(f"cold_starts is {self.cold_starts}; expected a share from 0 to 1: correct it.")
         if not 0 <= self.weight_decay < math.inf:
             raise ValueError(f"weight_decay is {self.weight_decay}; expected a number of at least 0: correct it.")
         if not 0 <= self.warmup < 1:
@@ -83,7 +87,7 @@ PRESETS: dict[str, Recipe] = {
         batch_size=32,
         seq_len=128,
         learning_rate=3e-3,
-        chars=34_000_000,
+        chars=30_000_000,
     ),
 }
 PRESET_TIMES = {"small": "about three minutes on two cores", "base": "about an hour on two cores"}
@@ -94,18 +98,17 @@ class Plan:
     """A recipe laid over a text.
 
     steps_per_epoch: windows that an epoch has, one step each. evaluate_at, time_lapse_at: the steps after which the
-    run looks at the held-out text and takes a moment of its time-lapse. room: the largest offset of an epoch.
+    run looks at the held-out text and takes a moment of its time-lapse.
     """
 
     steps_per_epoch: int
     total_steps: int
     evaluate_at: frozenset[int]
     time_lapse_at: frozenset[int]
-    room: int
 
     @classmethod
     def of(cls, recipe: Recipe, train_chars: int) -> Plan:
-        # One window fewer than fits, so that each epoch can begin at an offset of its own.
+        # One window fewer than fits, so that each epoch can begin at an offset of its own, of up to a window.
         lane = train_chars // recipe.batch_size
         assert lane > 2 * recipe.seq_len, "the recipe is fitted to the text first"
         steps_per_epoch = (lane - 1) // recipe.seq_len - 1
@@ -114,12 +117,11 @@ class Plan:
         # A look after each epoch, more often in a run of few epochs, and never more than about MAX_LOOKS.
         every = max(1, min(steps_per_epoch, total // 8), total // MAX_LOOKS)
         moments = {round(total ** (n / 7)) for n in range(8)}  # log-spaced from the first batch to the last
-        room = min(recipe.seq_len, lane - 1 - steps_per_epoch * recipe.seq_len)
-        return cls(steps_per_epoch, total, frozenset([*range(every, total, every), total]), frozenset(moments), room)
+        return cls(steps_per_epoch, total, frozenset([*range(every, total, every), total]), frozenset(moments))
 
     def offset(self, recipe: Recipe, epoch: int) -> int:
         """Where in its lane an epoch begins, drawn anew for each, so that windows are not cut at the same places."""
-        return int(np.random.default_rng([recipe.seed, epoch]).integers(0, self.room + 1))
+        return int(np.random.default_rng([recipe.seed, epoch]).integers(0, recipe.seq_len + 1))
 
     def learning_rate(self, recipe: Recipe, step: int) -> float:
         """The rate of step `step` (from 0): linear warm-up, then a cosine to a hundredth of the peak."""

@@ -1,0 +1,281 @@
+"""`python -m training`: its flags, one sentence for each mistake, and a run that is stopped and goes on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from training.__main__ import command, main, parser
+from training.recipe import PRESETS
+
+ROOT = Path(__file__).parents[1]
+TEXT = "ANN:\nThe cat sat on the mat.\n\nBOB:\nThe dog sat on the log.\n\n" * 30
+TINY = shlex.split(
+    "--embedding-dim 4 --hidden-size 8 --num-layers 2 --dropout 0.2 --batch-size 4 --seq-len 16 --max-epochs 100000"
+)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    file = tmp_path / "my play.txt"
+    file.write_text(TEXT, encoding="utf-8")
+    return file
+
+
+def refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line on stderr that `argv` is refused with."""
+    assert main(argv) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: ")
+    assert shown.count("\n") == 1
+    return shown
+
+
+# --- flags -----------------------------------------------------------------------------------------------------------
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    [action] = [a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    return dict(action.choices)
+
+
+def test_the_flags_are_frozen() -> None:
+    """Who changes this set changes what people have typed into their scripts."""
+    flags = {
+        name: {flag for a in sub._actions for flag in (a.option_strings or [a.dest])}
+        for name, sub in commands().items()
+    }
+    assert flags == {
+        "fit": {
+            "-h", "--help", "corpus", "--out", "--preset", "--encoding", "--lowercase", "--val-fraction", "--dtype",
+            "--embedding-dim", "--hidden-size", "--num-layers", "--dropout", "--batch-size", "--seq-len", "--chars",
+            "--learning-rate", "--weight-decay", "--grad-clip", "--max-epochs", "--seed",
+        },
+        "resume": {"-h", "--help", "run"},
+        "push": {"-h", "--help", "run", "repo_id", "--private"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["", *commands()])
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        main([name, "--help"] if name else ["--help"])
+    assert done.value.code == 0
+    shown = capsys.readouterr().out
+    assert "usage: python -m training" in shown
+    sub = commands()[name] if name else parser()
+    assert all(action.help for action in sub._actions if action.option_strings)
+
+
+def test_the_help_shows_what_each_preset_would_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit", "--help"])
+    shown = capsys.readouterr().out
+    assert all(f"{name} {recipe.hidden_size}" in shown for name, recipe in PRESETS.items())
+
+
+# --- mistakes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--chars 0", "chars is 0; expected at least 1"),
+        ("--learning-rate -1", "learning_rate is -1.0; expected a number above 0"),
+        ("--learning-rate nan", "learning_rate is nan"),
+        ("--hidden-size 0", "hidden_size is 0; expected a whole number of at least 1"),
+        ("--hidden-size 9999999999", "expected at most 2,147,483,648"),
+        ("--dropout 1", "dropout is 1.0; expected a number from 0"),
+        ("--val-fraction 0", "val_fraction is 0.0; expected a number above 0"),
+        ("--encoding utf-9", "encoding 'utf-9' is unknown"),
+        ("--encoding ascii --seed -1", "seed is -1"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused_and_nothing_is_written(
+    corpus: Path, capsys: pytest.CaptureFixture[str], flags: str, message: str
+) -> None:
+    out = corpus.parent / "run"
+    assert message in refused(["fit", str(corpus), "--out", str(out), *shlex.split(flags)], capsys)
+    assert not out.exists()
+
+
+def test_a_corpus_that_is_none_is_refused_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path / "run")]
+    assert "no file or folder 'novel.txt'" in refused(["fit", "novel.txt", *out], capsys)
+    assert "no file or folder ''" in refused(["fit", "", *out], capsys)
+    (tmp_path / "a.txt").write_bytes(b"caf\xe9" * 100)
+    latin = refused(["fit", str(tmp_path / "a.txt"), *out], capsys)
+    assert "0xe9 at offset 3" in latin and "--encoding latin-1" in latin
+    (tmp_path / "a.txt").write_bytes(b"\0" * 1000)
+    assert "looks binary" in refused(["fit", str(tmp_path / "a.txt"), *out], capsys)
+    (tmp_path / "a.txt").write_bytes(b"short")
+    assert "expected at least 200" in refused(["fit", str(tmp_path / "a.txt"), *out], capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_out_that_cannot_be_written_is_refused(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for out in (f"{corpus}/run", "/dev/null/run", "/proc/run"):
+        assert "cannot be read or written" in refused(["fit", str(corpus), "--out", out, *TINY], capsys)
+    assert "exists already" in refused(["fit", str(corpus), "--out", str(corpus)], capsys)
+    assert corpus.read_text(encoding="utf-8") == TEXT
+
+
+def test_memory_that_does_not_hold_the_run_is_no_traceback(
+    corpus: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_much(*_: object) -> None:
+        torch.empty(2**60, dtype=torch.uint8)
+
+    monkeypatch.setattr("hubcharlstm.model.CharLSTM.reset_for_training", too_much)
+    assert "memory does not hold" in refused(["fit", str(corpus), "--out", str(corpus.parent / "run")], capsys)
+
+    def our_mistake(*_: object) -> None:
+        torch.zeros(2) + torch.zeros(3)
+
+    monkeypatch.setattr("hubcharlstm.model.CharLSTM.reset_for_training", our_mistake)
+    with pytest.raises(RuntimeError, match="size"):
+        main(["fit", str(corpus), "--out", str(corpus.parent / "run")])
+
+
+def test_a_package_that_is_missing_is_named_with_the_command(
+    corpus: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "training.fit", raising=False)
+    monkeypatch.setitem(sys.modules, "accelerate", None)  # what Python itself makes of a package that is not there
+    shown = refused(["fit", str(corpus), "--out", str(corpus.parent / "run")], capsys)
+    assert "accelerate" in shown
+    assert "`pip install -c constraints.txt -e '.[train]'`" in shown
+
+
+def test_what_is_no_run_cannot_be_resumed_or_pushed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "has no run.json" in refused(["resume", str(tmp_path)], capsys)
+    assert "has no run.json" in refused(["resume", str(tmp_path / "none")], capsys)
+    assert "There is no folder" in refused(["push", str(tmp_path / "none"), "user/name"], capsys)
+    assert "has no config.json" in refused(["push", str(tmp_path), "user/name"], capsys)
+    for damaged in ("", "[]", "{}", '{"recipe": {}, "source": {}, "dtype": "float32", "sha256": ""}', "\udcff"):
+        (tmp_path / "run.json").write_text(damaged, encoding="utf-8", errors="surrogateescape")
+        assert "run.json is damaged" in refused(["resume", str(tmp_path)], capsys)
+
+
+# --- a run -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "my play.txt").write_text(TEXT, encoding="utf-8")
+    argv = ["fit", str(folder / "my play.txt"), "--out", str(folder / "my run"), "--chars", "2000", *TINY]
+    assert main(argv) == 0
+    return folder / "my run"
+
+
+def test_a_run_says_what_it_reads_and_how_to_go_on(
+    tmp_path: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "my run"
+    argv = ["fit", str(corpus), "--out", str(out), "--chars", "300", *TINY, "--batch-size", "90", "--lowercase"]
+    assert main(argv) == 0
+    shown = capsys.readouterr().out
+    assert "note: the text is short, so the batch is 12 instead of 90\n" in shown
+    assert "my play.txt: 1,620 characters to train on, 180 held out (the last 180 of 1,800 characters)." in shown
+    chat, publish = shown.strip().split("\n")[-2:]
+    assert shlex.split(chat)[-4:] == [command("hubcharlstm"), "app", "--model", str(out)]
+    assert shlex.split(publish)[-5:] == ["-m", "training", "push", str(out), "USER/charlstm-my-play"]
+    record = json.loads((out / "model" / "training.json").read_text(encoding="utf-8"))
+    assert record["command"] == shlex.join(["python", "-m", "training", *argv])
+    generation = json.loads((out / "model" / "generation_config.json").read_text(encoding="utf-8"))
+    assert generation["speakers"] == ["ann", "bob"]
+
+
+def test_a_run_is_never_overwritten(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (finished / "model" / "model.safetensors").read_bytes()
+    shown = refused(["fit", "macbeth", "--out", str(finished)], capsys)
+    assert f"-m training resume '{finished}'`" in shown
+    assert "choose another --out" in shown
+    assert (finished / "model" / "model.safetensors").read_bytes() == before
+
+
+def test_a_finished_run_is_resumed_to_the_same_end(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (finished / "model" / "training.json").read_bytes()
+    assert main(["resume", str(finished)]) == 0
+    assert "Publish it:" in capsys.readouterr().out
+    assert (finished / "model" / "training.json").read_bytes() == before  # the command that began it, too
+
+
+def test_a_corpus_that_changed_is_not_trained_on(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus = finished.parent / "my play.txt"
+    corpus.write_text(TEXT + "!", encoding="utf-8")
+    assert "has changed since the run began" in refused(["resume", str(finished)], capsys)
+    corpus.unlink()
+    assert "There is no file or folder" in refused(["resume", str(finished)], capsys)
+    corpus.write_text(TEXT, encoding="utf-8")
+    assert main(["resume", str(finished)]) == 0
+
+
+def test_a_run_trains_in_the_folder_it_is_called_from(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    assert main(["fit", f"../{corpus.name}", "--out", ".", "--chars", "100", *TINY]) == 0
+    assert sorted(path.name for path in (tmp_path / "empty").iterdir()) == ["checkpoint", "model", "run.json"]
+
+
+def test_ctrl_c_before_the_run_is_no_traceback(
+    corpus: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.corpus.read_corpus", interrupt)
+    assert main(["fit", str(corpus), "--out", str(corpus.parent / "run")]) == 130
+    assert capsys.readouterr().err == "\nStopped.\n"
+
+
+@pytest.mark.slow
+def test_a_run_stopped_in_one_process_goes_on_in_another(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The whole of it as a user sees it, in a console that cannot show every character."""
+    corpus.write_text(TEXT.replace("cat", "chat é"), encoding="utf-8")
+    settings = ["--chars", "30000", *TINY]
+    out, unbroken = corpus.parent / "run", corpus.parent / "unbroken"
+    with subprocess.Popen(
+        [sys.executable, "-m", "training", "fit", str(corpus), "--out", str(out), *settings],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=dict(os.environ, PYTHONIOENCODING="ascii", OMP_NUM_THREADS="1"),
+    ) as process:  # fmt: skip
+        assert process.stdout is not None and process.stderr is not None
+        shown = ""
+        while "held-out" not in shown:
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            shown += line
+        process.send_signal(signal.SIGTERM)
+        rest, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert errors == ""
+    stopped = rest.strip().split("\n")[-1]
+    assert stopped.startswith("Stopped and saved. Go on with:")
+    words = shlex.split(stopped)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        assert main(words[words.index("training") + 1 :]) == 0
+        assert main(["fit", str(corpus), "--out", str(unbroken), *settings]) == 0
+    finally:
+        torch.set_num_threads(threads)
+    capsys.readouterr()
+    for name in ("model/model.safetensors", "checkpoint/tensors.safetensors"):
+        a, b = load_file(out / name), load_file(unbroken / name)
+        assert all(torch.equal(a[key], b[key]) for key in a)
