@@ -1,5 +1,6 @@
 """hubcharlstm: a character-level LSTM to train, publish, load and chat with."""
 
+from hubcharlstm.engine import BusyError, Engine
 from hubcharlstm.folder import NotAModelError
 from hubcharlstm.generation import Completion, GenerationState, TextStream
 from hubcharlstm.generation_config import GenerationConfig
@@ -12,9 +13,11 @@ from hubcharlstm.vocabulary import Reading, Vocabulary
 __version__ = "0.1.0"
 
 __all__ = [
+    "BusyError",
     "CharLSTM",
     "CharLSTMConfig",
     "Completion",
+    "Engine",
     "GenerationConfig",
     "GenerationState",
     "HubError",

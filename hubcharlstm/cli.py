@@ -109,7 +109,7 @@ def run_info(arguments: argparse.Namespace) -> int:
         "trained on": corpus.get("title"),
         "held out": corpus.get("held_out"),
         "held-out loss": None if loss is None else f"{loss:.4f} nats, {loss / math.log(2):.4f} bits per character",
-        "device": f"{model.decoder.device}, fp32",
+        "device": f"{model.decoder.device}, {model.decoder.precision}",
         "version": __version__,
     }
     for name, value in rows.items():

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
-from hubcharlstm.decoder import Decoder
+from hubcharlstm.decoder import DamagedModelError, Decoder
+from hubcharlstm.engine import Engine
 from hubcharlstm.network import State
-from hubcharlstm.sampling import Array, RandomStream, SamplingParams, check_seed, new_seed, next_ids
-from hubcharlstm.stopping import Ids, StopRule
+from hubcharlstm.sampling import RandomStream, SamplingBatch, SamplingParams, check_seed, new_seed, next_ids
+from hubcharlstm.sequence import FinishReason, Request
+from hubcharlstm.sequence import Sequence as Progress
+from hubcharlstm.stopping import Ids
 from hubcharlstm.vocabulary import Reading, Vocabulary
 
 MAX_NEW_TOKENS = 100_000
-
-FinishReason = Literal["length", "stop", "cancelled"]
-
-
-class DamagedModelError(ValueError):
-    """The network gives logits that are not finite numbers."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,30 @@ class GenerationState:
     stream: RandomStream
     held: Ids
     fingerprint: str
+
+    def save(self, path: str | Path) -> None:
+        """Write it as a safetensors file."""
+        numbers = {
+            "last_id": str(self.last_id),
+            "key": str(self.stream.key),
+            "draws": str(self.stream.draws),
+            "held": ",".join(map(str, self.held)),
+            "fingerprint": self.fingerprint,
+        }
+        save_file({"h": self.h.cpu().contiguous(), "c": self.c.cpu().contiguous()}, path, metadata=numbers)
+
+    @classmethod
+    def load(cls, path: str | Path) -> GenerationState:
+        """Read what `save` wrote; raises `ValueError` if `path` holds anything else."""
+        try:
+            with safe_open(path, framework="pt", device="cpu") as file:
+                numbers = file.metadata() or {}
+                held = tuple(int(part) for part in numbers["held"].split(",") if part)
+                stream = RandomStream(int(numbers["key"]), int(numbers["draws"]))
+                h, c = file.get_tensor("h"), file.get_tensor("c")
+            return cls(h, c, int(numbers["last_id"]), stream, held, numbers["fingerprint"])
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise ValueError(f"{path} is no saved state ({error}); expected one that save wrote: check it.") from error
 
 
 @dataclass(frozen=True)
@@ -72,12 +98,106 @@ class DecodingModel(Protocol):
     def start_text(self) -> str: ...
 
 
+def check_state(state: GenerationState, decoder: Decoder) -> None:
+    """Raise `ValueError` for a state that cannot be this model's whatever its fingerprint says."""
+    shape = (decoder.config.num_layers, 1, decoder.config.hidden_size)
+    if any(part.shape != shape or not bool(torch.isfinite(part).all()) for part in (state.h, state.c)):
+        raise ValueError(f"The state is damaged; expected finite numbers {shape}: go on from another one.")
+
+
+class LocalRun:
+    """One request decoded here and now, in rows of its own."""
+
+    def __init__(self, request: Request, decoder: Decoder) -> None:
+        self.progress = Progress(request)
+        self._decoder = decoder
+        self._rows = decoder.rows(1)
+        self._batch = SamplingBatch.of([request.sampling])
+        self._in_row = False
+
+    def take(self) -> Ids:
+        """The next ids that may be shown; none only at the end."""
+        progress = self.progress
+        while not progress.ready and progress.finish_reason is None:
+            self._advance()
+        ids, progress.ready = tuple(progress.ready), []
+        return ids
+
+    def _advance(self) -> None:
+        progress = self.progress
+        if not self._in_row:
+            self._read()
+        logits = self._decoder.step(torch.tensor(progress.unread, device=self._decoder.device), self._rows)
+        new_id = int(next_ids(logits.cpu().numpy(), self._batch, np.array([progress.uniform()]))[0])
+        if new_id < 0:
+            raise DamagedModelError
+        progress.accept(new_id)
+
+    def _read(self) -> None:
+        progress = self.progress
+        while True:
+            progress.state, progress.unread = self._decoder.prefill_chunk(progress.unread, progress.state)
+            if len(progress.unread) == 1:
+                break
+        self._rows.put(0, progress.state)
+        self._in_row = True
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        return self.progress.finish_reason if not self.progress.ready else None
+
+    def cancel(self) -> None:
+        self.progress.cancel()
+
+    def rest(self) -> Ids:
+        """What was drawn and not yet taken when it was cancelled: nothing, for it draws when asked."""
+        return ()
+
+    def state(self) -> State:
+        """(h, c) before the one id that is left unread."""
+        if not self._in_row:
+            self._read()
+        return self._rows.get(0)
+
+
+class EngineRun:
+    """One request decoded by an engine, beside others."""
+
+    def __init__(self, request: Request, engine: Engine, decoder: Decoder) -> None:
+        self._reader = engine.submit(request)
+        self._decoder = decoder
+
+    def take(self) -> Ids:
+        return next(self._reader, ())
+
+    @property
+    def progress(self) -> Progress:
+        return self._reader.sequence
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        return self._reader.finish_reason
+
+    def cancel(self) -> None:
+        self._reader.cancel()
+
+    def rest(self) -> Ids:
+        """What was drawn and not yet taken when it was cancelled; it ends within a step."""
+        return tuple(new_id for ids in self._reader for new_id in ids)
+
+    def state(self) -> State:
+        progress = self.progress
+        while progress.state is None or len(progress.unread) > 1:
+            progress.state, progress.unread = self._decoder.prefill_chunk(progress.unread, progress.state)
+        return progress.state
+
+
 class TextStream(Iterator[str]):
     """One completion as it is written: iterate for pieces of text, then read `completion`.
 
     `prompt`, `seed` and `notes` are known from the start. `cancel()` ends it before the next character.
-    Raises `ValueError` for arguments out of range, and `DamagedModelError` (a `ValueError`) while iterating
-    if the model's logits are not finite.
+    Raises `ValueError` for arguments out of range, `BusyError` (a `ValueError`) if an engine is given that has
+    no room, and `DamagedModelError` (a `ValueError`) while iterating if the model's logits are not finite.
     """
 
     def __init__(
@@ -87,14 +207,13 @@ class TextStream(Iterator[str]):
         *,
         max_new_tokens: int,
         sampling: SamplingParams,
-        stop: Sequence[str] = (),
+        stop: str | Sequence[str] = (),
         seed: int | None = None,
         state: GenerationState | None = None,
+        engine: Engine | None = None,
     ) -> None:
         if isinstance(max_new_tokens, bool) or not isinstance(max_new_tokens, int):
-            raise ValueError(
-                f"max_new_tokens is {max_new_tokens!r}; expected a whole number: write it without a point."
-            )
+            raise ValueError(f"max_new_tokens is {max_new_tokens!r}; expected a whole number: drop the point.")
         if not 1 <= max_new_tokens <= MAX_NEW_TOKENS:
             raise ValueError(
                 f"max_new_tokens is {max_new_tokens}; expected 1 to {MAX_NEW_TOKENS}: ask for fewer, "
@@ -102,53 +221,48 @@ class TextStream(Iterator[str]):
             )
         if not isinstance(prompt, str):
             raise ValueError(f"The prompt is of type {type(prompt).__name__}; expected a string: convert it.")
-        self._decoder, self._fingerprint = model.decoder, model.fingerprint
+        decoder, self._fingerprint = model.decoder, model.fingerprint
         if state is not None and state.fingerprint != self._fingerprint:
             raise ValueError(
                 "The state comes from another model; expected one that this model returned: "
                 "go on with the model that wrote the text, or give the text as prompt."
             )
+        if state is not None:
+            check_state(state, decoder)
         self._vocabulary = model.vocabulary
-        self._sampling = sampling
-        self._max_new_tokens = max_new_tokens
         self.prompt = model.vocabulary.encode(prompt)
         notes = [self.prompt.describe()]
-        prompt_ids: Sequence[int] = self.prompt.ids
+        prompt_ids = self.prompt.ids
         if not prompt_ids and state is None:
-            start = model.vocabulary.encode(model.start_text)
-            prompt_ids = start.ids or (0,)
+            prompt_ids = model.vocabulary.encode(model.start_text).ids or (0,)
             notes.append(f"nothing to start from, so it starts after {model.vocabulary.decode(prompt_ids)!r}")
         stops, stop_notes = self._read_stops(stop)
         self.notes = tuple(note for note in (*notes, *stop_notes) if note)
 
         self.seed: int | None
         if state is not None and seed is None and not prompt_ids:
-            self.seed, self._stream = None, state.stream
+            self.seed, stream = None, state.stream
         else:
             self.seed = new_seed() if seed is None else check_seed(seed)
-            self._stream = RandomStream.for_request(self.seed, prompt_ids, state.stream if state else None)
-        self._ahead: Array = self._stream.uniforms(0)[0]  # uniforms drawn ahead of need, and how many are used
-        self._used = 0
-
-        self._rule = StopRule(stops)
-        self._released: list[str] = []
-        self._to_release: list[int] = []
-        if state is None:
-            self._unread: list[int] = list(prompt_ids)
-            self._state: State = self._decoder.initial_state(1)
-        else:
-            self._unread = [state.last_id, *prompt_ids]
-            self._state = (state.h, state.c)
-            self._replay(state.held, fresh=bool(prompt_ids))
-        self.num_tokens = 0
-        self.finish_reason: FinishReason | None = "stop" if self._rule.stopped else None
+            stream = RandomStream.for_request(self.seed, prompt_ids, state.stream if state else None)
+        request = Request(
+            unread=prompt_ids if state is None else (state.last_id, *prompt_ids),
+            max_new_tokens=max_new_tokens,
+            sampling=sampling,
+            stream=stream,
+            stops=stops,
+            state=None if state is None else (state.h, state.c),
+            # Text that an earlier call held back is this call's to show or hold on, but not behind a new prompt.
+            held=() if state is None or prompt_ids else state.held,
+        )
+        self._run = LocalRun(request, decoder) if engine is None else EngineRun(request, engine, decoder)
+        self._pieces: list[str] = []
+        self._untold: deque[int] = deque()  # ids that came together with one that was asked for
         self._cancelled = False
 
-    def _read_stops(self, stop: Sequence[str]) -> tuple[list[Ids], list[str]]:
-        if isinstance(stop, str):
-            stop = (stop,)
+    def _read_stops(self, stop: str | Sequence[str]) -> tuple[tuple[Ids, ...], list[str]]:
         stops, notes = [], []
-        for text in stop:
+        for text in (stop,) if isinstance(stop, str) else stop:
             if not isinstance(text, str) or not text:
                 raise ValueError(f"A stop string is {text!r}; expected text of at least one character: leave it out.")
             reading = self._vocabulary.encode(text)
@@ -156,91 +270,59 @@ class TextStream(Iterator[str]):
                 notes.append(f"the stop string {text!r} cannot be written by this model and is left out")
             else:
                 stops.append(reading.ids)
-        return stops, notes
-
-    def _replay(self, held: Ids, *, fresh: bool) -> None:
-        """Show what an earlier call held back, by this call's stop rule; before a new prompt all of it is shown."""
-        for held_id in held:
-            if fresh:
-                self._to_release.append(held_id)
-            elif not self._rule.stopped:
-                self._to_release.extend(self._rule.push(held_id))
+        return tuple(stops), notes
 
     def __next__(self) -> str:
-        """The next piece of text, one character or more."""
-        while True:
-            if self._to_release:
-                piece = self._vocabulary.decode(self._to_release)
-                self._to_release = []
-                self._released.append(piece)
-                return piece
-            if self.finish_reason is None and self._cancelled:
-                self.finish_reason = "cancelled"
-            if self.finish_reason is not None:
-                raise StopIteration
-            self._advance()
-
-    def _advance(self) -> None:
-        """Draw one character."""
-        if len(self._unread) > 1:
-            self._state = self._decoder.prefill(self._unread[:-1], self._state)
-            self._unread = self._unread[-1:]
-        logits, self._state = self._decoder.step(torch.tensor(self._unread, device=self._decoder.device), self._state)
-        if self._used == len(self._ahead):
-            self._stream = RandomStream(self._stream.key, self._stream.draws + self._used)
-            self._ahead, self._used = self._stream.uniforms(min(256, self._max_new_tokens - self.num_tokens))[0], 0
-        try:
-            new_id = int(next_ids(logits.cpu().numpy(), self._sampling, self._ahead[self._used : self._used + 1])[0])
-        except FloatingPointError:
-            raise DamagedModelError(
-                "The model's logits are not finite numbers; expected numbers: its weights are damaged, load it afresh."
-            ) from None
-        self._used += 1
-        self.num_tokens += 1
-        self._unread = [new_id]
-        self._to_release.extend(self._rule.push(new_id))
-        if self._rule.stopped:
-            self.finish_reason = "stop"
-        elif self.num_tokens == self._max_new_tokens:
-            self.finish_reason = "length"
+        """The next character."""
+        if not self._untold and not self._cancelled:
+            self._untold.extend(self._run.take())
+        if not self._untold or self._cancelled:
+            raise StopIteration
+        self._pieces.append(self._vocabulary.decode((self._untold.popleft(),)))
+        return self._pieces[-1]
 
     def cancel(self) -> None:
-        """End the stream before its next character; `finish_reason` becomes "cancelled" if it was still running."""
-        self._cancelled = True
+        """End the stream before its next character; `finish_reason` becomes "cancelled" if it was still running.
+
+        Beside others some characters may have been drawn that were not read yet: they are part of `completion`.
+        """
+        if self.finish_reason is None:
+            self._cancelled = True
+            self._run.cancel()
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why it ended; None while characters are still to come."""
+        if self._cancelled:
+            return "cancelled"
+        return None if self._untold else self._run.finish_reason
+
+    @property
+    def num_tokens(self) -> int:
+        """Characters drawn so far, shown or not."""
+        return self._run.progress.num_tokens
 
     @property
     def text(self) -> str:
         """The continuation so far."""
-        return "".join(self._released)
+        return "".join(self._pieces)
 
     @property
     def completion(self) -> Completion:
         """What came of it; raises `ValueError` while characters are still to come (iterate or `cancel()` first)."""
-        reason = self.finish_reason or ("cancelled" if self._cancelled else None)
-        if reason is None or self._to_release:
+        reason = self.finish_reason
+        if reason is None:
             raise ValueError("The stream is still running; expected it to have ended: iterate to its end or cancel it.")
+        self._pieces.append(self._vocabulary.decode((*self._untold, *self._run.rest())))  # as far as the state
+        self._untold.clear()
+        h, c = self._run.state()
+        progress = self._run.progress
         return Completion(
             text=self.text,
             prompt=self.prompt,
             seed=self.seed,
             finish_reason=reason,
-            num_tokens=self.num_tokens,
-            state=self._snapshot(),
+            num_tokens=progress.num_tokens,
+            state=GenerationState(h, c, progress.unread[0], progress.stream, progress.held, self._fingerprint),
             notes=self.notes,
         )
-
-    def _snapshot(self) -> GenerationState:
-        if len(self._unread) > 1:  # nothing was drawn yet
-            self._state = self._decoder.prefill(self._unread[:-1], self._state)
-            self._unread = self._unread[-1:]
-        h, c = self._state
-        stream = RandomStream(self._stream.key, self._stream.draws + self._used)
-        return GenerationState(h, c, self._unread[0], stream, self._rule.held, self._fingerprint)
-
-
-def complete(model: DecodingModel, prompt: str = "", **settings: Any) -> Completion:
-    """One whole completion: the stream run to its end. Arguments as for `TextStream`."""
-    stream = TextStream(model, prompt, **settings)
-    for _ in stream:
-        pass
-    return stream.completion

@@ -11,12 +11,15 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 
 from hubcharlstm import card, folder, hub
-from hubcharlstm.decoder import Decoder, fastest_device
+from hubcharlstm.decoder import Decoder, fastest_device, has_int8
+from hubcharlstm.engine import Engine
 from hubcharlstm.generation import Completion, GenerationState, TextStream
 from hubcharlstm.generation_config import GenerationConfig
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork
 from hubcharlstm.sampling import SamplingParams, new_seed
 from hubcharlstm.vocabulary import Vocabulary
+
+PRECISIONS = ("auto", "fp32", "int8")
 
 
 class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm", pipeline_tag="text-generation"):
@@ -45,6 +48,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         self.record: dict[str, Any] = record or {}
         self.name = "a new model"
         self.revision: str | None = None
+        self.precision = "auto"
         self._folded: tuple[tuple[Any, ...], Decoder, str] | None = None
 
     # --- load, save, publish ---------------------------------------------------------------------------------
@@ -64,14 +68,13 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
     ) -> Self:
         """Load a model by Hub id or folder; without one, the model that ships in the package.
 
-        device: "cpu", "cuda", ... or "auto", the measured faster for one reader. precision: "fp32" or "auto"
-        (which is fp32 in this version). The other arguments are those of the Hub's mixin.
+        device: "cpu", "cuda", ... or "auto", the measured faster for one reader. precision: "fp32", "int8" (CPU)
+        or "auto": int8 on a CPU that has the instructions for it, else fp32. The other arguments are those of
+        the Hub's mixin.
         Raises `ValueError` if there is no such model, if it is damaged, or if the Hub does not give it.
         """
-        if precision not in ("auto", "fp32"):
-            raise ValueError(
-                f'precision is {precision!r}; expected "auto" or "fp32": this version decodes in fp32 only.'
-            )
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}: pick one.")
         artifact = hub.load(
             pretrained_model_name_or_path,
             revision=revision,
@@ -87,7 +90,13 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         model.load_state_dict(artifact.tensors, strict=True, assign=True)
         model.name, model.revision = artifact.name, artifact.revision
         model.eval()
-        return model.to(_device(model, device))
+        model.to(_device(model, device))
+        if precision == "int8" and model.head.weight.device.type != "cpu":
+            raise ValueError(
+                f'precision is "int8" on {model.head.weight.device}; expected a CPU: leave it out, or set device="cpu".'
+            )
+        model.precision = precision
+        return model
 
     def save_pretrained(
         self,
@@ -169,12 +178,14 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
         state: GenerationState | None = None,
+        engine: Engine | None = None,
     ) -> TextStream:
         """The continuation of `prompt` as an iterator of text pieces; then its `completion` tells the rest.
 
         None means the model's own default (`generation_config`); top_k=0, top_p=1 and min_p=0 switch a filter
         off. stop: one or more strings that end the text and are not part of it. seed: makes the call
         repeatable; drawn if not given. state: go on from an earlier completion, with `prompt` read after it.
+        engine: decode beside the engine's other readers, with the same text.
         Raises `ValueError` for an argument out of range.
         """
         default = self.generation_config
@@ -191,6 +202,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
             stop=() if stop is None else stop,
             seed=seed,
             state=state,
+            engine=engine,
         )
 
     def complete(self, prompt: str = "", **settings: Any) -> Completion:
@@ -243,14 +255,23 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         """A hash of weights and vocabulary: a state belongs to the model with the same one."""
         return self._fold()[1]
 
+    def _chosen_precision(self) -> str:
+        on_cpu = self.head.weight.device.type == "cpu"
+        if self.precision == "auto":
+            return "int8" if on_cpu and has_int8() else "fp32"
+        return self.precision
+
     def _fold(self) -> tuple[Decoder, str]:
         with torch.no_grad():  # sums too, since fused optimizers and `.data` change weights without a new version
-            version = tuple((p.data_ptr(), p._version, p.device, float(p.sum())) for p in self.parameters())
+            version = (
+                self.precision,
+                *((p.data_ptr(), p._version, p.device, float(p.sum())) for p in self.parameters()),
+            )
         if self._folded is None or self._folded[0] != version:
             digest = hashlib.sha256(self.vocabulary.sha256.encode("ascii"))
             for value in self.state_dict().values():
                 digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())
-            self._folded = version, Decoder(self), digest.hexdigest()
+            self._folded = version, Decoder(self, self._chosen_precision()), digest.hexdigest()
         return self._folded[1:]
 
 

@@ -57,52 +57,75 @@ class SamplingParams:
             raise ValueError(f"min_p is {self.min_p!r}; expected a number from 0 to below 1: use 0 to keep all.")
 
 
-def next_ids(logits: NDArray[np.floating], params: SamplingParams, uniforms: Array) -> NDArray[np.int64]:
-    """Choose one id per row: logits (B, V), uniforms (B,) in [0, 1) -> ids (B,).
+@dataclass(frozen=True)
+class SamplingBatch:
+    """The settings of B rows as columns (B, 1), for `next_ids`; build it anew when the rows change."""
 
-    Raises `FloatingPointError` if a logit is NaN or infinite.
+    temperature: Array
+    top_k: NDArray[np.int64]
+    top_p: Array
+    min_p: Array
+
+    @classmethod
+    def of(cls, rows: Sequence[SamplingParams]) -> SamplingBatch:
+        """The columns of these rows."""
+        return cls(
+            np.array([[row.temperature] for row in rows], dtype=np.float64),
+            np.array([[row.top_k] for row in rows], dtype=np.int64),
+            np.array([[row.top_p] for row in rows], dtype=np.float64),
+            np.array([[row.min_p] for row in rows], dtype=np.float64),
+        )
+
+
+def next_ids(logits: NDArray[np.floating], batch: SamplingBatch, uniforms: Array) -> NDArray[np.int64]:
+    """Choose one id per row: logits (B, V), uniforms (B,) in [0, 1) -> ids (B,); -1 where a logit is not finite."""
+    greedy = batch.temperature[:, 0] == 0
+    finite = np.isfinite(logits).all(axis=-1)
+    if not finite.all():
+        logits = np.where(finite[:, None], logits, 0.0)
+    if greedy.all():
+        ids: NDArray[np.int64] = logits.argmax(axis=-1)
+    else:
+        ids = sample(probabilities(logits, batch), uniforms)
+        if greedy.any():
+            ids = np.where(greedy, logits.argmax(axis=-1), ids)
+    return ids if finite.all() else np.where(finite, ids, -1)
+
+
+def probabilities(logits: NDArray[np.floating], batch: SamplingBatch) -> Array:
+    """logits (B, V) -> the distribution that is sampled from, (B, V); of a greedy row that of temperature 1.
+
+    A filter touches the rows that ask for it and no others, so that a row's bits do not depend on its neighbours.
     """
-    if not np.isfinite(logits).all():
-        raise FloatingPointError("The network's logits are not finite numbers.")
-    if params.temperature == 0:
-        greedy: NDArray[np.int64] = logits.argmax(axis=-1)
-        return greedy
-    return sample(probabilities(logits, params), uniforms)
-
-
-def probabilities(logits: NDArray[np.floating], params: SamplingParams) -> Array:
-    """logits (B, V) -> the distribution that is sampled from, (B, V); `params.temperature` must be above 0."""
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    with np.errstate(over="ignore", under="ignore"):  # a tiny temperature sends all but the likeliest to exp(-inf)
-        probs = np.exp(shifted / params.temperature)
+    with np.errstate(all="ignore"):  # a tiny temperature sends all but the likeliest to exp(-inf)
+        probs: Array = np.exp(shifted / np.where(batch.temperature == 0, 1.0, batch.temperature))
     probs /= probs.sum(axis=-1, keepdims=True)
-    probs = keep_top_k(probs, params.top_k)
-    probs = keep_top_p(probs, params.top_p)
-    return keep_min_p(probs, params.min_p)
+    if len(rows := np.flatnonzero(batch.top_k[:, 0])):
+        probs[rows] = keep_top_k(probs[rows], batch.top_k[rows])
+    if len(rows := np.flatnonzero(batch.top_p[:, 0] != 1)):
+        probs[rows] = keep_top_p(probs[rows], batch.top_p[rows])
+    if len(rows := np.flatnonzero(batch.min_p[:, 0])):
+        probs[rows] = keep_min_p(probs[rows], batch.min_p[rows])
+    return probs
 
 
-def keep_top_k(probs: Array, k: int) -> Array:
-    """The k likeliest of each row, renormalised; ties at the border go to the lower ids."""
-    if k == 0 or k >= probs.shape[-1]:
-        return probs
+def keep_top_k(probs: Array, k: NDArray[np.int64]) -> Array:
+    """The k likeliest of each row, renormalised; k (B, 1). Ties at the border go to the lower ids."""
     order = np.argsort(-probs, axis=-1, kind="stable")
     return _keep(probs, _unsort(np.arange(probs.shape[-1]) < k, order))
 
 
-def keep_top_p(probs: Array, p: float) -> Array:
-    """The smallest set of likeliest ids of each row whose probability reaches p, renormalised; never empty."""
-    if p == 1:
-        return probs
+def keep_top_p(probs: Array, p: Array) -> Array:
+    """The smallest set of likeliest ids of each row whose probability reaches p, renormalised; p (B, 1)."""
     order = np.argsort(-probs, axis=-1, kind="stable")
     ranked = np.take_along_axis(probs, order, axis=-1)
     before = np.cumsum(ranked, axis=-1) - ranked  # probability of all that are likelier
     return _keep(probs, _unsort(before < p, order))
 
 
-def keep_min_p(probs: Array, min_p: float) -> Array:
-    """The ids of each row at least `min_p` times as likely as its likeliest, renormalised."""
-    if min_p == 0:
-        return probs
+def keep_min_p(probs: Array, min_p: Array) -> Array:
+    """The ids of each row at least `min_p` times as likely as its likeliest, renormalised; min_p (B, 1)."""
     return _keep(probs, probs >= min_p * probs.max(axis=-1, keepdims=True))
 
 

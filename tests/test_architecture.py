@@ -17,14 +17,19 @@ ROOMS = {
     "network": set(),
     "generation_config": {"sampling"},
     "decoder": {"network"},
-    "generation": {"decoder", "network", "sampling", "stopping", "vocabulary"},
+    "sequence": {"network", "sampling", "stopping"},
+    "engine": {"decoder", "sampling", "sequence", "stopping"},
+    "generation": {"decoder", "engine", "network", "sampling", "sequence", "stopping", "vocabulary"},
     "folder": {"generation_config", "network", "vocabulary"},
     "hub": {"folder"},
     "card": {"network", "vocabulary"},
     "model": {
-        "card", "decoder", "folder", "generation", "generation_config", "hub", "network", "sampling", "vocabulary",
+        "card", "decoder", "engine", "folder", "generation", "generation_config", "hub", "network", "sampling",
+        "vocabulary",
     },
-    "__init__": {"folder", "generation", "generation_config", "hub", "model", "network", "sampling", "vocabulary"},
+    "__init__": {
+        "engine", "folder", "generation", "generation_config", "hub", "model", "network", "sampling", "vocabulary",
+    },
     "cli": {"", "demo"},
     "__main__": {"cli"},
 }  # fmt: skip

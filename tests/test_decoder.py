@@ -32,68 +32,99 @@ def step_by_the_equations(network: CharLSTMNetwork, ids: Tensor, state: State) -
     return x @ tensors["head.weight"].T + tensors["head.bias"], (torch.stack(hidden), torch.stack(cells))
 
 
+def step_all(decoder: Decoder, ids: Tensor) -> Tensor:
+    """ids (B, T), stepped side by side from zero -> logits (B, T, V)."""
+    rows = decoder.rows(ids.shape[0])
+    return torch.stack([decoder.step(column.contiguous(), rows).clone() for column in ids.T], dim=1)
+
+
 @pytest.mark.parametrize(("hidden_size", "num_layers"), [(24, 1), (24, 2), (33, 3)])
 def test_a_step_follows_the_gate_equations(vocabulary: Vocabulary, hidden_size: int, num_layers: int) -> None:
     network = tiny_model(vocabulary, hidden_size=hidden_size, num_layers=num_layers)
     decoder = Decoder(network)
-    generator = torch.Generator().manual_seed(1)
-    state = decoder.initial_state(5)
-    slow_state = (state[0].double(), state[1].double())
-    for _ in range(20):
-        ids = torch.randint(len(vocabulary), (5,), generator=generator)
-        logits, state = decoder.step(ids, state)
-        slow_logits, slow_state = step_by_the_equations(network, ids, slow_state)
+    ids = torch.randint(len(vocabulary), (5, 20), generator=torch.Generator().manual_seed(1))
+    rows = decoder.rows(5)
+    h, c = decoder.initial_state(5)
+    slow: State = (h.double(), c.double())
+    for column in ids.T:
+        logits = decoder.step(column.contiguous(), rows)
+        slow_logits, slow = step_by_the_equations(network, column, slow)
         torch.testing.assert_close(logits.double(), slow_logits, atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(state[1].double(), slow_state[1], atol=1e-4, rtol=1e-4)
+    for row in range(5):
+        h, c = rows.get(row)
+        torch.testing.assert_close(h.double(), slow[0][:, row : row + 1], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(c.double(), slow[1][:, row : row + 1], atol=1e-4, rtol=1e-4)
 
 
-def test_a_thousand_steps_equal_nn_lstm(vocabulary: Vocabulary) -> None:
+@pytest.mark.parametrize(("hidden_size", "num_layers"), [(48, 2), (97, 1)])
+def test_a_thousand_steps_equal_nn_lstm(vocabulary: Vocabulary, hidden_size: int, num_layers: int) -> None:
     torch.manual_seed(0)
-    network = CharLSTMNetwork(CharLSTMConfig(len(vocabulary), 16, 48, 2)).eval()
+    network = CharLSTMNetwork(CharLSTMConfig(len(vocabulary), 16, hidden_size, num_layers)).eval()
     ids = torch.randint(len(vocabulary), (1, 1000))
-    decoder = Decoder(network)
-    state = decoder.initial_state(1)
-    stepped = []
-    for n in range(ids.shape[1]):
-        logits, state = decoder.step(ids[:, n], state)
-        stepped.append(logits)
     with torch.no_grad():
-        whole, (h, c) = network(ids)
-    torch.testing.assert_close(torch.stack(stepped, dim=1), whole, atol=1e-5, rtol=0)
-    torch.testing.assert_close(state[0], h, atol=1e-5, rtol=0)
-    torch.testing.assert_close(state[1], c, atol=1e-5, rtol=0)
+        whole, _ = network(ids)
+    torch.testing.assert_close(step_all(Decoder(network), ids), whole, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("hidden_size", [97, 300, 512])
+def test_in_int8_a_row_has_the_same_bits_in_any_batch(vocabulary: Vocabulary, hidden_size: int) -> None:
+    decoder = Decoder(tiny_model(vocabulary, hidden_size=hidden_size), "int8")
+    ids = torch.randint(len(vocabulary), (67, 12), generator=torch.Generator().manual_seed(1))
+    together = step_all(decoder, ids)
+    for rows in ([0], [66], [3, 40], list(range(20, 53))):
+        assert torch.equal(step_all(decoder, ids[rows]), together[rows])
+
+
+@pytest.mark.parametrize("hidden_size", [24, 300])
+def test_int8_stays_near_fp32(vocabulary: Vocabulary, hidden_size: int) -> None:
+    torch.manual_seed(0)
+    network = CharLSTMNetwork(CharLSTMConfig(len(vocabulary), 16, hidden_size, 2)).eval()
+    ids = torch.randint(len(vocabulary), (4, 200))
+    exact, near = step_all(Decoder(network), ids), step_all(Decoder(network, "int8"), ids)
+    difference = torch.log_softmax(near, -1) - torch.log_softmax(exact, -1)
+    assert difference.abs().max() < 0.05
+    assert difference.abs().mean() < 0.01
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_rows_are_put_moved_and_got_back_as_they_are(model: CharLSTM, precision: str) -> None:
+    decoder = Decoder(model, precision)
+    rows = decoder.rows(4)
+    decoder.step(torch.tensor([1, 2, 3, 4]), rows)
+    state = rows.get(2)
+    rows.move(2, 0)
+    other = decoder.rows(1)
+    other.put(0, state)
+    following = decoder.step(torch.tensor([5]), other).clone()
+    assert torch.equal(decoder.step(torch.tensor([5]), rows)[0], following[0])
+    h, c = other.get(0)
+    other.put(0, (h, c))
+    assert torch.equal(other.get(0)[0], h)
+    assert torch.equal(other.get(0)[1], c)
 
 
 @pytest.mark.parametrize("length", [1, 2, PREFILL_CHUNK, PREFILL_CHUNK + 1, 2 * PREFILL_CHUNK + 3])
 def test_prefill_reaches_the_state_of_stepping(model: CharLSTM, length: int) -> None:
-    decoder = model.decoder
-    ids = torch.randint(len(model.vocabulary), (length,), generator=torch.Generator().manual_seed(2)).tolist()
-    state = decoder.initial_state(1)
-    for one in ids:
-        _, state = decoder.step(torch.tensor([one]), state)
-    read = decoder.prefill(ids, decoder.initial_state(1))
-    torch.testing.assert_close(read[0], state[0], atol=1e-5, rtol=0)
-    torch.testing.assert_close(read[1], state[1], atol=1e-4, rtol=1e-5)
+    decoder = Decoder(model)
+    ids = torch.randint(len(model.vocabulary), (length,), generator=torch.Generator().manual_seed(2))
+    rows = decoder.rows(1)
+    for one in ids[:-1]:
+        decoder.step(one[None], rows)
+    state, unread = decoder.prefill_chunk(ids.tolist(), None)
+    while len(unread) > 1:
+        state, unread = decoder.prefill_chunk(unread, state)
+    assert unread == (int(ids[-1]),)
+    torch.testing.assert_close(state[0], rows.get(0)[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(state[1], rows.get(0)[1], atol=1e-4, rtol=1e-5)
 
 
 def test_prefill_drops_nothing_out_and_leaves_the_mode_alone(model: CharLSTM) -> None:
     model.train()
     decoder = Decoder(model)
-    first = decoder.prefill([1, 2, 3], decoder.initial_state(1))
-    second = decoder.prefill([1, 2, 3], decoder.initial_state(1))
+    first, _ = decoder.prefill_chunk([1, 2, 3], None)
+    second, _ = decoder.prefill_chunk([1, 2, 3], None)
     assert torch.equal(first[0], second[0])
     assert model.training
-
-
-def test_a_step_changes_neither_its_state_nor_the_weights(model: CharLSTM) -> None:
-    decoder = model.decoder
-    _, state = decoder.step(torch.tensor([1]), decoder.initial_state(1))
-    kept = state[0].clone(), state[1].clone()
-    first, _ = decoder.step(torch.tensor([2]), state)
-    second, _ = decoder.step(torch.tensor([2]), state)
-    assert torch.equal(first, second)
-    assert torch.equal(state[0], kept[0])
-    assert torch.equal(state[1], kept[1])
 
 
 def test_the_cpu_is_chosen_where_it_is_alone(model: CharLSTM) -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, TextStream, Vocabulary
-from hubcharlstm.generation import DamagedModelError
+from hubcharlstm.decoder import DamagedModelError
 
 gr = pytest.importorskip("gradio")
 
@@ -172,7 +172,9 @@ def test_the_page_shows_an_error_and_leaves_conversation_and_message_alone(model
 def test_a_damaged_model_takes_its_turn_back() -> None:
     model = tiny_model()
     with torch.no_grad():
-        model.head.bias[0] = float("nan")
+        for parameter in model.lstm.parameters():
+            parameter.mul_(30)
+        model.head.weight.fill_(3e38)  # finite, but their sums are not
     with pytest.raises(DamagedModelError):
         collect(chat.converse(model, [], "To be", **DEFAULTS))
     respond, shown = handler(model, "respond"), []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -33,8 +35,10 @@ CONSTRAINTS = pins("constraints.txt")
 FRONT_MATTER = yaml.safe_load(README.split("---\n")[1])
 
 
-def requirements() -> list[Requirement]:
-    lines = [*PROJECT["dependencies"], *(line for extra in PROJECT["optional-dependencies"].values() for line in extra)]
+def requirements(*extras: str) -> list[Requirement]:
+    """Those of the base install and of `extras`, or of all where none is named."""
+    optional = PROJECT["optional-dependencies"]
+    lines = [*PROJECT["dependencies"], *(line for extra in extras or optional for line in optional[extra])]
     return [requirement for line in lines if (requirement := Requirement(line)).name != "hubcharlstm"]
 
 
@@ -44,14 +48,14 @@ def test_every_dependency_is_pinned_within_its_range() -> None:
 
 
 def test_the_tests_run_with_the_pinned_versions() -> None:
-    for requirement in requirements():
+    for requirement in requirements("app", "train", "dev"):
         assert version(requirement.name).split("+")[0] == CONSTRAINTS[requirement.name], requirement
 
 
 def test_the_base_install_is_light() -> None:
     names = {Requirement(line).name for line in PROJECT["dependencies"]}
     assert names == {"torch", "huggingface-hub", "safetensors", "numpy"}
-    assert set(PROJECT["optional-dependencies"]) == {"app", "train", "dev"}
+    assert set(PROJECT["optional-dependencies"]) == {"app", "train", "bench", "dev"}
 
 
 def test_the_repository_is_a_valid_space() -> None:
@@ -97,6 +101,27 @@ def test_the_readme_names_only_targets_and_files_that_exist() -> None:
 def test_the_ci_runs_the_readme_s_test_command() -> None:
     assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("\nmake test")
     assert "\nmake test " in README
+
+
+def test_the_app_works_from_its_files_alone(tmp_path: Path) -> None:
+    """A Space copies the files and installs the requirements; there is no distribution to ask for a version."""
+    shutil.copytree(ROOT / "hubcharlstm", tmp_path / "hubcharlstm", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "app.py", tmp_path)
+    script = (
+        "import importlib.metadata as metadata\n"
+        "found = metadata.distribution\n"
+        "def distribution(name):\n"
+        "    if name == 'hubcharlstm': raise metadata.PackageNotFoundError(name)\n"
+        "    return found(name)\n"
+        "metadata.distribution = distribution\n"
+        "import app, hubcharlstm\n"
+        "print(hubcharlstm.__file__, type(app.demo).__name__)\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "HUBCHARLSTM_MODEL")}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == [str(tmp_path / "hubcharlstm" / "__init__.py"), "Blocks"], done.stderr
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import pytest
 from hubcharlstm.sampling import (
     MAX_SEED,
     RandomStream,
+    SamplingBatch,
     SamplingParams,
     check_seed,
     keep_min_p,
@@ -22,45 +23,69 @@ from hubcharlstm.sampling import (
 PROBS = np.array([[0.1, 0.4, 0.3, 0.2]])
 
 
+def column(*values: float) -> np.ndarray:
+    return np.array(values)[:, None]
+
+
+def batch(*rows: SamplingParams) -> SamplingBatch:
+    return SamplingBatch.of(rows)
+
+
 def test_top_k_keeps_the_likeliest() -> None:
-    np.testing.assert_allclose(keep_top_k(PROBS, 2), [[0, 4 / 7, 3 / 7, 0]])
-    np.testing.assert_allclose(keep_top_k(PROBS, 1), [[0, 1, 0, 0]])
-    for keeps_all in (0, 4, 99):
-        np.testing.assert_array_equal(keep_top_k(PROBS, keeps_all), PROBS)
+    np.testing.assert_allclose(keep_top_k(PROBS, column(2)), [[0, 4 / 7, 3 / 7, 0]])
+    np.testing.assert_allclose(keep_top_k(PROBS, column(1)), [[0, 1, 0, 0]])
+    np.testing.assert_allclose(keep_top_k(PROBS, column(99)), PROBS)
 
 
 def test_top_k_keeps_k_of_equals() -> None:
-    np.testing.assert_allclose(keep_top_k(np.full((1, 4), 0.25), 2), [[0.5, 0.5, 0, 0]])
+    np.testing.assert_allclose(keep_top_k(np.full((1, 4), 0.25), column(2)), [[0.5, 0.5, 0, 0]])
 
 
 def test_top_p_keeps_the_smallest_set_that_reaches_p() -> None:
-    np.testing.assert_allclose(keep_top_p(PROBS, 0.5), [[0, 4 / 7, 3 / 7, 0]])
-    np.testing.assert_allclose(keep_top_p(PROBS, 0.39), [[0, 1, 0, 0]])
-    np.testing.assert_allclose(keep_top_p(PROBS, 1e-12), [[0, 1, 0, 0]])
-    np.testing.assert_array_equal(keep_top_p(PROBS, 1.0), PROBS)
+    np.testing.assert_allclose(keep_top_p(PROBS, column(0.5)), [[0, 4 / 7, 3 / 7, 0]])
+    np.testing.assert_allclose(keep_top_p(PROBS, column(0.39)), [[0, 1, 0, 0]])
+    np.testing.assert_allclose(keep_top_p(PROBS, column(1e-12)), [[0, 1, 0, 0]])
 
 
 def test_min_p_is_relative_to_the_likeliest() -> None:
-    np.testing.assert_allclose(keep_min_p(PROBS, 0.5), [[0, 4 / 9, 3 / 9, 2 / 9]])
-    np.testing.assert_array_equal(keep_min_p(PROBS, 0.0), PROBS)
+    np.testing.assert_allclose(keep_min_p(PROBS, column(0.5)), [[0, 4 / 9, 3 / 9, 2 / 9]])
 
 
-def test_each_row_is_filtered_on_its_own() -> None:
-    rows = np.array([[0.1, 0.4, 0.3, 0.2], [0.7, 0.1, 0.1, 0.1]])
-    for keep in (lambda p: keep_top_k(p, 2), lambda p: keep_top_p(p, 0.5), lambda p: keep_min_p(p, 0.5)):
-        np.testing.assert_array_equal(keep(rows), np.concatenate([keep(rows[:1]), keep(rows[1:])]))
+def test_the_filters_act_one_after_another() -> None:
+    # top_k leaves 4/9, 3/9, 2/9 of ids 1, 2, 3; top_p 0.7 then ids 1 and 2 as 4/7, 3/7; min_p 0.8 then id 1 alone.
+    logits = np.log(PROBS)
+    np.testing.assert_allclose(probabilities(logits, batch(SamplingParams(1, 3))), [[0, 4 / 9, 3 / 9, 2 / 9]])
+    np.testing.assert_allclose(probabilities(logits, batch(SamplingParams(1, 3, 0.7))), [[0, 4 / 7, 3 / 7, 0]])
+    np.testing.assert_allclose(probabilities(logits, batch(SamplingParams(1, 3, 0.7, 0.8))), [[0, 1, 0, 0]])
+
+
+def test_a_row_has_the_same_bits_whatever_stands_beside_it() -> None:
+    """A row without filters must not be normalised again because its neighbour has one."""
+    draw = np.random.default_rng(0)
+    rows = [
+        SamplingParams(*settings)
+        for settings in [(0.8,), (0,), (1.3, 5), (0.5, 0, 0.9), (1, 0, 1.0, 0.1), (0.7, 9, 0.8, 0.05), (2.0,), (1e-9,)]
+    ]
+    logits = draw.normal(size=(len(rows), 65)).astype(np.float32) * 3
+    uniforms = draw.random(len(rows))
+    together = probabilities(logits, batch(*rows))
+    chosen = next_ids(logits, batch(*rows), uniforms)
+    for n, row in enumerate(rows):
+        np.testing.assert_array_equal(probabilities(logits[n : n + 1], batch(row)), together[n : n + 1])
+        assert next_ids(logits[n : n + 1], batch(row), uniforms[n : n + 1])[0] == chosen[n]
 
 
 def test_temperature_divides_logits() -> None:
     logits = np.log(PROBS)
-    np.testing.assert_allclose(probabilities(logits, SamplingParams(1.0)), PROBS)
+    np.testing.assert_allclose(probabilities(logits, batch(SamplingParams(1.0))), PROBS)
     squared = PROBS**2
-    np.testing.assert_allclose(probabilities(logits, SamplingParams(0.5)), squared / squared.sum())
+    np.testing.assert_allclose(probabilities(logits, batch(SamplingParams(0.5))), squared / squared.sum())
 
 
 @pytest.mark.parametrize("temperature", [5e-324, 1e-30, 1e30])
 def test_extreme_temperatures_stay_numbers(temperature: float) -> None:
-    probs = probabilities(np.array([[1e4, -1e4, 0.0, 9999.0]], dtype=np.float32), SamplingParams(temperature))
+    logits = np.array([[1e4, -1e4, 0.0, 9999.0]], dtype=np.float32)
+    probs = probabilities(logits, batch(SamplingParams(temperature)))
     assert np.isfinite(probs).all()
     assert probs.sum() == pytest.approx(1)
 
@@ -68,7 +93,7 @@ def test_extreme_temperatures_stay_numbers(temperature: float) -> None:
 def test_zero_temperature_is_greedy_whatever_the_draw() -> None:
     logits = np.log(PROBS)
     for uniform in (0.0, 0.5, 0.999999):
-        assert next_ids(logits, SamplingParams(0), np.array([uniform])).tolist() == [1]
+        assert next_ids(logits, batch(SamplingParams(0)), np.array([uniform])).tolist() == [1]
 
 
 def test_inverse_transform_follows_the_cumulative_sum() -> None:
@@ -91,10 +116,13 @@ def test_draws_have_the_frequencies_of_the_distribution() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_logits_that_are_not_finite_are_an_error(bad: float) -> None:
-    for temperature in (0.0, 1.0):
-        with pytest.raises(FloatingPointError):
-            next_ids(np.array([[0.0, bad]]), SamplingParams(temperature), np.array([0.5]))
+def test_a_row_of_logits_that_are_not_finite_gets_no_id_and_harms_no_other(bad: float) -> None:
+    logits = np.log(np.concatenate([PROBS, PROBS, PROBS]))
+    logits[1, 2] = bad
+    rows = batch(SamplingParams(1), SamplingParams(1), SamplingParams(0))
+    assert next_ids(logits, rows, np.array([0.3, 0.3, 0.3])).tolist() == [1, -1, 1]
+    greedy = batch(*[SamplingParams(0)] * 3)
+    assert next_ids(logits, greedy, np.array([0.3, 0.3, 0.3])).tolist() == [1, -1, 1]
 
 
 @pytest.mark.parametrize(

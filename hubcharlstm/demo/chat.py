@@ -15,9 +15,10 @@ import gradio as gr
 
 from hubcharlstm.demo.pacing import paced
 from hubcharlstm.demo.theme import ASSETS
-from hubcharlstm.generation import FinishReason, TextStream
+from hubcharlstm.generation import TextStream
 from hubcharlstm.model import CharLSTM
 from hubcharlstm.sampling import MAX_SEED
+from hubcharlstm.sequence import FinishReason
 
 MAX_MESSAGE = 10_000
 MAX_LENGTH = 2_000

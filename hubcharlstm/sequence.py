@@ -1,0 +1,86 @@
+"""One request under way, in ids: what is still to be read, what was drawn, what may be shown, and why it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hubcharlstm.network import State
+from hubcharlstm.sampling import Array, RandomStream, SamplingParams
+from hubcharlstm.stopping import Ids, StopRule
+
+FinishReason = Literal["length", "stop", "cancelled"]
+
+DRAWN_AHEAD = 256
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to write. A value: nothing in it changes.
+
+    unread: ids to read before the first draw, at least one. state: (h, c) before them, (num_layers, 1, H) each;
+    None for zeros. held: ids that an earlier call drew and held back, by this call's stop rule shown or held on.
+    """
+
+    unread: Ids
+    max_new_tokens: int
+    sampling: SamplingParams
+    stream: RandomStream
+    stops: tuple[Ids, ...] = ()
+    state: State | None = None
+    held: Ids = ()
+
+
+class Sequence:
+    """The progress of a `Request`. It touches no tensor but keeps the request's state until a row takes it."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.unread: Ids = request.unread
+        self.state = request.state
+        self.num_tokens = 0
+        self.finish_reason: FinishReason | None = None
+        self._rule = StopRule(request.stops)
+        self._stream = request.stream
+        self._ahead: Array = request.stream.uniforms(0)[0]
+        self._used = 0
+        self.ready: list[int] = []  # ids that may be shown and were not yet taken
+        for held_id in request.held:
+            if self.finish_reason is None:
+                self._show(held_id)
+
+    def uniform(self) -> float:
+        """The uniform of the next draw."""
+        if self._used == len(self._ahead):
+            self._stream = self.stream
+            self._ahead = self._stream.uniforms(min(DRAWN_AHEAD, self.request.max_new_tokens - self.num_tokens))[0]
+            self._used = 0
+        self._used += 1
+        return float(self._ahead[self._used - 1])
+
+    def accept(self, new_id: int) -> None:
+        """Take a drawn id."""
+        self.num_tokens += 1
+        self.unread = (new_id,)
+        self._show(new_id)
+        if self.finish_reason is None and self.num_tokens == self.request.max_new_tokens:
+            self.finish_reason = "length"
+
+    def _show(self, new_id: int) -> None:
+        self.ready.extend(self._rule.push(new_id))
+        if self._rule.stopped:
+            self.finish_reason = "stop"
+
+    def cancel(self) -> None:
+        if self.finish_reason is None:
+            self.finish_reason = "cancelled"
+
+    @property
+    def held(self) -> Ids:
+        """Drawn ids that a stop string may still need."""
+        return self._rule.held
+
+    @property
+    def stream(self) -> RandomStream:
+        """The random stream after the draws made."""
+        return RandomStream(self._stream.key, self._stream.draws + self._used)

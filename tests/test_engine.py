@@ -1,0 +1,169 @@
+"""Many readers at once get what each would get alone; a reader who leaves, waits or fails harms no other."""
+
+from __future__ import annotations
+
+import gc
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import tiny_model
+
+from hubcharlstm import CharLSTM, Vocabulary
+from hubcharlstm.decoder import DamagedModelError
+from hubcharlstm.engine import BusyError, Engine
+from hubcharlstm.sampling import RandomStream, SamplingParams
+from hubcharlstm.sequence import Request
+
+LONG = 100_000
+
+
+@pytest.fixture
+def model(vocabulary: Vocabulary) -> CharLSTM:
+    model = tiny_model(vocabulary, hidden_size=97)
+    model.precision = "int8"
+    return model
+
+
+@pytest.fixture
+def engine(model: CharLSTM) -> Iterator[Engine]:
+    engine = Engine(model.decoder, max_rows=8, max_waiting=64, share=20)
+    yield engine
+    engine.close()
+    assert not engine.alive
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if true():
+            return
+        time.sleep(0.005)
+    pytest.fail("it did not come true within ten seconds")
+
+
+def test_text_beside_others_is_the_text_alone(model: CharLSTM, engine: Engine, vocabulary: Vocabulary) -> None:
+    """Random prompts, settings, lengths and arrivals, on fewer rows than requests, so that rows are lent in turn."""
+    draw = random.Random(1)
+    requests = []
+    for seed in range(60):
+        prompt = "".join(draw.choice(vocabulary.chars) for _ in range(draw.choice([0, 1, 5, 70, 300])))
+        settings = {
+            "max_new_tokens": draw.randint(1, 150),
+            "temperature": draw.choice([0, 0.5, 0.8, 1.5]),
+            "top_k": draw.choice([0, 3, 99]),
+            "top_p": draw.choice([1.0, 0.7]),
+            "min_p": draw.choice([0.0, 0.1]),
+            "stop": draw.choice([None, "t", "e\n", ["oo", ": "]]),
+            "seed": seed,
+        }
+        requests.append((prompt, settings))
+    expected = [model.complete(prompt, **settings) for prompt, settings in requests]
+    found: list[tuple[str, str, int] | None] = [None] * len(requests)
+
+    def read(index: int) -> None:
+        prompt, settings = requests[index]
+        time.sleep(random.Random(index).random() * 0.2)
+        stream = model.stream(prompt, engine=engine, **settings)
+        text = "".join(stream)
+        done = stream.completion
+        assert text == done.text
+        found[index] = (done.text, done.finish_reason, done.num_tokens)
+
+    threads = [threading.Thread(target=read, args=(index,)) for index in range(len(requests))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found == [(done.text, done.finish_reason, done.num_tokens) for done in expected]
+    assert engine.load == {"rows": 0, "reading": 0, "waiting": 0}
+
+
+def test_a_state_goes_on_exactly_alone_or_beside_others(model: CharLSTM, engine: Engine) -> None:
+    whole = model.complete("To be", max_new_tokens=90, seed=3)
+    others = [model.stream("FIRST:", max_new_tokens=LONG, seed=seed, engine=engine) for seed in range(5)]
+    first = model.stream("To be", max_new_tokens=40, seed=3, engine=engine)
+    head = "".join(first)
+    assert head + model.complete(state=first.completion.state, max_new_tokens=50).text == whole.text
+    tail = model.stream(state=first.completion.state, max_new_tokens=50, engine=engine)
+    assert head + "".join(tail) == whole.text
+    assert tail.completion.state.stream == whole.state.stream
+    for other in others:
+        other.cancel()
+
+
+def test_cancel_frees_the_row_and_the_text_goes_on_from_there(model: CharLSTM, engine: Engine) -> None:
+    stream = model.stream("To be", max_new_tokens=LONG, seed=3, engine=engine)
+    next(stream)
+    stream.cancel()
+    wait_until(lambda: engine.load["rows"] == 0)
+    done = stream.completion
+    assert done.finish_reason == "cancelled"
+    assert len(done.text) == done.num_tokens  # the text reaches as far as the state
+    more = model.complete(state=done.state, max_new_tokens=20)
+    assert done.text + more.text == model.generate("To be", max_new_tokens=done.num_tokens + 20, seed=3)
+
+
+def test_a_reader_that_vanishes_is_noticed(model: CharLSTM, engine: Engine) -> None:
+    stream = model.stream("To be", max_new_tokens=LONG, seed=3, engine=engine)
+    next(stream)
+    assert engine.load["rows"] == 1
+    del stream
+    gc.collect()
+    wait_until(lambda: engine.load["rows"] == 0)
+
+
+def test_a_short_request_does_not_wait_for_a_long_one(model: CharLSTM) -> None:
+    engine = Engine(model.decoder, max_rows=1, share=20)
+    long = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)
+    next(long)
+    assert model.generate("FIRST", max_new_tokens=50, seed=2) == "".join(
+        model.stream("FIRST", max_new_tokens=50, seed=2, engine=engine)
+    )
+    assert long.finish_reason is None
+    long.cancel()
+    engine.close()
+
+
+def test_a_full_engine_says_so_at_once_and_takes_more_later(model: CharLSTM) -> None:
+    engine = Engine(model.decoder, max_rows=1, max_waiting=2, share=LONG)
+    running = [model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)]
+    next(running[0])
+    running += [model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine) for _ in range(2)]
+    with pytest.raises(BusyError, match="try again"):
+        model.stream("To be", engine=engine)
+    for stream in running:
+        stream.cancel()
+    wait_until(lambda: engine.load == {"rows": 0, "reading": 0, "waiting": 0})
+    assert "".join(model.stream("To be", seed=4, engine=engine)) == model.generate("To be", seed=4)
+    engine.close()
+
+
+def test_an_error_in_one_request_ends_that_request_alone(vocabulary: Vocabulary) -> None:
+    model = tiny_model(vocabulary)
+    model.precision = "fp32"
+    engine = Engine(model.decoder, max_rows=8)
+    h, c = model.decoder.initial_state(1)
+    good = Request((1, 2), 500, SamplingParams(), RandomStream(1))
+    beside = engine.submit(good)
+    with pytest.raises(DamagedModelError, match="not finite"):
+        list(engine.submit(replace(good, state=(h, torch.full_like(c, float("nan"))))))
+    with pytest.raises(RuntimeError):
+        list(engine.submit(replace(good, state=(h[:, :, :5], c))))
+    assert sum(len(ids) for ids in beside) == 500
+    engine.close()
+
+
+def test_close_tells_every_reader(model: CharLSTM) -> None:
+    engine = Engine(model.decoder, max_rows=2)
+    streams = [model.stream("To be", max_new_tokens=LONG, seed=seed, engine=engine) for seed in range(4)]
+    next(streams[0])
+    engine.close()
+    for stream in streams:
+        list(stream)
+        assert stream.finish_reason == "cancelled"
+    with pytest.raises(BusyError, match="closed"):
+        model.stream("To be", engine=engine)
