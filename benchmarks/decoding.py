@@ -1,14 +1,13 @@
-"""One reader, whole characters: the folded decoder against the plain nn.LSTM loop, in one run.
+"""One reader and one step: the library against a plain nn.LSTM loop, the tutorial's loop and ONNX Runtime.
 
-`python -m benchmarks.decoding` prints a table for people and one JSON line for machines. Weights are random:
-the time of a step does not depend on them.
+`python -m benchmarks.decoding` prints a table for people and one JSON line for machines. All take turns in one
+run; medians count. Weights are random: the time of a step does not depend on them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -16,76 +15,77 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from benchmarks.machine import conditions
+from benchmarks.rivals import OnnxDecoder, plain_loop, tutorial_loop
 from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary
-from hubcharlstm.sampling import RandomStream, SamplingParams, next_ids
+from hubcharlstm.decoder import Decoder
 
 VOCABULARY = Vocabulary([chr(code) for code in range(32, 97)])  # 65 symbols
+Run = Callable[[int], object]
 
 
-def plain_loop(model: CharLSTM, characters: int) -> None:
-    """What most demos do: nn.LSTM for every character, softmax and multinomial in torch."""
-    ids, state = torch.zeros(1, 1, dtype=torch.int64), None
-    with torch.inference_mode():
-        for _ in range(characters):
-            logits, state = model(ids, state)
-            ids = torch.multinomial(torch.softmax(logits[:, -1] / 0.8, dim=-1), 1)
+def reader(model: CharLSTM, precision: str) -> Run:
+    """What the library does for one reader, from `stream` down, sampling and text included."""
+    model.precision = precision
+
+    def run(characters: int) -> None:
+        model.precision = precision
+        for _ in model.stream("A", max_new_tokens=characters, temperature=0.8, seed=1):
+            pass
+
+    return run
 
 
-def folded_loop(model: CharLSTM, characters: int) -> None:
-    """What the library does for one reader, from `stream` down."""
-    for _ in model.stream("A", max_new_tokens=characters, temperature=0.8, seed=1):
-        pass
+def steps(decoder: Decoder, count: int) -> Run:
+    """The decoder's step alone, for `count` rows."""
+    rows, ids = decoder.rows(count), torch.zeros(count, dtype=torch.int64)
+    return lambda characters: [decoder.step(ids, rows) for _ in range(characters)]
 
 
-def folded_steps(model: CharLSTM, characters: int) -> None:
-    """The decoder's step alone, without sampling."""
-    ids, state = torch.zeros(1, dtype=torch.int64), model.decoder.initial_state(1)
-    for _ in range(characters):
-        _, state = model.decoder.step(ids, state)
-
-
-def sampling_alone(model: CharLSTM, characters: int) -> None:
-    """Choosing a character from ready logits."""
-    logits = np.random.default_rng(0).normal(size=(1, len(VOCABULARY))).astype(np.float32)
-    uniforms, _ = RandomStream.for_request(1, []).uniforms(characters)
-    for n in range(characters):
-        next_ids(logits, SamplingParams(0.8), uniforms[n : n + 1])
-
-
-def microseconds(run: Callable[[CharLSTM, int], None], model: CharLSTM, characters: int) -> float:
-    start = time.perf_counter()
-    run(model, characters)
-    return (time.perf_counter() - start) / characters * 1e6
+def onnx_steps(decoder: OnnxDecoder, count: int) -> Run:
+    ids = np.zeros((1, count), np.int64)
+    return lambda characters: [decoder.step(ids) for _ in range(characters)]
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--characters", type=int, default=1000, help="in each round (default: 1000)")
-    arguments.add_argument("--rounds", type=int, default=7, help="taken in turn; the median counts (default: 7)")
+    arguments.add_argument("--rounds", type=int, default=9, help="taken in turn; the median counts (default: 9)")
     arguments.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = arguments.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     model = CharLSTM(CharLSTMConfig(len(VOCABULARY), hidden_size=512, num_layers=2), VOCABULARY).eval()
-    runs = {
-        "plain nn.LSTM loop": plain_loop,
-        "library, one reader": folded_loop,
-        "its decoder's step": folded_steps,
-        "its sampling": sampling_alone,
+    # name: (how to run it, steps in a round, the name it is compared with)
+    runs: dict[str, tuple[Run, int, str]] = {
+        "one reader, plain nn.LSTM loop": (lambda n: plain_loop(model, n), 300, ""),
+        "one reader, fp32": (reader(model, "fp32"), 1000, "one reader, plain nn.LSTM loop"),
+        "one reader, int8": (reader(model, "int8"), 2000, "one reader, plain nn.LSTM loop"),
+        "one reader, tutorial's loop": (lambda n: tutorial_loop(model, n), 40, ""),
+        "one reader, int8 (again)": (reader(model, "int8"), 2000, "one reader, tutorial's loop"),
     }
+    for precision in ("fp32", "int8"):
+        decoder = Decoder(model, precision)
+        for count, rounds in ((1, 1000), (256, 30)):
+            rival = OnnxDecoder(model, count, int8=precision == "int8", threads=options.threads)
+            runs[f"step, {count} rows, {precision}, ONNX Runtime"] = (onnx_steps(rival, count), rounds, "")
+            runs[f"step, {count} rows, {precision}"] = (
+                steps(decoder, count), rounds, f"step, {count} rows, {precision}, ONNX Runtime",
+            )  # fmt: skip
     times: dict[str, list[float]] = {name: [] for name in runs}
-    for run in runs.values():
-        run(model, 100)
+    for run, count, _ in runs.values():
+        run(max(5, count // 10))
     for _ in range(options.rounds):
-        for name, run in runs.items():
-            times[name].append(microseconds(run, model, options.characters))
+        for name, (run, count, _) in runs.items():
+            start = time.perf_counter()
+            run(count)
+            times[name].append((time.perf_counter() - start) / count * 1e6)
     medians = {name: statistics.median(values) for name, values in times.items()}
-    base = medians["plain nn.LSTM loop"]
-    print(f"2 x 512, 65 symbols, fp32, {options.threads} threads, torch {torch.__version__}, {platform.processor()}")
-    print("| | us per character | characters/s | against the plain loop |\n|---|---|---|---|")
+    print(f"2 x 512, 65 symbols; {conditions(options.threads)}\n")
+    print("| | us per step or character | compared with | times as fast |\n|---|---|---|---|")
     for name, value in medians.items():
-        print(f"| {name} | {value:.0f} | {1e6 / value:,.0f} | {base / value:.2f}x |")
-    print(json.dumps({"benchmark": "decoding", "threads": options.threads, "us_per_character": medians}))
+        other = runs[name][2]
+        print(f"| {name} | {value:,.0f} | {other} | {f'{medians[other] / value:.2f}' if other else ''} |")
+    print(json.dumps({"benchmark": "decoding", "threads": options.threads, "us": medians}))
 
 
 if __name__ == "__main__":

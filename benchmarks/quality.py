@@ -1,0 +1,45 @@
+"""What int8 costs in held-out loss: the shipped model over the plays it has not read, in fp32 and in int8.
+
+`python -m benchmarks.quality` prints a table for people and one JSON line for machines.
+"""
+
+from __future__ import annotations
+
+import json
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from benchmarks.machine import conditions
+from hubcharlstm import CharLSTM
+from hubcharlstm.decoder import Decoder
+from training.corpus import read_corpus
+from training.fit import encode
+
+LANES = 128
+
+
+def stepped_loss(decoder: Decoder, ids: torch.Tensor) -> float:
+    """Nats per character of ids (N,), stepped by the decoder in `LANES` contiguous lanes, each from a zero state."""
+    length = (len(ids) - 1) // LANES
+    lanes = ids[: LANES * length + 1].unfold(0, length + 1, length)  # (LANES, length + 1)
+    rows, total = decoder.rows(LANES), 0.0
+    for n in range(length):
+        total += float(cross_entropy(decoder.step(lanes[:, n].contiguous(), rows), lanes[:, n + 1], reduction="sum"))
+    return total / (LANES * length)
+
+
+def main() -> None:
+    model = CharLSTM.from_pretrained(device="cpu")
+    ids = encode(read_corpus("shakespeare").held_out, model.vocabulary)
+    losses = {precision: stepped_loss(Decoder(model, precision), ids) for precision in ("fp32", "int8")}
+    print(f"{model.record['corpus']['held_out']}; {conditions(torch.get_num_threads())}\n")
+    print("| | nats per character |\n|---|---|")
+    for precision, loss in losses.items():
+        print(f"| {precision} | {loss:.5f} |")
+    print(f"| rise | {losses['int8'] - losses['fp32']:+.5f} |")
+    print(json.dumps({"benchmark": "quality", "nats": losses}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""Many readers through the engine: throughput, waiting, sameness and memory.
+
+`python -m benchmarks.serving` prints a table for people and one JSON line for machines. Weights are random; load and
+engine share the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import statistics
+import threading
+import time
+
+import torch
+
+from benchmarks.decoding import VOCABULARY
+from benchmarks.machine import conditions
+from hubcharlstm import CharLSTM, CharLSTMConfig
+from hubcharlstm.engine import Engine
+from hubcharlstm.sampling import RandomStream, SamplingParams
+from hubcharlstm.sequence import Request
+
+
+def build(hidden_size: int, precision: str) -> CharLSTM:
+    torch.manual_seed(0)
+    model = CharLSTM(CharLSTMConfig(len(VOCABULARY), hidden_size=hidden_size, num_layers=2), VOCABULARY).eval()
+    with torch.no_grad():
+        model.head.weight.mul_(20)  # random weights hardly prefer a character; sharper ones test more
+    model.precision = precision
+    return model
+
+
+def request(seed: int, characters: int, prompt: tuple[int, ...] = (1,)) -> Request:
+    return Request(prompt, characters, SamplingParams(0.8), RandomStream.for_request(seed, prompt))
+
+
+def throughput(model: CharLSTM, readers: int = 100, characters: int = 500) -> dict[str, float]:
+    """Characters per second of `readers` requests through the engine, beside the decoder's own steps at that batch."""
+    rows, ids = model.decoder.rows(readers), torch.zeros(readers, dtype=torch.int64)
+    alone, through = [], []
+    for _ in range(5):
+        start = time.perf_counter()
+        for _ in range(200):
+            model.decoder.step(ids, rows)
+        alone.append(200 * readers / (time.perf_counter() - start))
+        engine = Engine(model.decoder)
+        start = time.perf_counter()
+        taken = [engine.submit(request(seed, characters)) for seed in range(readers)]
+        total = sum(len(ids) for reader in taken for ids in reader)
+        through.append(total / (time.perf_counter() - start))
+        engine.close()
+    own, engine_rate = statistics.median(alone), statistics.median(through)
+    return {"decoder characters/s": own, "engine characters/s": engine_rate, "engine's share": engine_rate / own}
+
+
+def carried(model: CharLSTM, readers: int, pace: float = 100.0, seconds: float = 8.0) -> dict[str, float]:
+    """How late characters come, at worst, if every reader takes `pace` a second while the engine writes ahead."""
+    engine = Engine(model.decoder, max_rows=readers)
+    characters = int(pace * seconds)
+    start = time.perf_counter()
+    late: list[float] = [0.0] * readers
+    taken = [engine.submit(request(seed, characters)) for seed in range(readers)]
+    counts, done = [0] * readers, 0
+    while done < readers:
+        done = 0
+        now = time.perf_counter() - start
+        for index, reader in enumerate(taken):
+            counts[index] += len(reader.take(0))
+            due = min(characters, int(now * pace))
+            if counts[index] < due:
+                late[index] = max(late[index], now - counts[index] / pace)
+            done += reader.finish_reason is not None
+        time.sleep(0.02)
+    total = time.perf_counter() - start
+    engine.close()
+    return {"readers": readers, "characters each": characters, "seconds": total, "worst lateness s": max(late)}
+
+
+def first_character(model: CharLSTM, others: int = 99, tries: int = 60) -> dict[str, float]:
+    """From `submit` to the first character while `others` are being written."""
+    engine = Engine(model.decoder)
+    running = [engine.submit(request(seed, 100_000)) for seed in range(others)]
+    for reader in running:
+        next(reader)
+    waits = []
+    for seed in range(tries):
+        start = time.perf_counter()
+        reader = engine.submit(request(1000 + seed, 5, tuple(range(1, 51))))
+        next(reader)
+        waits.append(time.perf_counter() - start)
+        reader.cancel()
+        time.sleep(0.01)
+    for reader in running:
+        reader.cancel()
+    engine.close()
+    waits.sort()
+    return {"p50 ms": waits[tries // 2] * 1e3, "p95 ms": waits[int(tries * 0.95)] * 1e3}
+
+
+def sameness(hidden_size: int, precision: str, requests: int) -> dict[str, float]:
+    """How many of many random requests get another text beside others than alone."""
+    model = build(hidden_size, precision)
+    draw = random.Random(hidden_size)
+    wanted = []
+    for seed in range(requests):
+        length = 5000 if seed % 100 == 0 else draw.choice([1, 5, 20, 100])
+        prompt = "".join(draw.choices(VOCABULARY.chars, k=length))
+        stop = draw.choice([None, None, "AB", [draw.choice(VOCABULARY.chars) * 2]])
+        settings = {
+            "max_new_tokens": draw.randint(1, 300), "temperature": draw.choice([0, 0.5, 0.8, 1.2]),
+            "top_k": draw.choice([0, 0, 10]), "top_p": draw.choice([1.0, 1.0, 0.9]),
+            "min_p": draw.choice([0.0, 0.0, 0.05]), "stop": stop, "seed": seed,
+        }  # fmt: skip
+        wanted.append((prompt, settings, draw.random() * 2, draw.random() < 0.1))
+    alone = [model.generate(prompt, **settings) for prompt, settings, _, _ in wanted]
+    engine = Engine(model.decoder, max_rows=64, max_waiting=requests)
+    texts: list[str] = [""] * requests
+
+    def read(index: int) -> None:
+        prompt, settings, delay, leaves = wanted[index]
+        time.sleep(delay)
+        stream = model.stream(prompt, engine=engine, **settings)
+        for piece in stream:
+            texts[index] += piece
+            if leaves and len(texts[index]) > 20:
+                stream.cancel()
+
+    for first in range(0, requests, 200):
+        threads = [threading.Thread(target=read, args=(n,)) for n in range(first, min(first + 200, requests))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    engine.close()
+    differ = sum(
+        not whole.startswith(text) if leaves else whole != text
+        for whole, text, (_, _, _, leaves) in zip(alone, texts, wanted, strict=True)
+    )
+    return {"hidden_size": hidden_size, "requests": requests, "texts that differ": differ}
+
+
+def memory(model: CharLSTM, characters: int) -> dict[str, float]:
+    """Growth of the process's peak memory over `characters`, after a first tenth."""
+    engine = Engine(model.decoder)
+
+    def write(count: int) -> None:
+        for reader in [engine.submit(request(seed, count // 100)) for seed in range(100)]:
+            for _ in reader:
+                pass
+
+    write(characters // 10)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    write(characters)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    engine.close()
+    return {"characters": characters, "growth MiB": (after - before) / 1024}
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments.add_argument("--requests", type=int, default=1000, help="of the sameness test (default: 1000)")
+    arguments.add_argument("--memory-characters", type=int, default=1_000_000)
+    options = arguments.parse_args()
+    torch.set_num_threads(options.threads)
+    print(f"2 x 512, 65 symbols; {conditions(options.threads)}\n")
+    model = build(512, "int8")
+    results: dict[str, dict[str, float]] = {
+        "100 requests of 500 characters": throughput(model),
+        "first character while 99 others run": first_character(model),
+    }
+    for readers in (500, 600):
+        results[f"{readers} readers at 100 characters/s"] = carried(model, readers)
+    for hidden_size in (97, 300, 512):
+        results[f"sameness, int8, {hidden_size}"] = sameness(hidden_size, "int8", options.requests)
+    results["sameness, fp32, 512"] = sameness(512, "fp32", options.requests)
+    results["memory"] = memory(model, options.memory_characters)
+    for name, figures in results.items():
+        print(f"| {name} | {', '.join(f'{key} {value:,.3g}' for key, value in figures.items())} |")
+    print(json.dumps({"benchmark": "serving", "threads": options.threads, "results": results}))
+
+
+if __name__ == "__main__":
+    main()
