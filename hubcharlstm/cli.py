@@ -87,18 +87,26 @@ def run_generate(arguments: argparse.Namespace) -> int:
             sys.stdout.write(piece)
             sys.stdout.flush()
         sys.stdout.write("\n")
-        for note in stream.notes:
+        done = stream.completion
+        circle = (
+            [f"the text goes in circles ({done.circle!r}); a higher temperature leaves them"] if done.circle else []
+        )
+        for note in (*done.notes, *circle):
             print(f"note: {note}", file=sys.stderr)
-        print(f"seed {stream.seed}, {stream.finish_reason}, {stream.num_tokens} characters", file=sys.stderr)
-        assert stream.seed is not None
-        seed = stream.seed + 1
+        print(f"seed {done.seed}, {done.finish_reason}, {done.num_tokens} characters", file=sys.stderr)
+        assert done.seed is not None
+        seed = done.seed + 1
     return 0
 
 
 def run_info(arguments: argparse.Namespace) -> int:
     from hubcharlstm import CharLSTM, __version__
+    from hubcharlstm.decoder import has_int8
 
     model = CharLSTM.from_pretrained(arguments.model, revision=arguments.revision, device=arguments.device)
+    precision = model.decoder.precision
+    if model.decoder.device.type == "cpu" and not has_int8():
+        precision += " (this CPU has no int8 instructions)"
     config, corpus, loss = model.config, model.record.get("corpus", {}), model.record.get("val_loss")
     rows = {
         "model": model.name,
@@ -109,7 +117,7 @@ def run_info(arguments: argparse.Namespace) -> int:
         "trained on": corpus.get("title"),
         "held out": corpus.get("held_out"),
         "held-out loss": None if loss is None else f"{loss:.4f} nats, {loss / math.log(2):.4f} bits per character",
-        "device": f"{model.decoder.device}, {model.decoder.precision}",
+        "device": f"{model.decoder.device}, {precision}",
         "version": __version__,
     }
     for name, value in rows.items():

@@ -25,6 +25,8 @@ PREFILL_CHUNK = 64
 
 PADDING = 32
 INT8_MAX = 127.0
+NUMBERS = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.int8}
+"""What weights and hidden states are kept in; cells, gates and logits are fp32."""
 
 
 class DamagedModelError(ValueError):
@@ -42,7 +44,7 @@ class Rows:
     def __init__(self, capacity: int, decoder: Decoder) -> None:
         self.capacity = capacity
         config, size, device = decoder.config, decoder.size, decoder.device
-        number = torch.int8 if decoder.int8 else torch.float32
+        number = NUMBERS[decoder.precision]
         self.hidden = [torch.zeros(capacity, size, dtype=number, device=device) for _ in range(config.num_layers)]
         self.cells = [torch.zeros(capacity, size, device=device) for _ in range(config.num_layers)]
         self.joined = torch.empty(capacity, 2 * size, dtype=number, device=device)
@@ -100,6 +102,14 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Weight:
+    """values (K, N) for a product, and for int8 the scale (N,) of its integer sums."""
+
+    values: Tensor
+    scale: Tensor
+
+
+@dataclass(frozen=True)
 class View:
     """The first `count` rows of the buffers of `Rows`."""
 
@@ -122,7 +132,7 @@ class View:
 class Decoder:
     """Decodes with the weights that `network` has now, on its device; later changes are not seen.
 
-    precision: "fp32" or "int8" (CPU with the instructions for it; see `has_int8`).
+    precision: "fp32", "bf16" (for a GPU) or "int8" (for a CPU with the instructions for it; see `has_int8`).
     """
 
     @torch.inference_mode()
@@ -157,13 +167,13 @@ class Decoder:
         self._head = self._fold(head)
         self._head_bias = _pad_rows(tensors["head.bias"], self.padded_vocab)
 
-    def _fold(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, K) -> its transpose (K, N) ready for the product, and the scale (N,) of its integer sums."""
+    def _fold(self, weight: Tensor) -> Weight:
+        """(N, K) -> what a product with (B, K) needs."""
         if not self.int8:
-            return weight.T.contiguous(), torch.zeros(0)
+            return Weight(weight.T.contiguous().to(NUMBERS[self.precision]), torch.ones(1))
         scale = weight.abs().amax(dim=1).clamp_min(1e-30) / INT8_MAX
         quantized = (weight / scale[:, None]).round().clamp(-INT8_MAX, INT8_MAX).to(torch.int8).contiguous()
-        return quantized.T, scale / INT8_MAX  # column-major, which the kernel reads 4 times faster for one row
+        return Weight(quantized.T, scale / INT8_MAX)  # column-major: the kernel reads it 4 times faster for one row
 
     def initial_state(self, batch_size: int) -> State:
         """Zeros, (num_layers, B, H) each."""
@@ -197,36 +207,31 @@ class Decoder:
             return self._step(ids, rows.view(len(ids)))[:, : self.config.vocab_size]
 
     def _step(self, ids: Tensor, v: View) -> Tensor:
-        for layer in range(self.config.num_layers):
-            weight, scale = self._weights[layer]
+        for layer, weight in enumerate(self._weights):
             if layer == 0:
                 torch.index_select(self._table, 0, ids, out=v.gates)
-                if self.int8:
-                    torch._int_mm(v.hidden[0], weight, out=v.sums)
-                    v.gates.addcmul_(v.sums, scale)
-                else:
-                    v.gates.addmm_(v.hidden[0], weight)
+                self._add_product(v.gates, v.hidden[0], weight, v.sums, out=v.gates)
             else:
                 torch.cat((v.hidden[layer - 1], v.hidden[layer]), dim=1, out=v.joined)
-                if self.int8:
-                    torch._int_mm(v.joined, weight, out=v.sums)
-                    torch.addcmul(self._biases[layer], v.sums, scale, out=v.gates)
-                else:
-                    torch.addmm(self._biases[layer], v.joined, weight, out=v.gates)
+                self._add_product(self._biases[layer], v.joined, weight, v.sums, out=v.gates)
             v.three.sigmoid_()
             v.g.tanh_()
-            cells = v.cells[layer].mul_(v.f).addcmul_(v.i, v.g)
+            v.cells[layer].mul_(v.f).addcmul_(v.i, v.g)
+            torch.tanh(v.cells[layer], out=v.out)
             if self.int8:
-                torch.tanh(cells, out=v.out)
                 v.hidden[layer].copy_(v.out.mul_(v.o).mul_(INT8_MAX).round_())
             else:
-                torch.tanh(cells, out=v.hidden[layer])
-                v.hidden[layer].mul_(v.o)
-        weight, scale = self._head
+                v.hidden[layer].copy_(v.out.mul_(v.o))
+        return self._add_product(self._head_bias, v.hidden[-1], self._head, v.head_sums, out=v.logits)
+
+    def _add_product(self, base: Tensor, x: Tensor, weight: Weight, sums: Tensor, out: Tensor) -> Tensor:
+        """out = base + x @ weight, fp32, by the kernel of this precision."""
         if self.int8:
-            torch._int_mm(v.hidden[-1], weight, out=v.head_sums)
-            return torch.addcmul(self._head_bias, v.head_sums, scale, out=v.logits)
-        return torch.addmm(self._head_bias, v.hidden[-1], weight, out=v.logits)
+            torch._int_mm(x, weight.values, out=sums)
+            return torch.addcmul(base, sums, weight.scale, out=out)
+        if self.precision == "bf16":
+            return torch.add(base, x @ weight.values, out=out)
+        return torch.addmm(base, x, weight.values, out=out)
 
 
 def _pad_rows(value: Tensor, size: int) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from hubcharlstm import loops
 from hubcharlstm.decoder import DamagedModelError, Decoder
 from hubcharlstm.engine import Engine
 from hubcharlstm.network import State
@@ -81,6 +82,8 @@ class Completion:
     finish_reason: FinishReason
     num_tokens: int
     state: GenerationState = field(repr=False)
+    circle: str | None = None
+    """What greedy decoding repeats without end, if it does."""
     notes: tuple[str, ...] = ()
     """What a person should be told: characters folded or skipped, a start text used, a stop string left out."""
 
@@ -259,6 +262,7 @@ class TextStream(Iterator[str]):
         self._pieces: list[str] = []
         self._untold: deque[int] = deque()  # ids that came together with one that was asked for
         self._cancelled = False
+        self._decoder, self._is_greedy = decoder, sampling.temperature == 0
 
     def _read_stops(self, stop: str | Sequence[str]) -> tuple[tuple[Ids, ...], list[str]]:
         stops, notes = [], []
@@ -317,12 +321,21 @@ class TextStream(Iterator[str]):
         self._untold.clear()
         h, c = self._run.state()
         progress = self._run.progress
+        circle = self._circle((h, c), list(progress.last_drawn)) if self._is_greedy else None
         return Completion(
             text=self.text,
             prompt=self.prompt,
             seed=self.seed,
             finish_reason=reason,
             num_tokens=progress.num_tokens,
+            circle=circle,
             state=GenerationState(h, c, progress.unread[0], progress.stream, progress.held, self._fingerprint),
             notes=self.notes,
         )
+
+    def _circle(self, state: State, drawn: list[int]) -> str | None:
+        """What greedy decoding goes round in: drawn several times, and the state comes round with it."""
+        if (length := loops.period(drawn)) is None:
+            return None
+        circle = drawn[-length:]
+        return self._vocabulary.decode(circle) if loops.comes_round(self._decoder, state, drawn[-1], circle) else None

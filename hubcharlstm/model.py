@@ -19,7 +19,7 @@ from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork
 from hubcharlstm.sampling import SamplingParams, new_seed
 from hubcharlstm.vocabulary import Vocabulary
 
-PRECISIONS = ("auto", "fp32", "int8")
+PRECISIONS = ("auto", "fp32", "int8", "bf16")
 
 
 class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm", pipeline_tag="text-generation"):
@@ -68,9 +68,9 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
     ) -> Self:
         """Load a model by Hub id or folder; without one, the model that ships in the package.
 
-        device: "cpu", "cuda", ... or "auto", the measured faster for one reader. precision: "fp32", "int8" (CPU)
-        or "auto": int8 on a CPU that has the instructions for it, else fp32. The other arguments are those of
-        the Hub's mixin.
+        device: "cpu", "cuda", ... or "auto", the measured faster for one reader. precision: "fp32", "int8" (CPU),
+        "bf16" (GPU) or "auto": int8 on a CPU that has the instructions for it, else fp32. The other arguments are
+        those of the Hub's mixin.
         Raises `ValueError` if there is no such model, if it is damaged, or if the Hub does not give it.
         """
         if precision not in PRECISIONS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,8 @@ from hubcharlstm.stopping import Ids, StopRule
 FinishReason = Literal["length", "stop", "cancelled"]
 
 DRAWN_AHEAD = 256
+REMEMBERED = 600
+"""Drawn ids that are kept, in which a circle can be noticed."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Sequence:
         self._stream = request.stream
         self._ahead: Array = request.stream.uniforms(0)[0]
         self._used = 0
+        self.last_drawn: deque[int] = deque(maxlen=REMEMBERED)
         self.ready: list[int] = []  # ids that may be shown and were not yet taken
         for held_id in request.held:
             if self.finish_reason is None:
@@ -62,6 +66,7 @@ class Sequence:
         """Take a drawn id."""
         self.num_tokens += 1
         self.unread = (new_id,)
+        self.last_drawn.append(new_id)
         self._show(new_id)
         if self.finish_reason is None and self.num_tokens == self.request.max_new_tokens:
             self.finish_reason = "length"

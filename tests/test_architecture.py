@@ -18,8 +18,9 @@ ROOMS = {
     "generation_config": {"sampling"},
     "decoder": {"network"},
     "sequence": {"network", "sampling", "stopping"},
+    "loops": {"decoder", "network"},
     "engine": {"decoder", "sampling", "sequence", "stopping"},
-    "generation": {"decoder", "engine", "network", "sampling", "sequence", "stopping", "vocabulary"},
+    "generation": {"decoder", "engine", "loops", "network", "sampling", "sequence", "stopping", "vocabulary"},
     "folder": {"generation_config", "network", "vocabulary"},
     "hub": {"folder"},
     "card": {"network", "vocabulary"},
@@ -30,7 +31,7 @@ ROOMS = {
     "__init__": {
         "engine", "folder", "generation", "generation_config", "hub", "model", "network", "sampling", "vocabulary",
     },
-    "cli": {"", "demo"},
+    "cli": {"", "decoder", "demo"},
     "__main__": {"cli"},
 }  # fmt: skip
 """What each module of hubcharlstm may import of it; "" is the package itself, as a user sees it."""

@@ -86,7 +86,15 @@ def test_int8_stays_near_fp32(vocabulary: Vocabulary, hidden_size: int) -> None:
     assert difference.abs().mean() < 0.01
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_bf16_stays_near_fp32(vocabulary: Vocabulary) -> None:
+    torch.manual_seed(0)
+    network = CharLSTMNetwork(CharLSTMConfig(len(vocabulary), 16, 48, 2)).eval()
+    ids = torch.randint(len(vocabulary), (4, 100))
+    difference = step_all(Decoder(network, "bf16"), ids) - step_all(Decoder(network), ids)
+    assert 0 < difference.abs().max() < 0.02
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
 def test_rows_are_put_moved_and_got_back_as_they_are(model: CharLSTM, precision: str) -> None:
     decoder = Decoder(model, precision)
     rows = decoder.rows(4)

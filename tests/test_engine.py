@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -155,6 +159,31 @@ def test_an_error_in_one_request_ends_that_request_alone(vocabulary: Vocabulary)
         list(engine.submit(replace(good, state=(h[:, :, :5], c))))
     assert sum(len(ids) for ids in beside) == 500
     engine.close()
+
+
+@pytest.mark.slow
+def test_rows_are_independent_on_the_plainest_processor_too() -> None:
+    """Without vector instructions torch takes other paths; each must give a row the same bits in any batch."""
+    script = (
+        "import torch\n"
+        "from conftest import TEXT, tiny_model\n"
+        "from hubcharlstm import Vocabulary\n"
+        "from hubcharlstm.decoder import Decoder\n"
+        "from test_decoder import step_all\n"
+        "assert torch.backends.cpu.get_cpu_capability() == 'DEFAULT'\n"
+        "vocabulary = Vocabulary.from_text(TEXT)\n"
+        "for size in (97, 300):\n"
+        "    decoder = Decoder(tiny_model(vocabulary, hidden_size=size), 'int8')\n"
+        "    ids = torch.randint(len(vocabulary), (37, 20), generator=torch.Generator().manual_seed(1))\n"
+        "    together = step_all(decoder, ids)\n"
+        "    for rows in ([0], [36], [5, 6, 7]):\n"
+        "        assert torch.equal(step_all(decoder, ids[rows]), together[rows])\n"
+        "print('same')\n"
+    )
+    here = Path(__file__).parent
+    environment = os.environ | {"ATEN_CPU_CAPABILITY": "default", "PYTHONPATH": f"{here}{os.pathsep}{here.parent}"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "same\n", done.stderr
 
 
 def test_close_tells_every_reader(model: CharLSTM) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hubcharlstm import CharLSTM, Vocabulary
 from hubcharlstm.decoder import DamagedModelError
 from hubcharlstm.generation import MAX_NEW_TOKENS, GenerationState
+from hubcharlstm.loops import period
 from hubcharlstm.sampling import RandomStream, SamplingBatch, SamplingParams, next_ids
 
 MODEL = tiny_model(Vocabulary.from_text("FIRST:\nTo be, or not to be\n\nSECOND:\nnobler?\n\n"))
@@ -251,3 +252,58 @@ def test_a_damaged_state_is_refused(model: CharLSTM) -> None:
     ):
         with pytest.raises(ValueError, match="state is damaged"):
             model.stream(state=damaged)
+
+
+def test_greedy_decoding_that_goes_in_circles_is_told(model: CharLSTM) -> None:
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        model.head.bias[5] = 1.0
+    done = model.complete("To be", max_new_tokens=90, temperature=0)
+    assert done.circle == model.vocabulary.chars[5]
+    assert model.complete("To be", max_new_tokens=90, temperature=0.01, seed=1).circle is None
+    assert model.complete("To be", max_new_tokens=50, temperature=0).circle is None
+
+
+def test_a_circle_is_what_goes_on_without_end() -> None:
+    """Over many models: a network may count, and leave what looked like a circle after a dozen rounds."""
+    found = 0
+    for seed in range(20):
+        model = tiny_model(MODEL.vocabulary, hidden_size=12, seed=seed)
+        done = model.complete("To be", max_new_tokens=400, temperature=0)
+        if done.circle is not None:
+            found += 1
+            assert done.text.endswith(done.circle * 3)
+            later = model.complete(state=done.state, max_new_tokens=len(done.circle) * 20, temperature=0)
+            assert later.text == done.circle * 20
+    assert found > 5
+
+
+def test_a_circle_is_the_shortest_and_gone_round_often_enough() -> None:
+    assert period([1, 2, 3] * 20) == 3
+    assert period([9, 9, *[1, 2] * 30]) == 2
+    assert period([1, 2, 3] * 19) is None
+    assert period(list(range(50)) * 3) == 50
+    assert period(list(range(50)) * 2) is None
+    assert period([1] * 60) == 1
+    assert period([]) is None
+
+
+def test_a_vocabulary_of_one_character_writes_it(vocabulary: Vocabulary) -> None:
+    model = tiny_model(Vocabulary("a"))
+    assert model.generate("aaa", max_new_tokens=5, seed=1) == "aaaaa"
+    assert model.generate("xyz", max_new_tokens=5, seed=1) == "aaaaa"
+
+
+def test_a_prompt_of_more_than_a_hundred_thousand_characters_is_read(model: CharLSTM) -> None:
+    text = "To be, or not to be: " * 5000
+    assert model.generate(text, max_new_tokens=5, seed=1) == model.generate(text, max_new_tokens=5, seed=1)
+    assert model.generate(text, max_new_tokens=5, temperature=0) == model.generate(
+        text[42:], max_new_tokens=5, temperature=0
+    )
+
+
+def test_a_stop_string_longer_than_the_text_never_ends_it(model: CharLSTM) -> None:
+    done = model.complete("To be", max_new_tokens=10, seed=1, stop="T" * 500)
+    assert done.finish_reason == "length"
+    assert done.text + "".join("T" for _ in done.state.held) == model.generate("To be", max_new_tokens=10, seed=1)
