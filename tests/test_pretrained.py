@@ -1,0 +1,53 @@
+"""The model that ships is the one its record tells of, and writes plays."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from hubcharlstm import CharLSTM
+from hubcharlstm.folder import PRETRAINED
+from training.corpus import Corpus, read_corpus
+from training.evaluate import carried_loss
+from training.fit import encode
+
+
+@pytest.fixture(scope="module")
+def shipped() -> CharLSTM:
+    return CharLSTM.from_pretrained(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return read_corpus("shakespeare")
+
+
+def test_it_is_small_on_disk_and_tells_of_itself(shipped: CharLSTM) -> None:
+    assert sum(path.stat().st_size for path in PRETRAINED.iterdir()) < 10_000_000
+    assert (shipped.config.num_layers, shipped.config.hidden_size) == (2, 512)
+    assert shipped.record["corpus"]["held_out"] == "the whole of Twelfth Night, King John, Timon of Athens"
+    assert len(shipped.record["time_lapse"]["moments"]) == 8
+    assert {"MACBETH", "HAMLET"} & set(shipped.generation_config.speakers)
+    assert shipped.generation_config.examples
+
+
+def test_it_was_trained_on_the_corpus_that_the_command_reads_today(shipped: CharLSTM, corpus: Corpus) -> None:
+    assert shipped.record["corpus"]["sha256"] == corpus.sha256
+
+
+@pytest.mark.slow
+def test_its_loss_on_the_held_out_plays_is_the_recorded_one(shipped: CharLSTM, corpus: Corpus) -> None:
+    """Half precision on disk may cost a thousandth of a nat, no more."""
+    loss = carried_loss(shipped, encode(corpus.held_out, shipped.vocabulary))
+    assert loss == pytest.approx(shipped.record["val_loss"], abs=1e-3)
+
+
+def test_a_cold_start_is_no_garbage(shipped: CharLSTM, corpus: Corpus) -> None:
+    """An earlier one wrote digits for hundreds of characters after a prompt, for it had hardly seen a zero state."""
+    known = set(re.findall(r"[a-z']+", corpus.train.lower()))
+    for prompt in ("", "To be, or ", *shipped.generation_config.examples):
+        text = shipped.generate(prompt, max_new_tokens=300, temperature=0.7, seed=1)
+        words = re.findall(r"[a-z']+", (prompt + text).lower())[:-1]
+        assert len(words) > 25
+        assert sum(word in known for word in words) > 0.85 * len(words), text
