@@ -27,7 +27,7 @@ class Recipe:
     embedding_dim: int = 64
     hidden_size: int = 512
     num_layers: int = 1
-    dropout: float = 0.2
+    dropout: float = 0.4
     batch_size: int = 24
     seq_len: int = 100
     learning_rate: float = 6e-3
@@ -36,7 +36,7 @@ class Recipe:
     warmup: float = 0.02
     cold_starts: float = 0.03
     chars: int = 5_000_000
-    max_epochs: int = 40
+    max_epochs: int = 25
     seed: int = 1
     lowercase: bool = False
 
