@@ -90,7 +90,7 @@ PRESETS: dict[str, Recipe] = {
         chars=30_000_000,
     ),
 }
-PRESET_TIMES = {"small": "about three minutes on two cores", "base": "about an hour on two cores"}
+PRESET_TIMES = {"small": "one to four minutes on two cores", "base": "about an hour on two cores"}
 
 
 @dataclass(frozen=True)
