@@ -23,6 +23,10 @@ from hubcharlstm.decoder import Decoder
 VOCABULARY = Vocabulary([chr(code) for code in range(32, 97)])  # 65 symbols
 Run = Callable[[int], object]
 
+REST_SECONDS = 0.3
+"""Before each timed run: the threads of ONNX Runtime and of PyTorch spin for a while after their last work, and would
+take a core from whatever is timed next."""
+
 
 def reader(model: CharLSTM, precision: str) -> Run:
     """What the library does for one reader, from `stream` down, sampling and text included."""
@@ -76,6 +80,8 @@ def main() -> None:
         run(max(5, count // 10))
     for _ in range(options.rounds):
         for name, (run, count, _) in runs.items():
+            time.sleep(REST_SECONDS)
+            run(max(5, count // 20))
             start = time.perf_counter()
             run(count)
             times[name].append((time.perf_counter() - start) / count * 1e6)

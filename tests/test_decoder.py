@@ -10,6 +10,7 @@ from torch import Tensor
 from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary
 from hubcharlstm.decoder import PREFILL_CHUNK, Decoder, fastest_device
 from hubcharlstm.network import CharLSTMNetwork, State
+from hubcharlstm.rows import BLOCK
 
 
 def step_by_the_equations(network: CharLSTMNetwork, ids: Tensor, state: State) -> tuple[Tensor, State]:
@@ -69,9 +70,9 @@ def test_a_thousand_steps_equal_nn_lstm(vocabulary: Vocabulary, hidden_size: int
 @pytest.mark.parametrize("hidden_size", [97, 300, 512])
 def test_in_int8_a_row_has_the_same_bits_in_any_batch(vocabulary: Vocabulary, hidden_size: int) -> None:
     decoder = Decoder(tiny_model(vocabulary, hidden_size=hidden_size), "int8")
-    ids = torch.randint(len(vocabulary), (67, 12), generator=torch.Generator().manual_seed(1))
+    ids = torch.randint(len(vocabulary), (BLOCK + 67, 12), generator=torch.Generator().manual_seed(1))
     together = step_all(decoder, ids)
-    for rows in ([0], [66], [3, 40], list(range(20, 53))):
+    for rows in ([0], [66], [BLOCK + 1], [3, 40], list(range(20, 53)), list(range(250, 270))):
         assert torch.equal(step_all(decoder, ids[rows]), together[rows])
 
 
