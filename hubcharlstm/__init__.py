@@ -1,6 +1,6 @@
 """hubcharlstm: a character-level LSTM to train, publish, load and chat with."""
 
-from hubcharlstm.engine import BusyError, Engine
+from hubcharlstm.engine import Engine
 from hubcharlstm.folder import NotAModelError
 from hubcharlstm.generation import Completion, GenerationState, TextStream
 from hubcharlstm.generation_config import GenerationConfig
@@ -8,6 +8,7 @@ from hubcharlstm.hub import HubError
 from hubcharlstm.model import CharLSTM
 from hubcharlstm.network import CharLSTMConfig
 from hubcharlstm.sampling import SamplingParams
+from hubcharlstm.schedule import BusyError
 from hubcharlstm.vocabulary import Reading, Vocabulary
 
 __version__ = "0.1.0"

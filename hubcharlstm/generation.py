@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from hubcharlstm import loops
+from hubcharlstm import loops, threads
 from hubcharlstm.decoder import DamagedModelError, Decoder
 from hubcharlstm.engine import Engine
 from hubcharlstm.network import State
@@ -126,15 +125,17 @@ class LocalRun:
         ids, progress.ready = tuple(progress.ready), []
         return ids
 
+    take_now = take
+
     def _advance(self) -> None:
         progress = self.progress
         if not self._in_row:
             self._read()
         logits = self._decoder.step(torch.tensor(progress.unread, device=self._decoder.device), self._rows)
-        new_id = int(next_ids(logits.cpu().numpy(), self._batch, np.array([progress.uniform()]))[0])
+        new_id = int(next_ids(logits.cpu().numpy(), self._batch, progress.uniforms(1))[0])
         if new_id < 0:
             raise DamagedModelError
-        progress.accept(new_id)
+        progress.accept((new_id,))
 
     def _read(self) -> None:
         progress = self.progress
@@ -166,12 +167,16 @@ class LocalRun:
 class EngineRun:
     """One request decoded by an engine, beside others."""
 
-    def __init__(self, request: Request, engine: Engine, decoder: Decoder) -> None:
-        self._reader = engine.submit(request)
+    def __init__(self, request: Request, engine: Engine, decoder: Decoder, ahead: int | None) -> None:
+        self._reader = engine.submit(request, ahead=ahead)
         self._decoder = decoder
 
     def take(self) -> Ids:
         return next(self._reader, ())
+
+    def take_now(self) -> Ids:
+        """The ids that are there, without waiting."""
+        return self._reader.take(0)
 
     @property
     def progress(self) -> Progress:
@@ -214,6 +219,7 @@ class TextStream(Iterator[str]):
         seed: int | None = None,
         state: GenerationState | None = None,
         engine: Engine | None = None,
+        ahead: int | None = None,
     ) -> None:
         if isinstance(max_new_tokens, bool) or not isinstance(max_new_tokens, int):
             raise ValueError(f"max_new_tokens is {max_new_tokens!r}; expected a whole number: drop the point.")
@@ -258,7 +264,7 @@ class TextStream(Iterator[str]):
             # Text that an earlier call held back is this call's to show or hold on, but not behind a new prompt.
             held=() if state is None or prompt_ids else state.held,
         )
-        self._run = LocalRun(request, decoder) if engine is None else EngineRun(request, engine, decoder)
+        self._run = LocalRun(request, decoder) if engine is None else EngineRun(request, engine, decoder, ahead)
         self._pieces: list[str] = []
         self._untold: deque[int] = deque()  # ids that came together with one that was asked for
         self._cancelled = False
@@ -284,6 +290,19 @@ class TextStream(Iterator[str]):
             raise StopIteration
         self._pieces.append(self._vocabulary.decode((self._untold.popleft(),)))
         return self._pieces[-1]
+
+    def ready(self) -> str:
+        """What an engine has written by now and was not read yet, "" for nothing, without waiting for more.
+
+        Without an engine it is the next character. `finish_reason` tells whether more will come.
+        """
+        if self._cancelled:
+            return ""
+        self._untold.extend(self._run.take_now())
+        text = self._vocabulary.decode(tuple(self._untold))
+        self._untold.clear()
+        self._pieces.append(text)
+        return text
 
     def cancel(self) -> None:
         """End the stream before its next character; `finish_reason` becomes "cancelled" if it was still running.
@@ -322,6 +341,8 @@ class TextStream(Iterator[str]):
         h, c = self._run.state()
         progress = self._run.progress
         circle = self._circle((h, c), list(progress.last_drawn)) if self._is_greedy else None
+        if isinstance(self._run, EngineRun):
+            threads.give_back()  # reading a prompt's rest or a circle took some, and the engine's would wait asleep
         return Completion(
             text=self.text,
             prompt=self.prompt,

@@ -179,13 +179,15 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         seed: int | None = None,
         state: GenerationState | None = None,
         engine: Engine | None = None,
+        ahead: int | None = None,
     ) -> TextStream:
         """The continuation of `prompt` as an iterator of text pieces; then its `completion` tells the rest.
 
         None means the model's own default (`generation_config`); top_k=0, top_p=1 and min_p=0 switch a filter
         off. stop: one or more strings that end the text and are not part of it. seed: makes the call
         repeatable; drawn if not given. state: go on from an earlier completion, with `prompt` read after it.
-        engine: decode beside the engine's other readers, with the same text.
+        engine: decode beside the engine's other readers, with the same text. ahead: about how many characters
+        the engine may write that were not read yet; then it serves others until half of them are.
         Raises `ValueError` for an argument out of range.
         """
         default = self.generation_config
@@ -203,6 +205,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
             seed=seed,
             state=state,
             engine=engine,
+            ahead=ahead,
         )
 
     def complete(self, prompt: str = "", **settings: Any) -> Completion:

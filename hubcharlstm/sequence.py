@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,31 +45,40 @@ class Sequence:
         self.num_tokens = 0
         self.finish_reason: FinishReason | None = None
         self._rule = StopRule(request.stops)
-        self._stream = request.stream
         self._ahead: Array = request.stream.uniforms(0)[0]
-        self._used = 0
+        self._ahead_from = 0  # the draw that the first of them is for
         self.last_drawn: deque[int] = deque(maxlen=REMEMBERED)
         self.ready: list[int] = []  # ids that may be shown and were not yet taken
         for held_id in request.held:
             if self.finish_reason is None:
                 self._show(held_id)
 
-    def uniform(self) -> float:
-        """The uniform of the next draw."""
-        if self._used == len(self._ahead):
-            self._stream = self.stream
-            self._ahead = self._stream.uniforms(min(DRAWN_AHEAD, self.request.max_new_tokens - self.num_tokens))[0]
-            self._used = 0
-        self._used += 1
-        return float(self._ahead[self._used - 1])
+    @property
+    def left(self) -> int:
+        """Draws until it has all it asked for."""
+        return self.request.max_new_tokens - self.num_tokens
 
-    def accept(self, new_id: int) -> None:
-        """Take a drawn id."""
-        self.num_tokens += 1
-        self.unread = (new_id,)
-        self.last_drawn.append(new_id)
-        self._show(new_id)
-        if self.finish_reason is None and self.num_tokens == self.request.max_new_tokens:
+    def uniforms(self, count: int) -> Array:
+        """The uniforms of the next draws, `count` of them or as many as are left."""
+        count = min(count, self.left)
+        first = self.num_tokens - self._ahead_from
+        if first + count > len(self._ahead):
+            self._ahead = self.stream.uniforms(min(max(count, DRAWN_AHEAD), self.left))[0]
+            self._ahead_from, first = self.num_tokens, 0
+        return self._ahead[first : first + count]
+
+    def accept(self, ids: Collection[int]) -> None:
+        """Take drawn ids, not more than are left; only the last may complete a stop string."""
+        self.num_tokens += len(ids)
+        assert self.left >= 0
+        self.last_drawn.extend(ids)
+        self.unread = (self.last_drawn[-1],)
+        if not self.request.stops:
+            self.ready.extend(ids)
+        else:
+            for new_id in ids:
+                self._show(new_id)
+        if self.finish_reason is None and self.left == 0:
             self.finish_reason = "length"
 
     def _show(self, new_id: int) -> None:
@@ -87,5 +97,5 @@ class Sequence:
 
     @property
     def stream(self) -> RandomStream:
-        """The random stream after the draws made."""
-        return RandomStream(self._stream.key, self._stream.draws + self._used)
+        """The random stream after the draws made: one for each id."""
+        return RandomStream(self.request.stream.key, self.request.stream.draws + self.num_tokens)

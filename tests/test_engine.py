@@ -18,12 +18,15 @@ import torch
 from conftest import tiny_model
 
 from hubcharlstm import CharLSTM, Vocabulary
+from hubcharlstm.batch import STEPS
 from hubcharlstm.decoder import DamagedModelError
-from hubcharlstm.engine import BusyError, Engine
+from hubcharlstm.engine import Engine
 from hubcharlstm.sampling import RandomStream, SamplingParams
+from hubcharlstm.schedule import BusyError
 from hubcharlstm.sequence import Request
 
 LONG = 100_000
+IDLE = {"rows": 0, "reading": 0, "waiting": 0, "resting": 0}
 
 
 @pytest.fixture
@@ -83,7 +86,7 @@ def test_text_beside_others_is_the_text_alone(model: CharLSTM, engine: Engine, v
     for thread in threads:
         thread.join(60)
     assert found == [(done.text, done.finish_reason, done.num_tokens) for done in expected]
-    assert engine.load == {"rows": 0, "reading": 0, "waiting": 0}
+    assert engine.load == IDLE
 
 
 def test_a_state_goes_on_exactly_alone_or_beside_others(model: CharLSTM, engine: Engine) -> None:
@@ -141,7 +144,7 @@ def test_a_full_engine_says_so_at_once_and_takes_more_later(model: CharLSTM) -> 
         model.stream("To be", engine=engine)
     for stream in running:
         stream.cancel()
-    wait_until(lambda: engine.load == {"rows": 0, "reading": 0, "waiting": 0})
+    wait_until(lambda: engine.load == IDLE)
     assert "".join(model.stream("To be", seed=4, engine=engine)) == model.generate("To be", seed=4)
     engine.close()
 
@@ -196,3 +199,67 @@ def test_close_tells_every_reader(model: CharLSTM) -> None:
         assert stream.finish_reason == "cancelled"
     with pytest.raises(BusyError, match="closed"):
         model.stream("To be", engine=engine)
+
+
+def test_a_reader_who_is_behind_lends_the_row_and_misses_nothing(model: CharLSTM, vocabulary: Vocabulary) -> None:
+    engine = Engine(model.decoder, max_rows=1)
+    slow = model.stream("To be", max_new_tokens=300, seed=1, engine=engine, ahead=40)
+    wait_until(lambda: engine.load["resting"] == 1)
+    written = slow.num_tokens
+    assert 40 <= written <= 40 + STEPS
+    assert "".join(model.stream("FIRST", seed=2, engine=engine)) == model.generate("FIRST", seed=2)
+    assert slow.num_tokens == written  # nothing is written that nobody reads
+    text = ""
+    while slow.finish_reason is None:
+        text += slow.ready()
+        time.sleep(0.001)
+    assert text == slow.completion.text == model.generate("To be", max_new_tokens=300, seed=1)
+    wait_until(lambda: engine.load == IDLE)
+    engine.close()
+
+
+def test_a_resting_request_can_be_cancelled_and_goes_on_from_there(model: CharLSTM) -> None:
+    engine = Engine(model.decoder, max_rows=1)
+    stream = model.stream("To be", max_new_tokens=300, seed=1, engine=engine, ahead=40)
+    wait_until(lambda: engine.load["resting"] == 1)
+    stream.cancel()
+    wait_until(lambda: engine.load == IDLE)
+    done = stream.completion
+    rest = model.complete(state=done.state, max_new_tokens=300 - done.num_tokens)
+    assert done.text + rest.text == model.generate("To be", max_new_tokens=300, seed=1)
+    engine.close()
+
+
+def test_what_is_ready_is_had_without_waiting(model: CharLSTM) -> None:
+    engine = Engine(model.decoder, max_rows=1)
+    first = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)
+    assert next(first)
+    waiting = model.stream("FIRST", seed=2, engine=engine)
+    assert waiting.ready() == ""
+    assert waiting.finish_reason is None
+    first.cancel()
+    assert first.ready() == ""
+    text = ""
+    while waiting.finish_reason is None:
+        text += waiting.ready()
+    assert text == model.generate("FIRST", seed=2)
+    engine.close()
+
+
+def test_an_engine_that_fails_tells_its_readers_and_starts_again(
+    model: CharLSTM, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its thread once died with requests in its lists, which a new thread would have found there half done."""
+    engine = Engine(model.decoder, max_rows=2)
+    streams = [model.stream("To be", max_new_tokens=LONG, seed=seed, engine=engine) for seed in range(4)]
+    next(streams[0])
+    with monkeypatch.context() as patch:
+        patch.setattr("hubcharlstm.batch.next_ids", lambda *_: 1 / 0)
+        for stream in streams:
+            with pytest.raises(ZeroDivisionError):
+                list(stream)
+    wait_until(lambda: not engine.alive)
+    assert "The engine failed." in caplog.text
+    assert engine.load == IDLE
+    assert "".join(model.stream("To be", seed=4, engine=engine)) == model.generate("To be", seed=4)
+    engine.close()
