@@ -22,6 +22,7 @@ def render(
     record: Mapping[str, Any],
     *,
     repo_id: str | None = None,
+    revision: str | None = None,
     has_loss_plot: bool = False,
 ) -> str:
     """The card as Markdown with its metadata; sections that the record says nothing of are left out."""
@@ -33,6 +34,7 @@ def render(
         vocabulary=vocabulary,
         record=record,
         repo_id=repo_id or "user/model",
+        revision=revision,
         has_loss_plot=has_loss_plot,
         fence=fence,
         shown_chars=" ".join(
