@@ -33,6 +33,8 @@ FORMAT = "hubcharlstm/1"
 PRETRAINED = Path(__file__).parent / "pretrained"
 MODEL_IN_RUN = "model"
 """A run folder keeps its model folder under this name."""
+EPOCHS_IN_RUN = "epochs"
+"""And the model folders of chosen epochs under this one, each named by its tag on the Hub, such as epoch-03."""
 
 MAX_JSON_BYTES = 16 * 2**20
 MAX_HEADER_BYTES = 2**20

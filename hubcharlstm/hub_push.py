@@ -21,6 +21,7 @@ from hubcharlstm.hub_errors import (
     HubError,
     answer_within,
     asked_to_wait,
+    check_name,
     check_token,
     is_passing,
     is_unreachable,
@@ -46,10 +47,10 @@ class Pushed:
     dropped: tuple[str, ...]
 
 
-def check_account(repo_id: str, *, token: str | None = None) -> None:
-    """Raise `HubError` unless the token in use may write to the namespace of `repo_id`; nothing is made or changed.
+def check_account(repo_id: str, *, token: str | None = None) -> str:
+    """The full id of what is to be pushed; raises `HubError` unless the token in use may write to its namespace.
 
-    For those who have work to do before they push.
+    For those who have work to do before they push: nothing is made or changed.
     """
     check_token(token, repo_id)
     if not (token or get_token()):
@@ -60,7 +61,7 @@ def check_account(repo_id: str, *, token: str | None = None) -> None:
     try:
         account = patiently(lambda: answer_within(SECONDS, HfApi(token=token).whoami), pauses=PAUSES)
     except CLIENT_ERRORS as error:
-        raise _not_taken(error, repo_id) from error
+        raise not_taken(error, repo_id) from error
     role = account.get("auth", {}).get("accessToken", {}).get("role")
     namespace, _, name = repo_id.rpartition("/")
     own = {account.get("name"), *(organization.get("name") for organization in account.get("orgs", []))}
@@ -74,6 +75,8 @@ def check_account(repo_id: str, *, token: str | None = None) -> None:
             f"{repo_id!r} is not yours to push to (you are {account.get('name')}); expected a name such as "
             f"{account.get('name')}/{name or 'model'}: correct it, or log in as its owner."
         )
+    check_name(repo_id)
+    return repo_id if namespace else f"{account.get('name')}/{name}"
 
 
 def create_repository(
@@ -94,7 +97,21 @@ def create_repository(
     except HFValidationError:
         raise HubError(f"{repo_id!r} is no Hub id; expected a name such as user/model: correct it.") from None
     except CLIENT_ERRORS as error:
-        raise _not_taken(error, repo_id) from error
+        raise not_taken(error, repo_id) from error
+
+
+def is_private(model_id: str, *, token: str | None = None) -> bool:
+    """Whether a model on the Hub is private; raises `HubError` if there is none."""
+    check_token(token, model_id)
+    check_name(model_id)
+    try:
+        return bool(_info(HfApi(token=token), model_id, "model", None).private)
+    except RepositoryNotFoundError:
+        raise HubError(
+            f"The Hub shows you no model {model_id}; expected one that is there: push it first, or correct the name."
+        ) from None
+    except CLIENT_ERRORS as error:
+        raise not_taken(error, model_id) from error
 
 
 def push_folder(
@@ -133,7 +150,7 @@ def has_model_files(folder: Path, repo_id: str, revision: str, *, token: str | N
     except RevisionNotFoundError:
         return False
     except CLIENT_ERRORS as error:
-        raise _not_taken(error, repo_id) from error
+        raise not_taken(error, repo_id) from error
 
 
 def push_files(
@@ -179,7 +196,7 @@ def push_files(
         except CLIENT_ERRORS as error:
             again = _has_moved(error) or (is_passing(error) and not is_unreachable(error))
             if pause is None or not again or create_pr:  # a second try would propose the same twice
-                raise _not_taken(error, repo_id) from error
+                raise not_taken(error, repo_id) from error
             logger.info("The Hub did not take it (%s); trying again", reason(error))
             time.sleep(max(pause, asked_to_wait(error)))
     raise AssertionError("the last try returns or raises")
@@ -216,7 +233,7 @@ def tag(repo_id: str, name: str, commit: str, *, token: str | None = None) -> No
     try:
         patiently(move, pauses=PAUSES)
     except CLIENT_ERRORS as error:
-        raise _not_taken(error, repo_id) from error
+        raise not_taken(error, repo_id) from error
 
 
 def _info(api: HfApi, repo_id: str, repo_type: str, revision: str | None) -> Any:
@@ -229,7 +246,7 @@ def _has_moved(error: Exception) -> bool:
     return isinstance(error, HfHubHTTPError) and error.response.status_code == 412
 
 
-def _not_taken(error: Exception, repo_id: str) -> HubError:
+def not_taken(error: Exception, repo_id: str) -> HubError:
     if isinstance(error, HubError):
         return error
     if is_passing(error) and not isinstance(error, HfHubHTTPError):

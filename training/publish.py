@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hubcharlstm import card, folder, hub_push
+from hubcharlstm.hub_push import check_account
 
-KEPT_EPOCHS = "epochs"
-"""A run folder keeps the model folders of chosen epochs here, each named by its tag: epoch-03."""
+__all__ = ["check_account", "push"]
 
 logger = logging.getLogger("hubcharlstm.publish")
 
@@ -28,7 +28,7 @@ def push(run: Path, repo_id: str, *, private: bool | None = None, token: str | N
         raise ValueError(f"There is no folder {run}; expected a run or a model folder: check the path.")
     folder.read_folder(source, name=str(run))
     repo_id = hub_push.create_repository(repo_id, private=private, token=token)
-    for kept in sorted((run / KEPT_EPOCHS).glob("epoch-*")):
+    for kept in sorted((run / folder.EPOCHS_IN_RUN).glob("epoch-*")):
         with _with_card(kept, repo_id, revision=kept.name) as ready:
             if not hub_push.has_model_files(ready, repo_id, kept.name, token=token):
                 pushed = hub_push.push_model_files(
