@@ -30,6 +30,7 @@ ROOMS = {
         "card", "decoder", "engine", "folder", "generation", "generation_config", "hub", "hub_push", "network",
         "sampling", "vocabulary",
     },
+    "model_source": {"model"},
     "__init__": {
         "engine", "folder", "generation", "generation_config", "hub_errors", "model", "network", "sampling",
         "vocabulary",
