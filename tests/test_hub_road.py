@@ -214,3 +214,21 @@ def test_a_dry_run_asks_nobody_and_shows_what_would_go_up(hub: Hub, tmp_path: Pa
     assert "HUBCHARLSTM_MODEL is user/anything" in shown[1]
     assert len(hub.requests) == before
     assert "exists already" in refused(run(hub, tmp_path, line))
+
+
+# --- the README --------------------------------------------------------------------------------------------------
+
+
+def test_the_commands_of_the_readme_work_as_printed(hub: Hub, author: Client, tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme.split("## From a text to a Space")[1].split("## Numbers")[0]
+    lines = re.findall(r"^\.venv/bin/python -m training (.*)$", section, re.MULTILINE)
+    assert [line.split()[0] for line in lines] == ["fit", "push", "space", "space"]
+    (tmp_path / "mine.txt").write_text(TEXT, encoding="utf-8")
+    for line in lines:
+        done(run(hub, tmp_path, line.partition("  #")[0].replace("USER", "user")))
+    assert hub.repos["spaces/user/chat"].variables == {"HUBCHARLSTM_MODEL": "user/charlstm-mine"}
+    assert len(hub.repos["user/charlstm-mine"].commits) == 2  # the push by itself had nothing left to do
+    assert (tmp_path / "space" / "app.py").is_file()
+    record = author.call("load", "user/charlstm-mine")["record"]
+    assert record["command"] == f"python -m training {lines[0]}".replace("USER", "user")
