@@ -41,6 +41,7 @@ from hubcharlstm.hub_errors import (
     reason,
 )
 
+PAUSES = (0.5, 2.0)
 COMMIT = re.compile(r"[0-9a-f]{40}")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
@@ -163,7 +164,7 @@ def _fetch(
     patient: ask again where the Hub is busy; else once, for there is a copy to fall back on.
     """
     ask = partial(HfApi(token=token).model_info, model_id, revision=revision, files_metadata=True, timeout=SECONDS)
-    info = patiently(lambda: answer_within(SECONDS, ask), pauses=(1.0, 2.0) if patient else ())
+    info = patiently(lambda: answer_within(SECONDS, ask), pauses=PAUSES if patient else ())
     entries = {entry.rfilename: entry for entry in info.siblings or ()}
     pickles = [name for name in entries if name.endswith(PICKLES)]
     if missing := [file for file in REQUIRED_FILES if file not in entries]:
@@ -184,7 +185,7 @@ def _fetch_file(model_id: str, options: dict[str, Any], force: bool, entry: Any)
     """The file in the cache; fetched once more if its content is not what the Hub says of it."""
     for fresh in (force, True):
         get = partial(hf_hub_download, model_id, entry.rfilename, force_download=fresh, **options)
-        path = Path(patiently(get, pauses=(1.0,)))
+        path = Path(patiently(get, pauses=PAUSES[:1]))
         if _is_what_the_hub_says(path, entry):
             return path
         logger.warning("%s of %s is damaged in the cache.", entry.rfilename, model_id)

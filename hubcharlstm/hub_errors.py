@@ -30,7 +30,7 @@ from hubcharlstm.folder import NotAModelError
 
 T = TypeVar("T")
 
-SECONDS = 4.5
+SECONDS = 4.0
 """For the first answer; after that the client's own limits hold."""
 MAX_PAUSE = 20.0
 CLIENT_ERRORS = (OSError, httpx.HTTPError, RuntimeError, ValueError)

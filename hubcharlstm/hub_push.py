@@ -30,7 +30,7 @@ from hubcharlstm.hub_errors import (
     refused,
 )
 
-PAUSES = (1.0, 3.0)
+PAUSES = (0.5, 3.0)
 CREATE_SECONDS = 30.0
 """Making a repository takes the Hub some seconds of work."""
 

@@ -88,7 +88,24 @@ def limit_file_size(size: int) -> dict[str, Any]:
     return {}
 
 
-VERBS = {verb.__name__: verb for verb in (push, save_and_push, load, check_account, validate_card, limit_file_size)}
+def train(line: str, folder: str) -> dict[str, Any]:
+    """`python -m training` with the words of `line`, as a shell in `folder` would run it."""
+    import contextlib
+    import io
+    import logging
+    import shlex
+
+    from training.__main__ import main
+
+    logging.root.handlers.clear()  # or notes would go where those of an earlier call went
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(shlex.split(line))
+    return {"code": code, "out": out.getvalue(), "err": err.getvalue()}
+
+
+CALLS = (push, save_and_push, load, check_account, validate_card, limit_file_size, train)
+VERBS = {call.__name__: call for call in CALLS}
 
 
 def serve_calls() -> None:

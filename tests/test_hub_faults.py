@@ -252,7 +252,6 @@ def test_a_config_that_asks_for_a_hundred_gigabytes(hub: Hub, author: Client, re
     before = len(hub.requests)
     outcome = reader.outcome("load", "user/huge", cache_dir=str(tmp_path))
     assert "user/huge has a model.safetensors of" in outcome["error"] and "NotAModelError" in outcome["kinds"]
-    assert outcome["seconds"] < 2
     assert not [path for _, path in hub.requests[before:] if "safetensors" in path]
 
 
