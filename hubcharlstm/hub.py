@@ -62,9 +62,15 @@ def load(
     Raises `NotAModelError` for what is no model or a damaged one and `HubError` where the Hub does not
     give it; both are `ValueError`s.
     """
+    folder = PRETRAINED if model_id is None else find_folder(model_id)
+    if folder is not None and revision is not None:
+        raise HubError(
+            f"{model_id or 'The shipped model'} is on this machine and has no revision {revision!r}; expected a Hub id "
+            "with it: give one, or leave the revision out."
+        )
     if model_id is None:
         return read_folder(PRETRAINED, name="the shipped model")
-    if (folder := find_folder(model_id)) is not None:
+    if folder is not None:
         return read_folder(folder, name=str(model_id))
     snapshot = download(
         str(model_id),
@@ -199,10 +205,15 @@ def _fetch_file(model_id: str, options: dict[str, Any], force: bool, entry: Any)
 
 def _remember(ref: Path, commit: str) -> None:
     """Note the commit of a branch or tag, once all of it is there; the client notes it before, too early for us."""
-    ref.parent.mkdir(parents=True, exist_ok=True)
-    new = ref.with_name(f".{ref.name}.{secrets.token_hex(4)}")
-    new.write_text(commit, encoding="ascii")
-    new.replace(ref)
+    try:
+        if ref.is_file() and ref.read_text(encoding="ascii") == commit:
+            return
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        new = ref.with_name(f".{ref.name}.{secrets.token_hex(4)}")
+        new.write_text(commit, encoding="ascii")
+        new.replace(ref)
+    except OSError as error:  # such as a cache that may only be read, which still serves
+        logger.warning("%s cannot be written (%s): without a connection it would not be found.", ref, error.strerror)
 
 
 # --- what a file should be ---------------------------------------------------------------------------------------

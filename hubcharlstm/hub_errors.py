@@ -149,7 +149,7 @@ def explain(
         return HubError(
             f"{repo_id} has no revision {revision!r}; expected a branch, tag or commit: look at its page{hint}."
         )
-    if isinstance(refusal, RepositoryNotFoundError) and not _is_about_the_token(refusal):
+    if isinstance(refusal, RepositoryNotFoundError) and not is_about_the_token(refusal):
         return HubError(
             f"{repo_id!r} is neither a folder here nor a repository that the Hub shows you; expected one of both: "
             f"check the spelling, and log in with `hf auth login` if it is private{hint}."
@@ -189,7 +189,7 @@ def refused(error: Exception, repo_id: str, verb: str) -> HubError:
     return HubError(f"The Hub did not {verb} {repo_id} ({reason(error)}); expected an answer: {hint}.")
 
 
-def _is_about_the_token(error: HfHubHTTPError) -> bool:
+def is_about_the_token(error: HfHubHTTPError) -> bool:
     """A 401 for one who sent a token: whoever may just not see a repository gets a 404."""
     return error.response.status_code == 401 and "authorization" in error.response.request.headers
 

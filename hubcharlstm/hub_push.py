@@ -23,6 +23,7 @@ from hubcharlstm.hub_errors import (
     asked_to_wait,
     check_name,
     check_token,
+    is_about_the_token,
     is_passing,
     is_unreachable,
     patiently,
@@ -106,7 +107,9 @@ def is_private(model_id: str, *, token: str | None = None) -> bool:
     check_name(model_id)
     try:
         return bool(_info(HfApi(token=token), model_id, "model", None).private)
-    except RepositoryNotFoundError:
+    except RepositoryNotFoundError as error:
+        if is_about_the_token(error):
+            raise not_taken(error, model_id) from error
         raise HubError(
             f"The Hub shows you no model {model_id}; expected one that is there: push it first, or correct the name."
         ) from None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,6 @@ from typing import Any
 import pytest
 from hub_client import WRITTEN, Client
 from hub_server import BORN_WITH, READ_TOKEN, Hub
-
-SAFETENSORS = "model.safetensors|/large/"
 
 
 @pytest.fixture(autouse=True)
@@ -171,7 +171,7 @@ def test_a_pull_while_a_push_lands_is_of_one_commit(hub: Hub, author: Client, re
     slow = hub.fail("GET", "resolve/.*(config|vocab).json", kind="slow", seconds=0.7, times=2)
     reader.begin("load", "user/race", cache_dir=str(tmp_path))
     while not slow.happened:
-        pass
+        time.sleep(0.01)
     new = author.call("push", "user/race", 49, record={"name": "New"})
     loaded = reader.end()
     assert {key: loaded[key] for key in ("fingerprint", "record")} == {
@@ -239,6 +239,22 @@ def test_the_client_s_settings_are_honoured(hub: Hub, author: Client, tmp_path: 
         if "HF_HUB_OFFLINE" in settings:
             assert hub.requests[before:] == []
     assert cached_files(home / "hub") == WRITTEN
+
+
+def test_a_cache_that_cannot_be_written_still_serves(hub: Hub, author: Client, reader: Client, tmp_path: Path) -> None:
+    pushed = author.call("push", "user/sealed", 54)
+    reader.call("load", "user/sealed", cache_dir=str(tmp_path))
+    [refs] = tmp_path.glob("*/refs")
+    shutil.rmtree(refs)
+    refs.write_bytes(b"")
+    loaded = reader.call("load", "user/sealed", cache_dir=str(tmp_path))
+    assert loaded["fingerprint"] == pushed["fingerprint"]
+    assert len(loaded["warned"]) == 1 and "cannot be written" in loaded["warned"][0]
+
+
+def test_a_folder_has_no_revisions(author: Client, tmp_path: Path) -> None:
+    author.call("save_and_push", str(tmp_path / "model"), 55, "a plot", repo_id="user/here-too")
+    assert "has no revision 'v1'" in author.refusal("load", str(tmp_path / "model"), revision="v1")
 
 
 # --- pull: artifacts ---------------------------------------------------------------------------------------------
@@ -319,6 +335,18 @@ def test_one_fault_during_a_push_makes_one_commit_all_the_same(
     assert reader.call("load", "user/stormy", cache_dir=str(tmp_path))["fingerprint"] == pushed["fingerprint"]
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("pattern", ["/preupload/", "/commit/", "/info/lfs/"])
+def test_a_push_that_is_refused_on_the_way_changes_nothing(hub: Hub, author: Client, status: int, pattern: str) -> None:
+    hub.repos.pop("user/refused", None)
+    hub.objects.clear()
+    hub.fail("POST", pattern, status=status)
+    message = author.refusal("push", "user/refused", 74)
+    assert str(status) in message
+    assert ("hf auth whoami" in message) == (status != 404)
+    assert len(hub.repos["user/refused"].commits) == 1
+
+
 def test_a_push_that_breaks_off_leaves_the_repository_as_it_was(hub: Hub, author: Client, reader: Client) -> None:
     old = author.call("push", "user/steady", 64)
     repo = hub.repos["user/steady"]
@@ -340,7 +368,7 @@ def test_two_who_push_at_once_do_not_mix(hub: Hub, author: Client, reader: Clien
     slow = hub.fail("POST", "user/busy/commit", kind="slow", seconds=1.0)
     author.begin("push", "user/busy", 67, record={"name": "First"})
     while not slow.happened:
-        pass
+        time.sleep(0.01)
     second = reader.call("push", "user/busy", 68)
     first = author.end()
     assert "error" not in first

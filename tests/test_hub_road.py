@@ -103,6 +103,15 @@ def test_pushing_the_run_again_sends_nothing(hub: Hub, author: Client, published
     assert len(hub.requested("PUT", "/upload/")) == uploads
 
 
+def test_a_run_that_is_resumed_publishes_as_it_was_asked_to(hub: Hub, author: Client, published: Road) -> None:
+    folder, _ = published
+    before = len(hub.repos["user/road"].commits), len(hub.repos["spaces/user/chat"].commits)
+    shown = done(author, folder, "resume runs/mine").splitlines()
+    head = hub.repos["user/road"].branches["main"]
+    assert shown[-2:] == [f"{hub.url}/user/road/commit/{head}", f"{hub.url}/spaces/user/chat"]
+    assert (len(hub.repos["user/road"].commits), len(hub.repos["spaces/user/chat"].commits)) == before
+
+
 def test_a_push_that_broke_off_before_a_tag_is_finished_by_the_next(hub: Hub, author: Client, published: Road) -> None:
     folder, _ = published
     hub.fail("POST", "user/half/tag/", status=500, times=9)
