@@ -45,7 +45,7 @@ class Fault:
 
     def happen(self, handler: Any, answer: Callable[[], Any]) -> None:
         """Answer a request wrongly; `answer` does what was asked and says what would have been sent."""
-        from hub_routes import as_json
+        from hub_calls import as_json
 
         if self.kind == "status":
             message = {"X-Error-Message": self.message}

@@ -2,7 +2,8 @@
 
 `Hub` starts two servers over one storage in memory: the Hub itself, and the place where large files lie, which is
 another origin as it is in production, so that the client sends no token there. Large files travel by LFS, not by Xet:
-clients run with HF_HUB_DISABLE_XET=1. The routes are in hub_routes.py, the failures on command in hub_faults.py.
+clients run with HF_HUB_DISABLE_XET=1. The routes are in hub_routes.py and hub_uploads.py, the
+failures on command in hub_faults.py.
 
 As a program, `python tests/hub_server.py [PORT]` serves until Ctrl-C and prints what a shell needs to use it.
 """
