@@ -4,7 +4,7 @@ from hubcharlstm.engine import Engine
 from hubcharlstm.folder import NotAModelError
 from hubcharlstm.generation import Completion, GenerationState, TextStream
 from hubcharlstm.generation_config import GenerationConfig
-from hubcharlstm.hub import HubError
+from hubcharlstm.hub_errors import HubError
 from hubcharlstm.model import CharLSTM
 from hubcharlstm.network import CharLSTMConfig
 from hubcharlstm.sampling import SamplingParams

@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,16 @@ from hubcharlstm.vocabulary import Vocabulary
 CONFIG, VOCAB, WEIGHTS = "config.json", "vocab.json", "model.safetensors"
 GENERATION, RECORD, CARD, LOSS_PLOT = "generation_config.json", "training.json", "README.md", "loss.png"
 MODEL_FILES = (CONFIG, VOCAB, WEIGHTS, GENERATION, RECORD, CARD, LOSS_PLOT)
+REQUIRED_FILES = (CONFIG, VOCAB, WEIGHTS)
 FORMAT = "hubcharlstm/1"
 PRETRAINED = Path(__file__).parent / "pretrained"
 MODEL_IN_RUN = "model"
 """A run folder keeps its model folder under this name."""
+EPOCHS_IN_RUN = "epochs"
+"""And the model folders of chosen epochs under this one, each named by its tag on the Hub, such as epoch-03."""
 
 MAX_JSON_BYTES = 16 * 2**20
+MAX_HEADER_BYTES = 2**20
 DTYPES = {"F16", "BF16", "F32"}
 STORED_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -69,12 +73,8 @@ def find_folder(model_id: str | Path) -> Path | None:
 
 def read_folder(folder: Path, *, name: str, revision: str | None = None) -> Artifact:
     """Read and check a model folder; nothing is allocated before header, sizes and vocabulary agree."""
-    missing = [file for file in (CONFIG, VOCAB, WEIGHTS) if not (folder / file).is_file()]
-    if missing:
-        hint = "save one with save_pretrained, or give another folder or Hub id"
-        if WEIGHTS in missing:  # a snapshot from the Hub holds no other file that could tell
-            hint += " (pickled weights, such as a .bin or .pt file, are never read)"
-        raise NotAModelError(f"{name} has no {', '.join(missing)}; expected a hubcharlstm model folder: {hint}.")
+    if missing := [file for file in REQUIRED_FILES if not (folder / file).is_file()]:
+        raise missing_files(name, missing)
     config_data = _read_json(folder / CONFIG)
     if config_data.get("format", FORMAT) != FORMAT:
         raise NotAModelError(
@@ -96,6 +96,46 @@ def read_folder(folder: Path, *, name: str, revision: str | None = None) -> Arti
     tensors = read_weights(folder / WEIGHTS, config, vocabulary)
     record = _read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
     return Artifact(config, vocabulary, tensors, generation, record, name, revision)
+
+
+def missing_files(name: str, missing: Sequence[str], *, pickles: Sequence[str] = ()) -> NotAModelError:
+    """The error for a folder or repository that lacks files of a model. pickles: what it offers instead of weights."""
+    hint = "save one with save_pretrained, or give another folder or Hub id"
+    if WEIGHTS in missing:
+        told = "pickled weights, such as a .bin or .pt file, are"
+        if pickles:
+            told = f"what it offers, {', '.join(pickles[:3])}, is a pickle, which can run code and is"
+        hint += f" ({told} never read)"
+    return NotAModelError(f"{name} has no {', '.join(missing)}; expected a hubcharlstm model: {hint}.")
+
+
+def check_weights_size(config: Path, size: int | None, *, name: str) -> None:
+    """Raise `NotAModelError` where a weights file of `size` bytes cannot be the one that `config` asks for.
+
+    It spares a download: a foreign repository may hold gigabytes under the same name.
+    """
+    try:
+        weights = CharLSTMConfig.from_dict(_read_json(config)).num_parameters
+    except ValueError as error:
+        raise NotAModelError(f"{name} does not load: {error}") from error
+    if size is not None and not 2 * weights <= size <= 4 * weights + MAX_HEADER_BYTES:
+        raise NotAModelError(
+            f"{name} has a {WEIGHTS} of {size:,} bytes; expected one for the {weights:,} weights of its {CONFIG}: "
+            "take config and weights from one save."
+        )
+    _check_memory(weights, name)
+
+
+def _check_memory(weights: int, name: str) -> None:
+    names = getattr(os, "sysconf_names", {})
+    if not {"SC_PHYS_PAGES", "SC_PAGE_SIZE"} <= names.keys():
+        return  # a system that does not tell
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if 4 * weights > memory > 0:
+        raise NotAModelError(
+            f"{name} has {weights:,} weights, which take {4 * weights / 2**30:,.0f} GiB; expected a model for the "
+            f"{memory / 2**30:,.0f} GiB of this machine: take a smaller one, or a larger machine."
+        )
 
 
 def read_weights(path: Path, config: CharLSTMConfig, vocabulary: Vocabulary) -> dict[str, torch.Tensor]:
@@ -123,6 +163,7 @@ def read_weights(path: Path, config: CharLSTMConfig, vocabulary: Vocabulary) -> 
                     f"{path} was trained with another vocabulary than the one in {VOCAB} (hash {str(stored)[:12]} "
                     f"against {vocabulary.sha256[:12]}); expected the same: take both files from one save."
                 )
+            _check_memory(config.num_parameters, str(path))
             return {name: file.get_tensor(name).float() for name in expected}
     except SafetensorError as error:
         raise NotAModelError(

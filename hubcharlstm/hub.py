@@ -1,29 +1,51 @@
-"""A Hub id or a folder -> one checked model of one revision; and publishing one. Only this file uses the network."""
+"""A Hub id or a folder -> one checked model of one revision. What the Hub says is explained in `hub_errors`."""
 
 from __future__ import annotations
 
+import hashlib
+import logging
+import re
+import secrets
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
+from huggingface_hub import HfApi, constants, hf_hub_download
+from huggingface_hub.file_download import repo_folder_name
+
+from hubcharlstm.folder import (
+    CONFIG,
+    MODEL_FILES,
+    PRETRAINED,
+    REQUIRED_FILES,
+    WEIGHTS,
+    Artifact,
+    NotAModelError,
+    check_weights_size,
+    find_folder,
+    missing_files,
+    read_folder,
 )
-from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # exported lazily, on purpose
+from hubcharlstm.hub_errors import (
+    CLIENT_ERRORS,
+    SECONDS,
+    HubError,
+    answer_within,
+    check_name,
+    check_token,
+    explain,
+    is_passing,
+    patiently,
+    reason,
+)
 
-from hubcharlstm.folder import MODEL_FILES, PRETRAINED, Artifact, NotAModelError, find_folder, read_folder
+PAUSES = (0.5, 2.0)
+COMMIT = re.compile(r"[0-9a-f]{40}")
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
-# What the client raises: refusals (OSError), broken connections (httpx's), and its own complaints (ValueError).
-CLIENT_ERRORS = (OSError, httpx.HTTPError, ValueError)
-
-
-class HubError(ValueError):
-    """The Hub could not be read from or written to."""
+logger = logging.getLogger(__name__)
 
 
 def load(
@@ -40,9 +62,15 @@ def load(
     Raises `NotAModelError` for what is no model or a damaged one and `HubError` where the Hub does not
     give it; both are `ValueError`s.
     """
+    folder = PRETRAINED if model_id is None else find_folder(model_id)
+    if folder is not None and revision is not None:
+        raise HubError(
+            f"{model_id or 'The shipped model'} is on this machine and has no revision {revision!r}; expected a Hub id "
+            "with it: give one, or leave the revision out."
+        )
     if model_id is None:
         return read_folder(PRETRAINED, name="the shipped model")
-    if (folder := find_folder(model_id)) is not None:
+    if folder is not None:
         return read_folder(folder, name=str(model_id))
     snapshot = download(
         str(model_id),
@@ -55,112 +83,164 @@ def load(
     return read_folder(snapshot, name=str(model_id), revision=snapshot.name)
 
 
-def download(model_id: str, *, revision: str | None, token: str | bool | None, **options: Any) -> Path:
-    """One snapshot of one commit of a Hub repository: the folder in the cache, named by the commit."""
-    _check_token(token, model_id)
-    try:
-        return Path(
-            snapshot_download(model_id, revision=revision, token=token, allow_patterns=list(MODEL_FILES), **options)
-        )
-    except HFValidationError:
-        raise NotAModelError(
-            f"{model_id!r} is neither a folder here nor a Hub id; expected a model folder "
-            "or a name such as user/model: check the spelling."
-        ) from None
-    except GatedRepoError:
-        raise HubError(
-            f"{model_id} is gated; expected a token with access: ask for access on its page, then log in."
-        ) from None
-    except RevisionNotFoundError:
-        raise HubError(
-            f"{model_id} has no revision {revision!r}; expected a branch, tag or commit: check it."
-        ) from None
-    except RepositoryNotFoundError:
-        raise HubError(
-            f"{model_id!r} is neither a folder here nor a repository that the Hub shows you; expected one of both: "
-            "check the spelling, and log in with `hf auth login` if it is private."
-        ) from None
-    except LocalEntryNotFoundError as error:
-        found = "was not asked" if options.get("local_files_only") else f"cannot be reached ({_reason(error)})"
-        raise HubError(
-            f"No whole copy of {model_id} is in the cache and the Hub {found}; expected one of both: "
-            "check the connection, or give a folder."
-        ) from error
-    except CLIENT_ERRORS as error:
-        raise _refused(model_id, error, "give") from error
-
-
-def _check_token(token: str | bool | None, repo_id: str) -> None:
-    """The client's own message for a token that fits no header would show it."""
-    if isinstance(token, str) and (not token or any(not "!" <= c <= "~" for c in token)):
-        raise HubError(
-            f"The token for {repo_id} is empty or holds a space, line break or other character that no token has; "
-            "expected one such as hf_...: copy it again."
-        )
-
-
-def _refused(repo_id: str, error: Exception, verb: str) -> HubError:
-    """The error for whatever else kept the Hub from giving or taking a repository."""
-    status = error.response.status_code if isinstance(error, HfHubHTTPError) else 0
-    hint = "check the connection, then try again"
-    if status in (401, 403):
-        hint = "check with `hf auth whoami` that your token is valid and may do this, or log in again"
-    return HubError(f"The Hub did not {verb} {repo_id} ({_reason(error)}); expected an answer: {hint}.")
-
-
-def _reason(error: BaseException) -> str:
-    """What went wrong, in one line: the server's own words where it gave some."""
-    while not isinstance(error, HfHubHTTPError) and error.__cause__ is not None:
-        error = error.__cause__
-    words = str(error)
-    if isinstance(error, HfHubHTTPError):
-        words = f"{error.response.status_code}: {error.server_message or error.response.reason_phrase}"
-    return " ".join(words.split()).rstrip(".") or type(error).__name__
-
-
-def create_repository(repo_id: str, *, private: bool | None = None, token: str | None = None) -> str:
-    """Make sure that the repository is there and return its full id; a bare name is put under the user's own."""
-    _check_token(token, repo_id)
-    try:
-        return str(HfApi(token=token).create_repo(repo_id, private=private, exist_ok=True).repo_id)
-    except HFValidationError:
-        raise HubError(f"{repo_id!r} is no Hub id; expected a name such as user/model: correct it.") from None
-    except CLIENT_ERRORS as error:
-        raise _refused(repo_id, error, "take") from error
-
-
-def push_folder(
-    folder: Path,
-    repo_id: str,
+def download(
+    model_id: str,
     *,
-    commit_message: str = "Upload a character-level LSTM",
-    private: bool | None = None,
-    token: str | None = None,
-    branch: str | None = None,
-    create_pr: bool | None = None,
-) -> str:
-    """Upload the model files of `folder` in one commit and return its URL; raises `HubError` if the Hub refuses.
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    force_download: bool = False,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+) -> Path:
+    """One snapshot of one commit of a Hub repository: the folder in the cache, named by the commit.
 
-    Model files of an earlier push that `folder` lacks go in that same commit: a record or a plot describes one
-    model. Other files of the repository stay.
+    Only the files of a model are fetched, and what arrives is compared with what the Hub says of it. Where the Hub
+    cannot be reached, the commit that `revision` was at last serves. A commit that is whole in the cache is not asked
+    for again.
     """
-    api = HfApi(token=token)
-    repo_id = create_repository(repo_id, private=private, token=token)
-    here = [file for file in MODEL_FILES if (folder / file).is_file()]
-    try:
-        stale = {*MODEL_FILES}.difference(here).intersection(api.list_repo_files(repo_id, revision=branch))
-        commit = api.create_commit(
-            repo_id,
-            [CommitOperationAdd(path_in_repo=file, path_or_fileobj=str(folder / file)) for file in here]
-            + [CommitOperationDelete(path_in_repo=file) for file in sorted(stale)],
-            commit_message=commit_message,
-            revision=branch,
-            create_pr=create_pr,
-        )
-    except RevisionNotFoundError:
+    check_token(token, model_id)
+    check_name(model_id)
+    home = Path(cache_dir or constants.HF_HUB_CACHE).expanduser() / repo_folder_name(
+        repo_id=model_id, repo_type="model"
+    )
+    cached = _cached_snapshot(home, revision)
+    offline = local_files_only or constants.is_offline_mode()
+    if cached is not None and not force_download and (offline or cached.name == revision):
+        damaged = [file.name for file in cached.iterdir() if not _is_what_its_blob_says(file)]
+        if not damaged:
+            return cached
+        if offline:
+            raise NotAModelError(
+                f"{', '.join(damaged)} of {model_id} is damaged in the cache ({cached}); expected it as it was "
+                "fetched: load it once with a connection to the Hub."
+            )
+    if offline:
+        why = "HF_HUB_OFFLINE is set" if constants.is_offline_mode() else "local_files_only is set"
+        if cached is not None:
+            raise HubError(
+                f"{model_id} cannot be fetched anew because {why}; expected one or the other: leave one out."
+            )
         raise HubError(
-            f"{repo_id} has no branch {branch!r}; expected one that is there: make it first, or push without it."
-        ) from None
+            f"No whole copy of {model_id}{_at(revision)} is in the cache and the Hub was not asked because {why}; "
+            "expected a copy: load it once with a connection, or give a folder."
+        )
+    try:
+        return _fetch(model_id, home, revision, cache_dir, token, force_download, patient=cached is None)
+    except (NotAModelError, HubError):
+        raise
     except CLIENT_ERRORS as error:
-        raise _refused(repo_id, error, "take") from error
-    return str(commit.commit_url)
+        if cached is None or force_download or not is_passing(error):
+            raise explain(error, model_id, revision=revision, folder=home, cached=cached is not None) from error
+        logger.warning(
+            "The Hub cannot be reached (%s): %s%s is read from the cache, commit %s, which may not be the newest.",
+            reason(error), model_id, _at(revision), cached.name,
+        )  # fmt: skip
+        return cached
+
+
+def _at(revision: str | None) -> str:
+    return f" at {revision}" if revision else ""
+
+
+def _cached_snapshot(home: Path, revision: str | None) -> Path | None:
+    """The whole snapshot in the cache of the commit that `revision` was at last; the layout is the client's own."""
+    commit = revision if revision and COMMIT.fullmatch(revision) else None
+    if commit is None:
+        try:
+            commit = (home / "refs" / (revision or "main")).read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            return None
+    folder = home / "snapshots" / commit
+    whole = COMMIT.fullmatch(commit) and all((folder / file).is_file() for file in REQUIRED_FILES)
+    return folder if whole else None
+
+
+def _fetch(
+    model_id: str,
+    home: Path,
+    revision: str | None,
+    cache_dir: str | Path | None,
+    token: str | bool | None,
+    force: bool,
+    *,
+    patient: bool,
+) -> Path:
+    """The snapshot, with what of it is not in the cache yet fetched.
+
+    patient: ask again where the Hub is busy; else once, for there is a copy to fall back on.
+    """
+    ask = partial(HfApi(token=token).model_info, model_id, revision=revision, files_metadata=True, timeout=SECONDS)
+    info = patiently(lambda: answer_within(SECONDS, ask), pauses=PAUSES if patient else ())
+    entries = {entry.rfilename: entry for entry in info.siblings or ()}
+    pickles = [name for name in entries if name.endswith(PICKLES)]
+    if missing := [file for file in REQUIRED_FILES if file not in entries]:
+        raise missing_files(model_id, missing, pickles=pickles)
+    options = {"revision": info.sha, "cache_dir": cache_dir, "token": token}
+    fetch = partial(_fetch_file, model_id, options, force)
+    small = [entries[file] for file in MODEL_FILES if file in entries and file != WEIGHTS]
+    with ThreadPoolExecutor(len(small)) as pool:
+        (folder,) = {path.parent for path in pool.map(fetch, small)}
+    check_weights_size(folder / CONFIG, entries[WEIGHTS].size, name=model_id)
+    fetch(entries[WEIGHTS])  # last: a snapshot that has them is whole, also after a download that was interrupted
+    if revision != info.sha:
+        _remember(home / "refs" / (revision or "main"), str(info.sha))
+    return folder
+
+
+def _fetch_file(model_id: str, options: dict[str, Any], force: bool, entry: Any) -> Path:
+    """The file in the cache; fetched once more if its content is not what the Hub says of it."""
+    for fresh in (force, True):
+        get = partial(hf_hub_download, model_id, entry.rfilename, force_download=fresh, **options)
+        path = Path(patiently(get, pauses=PAUSES[:1]))
+        if _is_what_the_hub_says(path, entry):
+            return path
+        logger.warning("%s of %s is damaged in the cache.", entry.rfilename, model_id)
+    path.resolve().unlink()
+    path.unlink(missing_ok=True)
+    raise NotAModelError(
+        f"{entry.rfilename} of {model_id} arrives damaged, twice (its hash is not the one that the Hub names); "
+        "expected what was published: try again later, or over another connection."
+    )
+
+
+def _remember(ref: Path, commit: str) -> None:
+    """Note the commit of a branch or tag, once all of it is there; the client notes it before, too early for us."""
+    try:
+        if ref.is_file() and ref.read_text(encoding="ascii") == commit:
+            return
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        new = ref.with_name(f".{ref.name}.{secrets.token_hex(4)}")
+        new.write_text(commit, encoding="ascii")
+        new.replace(ref)
+    except OSError as error:  # such as a cache that may only be read, which still serves
+        logger.warning("%s cannot be written (%s): without a connection it would not be found.", ref, error.strerror)
+
+
+# --- what a file should be ---------------------------------------------------------------------------------------
+
+
+def file_hash(path: Path, kind: str) -> str:
+    """kind: "sha256", as the Hub names large files, or "git", as git names all others."""
+    with path.open("rb") as file:
+        if kind == "sha256":
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        content = file.read()
+        return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def is_same(path: Path, entry: Any) -> bool:
+    """Whether a file is the one that an entry of a repository's listing (`RepoSibling`) tells of."""
+    if entry.lfs is not None:
+        return bool(file_hash(path, "sha256") == entry.lfs.sha256)
+    return bool(file_hash(path, "git") == entry.blob_id)
+
+
+def _is_what_the_hub_says(path: Path, entry: Any) -> bool:
+    return (entry.lfs is None and entry.blob_id is None) or is_same(path, entry)
+
+
+def _is_what_its_blob_says(path: Path) -> bool:
+    """The client names its blobs by their hash, which tells without a request whether one is damaged."""
+    name = path.resolve().name
+    kinds: Sequence[str] = [kind for kind, length in (("sha256", 64), ("git", 40)) if len(name) == length]
+    return not (path.is_symlink() and kinds) or file_hash(path, kinds[0]) == name

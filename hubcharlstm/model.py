@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, overload
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 
-from hubcharlstm import card, folder, hub
+from hubcharlstm import card, folder, hub, hub_push
 from hubcharlstm.decoder import Decoder, fastest_device, has_int8
 from hubcharlstm.engine import Engine
 from hubcharlstm.generation import Completion, GenerationState, TextStream
@@ -113,7 +113,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         dtype: how weights are stored. Returns the commit's URL if pushed, else None.
         """
         if push_to_hub:  # first, for the card names the whole id
-            repo_id = hub.create_repository(
+            repo_id = hub_push.create_repository(
                 repo_id or Path(save_directory).name,
                 private=push_to_hub_kwargs.get("private"),
                 token=push_to_hub_kwargs.get("token"),
@@ -136,7 +136,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
             extra_files=extra_files,
         )
         if push_to_hub and repo_id:
-            return hub.push_folder(Path(save_directory), repo_id, **push_to_hub_kwargs)
+            return hub_push.push_folder(Path(save_directory), repo_id, **push_to_hub_kwargs)
         return None
 
     def push_to_hub(  # type: ignore[override]

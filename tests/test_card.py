@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import tiny_model
+from hub_client import Client
 from huggingface_hub import ModelCard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,12 +21,20 @@ RECORD: dict[str, Any] = {
         "name": "recipes", "title": "recipes.txt", "sha256": "ab" * 32, "chars": 120_000, "train_chars": 108_000,
         "held_out": "the last 12,000 of 120,000 characters",
     },
-    "card": {"language": "en"},
+    "card": {"language": "en", "license": "cc0-1.0", "datasets": ["user/recipes"]},
+    "base_model": "user/charlstm-shakespeare",
+    "kept_epochs": [1, 12],
+    "baselines": {"5-gram, Kneser-Ney": {"nats": 1.5, "seconds": 2.0}, "xz": {"nats": 1.75, "seconds": 0.1}},
+    "copying": {"sampled": {"20": 0.25, "40": 0.031, "80": 0.0}, "held_out": {"20": 0.125, "40": 0.01, "80": 0}},
     "val_loss": 1.25,
     "val_bpc": 1.8034,
     "sample_prompt": "Take two eggs",
     "samples": [{"prompt": "Take ", "temperature": 0.5, "seed": 7, "text": "two `eggs` and ~~~"}],
-    "time_lapse": {"prompt": "Take ", "seed": 1, "temperature": 0.8, "moments": [{"chars": 2400, "text": "xqz"}]},
+    "time_lapse": [
+        {"characters_read": 2400, "minutes": 0.25, "val_loss": 3.0161, "text": "xqz"},
+        {"characters_read": 99_000, "minutes": 2.5, "val_loss": 1.25, "text": "two eggs"},
+    ],
+    "time_lapse_prompt": "Take ",
     "command": "python -m training fit recipes.txt --out runs/recipes",
     "seconds": 180.0,
     "hardware": "CPU, 2 threads",
@@ -43,13 +52,22 @@ def test_a_full_record_makes_a_full_card() -> None:
         "1.2500",
         "108,000 characters",
         "loss.png",
-        "After 2,400 characters",
+        "After 2,400 characters, 0.2 minutes, held-out loss 3.016",
+        "Take xqz",
+        'revision="epoch-01"`, `revision="epoch-12"`',
+        "| this model, state carried | 1.2500 | 1.8034 |",
+        "| 5-gram, Kneser-Ney | 1.5000 | 2.1640 |",
+        "| xz | 1.7500 | 2.5247 |",
+        "| 20 | 25.0 % | 12.5 % |",
+        "| 80 | 0.0 % | 0.0 % |",
+        "before that what [user/charlstm-shakespeare]",
         "fit recipes.txt --out runs/recipes",
         "3.0 on CPU, 2 threads",
         "2 LSTM layers of 8 units",
     ):
         assert part in text
-    assert "Shakespeare" not in text
+    order = ["## Use", "## How it learned", "loss.png", "## Samples", "## How good", "## How much", "## Inside"]
+    assert sorted(order, key=text.index) == order
     assert text.count("~~~~") == 2  # the sample holds ~~~, which must not end its own fence
 
 
@@ -57,17 +75,56 @@ def test_the_metadata_survives_a_round_trip() -> None:
     data = ModelCard(card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes")).data
     assert data.library_name == "hubcharlstm"
     assert data.pipeline_tag == "text-generation"
-    assert data.language == "en"
+    assert (data.language, data.license, data.datasets) == ("en", "cc0-1.0", ["user/recipes"])
+    assert data.base_model == "user/charlstm-shakespeare"
+    assert data.tags == card.TAGS
     assert data.eval_results is not None
-    assert {(r.metric_type, r.metric_value, r.dataset_type) for r in data.eval_results} == {
-        ("cross_entropy", 1.25, "recipes"),
-        ("bits_per_character", 1.8034, "recipes"),
+    assert {(r.metric_type, r.metric_value, r.dataset_type, r.dataset_split) for r in data.eval_results} == {
+        ("cross_entropy", 1.25, "recipes", "held out"),
+        ("bits_per_character", 1.8034, "recipes", "held out"),
     }
+    text = card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes")
+    assert str(ModelCard(text)) == text
+
+
+@pytest.mark.parametrize("record", [RECORD, {}, {key: RECORD[key] for key in ("corpus", "val_loss", "val_bpc")}])
+def test_the_hub_finds_nothing_wrong_with_a_card(author: Client, record: dict[str, Any]) -> None:
+    author.call("validate_card", card.render(CONFIG, VOCABULARY, record, repo_id="user/recipes"))
+
+
+def test_the_hub_of_these_tests_does_find_what_is_wrong(author: Client) -> None:
+    text = card.render(CONFIG, VOCABULARY, RECORD | {"card": {"license": "my own"}})
+    assert "license" in author.outcome("validate_card", text)["error"]
+    record = RECORD | {"card": {"language": "English"}}
+    assert "language" in author.outcome("validate_card", card.render(CONFIG, VOCABULARY, record))["error"]
+
+
+def test_the_card_of_an_earlier_epoch_loads_that_epoch() -> None:
+    text = card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes", revision="epoch-01")
+    assert 'from_pretrained("user/recipes", revision="epoch-01")' in text
+    assert "As it was earlier" not in text
+
+
+def test_a_time_lapse_as_the_first_runs_wrote_it() -> None:
+    lapse = {"prompt": "Take ", "seed": 1, "temperature": 0.8, "moments": [{"chars": 2400, "text": "xqz"}]}
+    text = card.render(
+        CONFIG, VOCABULARY, {key: v for key, v in RECORD.items() if "lapse" not in key} | {"time_lapse": lapse}
+    )
+    assert "After 2,400 characters:" in text and "Take xqz" in text
 
 
 def test_without_a_record_the_sections_are_left_out() -> None:
     text = card.render(CONFIG, VOCABULARY, {})
-    for heading in ("## Samples", "## How good", "## How it learned", "## Training", "loss.png", "None", "Undefined"):
+    for heading in (
+        "## Samples",
+        "## How good",
+        "## How it learned",
+        "## How much",
+        "## Training",
+        "loss.png",
+        "None",
+        "Undefined",
+    ):
         assert heading not in text
     assert "## Use" in text
     assert ModelCard(text).data.eval_results is None

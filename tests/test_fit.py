@@ -110,7 +110,7 @@ def test_the_model_folder_is_whole_and_explains_itself(learned: tuple[Path, Outc
     assert told["command"] == "python -m training fit count.txt"
     assert told["val_loss"] == outcome.val_loss == min(row["val_loss"] for row in told["history"])
     assert told["val_bpc"] == pytest.approx(told["val_loss"] / math.log(2))
-    assert [sample["temperature"] for sample in told["samples"]] == [0.5, 0.8, 1.0]
+    assert [sample["temperature"] for sample in told["samples"]] == [0.2, 0.5, 0.8, 1.0]
     assert all(len(sample["text"]) == 400 for sample in told["samples"])
     card = (out / "model" / "README.md").read_text(encoding="utf-8")
     assert told["samples"][0]["text"][:20] in card

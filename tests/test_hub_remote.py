@@ -1,178 +1,14 @@
-"""Publishing to and loading from a Hub, with the real client against a stand-in on a loopback port.
-
-The client reads its settings when it is imported, so it runs in processes of their own. This file is their
-program too: such a process reads one call a line, a verb below with its arguments, and writes one outcome a line.
-Whatever the library printed would break that line.
-"""
+"""Publishing to and loading from a Hub, with the real client against a stand-in on a loopback port."""
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from hub_server import GUEST_TOKEN, OWNER_TOKEN, Hub
-
-HERE = Path(__file__).resolve()
-
-WRITTEN = {"config.json", "vocab.json", "model.safetensors", "generation_config.json", "README.md"}
-"""What a model that was never trained has: no record, no plot."""
-BORN_WITH = {".gitattributes"}
-
-
-# --- in the client's process -------------------------------------------------------------------------------------
-
-
-def new_model(seed: int, record: dict[str, Any] | None = None) -> Any:
-    import torch
-
-    from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary
-
-    torch.manual_seed(seed)
-    vocabulary = Vocabulary.from_text("To be, or not to be:\nthat is the question.")
-    return CharLSTM(CharLSTMConfig(len(vocabulary), 8, 32, 2), vocabulary, record=record)
-
-
-def describe(model: Any) -> dict[str, Any]:
-    return {
-        "fingerprint": model.fingerprint,
-        "text": model.generate("To be", max_new_tokens=60, seed=7),
-        "revision": model.revision,
-        "record": model.record,
-    }
-
-
-def push(repo_id: str, seed: int, record: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
-    model = new_model(seed, record)
-    return {"url": model.push_to_hub(repo_id, **options)} | describe(model)
-
-
-def save_and_push(folder: str, seed: int, loss_plot: str, **options: Any) -> dict[str, Any]:
-    url = new_model(seed).save_pretrained(
-        folder, push_to_hub=True, extra_files={"loss.png": loss_plot.encode()}, **options
-    )
-    return {"url": url}
-
-
-def load(model_id: str, **options: Any) -> dict[str, Any]:
-    from hubcharlstm import CharLSTM
-
-    return describe(CharLSTM.from_pretrained(model_id, device="cpu", **options))
-
-
-def serve_calls() -> None:
-    import hubcharlstm  # noqa: F401  # the seconds of this import are no part of the first call's
-
-    verbs = {verb.__name__: verb for verb in (push, save_and_push, load)}
-    for line in sys.stdin:
-        call = json.loads(line)
-        start = time.monotonic()
-        try:
-            outcome: dict[str, Any] = verbs[call["verb"]](*call["given"], **call["named"])
-        except BaseException as error:
-            kinds = [kind.__name__ for kind in type(error).__mro__]
-            outcome = {"error": str(error), "kinds": kinds}
-        print(json.dumps(outcome | {"seconds": time.monotonic() - start}), flush=True)
-
-
-# --- in the tests' process ---------------------------------------------------------------------------------------
-
-
-class Client:
-    """A process with the library and the real client in it, and a cache of its own."""
-
-    def __init__(self, endpoint: str, home: Path) -> None:
-        foreign = ("HF_", "HUGGING", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")  # settings of whoever runs the tests
-        environment = {name: value for name, value in os.environ.items() if not name.upper().startswith(foreign)}
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            env=environment
-            | {
-                "HF_ENDPOINT": endpoint,
-                "HF_HOME": str(home),
-                "HF_TOKEN": OWNER_TOKEN,
-                "HF_HUB_DISABLE_TELEMETRY": "1",
-                "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-                "HF_HUB_DISABLE_XET": "1",
-                "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-                "PYTHONPATH": os.pathsep.join([str(HERE.parent.parent), environment.get("PYTHONPATH", "")]),
-                "PYTHONIOENCODING": "utf-8",
-            },
-        )
-
-    def outcome(self, verb: str, *given: Any, **named: Any) -> dict[str, Any]:
-        """What the call returned, or what it raised under "error"."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        print(json.dumps({"verb": verb, "given": given, "named": named}), file=self.process.stdin, flush=True)
-        outcome: dict[str, Any] = json.loads(self.process.stdout.readline())
-        return outcome
-
-    def call(self, verb: str, *given: Any, **named: Any) -> dict[str, Any]:
-        outcome = self.outcome(verb, *given, **named)
-        assert "error" not in outcome, outcome
-        return outcome
-
-    def refusal(self, verb: str, *given: Any, **named: Any) -> str:
-        """The message of the `ValueError` that the call must raise: one sentence, which names its subject."""
-        outcome = self.outcome(verb, *given, **named)
-        assert "error" in outcome, f"{verb} {given} {named} gave {outcome}"
-        message: str = outcome["error"]
-        assert {"HubError", "NotAModelError"} & set(outcome["kinds"]), outcome
-        assert "ValueError" in outcome["kinds"], outcome
-        assert given[0] in message
-        assert "\n" not in message and message.endswith("."), message
-        return message
-
-    def close(self) -> None:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[Hub]:
-    with Hub() as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def author(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    client = Client(hub.url, tmp_path_factory.mktemp("author"))
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def reader(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """Another machine: nothing of the author's is there."""
-    client = Client(hub.url, tmp_path_factory.mktemp("reader"))
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def offline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """A client whose Hub refuses every connection: the port is taken, but nobody listens."""
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        client = Client(f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path_factory.mktemp("offline"))
-        yield client
-        client.close()
-
+from hub_client import WRITTEN, Client
+from hub_server import BORN_WITH, GUEST_TOKEN, Hub
 
 # --- publish and load --------------------------------------------------------------------------------------------
 
@@ -181,7 +17,7 @@ def test_a_push_is_one_commit_with_the_model_files_and_nothing_else(hub: Hub, au
     pushed = author.call("push", "user/one-commit", 1)
     repo = hub.repos["user/one-commit"]
     assert len(hub.requested("POST", "^/api/models/user/one-commit/commit/main")) == 1
-    assert set(repo.files()) == WRITTEN | BORN_WITH
+    assert set(repo.files()) == WRITTEN | BORN_WITH.keys()
     assert pushed["url"] == f"{hub.url}/user/one-commit/commit/{repo.branches['main']}"
     assert not repo.private
 
@@ -250,13 +86,13 @@ def test_a_push_leaves_nothing_of_an_older_model_behind(hub: Hub, author: Client
     hub.repos["user/retold"].commit({"notes.txt": b"mine", "loss.png": b"the old curve"})
     author.call("push", "user/retold", 11)
     assert reader.call("load", "user/retold")["record"] == {}
-    assert set(hub.repos["user/retold"].files()) == WRITTEN | BORN_WITH | {"notes.txt"}
+    assert set(hub.repos["user/retold"].files()) == WRITTEN | BORN_WITH.keys() | {"notes.txt"}
 
 
 def test_saving_with_push_publishes_what_was_saved(hub: Hub, author: Client, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     author.call("save_and_push", str(folder), 12, "a plot", repo_id="user/saved", dtype="float16")
-    assert set(hub.repos["user/saved"].files()) == WRITTEN | BORN_WITH | {"loss.png"}
+    assert set(hub.repos["user/saved"].files()) == WRITTEN | BORN_WITH.keys() | {"loss.png"}
     for path in folder.iterdir():
         assert hub.repos["user/saved"].files()[path.name] == path.read_bytes(), path.name
 
@@ -284,8 +120,6 @@ def test_a_private_push_is_for_its_owner_alone(hub: Hub, author: Client, reader:
 
 
 # --- what is refused ---------------------------------------------------------------------------------------------
-
-# The client falls back to its cache where the Hub refuses, so each of these starts from an empty one.
 
 
 def test_a_model_that_the_hub_does_not_show(hub: Hub, author: Client, reader: Client, tmp_path: Path) -> None:
@@ -396,7 +230,3 @@ def test_without_hub_and_cache(offline: Client) -> None:
     assert "cannot be reached" in offline.refusal("load", "user/unseen")
     assert "cache" in offline.refusal("load", "user/unseen", local_files_only=True)
     offline.refusal("push", "user/unseen", 28)
-
-
-if __name__ == "__main__":
-    serve_calls()

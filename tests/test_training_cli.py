@@ -59,10 +59,14 @@ def test_the_flags_are_frozen() -> None:
         "fit": {
             "-h", "--help", "corpus", "--out", "--preset", "--encoding", "--lowercase", "--val-fraction", "--dtype",
             "--embedding-dim", "--hidden-size", "--num-layers", "--dropout", "--batch-size", "--seq-len", "--chars",
-            "--learning-rate", "--weight-decay", "--grad-clip", "--max-epochs", "--seed",
+            "--learning-rate", "--weight-decay", "--grad-clip", "--max-epochs", "--seed", "--keep-epochs", "--license",
+            "--language", "--push-to-hub", "--space", "--private",
         },
         "resume": {"-h", "--help", "run"},
         "push": {"-h", "--help", "run", "repo_id", "--private"},
+        "space": {
+            "-h", "--help", "space_id", "--model", "--hardware", "--private", "--torch-index", "--dry-run",
+        },
     }  # fmt: skip
 
 

@@ -1,10 +1,11 @@
-"""`python -m training fit | resume | push`: errors are one sentence and exit code 2."""
+"""`python -m training fit | resume | push | space`: errors are one sentence and exit code 2."""
 
 from __future__ import annotations
 
 import argparse
 import io
 import json
+import logging
 import os
 import shlex
 import sys
@@ -30,7 +31,12 @@ def parser() -> argparse.ArgumentParser:
 
     fit = commands.add_parser("fit", help="train a model on a text")
     fit.add_argument("corpus", help="a text file, a folder of them, or a corpus by name: macbeth, shakespeare")
-    fit.add_argument("--out", type=Path, required=True, help="folder for the run; must be new or empty")
+    fit.add_argument(
+        "--out",
+        type=Path,
+        default=None,
+        help="folder for the run; must be new or empty (default: runs/CORPUS)",
+    )
     times = "; ".join(f"{name}: {PRESET_TIMES[name]}" for name in PRESETS)
     fit.add_argument("--preset", choices=PRESETS, default="small", help=f"{times} (default: small)")
     fit.add_argument("--encoding", default="utf-8", help="of the text files (default: utf-8)")
@@ -40,6 +46,20 @@ def parser() -> argparse.ArgumentParser:
         "--dtype", choices=("float32", "float16", "bfloat16"), default="float32",
         help="how the weights are stored (default: float32)",
     )  # fmt: skip
+    fit.add_argument(
+        "--keep-epochs",
+        type=epochs,
+        default=(),
+        metavar="N,N",
+        help="keep the weights after these epochs too; on the Hub each has a tag such as epoch-03 (default: none)",
+    )
+    fit.add_argument(
+        "--license", default=None, help="of the model, for its card, such as mit or cc0-1.0 (default: none)"
+    )
+    fit.add_argument("--language", default=None, help="of the text, for the card, such as en (default: none)")
+    fit.add_argument("--push-to-hub", default=None, metavar="USER/MODEL", help="publish the model when it is trained")
+    fit.add_argument("--space", default=None, metavar="USER/SPACE", help="then host a chat with it as a Gradio Space")
+    fit.add_argument("--private", action="store_true", default=None, help="make new repositories on the Hub private")
     kinds: dict[str, type] = {"int": int, "float": float}
     for option in (f for f in fields(Recipe) if f.name in OVERRIDES):
         values = ", ".join(f"{name} {getattr(recipe, option.name)}" for name, recipe in PRESETS.items())
@@ -55,7 +75,27 @@ def parser() -> argparse.ArgumentParser:
     push.add_argument("run", type=Path, help="a run folder or a model folder")
     push.add_argument("repo_id", help="such as user/charlstm-macbeth")
     push.add_argument("--private", action="store_true", default=None, help="make the repository private")
+
+    space = commands.add_parser("space", help="host a chat with a model of the Hub as a Gradio Space")
+    space.add_argument("space_id", help="such as user/chat-with-macbeth")
+    space.add_argument("--model", required=True, metavar="USER/MODEL", help="the model's id on the Hub")
+    space.add_argument("--hardware", default=None, help="such as cpu-upgrade (default: as it is, or cpu-basic)")
+    space.add_argument("--private", action="store_true", default=None, help="make a new Space private")
+    space.add_argument(
+        "--torch-index",
+        default=None,
+        metavar="URL",
+        help="a further package index, such as one with builds of torch for the CPU alone (default: none)",
+    )
+    space.add_argument(
+        "--dry-run", type=Path, default=None, metavar="FOLDER", help="write the Space's files there, and push nothing"
+    )
     return top
+
+
+def epochs(text: str) -> tuple[int, ...]:
+    """The numbers of "1,3,10"."""
+    return tuple(int(number) for number in text.split(","))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -65,10 +105,13 @@ def main(argv: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a sample that the console cannot show must not end the run
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("hubcharlstm").setLevel(logging.INFO)  # what is sent to the Hub is shown
     arguments = parser().parse_args(argv)
     arguments.line = shlex.join(["python", "-m", "training", *argv])
     try:
-        return {"fit": run_fit, "resume": run_resume, "push": run_push}[arguments.command](arguments)
+        runs = {"fit": run_fit, "resume": run_resume, "push": run_push, "space": run_space}
+        return runs[arguments.command](arguments)
     except ValueError as error:
         message = str(error)
     except OSError as error:
@@ -98,7 +141,8 @@ def main(argv: list[str] | None = None) -> int:
 def run_fit(arguments: argparse.Namespace) -> int:
     from training.corpus import locate
 
-    out: Path = arguments.out
+    corpus = locate(arguments.corpus)
+    out: Path = arguments.out or Path("runs") / (Path(corpus).stem or "text")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         hint = "empty it"
         if (out / "run.json").exists():
@@ -107,11 +151,16 @@ def run_fit(arguments: argparse.Namespace) -> int:
     given = {name: getattr(arguments, name) for name in OVERRIDES if getattr(arguments, name) is not None}
     recipe = replace(PRESETS[arguments.preset], lowercase=arguments.lowercase, **given)
     source = {
-        "corpus": locate(arguments.corpus),
+        "corpus": corpus,
         "encoding": arguments.encoding,
         "val_fraction": arguments.val_fraction,
     }
-    settings = {"recipe": recipe.to_dict(), "source": source, "dtype": arguments.dtype, "command": arguments.line}
+    settings = {
+        "recipe": recipe.to_dict(), "source": source, "dtype": arguments.dtype, "command": arguments.line,
+        "keep_epochs": arguments.keep_epochs,
+        "card": {k: v for k in ("license", "language") if (v := getattr(arguments, k)) is not None},
+        "hub": {"model": arguments.push_to_hub, "space": arguments.space, "private": arguments.private},
+    }  # fmt: skip
     return train(out, settings, resume=False)
 
 
@@ -139,6 +188,54 @@ def run_push(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def run_space(arguments: argparse.Namespace) -> int:
+    from training import space
+
+    if arguments.dry_run is None:
+        host(arguments.space_id, arguments.model, arguments)
+        return 0
+    for path in space.write(arguments.dry_run, arguments.model, torch_index=arguments.torch_index):
+        print(path)
+    print(f"\nThese are the files of {arguments.space_id}; its variable {space.MODEL_VARIABLE} is {arguments.model}.")
+    return 0
+
+
+def host(space_id: str, model_id: str, arguments: argparse.Namespace) -> None:
+    """Create or update the Space and say what changed."""
+    from training import space
+
+    options = {name: getattr(arguments, name) for name in ("hardware", "private", "torch_index")}
+    done = space.publish(space_id, model_id, **options)
+    for path in done.sent:
+        print(path)
+    for path in done.dropped:
+        print(f"{path} (gone)")
+    if done.model_is_private:
+        print(f"note: {model_id} is private: give the Space a secret HF_TOKEN that may read it, in its settings.")
+    print(done.url)
+
+
+def publish(out: Path, hub: dict[str, Any]) -> None:
+    """What `fit` was asked to do on the Hub once the model is trained."""
+    from training.publish import push
+
+    print(push(out, hub["model"], private=hub["private"]), flush=True)
+    if hub["space"]:
+        host(hub["space"], hub["model"], argparse.Namespace(hardware=None, private=hub["private"], torch_index=None))
+
+
+def checked_hub(settings: dict[str, Any]) -> dict[str, Any]:
+    """Where the model is to go, with full ids; `ValueError` now rather than after the training."""
+    hub: dict[str, Any] = settings.get("hub") or {"model": None, "space": None, "private": None}
+    if hub["space"] and not hub["model"]:
+        raise ValueError("--space has no model to serve; expected --push-to-hub with it: add it, such as user/model.")
+    if hub["model"]:
+        from training.publish import check_account
+
+        return hub | {kind: check_account(hub[kind]) for kind in ("model", "space") if hub[kind]}
+    return hub
+
+
 def train(out: Path, settings: dict[str, Any], *, resume: bool) -> int:
     """Begin or resume the run that `settings` describe; they are what run.json holds."""
     from training.corpus import read_corpus, suggest
@@ -153,6 +250,8 @@ def train(out: Path, settings: dict[str, Any], *, resume: bool) -> int:
             f"The corpus {source['corpus']} has changed since the run began; expected the same text: "
             "put it back, or start a new run with fit and another --out."
         )
+    corpus = replace(corpus, card=corpus.card | settings.get("card", {}))
+    hub = checked_hub(settings)
     recipe, note = recipe.fitted_to(len(corpus.train))
     for line in (*corpus.notes, note):
         if line:
@@ -162,10 +261,13 @@ def train(out: Path, settings: dict[str, Any], *, resume: bool) -> int:
         f"({corpus.held_out_note}).",
         flush=True,
     )
-    settings = settings | {"recipe": recipe.to_dict(), "sha256": corpus.sha256}
+    settings = settings | {"recipe": recipe.to_dict(), "sha256": corpus.sha256, "hub": hub}
     go_on = f"Go on with:  {command('python')} -m training resume {shlex.quote(str(out))}"
     try:
-        outcome = fit(corpus, recipe, suggest(corpus), out, resume=resume, settings=settings, dtype=settings["dtype"])
+        outcome = fit(
+            corpus, recipe, suggest(corpus), out,
+            resume=resume, settings=settings, dtype=settings["dtype"], keep_epochs=settings.get("keep_epochs", ()),
+        )  # fmt: skip
     except KeyboardInterrupt:
         print("\nStopped at once." + (f" {go_on}" if (out / "checkpoint").exists() else ""))
         return 130
@@ -174,7 +276,12 @@ def train(out: Path, settings: dict[str, Any], *, resume: bool) -> int:
         return 130
     print(f"\nHeld-out loss {outcome.val_loss:.4f} nats per character; the model is in {outcome.model_folder}.")
     print(f"Chat with it:  {command('hubcharlstm')} app --model {shlex.quote(str(out))}")
-    print(f"Publish it:    {command('python')} -m training push {shlex.quote(str(out))} USER/charlstm-{corpus.name}")
+    push = f"{command('python')} -m training push {shlex.quote(str(out))}"
+    if not hub["model"]:
+        print(f"Publish it:    {push} USER/charlstm-{corpus.name}")
+        return 0
+    print(f"Publishing {hub['model']}; if that breaks off:  {push} {hub['model']}", flush=True)
+    publish(out, hub)
     return 0
 
 

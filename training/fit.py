@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
-from hubcharlstm.folder import MODEL_IN_RUN, STORED_DTYPES
+from hubcharlstm.folder import EPOCHS_IN_RUN, MODEL_IN_RUN, STORED_DTYPES
 from hubcharlstm.network import State
 from training import checkpoint
 from training.checkpoint import Progress
@@ -32,7 +33,7 @@ from training.record import TEMPERATURE, TIME_LAPSE_SEED, loss_plot, make_record
 
 SETTINGS = "run.json"
 CHECKPOINT_SECONDS = 60.0
-SAMPLE_TEMPERATURES = (0.5, 0.8, 1.0)
+SAMPLE_TEMPERATURES = (0.2, 0.5, 0.8, 1.0)
 MAX_PARAMETERS = 2**31
 
 
@@ -58,12 +59,14 @@ def fit(
     resume: bool = False,
     settings: dict[str, Any] | None = None,
     dtype: str = "float32",
+    keep_epochs: Collection[int] = (),
 ) -> Outcome:
     """Train on `corpus.train` and keep the weights best on `corpus.held_out` in `out`/model.
 
     recipe: one that `Recipe.fitted_to` has fitted to the text. settings: what `resume` needs to find the corpus
-    again, and the "command" that began the run; written to `out`/run.json. Ctrl-C and SIGTERM save a checkpoint
-    and return. Raises `ValueError` (`TrainingError` for a loss that is not finite).
+    again, and the "command" that began the run; written to `out`/run.json. keep_epochs: epochs, counted from 1,
+    whose last weights are kept too, in `out`/epochs/epoch-01 and so on. Ctrl-C and SIGTERM save a checkpoint and
+    return. Raises `ValueError` (`TrainingError` for a loss that is not finite).
     """
     settings = settings or {}
     if dtype not in STORED_DTYPES:
@@ -72,6 +75,12 @@ def fit(
     torch.manual_seed(recipe.seed)
     vocabulary = Vocabulary.from_text(corpus.train + corpus.held_out, lowercase=recipe.lowercase)
     plan = Plan.of(recipe, len(corpus.train))
+    whole_epochs = plan.total_steps // plan.steps_per_epoch
+    if wrong := [epoch for epoch in keep_epochs if not 1 <= epoch <= whole_epochs]:
+        raise ValueError(
+            f"The epoch {wrong[0]} is to be kept; expected 1 to {whole_epochs}, for the run reads its text "
+            f"{plan.total_steps / plan.steps_per_epoch:.1f} times: name an earlier one, or read more with --chars."
+        )
     sizes = {name: getattr(recipe, name) for name in ("embedding_dim", "hidden_size", "num_layers", "dropout")}
     config = CharLSTMConfig(vocab_size=len(vocabulary), **sizes)
     if config.num_parameters > MAX_PARAMETERS:
@@ -93,6 +102,7 @@ def fit(
         corpus, recipe, plan, out, dtype, settings.get("command", ""),
         accelerator, model, network, optimizer, state, progress,
         train_ids=encode(corpus.train, vocabulary), held_out_ids=encode(corpus.held_out, vocabulary),
+        keep_epochs=sorted(set(keep_epochs)),
     )  # fmt: skip
     torch.set_flush_denormal(True)  # weights that fade to denormals would make every product slow
     try:
@@ -133,6 +143,7 @@ class _Run:
     progress: Progress
     train_ids: Tensor
     held_out_ids: Tensor
+    keep_epochs: list[int]
 
     def run(self) -> Outcome:
         total, main = self.plan.total_steps, self.accelerator.is_main_process
@@ -154,7 +165,9 @@ class _Run:
                 bar.update()
                 self.progress.seconds = time.monotonic() - started
                 moment = self.progress.step in self.plan.time_lapse_at
-                look = self.progress.step in self.plan.evaluate_at
+                epoch, rest = divmod(self.progress.step, self.plan.steps_per_epoch)
+                kept = rest == 0 and epoch in self.keep_epochs
+                look = kept or self.progress.step in self.plan.evaluate_at
                 if moment or look:
                     self.check_finite(losses)
                 if moment:
@@ -163,6 +176,8 @@ class _Run:
                     self.look(float(losses) / self.progress.loss_count, bar)
                     losses.zero_()
                     self.progress.loss_count = 0
+                if kept and main:
+                    self.keep_epoch(epoch)
                 if look or time.monotonic() - last_saved > CHECKPOINT_SECONDS:
                     self.save_checkpoint(losses)
                     last_saved = time.monotonic()
@@ -247,6 +262,13 @@ class _Run:
         )
         sys.stdout.flush()
 
+    def keep_epoch(self, epoch: int) -> None:
+        """Keep the weights as they are after a whole epoch, whether or not they are the best; comes after its look."""
+        val_loss = self.progress.history[-1]["val_loss"]
+        loss = {"val_loss": val_loss, "val_bpc": val_loss / math.log(2), "best_epoch": epoch}
+        self.model.record = self.record() | loss
+        self.save_model(self.model, self.out / EPOCHS_IN_RUN / f"epoch-{epoch:02}")
+
     def take_moment(self) -> None:
         """One more moment of the time-lapse: the same prompt and seed as at the others."""
         if self.accelerator.is_main_process:
@@ -292,7 +314,8 @@ class _Run:
         self.save_model(best, folder)
 
     def record(self) -> dict[str, Any]:
-        return make_record(
+        kept = [epoch for epoch in self.keep_epochs if epoch * self.plan.steps_per_epoch <= self.progress.step]
+        record = make_record(
             self.corpus,
             self.recipe,
             self.progress,
@@ -301,6 +324,7 @@ class _Run:
             command=self.command,
             device=self.accelerator.device,
         )
+        return record | ({"kept_epochs": kept} if kept else {})
 
 
 @contextmanager

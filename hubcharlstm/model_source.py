@@ -1,0 +1,81 @@
+"""The model that an app serves: its own, or the shipped one until the Hub gives its own.
+
+A Space may start while the Hub is down. It then begins with the model that ships in the package, asks again at
+growing pauses, and swaps once its own is there, without a restart.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from hubcharlstm.model import CharLSTM
+
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
+"""Seconds between two tries; each pause is twice the one before."""
+
+logger = logging.getLogger(__name__)
+
+
+class ModelSource:
+    """`model` is the one to use now; read it anew for each request, which then keeps the one it began with.
+
+    model_id: a Hub id or a folder; None is the shipped model. `notice` is one sentence for the page while another
+    model serves in its place, else None. on_change: called with the new model, in the thread that fetched it.
+    Never raises for a model that does not load: that is what the notice tells.
+    """
+
+    def __init__(
+        self,
+        model_id: str | None,
+        *,
+        revision: str | None = None,
+        on_change: Callable[[CharLSTM], None] | None = None,
+        first_pause: float = FIRST_PAUSE,
+        longest_pause: float = LONGEST_PAUSE,
+    ) -> None:
+        self.model_id = model_id
+        self.notice: str | None = None
+        self._revision = revision
+        self._on_change = on_change
+        self._pauses = first_pause, longest_pause
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+        try:
+            self.model = self._load()
+        except ValueError as error:
+            logger.warning("%s does not load, the shipped model serves in its place: %s", model_id, error)
+            self.model = CharLSTM.from_pretrained()
+            self.notice = (
+                f"{model_id} cannot be loaded now, so the model that ships with the app answers; it will take over "
+                "by itself as soon as it can be loaded."
+            )
+            self._thread = threading.Thread(target=self._try_again, name="model source", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Stop asking."""
+        self._closed.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _load(self) -> CharLSTM:
+        model = CharLSTM.from_pretrained(self.model_id, revision=self._revision)
+        _ = model.decoder  # folded here, so that no visitor waits for it
+        return model
+
+    def _try_again(self) -> None:
+        pause, longest = self._pauses
+        while not self._closed.wait(pause):
+            try:
+                model = self._load()
+            except ValueError as error:
+                logger.info("%s still does not load: %s", self.model_id, error)
+                pause = min(2 * pause, longest)
+                continue
+            self.model, self.notice = model, None
+            logger.info("%s serves now", self.model_id)
+            if self._on_change is not None:
+                self._on_change(model)
+            return
