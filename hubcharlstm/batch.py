@@ -10,13 +10,14 @@ import time
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from hubcharlstm.decoder import DamagedModelError, Decoder
 from hubcharlstm.sampling import Array, SamplingBatch, SamplingParams, next_ids
 from hubcharlstm.schedule import Job
 
-STEPS = 16
-FLUSH_SECONDS = 0.01
+STEPS = 32
+FLUSH_SECONDS = 0.02
 """No reader waits longer for what was drawn."""
 
 
@@ -28,20 +29,21 @@ class Batch:
         self._rows = decoder.rows(max_rows)
         self._settings = SamplingBatch.of([SamplingParams()] * max_rows)
         self._now: SamplingBatch | None = None  # the settings of the rows there are
-        self._ids = torch.zeros(max_rows, dtype=torch.int64)
+        self._ids = np.zeros(max_rows, np.int64)
         self._drawn = np.zeros((STEPS, max_rows), np.int64)
         self._uniforms = np.zeros((STEPS, max_rows))
         self._step = 0  # of the matrices' rows
         self._first = np.zeros(max_rows, np.int64)  # the first step whose id its request has not got yet
         self._left = np.zeros(max_rows, np.int64)  # draws until it has all it asked for
         self._stop_ends = np.zeros((max_rows, decoder.config.vocab_size), bool)  # ids that may complete a stop string
+        self._any_stop = False
         self._numbers = np.arange(max_rows)
         self._flushed = 0.0
 
     def join(self, job: Job) -> None:
         """Give a request, read up to one unread id, a row."""
         row, sequence = len(self._jobs), job.sequence
-        assert sequence.state is not None and len(sequence.unread) == 1
+        assert len(sequence.unread) == 1
         self._rows.put(row, sequence.state)
         self._ids[row] = sequence.unread[0]
         self._settings.set(row, sequence.request.sampling)
@@ -79,24 +81,29 @@ class Batch:
         ids = self._ids[:count]
         if self._now is None:
             self._now = self._settings.first(count)
-        logits = self._decoder.step(ids.to(self._decoder.device), self._rows).cpu().numpy()
+            self._any_stop = bool(self._stop_ends[:count].any())
+        logits = self._decoder.step(torch.from_numpy(ids).to(self._decoder.device), self._rows).cpu().numpy()
         drawn = next_ids(logits, self._now, self._uniforms[self._step, :count])
         self._drawn[self._step, :count] = drawn
         self._step += 1
-        ids.copy_(torch.from_numpy(drawn))
+        ids[:] = drawn
         left = self._left[:count]
         left -= 1
-        due = (left == 0) | self._stop_ends[self._numbers[:count], drawn] | (drawn < 0)
+        due = (left == 0) | (drawn < 0)
+        if self._any_stop:
+            due |= self._stop_ends[self._numbers[:count], drawn]
+        return self._ended(np.flatnonzero(due)[::-1].tolist(), drawn) if due.any() else []
+
+    def _ended(self, due: list[int], drawn: NDArray[np.int64]) -> list[tuple[int, Exception | None]]:
         ended: list[tuple[int, Exception | None]] = []
-        if due.any():
-            for row in np.flatnonzero(due)[::-1].tolist():
-                if drawn[row] < 0:
-                    self.hand_over(row, but_last=True)
-                    ended.append((row, DamagedModelError()))
-                    continue
-                self.hand_over(row)
-                if self._jobs[row].sequence.finish_reason is not None:
-                    ended.append((row, None))
+        for row in due:
+            if drawn[row] < 0:
+                self.hand_over(row, but_last=True)
+                ended.append((row, DamagedModelError()))
+                continue
+            self.hand_over(row)
+            if self._jobs[row].sequence.finish_reason is not None:
+                ended.append((row, None))
         return ended
 
     @property

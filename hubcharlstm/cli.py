@@ -100,13 +100,18 @@ def run_generate(arguments: argparse.Namespace) -> int:
 
 
 def run_info(arguments: argparse.Namespace) -> int:
+    import torch
+
     from hubcharlstm import CharLSTM, __version__
     from hubcharlstm.decoder import has_int8
 
     model = CharLSTM.from_pretrained(arguments.model, revision=arguments.revision, device=arguments.device)
     precision = model.decoder.precision
-    if model.decoder.device.type == "cpu" and not has_int8():
-        precision += " (this CPU has no int8 instructions)"
+    if model.decoder.device.type == "cpu":
+        if not has_int8():
+            precision += " (this CPU has no int8 instructions)"
+        if torch.backends.cpu.get_cpu_capability() == "DEFAULT":
+            precision += " (without vector instructions, which is slower)"
     config, corpus, loss = model.config, model.record.get("corpus", {}), model.record.get("val_loss")
     rows = {
         "model": model.name,

@@ -199,7 +199,8 @@ class Engine:
                 continue
             before = len(sequence.unread)
             try:
-                sequence.state, sequence.unread = self._decoder.prefill_chunk(sequence.unread, sequence.state)
+                if before > 1:
+                    sequence.state, sequence.unread = self._decoder.prefill_chunk(sequence.unread, sequence.state)
                 if len(sequence.unread) == 1:
                     batch.join(job)
                 else:

@@ -70,8 +70,12 @@ class Rows:
         return self.hidden[row, layer * self._size : layer * self._size + self._hidden_size]
 
     @torch.inference_mode()
-    def put(self, row: int, state: State) -> None:
-        """Set a row to `state`, (num_layers, 1, H) each."""
+    def put(self, row: int, state: State | None) -> None:
+        """Set a row to `state`, (num_layers, 1, H) each; None for zeros."""
+        if state is None:
+            for buffer in (self.hidden, *self.cells):
+                buffer[row].zero_()
+            return
         h, c = state
         for layer, cells in enumerate(self.cells):
             new = h[layer, 0]

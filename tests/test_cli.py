@@ -64,6 +64,14 @@ def test_what_was_read_otherwise_is_told(model_folder: Path, capsys: pytest.Capt
     assert "note: ó read as o; 😀 skipped" in err
 
 
+def test_info_says_that_a_plain_processor_is_slower(
+    model_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "DEFAULT")
+    _, out, _ = run(["info", "--model", str(model_folder)], capsys)
+    assert "without vector instructions, which is slower" in out
+
+
 def test_info_names_the_model(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(["info", "--model", str(model_folder)], capsys)
     assert code == 0
