@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hubcharlstm import threads
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork, State
 from hubcharlstm.one_row import OneRow
 from hubcharlstm.products import INT8_MAX, DeviceProduct, Fp32Product, Int8Product, Product
@@ -91,6 +92,7 @@ class Decoder:
         else:
             self._products = [DeviceProduct(weight, precision) for weight in weights]
             self._head = DeviceProduct(head, precision)
+        threads.give_back()  # loading and folding took some, and whoever decodes may be another thread
 
     def initial_state(self, batch_size: int) -> State:
         """Zeros, (num_layers, B, H) each."""
