@@ -31,7 +31,7 @@ $(VENV)/.train: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(INSTALL) -e '.[bench,train]'
+	$(INSTALL) -e '.[app,bench,train]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
@@ -63,6 +63,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.decoding
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.serving
+	$(BIN)/python -m benchmarks.page
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,8 +1,8 @@
-"""The Space's entry point, also `python app.py`: the model that HUBCHARLSTM_MODEL names, or the shipped one."""
+"""The Space's entry point, also `python app.py`: the models that HUBCHARLSTM_MODEL names, and the shipped one."""
 
-from hubcharlstm.demo.launch import build, load_model, serve
+from hubcharlstm.demo.launch import build, load_shelf, serve
 
-demo = build(load_model())
+demo = build(load_shelf())
 
 if __name__ == "__main__":
     serve(demo)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Before the Hub's client is imported, which reads it once.
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="hubcharlstm-tests-")
@@ -12,6 +14,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 import pytest
 import torch
+from browser_app import App, Visitor, open_browser
 from hub_client import author, hub, offline, reader  # noqa: F401  # fixtures for all that talk to a Hub
 
 from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
@@ -49,3 +52,25 @@ def model_folder(model: CharLSTM, tmp_path: Path) -> Path:
     folder = tmp_path / "model"
     model.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")  # Playwright's event loop must not outlive the module: others run their own
+def browser() -> Iterator[Any]:
+    yield from open_browser()
+
+
+@pytest.fixture(scope="module")
+def app(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The app, served for a module's tests; it reached for no other machine."""
+    running = App(tmp_path_factory.mktemp("app"))
+    yield running
+    running.close()
+    assert [line for line in running.output if "REACHED OUT" in line or "Traceback" in line] == []
+
+
+@pytest.fixture
+def visitor(app: App, browser: Any) -> Iterator[Visitor]:
+    """Somebody who opens the page for the first time."""
+    came = Visitor(browser, app.url)
+    yield came
+    came.leave()

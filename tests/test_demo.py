@@ -1,11 +1,10 @@
-"""The app's handlers, without a browser: what a reply looks like, what is refused, and that work is freed."""
+"""The page's handlers, without a browser: what a reply looks like, what is refused, and that work is freed."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,17 @@ from hubcharlstm.decoder import DamagedModelError
 
 gr = pytest.importorskip("gradio")
 
-from hubcharlstm.demo import chat, launch, pacing  # noqa: E402  # they need gradio
+from hubcharlstm.demo import ask, chat, launch, pacing, shelf, turns, write  # noqa: E402  # they need gradio
+from hubcharlstm.demo.states import States  # noqa: E402
 
-LETTERS = "\n !&'*,-.:;<>?_`ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-DEFAULTS: dict[str, Any] = {"temperature": 0.8, "max_new_tokens": 40, "seed": 7}
+LETTERS = "\n !&'*,-.:;<>?_`ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz{}"
+TURN = "0123456789abcdef"
+CONTROLS: dict[str, Any] = {"temperature": 0.8, "length": 40, "seed": "7", "locked": True, "full_speed": True}
+TALK: dict[str, Any] = {
+    "speakers": ("ROMEO", "JULIET"),
+    "turn_template": "STRANGER:\n{message}\n\n{speaker}:\n",
+    "turn_stop": "\n\n",
+}
 
 
 def tiny_model(**generation: Any) -> CharLSTM:
@@ -33,7 +39,14 @@ def tiny_model(**generation: Any) -> CharLSTM:
 
 @pytest.fixture(scope="module")
 def model() -> CharLSTM:
-    return tiny_model(examples=("ROMEO:\n", "To be, or "))
+    return tiny_model(examples=("ROMEO:\n", "To be, or "), **TALK)
+
+
+@pytest.fixture(scope="module")
+def loaded(model: CharLSTM) -> Iterator[shelf.Loaded]:
+    made = shelf.Loaded.of("tiny", "user/tiny", model)
+    yield made
+    made.engine.close()
 
 
 @pytest.fixture(autouse=True)
@@ -63,222 +76,407 @@ def collect(updates: AsyncGenerator[Any, None]) -> list[Any]:
     return asyncio.run(run())
 
 
-def handler(model: CharLSTM, name: str) -> Any:
-    return next(f.fn for f in launch.build(model).fns.values() if f.name == name)
+def wish(loaded: shelf.Loaded, typed: str = "To be", /, *, controls: dict[str, Any] | None = None, **data: Any) -> Any:
+    return ask.Ask.read(
+        {"turn": TURN, "typed": typed, **data}, CONTROLS | (controls or {}), loaded.model.generation_config
+    )
+
+
+def written(loaded: shelf.Loaded, *args: Any, **data: Any) -> list[turns.Turn]:
+    return collect(write.write(wish(loaded, *args, **data), loaded, States()))
 
 
 # --- a reply ------------------------------------------------------------------------------------------------------
 
 
-def test_a_reply_grows_at_its_end_and_is_what_the_library_writes(model: CharLSTM) -> None:
-    before: list[chat.Turn] = []
-    updates = collect(chat.converse(model, before, "To be", **DEFAULTS))
-    texts = [update[-1]["text"] for update in updates]
-    assert before == []
-    assert texts[0] == "" and texts[-1] == model.generate("To be", **DEFAULTS)
-    assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
-    assert [update[-1]["writing"] for update in updates] == [True] * (len(updates) - 1) + [False]
-    assert updates[-1][-1]["foot"] == "40 characters · seed 7 · temperature 0.8 · length reached · on cpu"
+def test_a_reply_grows_at_its_end_and_is_what_the_library_writes(loaded: shelf.Loaded) -> None:
+    updates = written(loaded, controls={"full_speed": False})
+    texts = [update["replies"][0]["text"] for update in updates]
+    assert texts[0] == "" and texts[-1] == loaded.model.generate("To be", max_new_tokens=40, seed=7)
+    assert all(later.startswith(earlier) for earlier, later in pairwise(texts)) and len(texts) > 4
+    assert [update["replies"][0]["writing"] for update in updates] == [True] * (len(updates) - 1) + [False]
+    foot = updates[-1]["replies"][0]["foot"]
+    assert foot.startswith("40 characters · seed 7 · temperature 0.8 · tiny · ") and foot.endswith(" · length reached")
+    assert f"{loaded.model.decoder.precision} on cpu" in foot and "characters/s" in foot
 
 
-def test_earlier_turns_stand_as_they_were(model: CharLSTM) -> None:
-    first = collect(chat.converse(model, [], "One", **DEFAULTS))[-1]
-    second = collect(chat.converse(model, first, "Two", **DEFAULTS))
-    assert all(update[:-1] == first for update in second)
+def test_full_speed_and_the_reading_pace_write_the_same_text(loaded: shelf.Loaded) -> None:
+    slow, fast = (written(loaded, controls={"full_speed": quick})[-1] for quick in (False, True))
+    assert slow["replies"][0]["text"] == fast["replies"][0]["text"]
 
 
-def test_hostile_text_passes_through_untouched(model: CharLSTM) -> None:
+def test_replies_side_by_side_are_what_each_would_be_alone(loaded: shelf.Loaded) -> None:
+    turn = written(loaded, temperatures=[0.2, 0.8, 1.4])[-1]
+    for reply, temperature in zip(turn["replies"], (0.2, 0.8, 1.4), strict=True):
+        assert reply["text"] == loaded.model.generate("To be", max_new_tokens=40, seed=7, temperature=temperature)
+
+
+def test_hostile_text_passes_through_untouched(loaded: shelf.Loaded) -> None:
     typed = "  <img src=x onerror=alert(1)> & `a` **b** _c_ ${1}\n\\"
-    turn = collect(chat.converse(model, [], typed, **DEFAULTS))[-1][-1]
-    assert turn["typed"] == typed
-    assert turn["prompt"].startswith("  <img src") and "**b** _c_" in turn["prompt"]
+    turn = written(loaded, typed)[-1]
+    assert turn["typed"] == typed and turn["prompt"].startswith("  <img src") and "**b** _c_" in turn["prompt"]
 
 
-def test_what_was_folded_or_skipped_is_told(model: CharLSTM) -> None:
-    turn = collect(chat.converse(model, [], "É😀", **DEFAULTS))[-1][-1]
+def test_what_was_folded_or_skipped_is_told(loaded: shelf.Loaded) -> None:
+    turn = written(loaded, "É😀")[-1]
     assert turn["prompt"] == "E" and turn["notes"] == ["É read as E; 😀 skipped"]
 
 
-def test_an_empty_message_starts_from_the_models_start_text_and_says_so(model: CharLSTM) -> None:
-    turn = collect(chat.converse(model, [], "", **DEFAULTS))[-1][-1]
-    assert len(turn["text"]) == 40 and "nothing to start from" in turn["notes"][0]
+def test_an_empty_message_starts_from_the_models_start_text_and_says_so(loaded: shelf.Loaded) -> None:
+    turn = written(loaded, "")[-1]
+    assert len(turn["replies"][0]["text"]) == 40 and "nothing to start from" in turn["notes"][0]
 
 
-def test_a_seed_is_drawn_and_shown_and_repeats_the_text(model: CharLSTM) -> None:
-    wish = {**DEFAULTS, "seed": None}
-    turn = collect(chat.converse(model, [], "To be", **wish))[-1][-1]
-    assert f"seed {turn['seed']}" in turn["foot"]
-    assert model.generate("To be", **{**DEFAULTS, "seed": turn["seed"]}) == turn["text"]
+def test_a_seed_is_drawn_unless_it_is_locked(loaded: shelf.Loaded) -> None:
+    seeds = {wish(loaded, controls={"locked": False}).seed for _ in range(3)}
+    assert len(seeds) == 3
+    assert wish(loaded).seed == 7 and wish(loaded, again=True).seed != 7 and wish(loaded, seed="9").seed == 9
 
 
-def test_full_speed_writes_the_same_text(model: CharLSTM) -> None:
-    turn = collect(chat.converse(model, [], "To be", full_speed=True, **DEFAULTS))[-1][-1]
-    assert turn["text"] == model.generate("To be", **DEFAULTS)
+def test_a_large_seed_comes_back_whole(loaded: shelf.Loaded) -> None:
+    """JavaScript rounds numbers above 2**53, so the page sees seeds as text."""
+    turn = written(loaded, controls={"seed": str(2**63 - 1)})[-1]
+    assert turn["replies"][0]["seed"] == "9223372036854775807"
 
 
-def test_a_stopped_reply_keeps_its_text_and_says_so(model: CharLSTM) -> None:
-    cut_short = collect(chat.converse(model, [], "To be", **DEFAULTS))[-2]
-    turn = chat.settle(cut_short)[-1]
-    assert turn["text"] == cut_short[-1]["text"] and not turn["writing"] and "stopped" in turn["foot"]
-    assert chat.settle([turn]) == [turn] and chat.settle([]) == []
+def test_a_halted_reply_keeps_its_text_and_says_so(loaded: shelf.Loaded) -> None:
+    halt, states = write.Halt(), States()
+
+    async def run() -> list[turns.Turn]:
+        seen = []
+        updates = write.write(wish(loaded, controls={"full_speed": False, "length": 2_000}), loaded, states, halt)
+        async for turn in updates:
+            seen.append(turn)
+            halt.wanted = len(turn["replies"][0]["text"]) > 20
+        return seen
+
+    seen = asyncio.run(run())
+    reply = seen[-1]["replies"][0]
+    assert reply["text"] == seen[-2]["replies"][0]["text"] and len(reply["text"]) < 2_000
+    assert not reply["writing"] and reply["foot"].endswith("stopped") and len(states) == 0
+
+
+def test_greedy_circles_are_told() -> None:
+    assert turns.circle_in("What? " + "the state of the state, and " * 2) == "the state of the state, and "
+    assert turns.circle_in("the state of the state, and the end") == "" and turns.circle_in("") == ""
+
+
+# --- talk, and the text so far ------------------------------------------------------------------------------------
+
+
+def test_the_prompt_of_a_talk_is_the_models_template(loaded: shelf.Loaded) -> None:
+    config = loaded.model.generation_config
+    assert ask.compose(config, "Good {speaker}\n", "JULIET") == (
+        "STRANGER:\nGood {speaker}\n\nJULIET:\n",
+        "JULIET:\n",
+    )
+    assert ask.compose(config, " ", "JULIET") == ("JULIET:\n", "JULIET:\n")
+    assert ask.compose(config, "Who?", "ROMEO", "Said.\n") == (
+        "Said.\n\nSTRANGER:\nWho?\n\nROMEO:\n",
+        "ROMEO:\n",
+    )
+    assert ask.compose(GenerationConfig(), "Who?", "ROMEO", "Said.") == ("Said.Who?", "Who?")
+
+
+def test_a_talk_ends_where_the_turn_ends(loaded: shelf.Loaded) -> None:
+    turn = written(loaded, "Who?", speaker="juliet:", controls={"length": 400})[-1]
+    assert turn["speaker"] == "JULIET" and turn["shown"] == "JULIET:\n" and turn["replies"][0]["stop"] == "\n\n"
+    prompt = "STRANGER:\nWho?\n\nJULIET:\n"
+    assert turn["prompt"] == prompt
+    assert turn["replies"][0]["text"] == loaded.model.generate(prompt, max_new_tokens=400, seed=7, stop="\n\n")
+
+
+def test_a_message_goes_on_from_the_text_so_far_only_if_wanted(loaded: shelf.Loaded) -> None:
+    assert wish(loaded, "x", context="before").context == ""
+    assert wish(loaded, "x", context="before", controls={"go_on": True}).context == "before"
+    long = wish(loaded, "x" * 9_990, context="y" * 50 + "0123456789", controls={"go_on": True})
+    assert long.context == "0123456789" and "only the last 10 characters" in long.note
+
+
+# --- going on -----------------------------------------------------------------------------------------------------
+
+
+def continued(turn: turns.Turn, loaded: shelf.Loaded, states: States, length: int = 40) -> turns.Turn:
+    place = turns.read_place({"place": turn, "index": 0})
+    return collect(write.go_on(place, TURN, length, loaded, states, full_speed=True))[-1]
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+def test_going_on_gives_what_one_longer_reply_gives(loaded: shelf.Loaded, remembered: bool) -> None:
+    states = States(limit=10 if remembered else 0)
+    turn = collect(write.write(wish(loaded), loaded, states))[-1]
+    assert len(states) == remembered
+    turn = continued(continued(turn, loaded, states), loaded, states, 20)
+    assert turn["replies"][0]["text"] == loaded.model.generate("To be", max_new_tokens=100, seed=7)
+    assert "length=100" in turn["replies"][0]["link"]
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+def test_going_on_behind_a_stop_string_puts_it_back(loaded: shelf.Loaded, remembered: bool) -> None:
+    whole = loaded.model.generate("To be", max_new_tokens=60, seed=7)
+    stop = whole[10:12]
+    first = whole.index(stop)
+    states = States(limit=10 if remembered else 0)
+    turn = collect(write.write(wish(loaded, controls={"stop": stop}), loaded, states))[-1]
+    assert turn["replies"][0]["text"] == whole[:first] and turn["replies"][0]["ending"] == "ended by itself"
+    reply = continued(turn, loaded, states, 30)["replies"][0]
+    assert len(reply["text"]) > first + 2 and whole.startswith(reply["text"]) and "stop=" not in reply["link"]
+
+
+def test_a_place_that_replays_otherwise_is_told(loaded: shelf.Loaded) -> None:
+    turn = written(loaded)[-1]
+    turn["replies"][0]["text"] = "something else"
+    with pytest.raises(ask.Problem, match="a replay of its receipt differs on this hardware or model"):
+        continued(turn, loaded, States())
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda turn: turn.pop("prompt"),
+        lambda turn: turn.update(replies=[]),
+        lambda turn: turn.update(notes=[7]),
+        lambda turn: turn["replies"][0].update(text=None),
+        lambda turn: turn["replies"][0].update(temperature=99),
+        lambda turn: turn["replies"][0].update(seed="many"),
+        lambda turn: turn["replies"][0].update(text="x" * 20_000),
+        lambda turn: turn["replies"][0].update(id="../../etc"),
+    ],
+)
+def test_a_place_that_the_page_kept_badly_is_refused(loaded: shelf.Loaded, spoil: Any) -> None:
+    turn = written(loaded)[-1]
+    spoil(turn)
+    with pytest.raises(ask.Problem):
+        turns.read_place({"place": turn, "index": 0})
+
+
+def test_states_are_bounded_and_belong_to_one_text(loaded: shelf.Loaded) -> None:
+    state = loaded.model.complete("a", max_new_tokens=1).state
+    states = States(limit=2)
+    for name in ("one", "two", "three"):
+        states.keep(name, "hash", state)
+    fingerprint = loaded.model.fingerprint
+    assert len(states) == 2 and states.find("one", "hash", fingerprint) is None
+    assert states.find("three", "hash", fingerprint) is state
+    assert states.find("three", "other", fingerprint) is None and states.find("three", "hash", "other") is None
+    states.forget("three")
+    assert states.find("three", "hash", fingerprint) is None
 
 
 # --- what is refused ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("wish", "sentence"),
+    ("controls", "data", "field", "sentence"),
     [
-        ({"temperature": -0.1}, "The temperature is -0.1; expected 0 to 2"),
-        ({"temperature": 2.01}, "The temperature is 2.01; expected 0 to 2"),
-        ({"temperature": float("nan")}, "The temperature is nan; expected 0 to 2"),
-        ({"temperature": "hot"}, "temperature is 'hot'; expected"),
-        ({"max_new_tokens": 0}, "The length is 0; expected 1 to 2,000"),
-        ({"max_new_tokens": 2_001}, "The length is 2,001; expected 1 to 2,000"),
-        ({"max_new_tokens": float("nan")}, "The length is nan; expected 1 to 2,000"),
-        ({"max_new_tokens": 10.5}, "max_new_tokens is 10.5; expected a whole number"),
-        ({"seed": -1}, "seed is -1; expected a whole number"),
-        ({"seed": 2**63}, "expected a whole number"),
-        ({"prompt": "x" * 10_001}, "The message has 10,001 characters; expected 10,000 at most"),
-        ({"prompt": None}, "expected a string"),
+        ({"temperature": -0.1}, {}, "temperature", "The temperature is -0.1; expected 0 to 2"),
+        ({"temperature": 2.01}, {}, "temperature", "The temperature is 2.01; expected 0 to 2"),
+        ({"temperature": float("nan")}, {}, "temperature", "The temperature is nan; expected 0 to 2"),
+        ({"temperature": "hot"}, {}, "temperature", "The temperature is 'hot'; expected 0 to 2"),
+        ({"length": 0}, {}, "length", "The length is 0; expected a whole number from 1 to 2,000"),
+        ({"length": 2_001}, {}, "length", "The length is 2,001; expected"),
+        ({"length": 10.5}, {}, "length", "The length is 10.5; expected a whole number"),
+        ({"top_k": -1}, {}, "top-k", "The top_k is -1|The top-k is -1"),
+        ({"top_p": 0}, {}, "top-p", "The top-p is 0; expected 0.01 to 1"),
+        ({"min_p": 1}, {}, "min-p", "The min-p is 1; expected 0 to 0.99"),
+        ({"stop": "x" * 201}, {}, "stop", "The text to stop at"),
+        ({"speaker": "a\nb"}, {}, "speaker", "The name is no text of up to 60"),
+        ({"seed": "seven"}, {}, "seed", "The seed is 'seven'; expected a whole number"),
+        ({"seed": "9" * 20}, {}, "seed", "expected a whole number from 0 to"),
+        ({"seed": str(2**63)}, {}, "seed", "expected a whole number from 0 to"),
+        ({}, {"seed": -1}, "seed", "The seed is '-1'"),
+        ({}, {"seed": True}, "seed", "expected a whole number"),
+        ({}, {"typed": "x" * 10_001}, "message", "The message has 10,001 characters; expected 10,000 at most"),
+        ({}, {"typed": None}, "message", "expected text"),
+        ({}, {"temperatures": [1] * 5}, "message", "5 replies were asked for; expected 4 at most"),
+        ({}, {"temperatures": [3]}, "temperature", "The temperature is 3; expected 0 to 2"),
+        ({}, {"turn": "<b>"}, "message", "without its id"),
+        ({}, {"settings": {"length": 1e9}}, "length", "expected a whole number from 1 to 2,000"),
     ],
 )
-def test_a_wish_out_of_range_is_refused_before_anything_is_written(
-    model: CharLSTM, wish: dict[str, Any], sentence: str
+def test_a_wish_out_of_range_is_refused(
+    loaded: shelf.Loaded, controls: dict[str, Any], data: dict[str, Any], field: str, sentence: str
 ) -> None:
-    settings = {"prompt": "To be", **DEFAULTS, **wish}
-    with pytest.raises(ValueError, match=sentence):
-        chat.open_stream(model, settings.pop("prompt"), **settings)
+    with pytest.raises(ask.Problem, match=sentence) as caught:
+        ask.Ask.read({"turn": TURN, "typed": "To be", **data}, CONTROLS | controls, loaded.model.generation_config)
+    assert caught.value.field == field
 
 
-@pytest.mark.parametrize("text", ["seven", "-1", "1.5", "1e3", "1_000", "٣", "9" * 20, "<b>"])
-def test_a_seed_that_is_no_whole_number_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"The seed is .*expected a whole number"):
-        chat.read_seed(text)
+@pytest.mark.parametrize(("text", "seed"), [("", None), (None, None), ("  ", None), (" 42 ", 42), ("0", 0), (7, 7)])
+def test_a_seed_is_read(text: Any, seed: int | None) -> None:
+    assert ask.read_seed(text) == seed
 
 
-@pytest.mark.parametrize(("text", "seed"), [("", None), (None, None), ("  ", None), (" 42 ", 42), ("0", 0)])
-def test_a_seed_is_read(text: str | None, seed: int | None) -> None:
-    assert chat.read_seed(text) == seed
+# --- the desk -----------------------------------------------------------------------------------------------------
 
 
-def test_the_page_shows_an_error_and_leaves_conversation_and_message_alone(model: CharLSTM) -> None:
-    respond = handler(model, "respond")
-    with pytest.raises(gr.Error) as caught:
-        collect(respond("To be", [], 0.8, 40, "<b>", False, gr.EventData(None, None)))
-    assert "&lt;b&gt;" in caught.value.message  # the page would read it as HTML
+def desk_of(model: CharLSTM) -> chat.Desk:
+    """The handlers, as they stand behind the page."""
+    made: list[chat.Desk] = []
+    with gr.Blocks():
+        made.append(chat.chat_page(shelf.Shelf(model, "user/tiny", open_to_all=False)))
+    return made[0]
 
 
-def test_a_damaged_model_takes_its_turn_back() -> None:
+def asked(desk: chat.Desk, data: dict[str, Any], **controls: Any) -> AsyncGenerator[Any, None]:
+    values = {getattr(desk.controls, name): value for name, value in (CONTROLS | controls).items()}
+    return desk.respond(values, gr.EventData(None, {"turn": TURN, **data}))
+
+
+def test_the_desk_tells_that_it_heard_then_the_turn(model: CharLSTM) -> None:
+    desk = desk_of(model)
+    updates = collect(asked(desk, {"typed": "To be"}))
+    assert updates[0][0] == {"kind": "heard", "turn": TURN}
+    assert updates[1][1] == "7" and {value["kind"] for value, _ in updates[1:]} == {"turn"}
+    turn = updates[-1][0]["turn"]
+    assert turn["id"] == TURN and desk.running == {}
+    more = collect(asked(desk, {"place": turn, "index": 0}, length=20))[-1][0]["turn"]
+    assert more["replies"][0]["text"] == model.generate("To be", max_new_tokens=60, seed=7)
+    desk.forget(gr.EventData(None, {"replies": [turn["replies"][0]["id"], 7, None]}))
+    assert len(desk.states) == 0
+    desk.shelf.close()
+
+
+def test_a_problem_is_told_with_its_control(model: CharLSTM) -> None:
+    desk = desk_of(model)
+    value, _ = collect(asked(desk, {"typed": "To be"}, seed="<b>"))[-1]
+    assert (value["kind"], value["turn"], value["field"]) == ("problem", TURN, "seed")
+    assert value["sentence"].startswith("The seed is '<b>'; expected")
+    value, _ = collect(asked(desk, {"typed": "To be", "model": "other/model"}))[-1]
+    assert value["field"] == "model" and "is not offered here; expected one of" in value["sentence"]
+    desk.shelf.close()
+
+
+def test_a_damaged_model_is_told() -> None:
     model = tiny_model()
     with torch.no_grad():
         for parameter in model.lstm.parameters():
             parameter.mul_(30)
         model.head.weight.fill_(3e38)  # finite, but their sums are not
+    loaded = shelf.Loaded.of("bad", None, model)
     with pytest.raises(DamagedModelError):
-        collect(chat.converse(model, [], "To be", **DEFAULTS))
-    respond, shown = handler(model, "respond"), []
+        written(loaded)
+    loaded.engine.close()
+    desk = desk_of(model)
+    value, _ = collect(asked(desk, {"typed": "To be"}))[-1]
+    assert value["kind"] == "problem" and "not finite" in value["sentence"]
+    desk.shelf.close()
 
-    async def run() -> None:
-        async for update in respond("To be", [], 0.8, 40, "", False, gr.EventData(None, None)):
-            shown.append({component.elem_id: value for component, value in update.items()})
 
-    with pytest.raises(gr.Error, match="not finite"):
-        asyncio.run(run())
-    assert shown[0]["message"] == "" and len(shown[0]["conversation"]) == 1
-    assert shown[-1] == {"message": "To be", "conversation": []}
+def test_only_the_turns_own_id_stops_it(model: CharLSTM) -> None:
+    desk = desk_of(model)
+    desk.running[TURN] = write.Halt()
+    desk.halt(gr.EventData(None, {"turn": "another"}))
+    assert not desk.running[TURN].wanted
+    desk.halt(gr.EventData(None, {"turn": TURN}))
+    assert desk.running[TURN].wanted
+    desk.shelf.close()
 
 
 # --- work is freed, and held up nowhere ---------------------------------------------------------------------------
 
 
 def test_a_reader_who_leaves_frees_the_work(model: CharLSTM, opened: list[TextStream]) -> None:
+    desk = desk_of(model)
+
     async def run() -> None:
-        respond = handler(model, "respond")
-        updates = respond("To be", [], 0.8, 2_000, "7", False, gr.EventData(None, None))
-        async for _ in updates:
-            if opened and opened[0].num_tokens > 20:
+        updates = asked(desk, {"typed": "To be"}, length=2_000, full_speed=False)
+        async for value, _ in updates:
+            if value["kind"] == "turn" and len(value["turn"]["replies"][0]["text"]) > 20:
                 break
         await updates.aclose()
 
     asyncio.run(run())
-    assert list(opened[0]) == [] and opened[0].finish_reason == "cancelled" and opened[0].num_tokens < 2_000
+    assert opened[0].finish_reason == "cancelled" and desk.running == {}
+    desk.shelf.close()
 
 
-def test_a_cancelled_task_frees_the_work(model: CharLSTM, opened: list[TextStream]) -> None:
+def test_a_cancelled_task_frees_the_work(loaded: shelf.Loaded, opened: list[TextStream]) -> None:
     async def run() -> None:
-        updates = chat.converse(model, [], "To be", **{**DEFAULTS, "max_new_tokens": 2_000})
+        updates = write.write(wish(loaded, controls={"length": 2_000, "full_speed": False}), loaded, States())
 
         async def read() -> None:
             async for _ in updates:
                 pass
 
         task = asyncio.create_task(read())
-        while not opened or opened[0].num_tokens < 20:
+        while not opened or not opened[0].num_tokens:
             await asyncio.sleep(0.005)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
     asyncio.run(run())
-    assert list(opened[0]) == [] and opened[0].finish_reason == "cancelled"
+    assert opened[0].finish_reason == "cancelled"
 
 
-def test_the_network_runs_beside_the_event_loop(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
-    threads = set()
-    original = pacing.take
+class Clock:
+    """A stream that has all its text at once."""
 
-    def take(*args: Any) -> str:
-        threads.add(threading.get_ident())
-        return original(*args)
+    def __init__(self, text: str) -> None:
+        self.left, self.cancelled = text, False
 
-    monkeypatch.setattr(pacing, "take", take)
-    collect(chat.converse(model, [], "To be", **DEFAULTS))
-    assert threads and threading.get_ident() not in threads
+    def ready(self) -> str:
+        taken, self.left = self.left, ""
+        return taken
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+    @property
+    def finish_reason(self) -> str | None:
+        return None if self.left else "length"
 
 
-def test_text_keeps_to_its_pace(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_keeps_to_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pacing, "CHARACTERS_PER_SECOND", 100)
+    stream = Clock("x" * 30)
 
     async def run() -> tuple[float, list[str]]:
         loop = asyncio.get_running_loop()
         start = loop.time()
-        pieces = [piece async for piece in pacing.paced(model.stream("To be", max_new_tokens=30, seed=1))]
+        pieces = [piece async for (piece,) in pacing.follow([stream])]
         return loop.time() - start, pieces
 
     seconds, pieces = asyncio.run(run())
-    assert seconds >= 0.29 and len("".join(pieces)) == 30 and len(pieces) > 3
+    assert seconds >= 0.28 and "".join(pieces) == "x" * 30 and len(pieces) > 3 and stream.cancelled
 
 
-# --- the page -----------------------------------------------------------------------------------------------------
+def test_many_readers_have_fewer_updates_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "UPDATES_PER_SECOND", 20)
+    slept: list[float] = []
+    sleep = asyncio.sleep
+
+    async def count(seconds: float) -> None:
+        slept.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(pacing.asyncio, "sleep", count)
+
+    async def read(stream: Clock) -> None:
+        async for _ in pacing.follow([stream]):
+            pass
+
+    async def run() -> None:
+        await asyncio.gather(*(read(Clock("x" * 3_000)) for _ in range(10)))
+
+    asyncio.run(run())
+    assert max(slept) == pytest.approx(0.5) and pacing._following == 0
 
 
-def test_the_intro_is_filled_from_the_model() -> None:
-    model = tiny_model(examples=("ROMEO:\n",))
-    assert chat.intro(model)["lines"][0].startswith("Not an assistant. A network of ")
-    assert "has read one text and guesses one letter at a time" in chat.intro(model)["lines"][0]
-    model.record = {"name": "charlstm-macbeth", "corpus": {"title": "Shakespeare's Macbeth"}}
-    intro = chat.intro(model)
-    assert intro["title"] == "charlstm-macbeth" and intro["examples"] == ["ROMEO:\n"]
-    assert "has read only Shakespeare's Macbeth and guesses" in intro["lines"][0]
-    assert chat.intro(tiny_model())["examples"] == []
+# --- for programs -------------------------------------------------------------------------------------------------
 
 
-def test_a_models_folder_is_not_told_to_visitors(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model, "name", "/home/someone/runs/macbeth/")
-    assert chat.short_name(model) == "macbeth" and "someone" not in str(launch.build(model).get_config_file())
+def built(model: CharLSTM) -> Any:
+    return launch.build(shelf.Shelf(model, "user/tiny"))
 
 
-@pytest.mark.parametrize(
-    ("count", "words"),
-    [(3_319_873, "3.3 million"), (111_294, "111 thousand"), (9_999, "9,999"), (5, "5")],
-)
-def test_a_count_in_words(count: int, words: str) -> None:
-    assert chat.in_words(count) == words
+def handler(model: CharLSTM, name: str) -> Any:
+    return next(f.fn for f in built(model).fns.values() if f.name == name)
 
 
 def test_programs_see_one_endpoint(model: CharLSTM) -> None:
-    config = launch.build(model).get_config_file()
+    config = built(model).get_config_file()
     public = [d["api_name"] for d in config["dependencies"] if d["api_visibility"] == "public"]
     assert public == ["complete"]
 
@@ -286,19 +484,34 @@ def test_programs_see_one_endpoint(model: CharLSTM) -> None:
 def test_the_endpoint_completes(model: CharLSTM) -> None:
     updates = collect(handler(model, "complete")("To be", 0.8, 40, 7))
     assert updates[-1] == {
-        "text": model.generate("To be", **DEFAULTS),
+        "text": model.generate("To be", max_new_tokens=40, seed=7),
         "prompt": "To be",
         "seed": 7,
         "notes": [],
         "finish_reason": "length",
     }
-    with pytest.raises(gr.Error, match="The length is 0"):
-        collect(handler(model, "complete")("To be", 0.8, 0, 7))
+    for wrong, sentence in (
+        (("To be", 0.8, 0, 7), "The length is 0"),
+        (("To be", 3, 10, 7), "The temperature is 3"),
+        (("x" * 10_001, 0.8, 10, 7), "The message has 10,001 characters"),
+        (("To be", 0.8, 10, -7), "The seed is '-7'"),
+    ):
+        with pytest.raises(gr.Error, match=sentence):
+            collect(handler(model, "complete")(*wrong))
 
 
 def test_the_theme_has_system_fonts_only() -> None:
-    css = launch.theme()._get_theme_css() + launch.CSS.read_text(encoding="utf-8")
+    css = launch.theme()._get_theme_css() + "".join(path.read_text(encoding="utf-8") for path in launch.CSS)
     assert "@font-face" not in css and "@import" not in css and 'url("http' not in css
+
+
+def test_a_models_folder_is_not_told_to_visitors(model: CharLSTM, tmp_path: Path) -> None:
+    folder = tmp_path / "someone" / "macbeth"
+    folder.mkdir(parents=True)
+    hosted = shelf.Shelf(model, str(folder))
+    assert hosted.labels == ["macbeth"] and hosted.first.source == "macbeth"
+    assert "someone" not in str(launch.build(hosted).get_config_file())
+    assert shelf.Shelf(model, str(folder), open_to_all=True).first.source == str(folder)
 
 
 # --- the start ----------------------------------------------------------------------------------------------------
@@ -334,9 +547,47 @@ def test_a_taken_port_is_told_before_a_model_is_loaded(clean: pytest.MonkeyPatch
         launch.launch(port=70_000)
 
 
-def test_the_model_is_the_one_named(model: CharLSTM, clean: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    model.save_pretrained(tmp_path / "named")
-    clean.setenv(launch.MODEL_VARIABLE, str(tmp_path / "named"))
-    assert launch.load_model().name == str(tmp_path / "named")
+def test_the_models_are_those_named_and_the_shipped_one(
+    model: CharLSTM, clean: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        model.save_pretrained(tmp_path / name)
+    clean.setenv(launch.MODEL_VARIABLE, f"{tmp_path / 'one'}, user/second")
+    offered = launch.load_shelf()
+    assert offered.labels == ["one", "second", "shipped model"] and offered.default == "one" and offered.open_to_all
+    assert launch.load_shelf(str(tmp_path / "two")).labels == ["two", "one", "second", "shipped model"]
     with pytest.raises(ValueError, match="neither a folder here nor"):
-        launch.load_model(str(tmp_path / "other"))
+        launch.load_shelf(str(tmp_path / "other"))
+    clean.setenv("SPACE_ID", "user/space")
+    hosted = launch.load_shelf()
+    assert not hosted.open_to_all and hosted.notice is None and hosted.labels == offered.labels
+
+
+def test_a_space_whose_model_comes_later_says_so_and_lets_it_take_over(
+    model: CharLSTM, clean: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clean.setenv("SPACE_ID", "user/space")
+    clean.setenv(launch.MODEL_VARIABLE, "user/late")
+    clean.setenv("HF_HUB_OFFLINE", "1")
+    made: list[Any] = []
+    clean.setattr(launch, "ModelSource", lambda *args, **kwargs: made.append((args, kwargs)) or Late(model))
+    offered = launch.load_shelf()
+    assert offered.labels == ["shipped model", "late"] and offered.default == "shipped model"
+    with gr.Blocks():
+        desk = chat.chat_page(offered)
+    told = asyncio.run(desk.greet())
+    assert told[0]["field"] == "model" and told[0]["sentence"] == "user/late cannot be loaded now."
+    made[0][1]["on_change"](model)
+    assert offered.default == "late" and offered.first.model is model
+    told = asyncio.run(desk.greet())
+    assert told[0]["kind"] == "intro" and told[2] == "late"
+    offered.close()
+
+
+class Late:
+    """A `ModelSource` whose own model is not there yet."""
+
+    notice = "user/late cannot be loaded now."
+
+    def __init__(self, model: CharLSTM) -> None:
+        self.model = model

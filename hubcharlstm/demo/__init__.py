@@ -1,1 +1,1 @@
-"""The Gradio interface: `launch.py` sets up and starts it, one file per tab, css and js in `assets`."""
+"""The Gradio interface: `launch.py` sets up and starts it, a small page over one engine per model."""

@@ -1,285 +1,243 @@
-"""The chat tab: a visitor begins a line, the model goes on with it.
+"""The page: a visitor begins a line, the model goes on with it.
 
-The conversation is a JSON value on the visitor's own page, a list of turns; the server keeps nothing of it.
-A reply's `text` only ever grows at its end, so Gradio sends each update as an append.
+The conversation belongs to the page itself (`assets/*.js`), which keeps it in the browser. Its wishes arrive as events
+of one `gr.HTML`, and what is written goes back as that component's value: one turn at a time, whose texts only ever
+grow at their ends, so that Gradio sends each update as an append.
 """
 
 from __future__ import annotations
 
-import html
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, TypedDict
+from typing import Any
 
 import gradio as gr
 
-from hubcharlstm.demo.pacing import paced
+from hubcharlstm.demo.ask import MAX_LENGTH, Ask, Problem, Settings, check_number, read_id
+from hubcharlstm.demo.controls import Controls, settings_panel, speaker_choices, speaker_row
+from hubcharlstm.demo.intro import about, intro
+from hubcharlstm.demo.pacing import check_room
+from hubcharlstm.demo.receipts import read_link
+from hubcharlstm.demo.shelf import Loaded, Shelf
+from hubcharlstm.demo.states import States
 from hubcharlstm.demo.theme import ASSETS
-from hubcharlstm.generation import TextStream
-from hubcharlstm.model import CharLSTM
-from hubcharlstm.sampling import MAX_SEED
-from hubcharlstm.sequence import FinishReason
+from hubcharlstm.demo.turns import Turn, read_place
+from hubcharlstm.demo.write import Halt, go_on, write
 
-MAX_MESSAGE = 10_000
-MAX_LENGTH = 2_000
-MAX_TEMPERATURE = 2.0
+SCRIPTS = ("store.js", "intro.js", "turn.js", "problem.js", "chat.js")
+"""One script in the end, in this order."""
 
-ENDINGS: dict[FinishReason, str] = {
-    "length": "length reached",
-    "stop": "ended by a stop string",
-    "cancelled": "stopped",
-}
-
-TOGGLE_SETTINGS = """() => {
-  const open = document.getElementById("settings").classList.toggle("open");
-  document.getElementById("more").setAttribute("aria-expanded", String(open));
-}"""
-"""On a narrow page the settings wait behind a button."""
+Value = dict[str, Any]
+"""What the page is told: a turn, a problem, another model's introduction, or what a link wishes."""
 
 
-class Turn(TypedDict):
-    """One message and its reply. typed: the visitor's words; prompt: as the model read them; text: what follows."""
-
-    typed: str
-    prompt: str
-    text: str
-    seed: int
-    temperature: float
-    device: str
-    notes: list[str]
-    writing: bool
-    foot: str
+def do(verb: str, *, with_text: bool = False) -> str:
+    """JavaScript that hands a button's verb to the conversation's own script."""
+    taken, detail = ("text", f"{{ verb: {verb!r}, text }}") if with_text else ("", f"{{ verb: {verb!r} }}")
+    event = f"new CustomEvent('do', {{ detail: {detail} }})"
+    return f"({taken}) => {{ document.getElementById('conversation').dispatchEvent({event}); }}"
 
 
-# --- what the page says -------------------------------------------------------------------------------------------
+class Desk:
+    """The handlers of the page's events, over the models on the shelf."""
 
+    def __init__(self, shelf: Shelf, controls: Controls) -> None:
+        self.shelf, self.controls, self.built_with = shelf, controls, shelf.default
+        self.outputs: list[Any] = []
+        """What another model changes on the page."""
+        self.states = States()
+        self.running: dict[str, Halt] = {}
 
-def intro(model: CharLSTM) -> dict[str, Any]:
-    """Title, lines and starters above the conversation, all from the model itself."""
-    corpus = model.record.get("corpus")
-    title = corpus.get("title") if isinstance(corpus, dict) else None
-    read = f"has read only {title} and" if isinstance(title, str) and title else "has read one text and"
-    size = in_words(model.config.num_parameters)
-    return {
-        "title": short_name(model),
-        "lines": [
-            f"Not an assistant. A network of {size} numbers that {read} guesses one letter at a time.",
-            "Start a line; it goes on.",
-        ],
-        "examples": list(model.generation_config.examples),
-    }
+    async def respond(self, values: dict[Any, Any], event: gr.EventData) -> AsyncGenerator[Any, None]:
+        """A message, a starter, a retry, an edit, a continuation or a link's text: the turn as it grows."""
+        data = event._data if isinstance(event._data, dict) else {}
+        turn_id = ""
+        try:
+            turn_id = read_id(data.get("turn"))
+            halt = self.running[turn_id] = Halt()
+            yield {"kind": "heard", "turn": turn_id}, gr.skip()
+            seed: Any = None
+            async with aclosing(self.turns(data, self.controls.read(values), halt)) as turns:
+                async for turn in turns:
+                    used = gr.skip() if seed is not None or "place" in data else str(turn["replies"][0]["seed"])
+                    seed = turn["replies"][0]["seed"]
+                    yield {"kind": "turn", "turn": turn}, used
+        except ValueError as error:
+            yield problem(error, turn_id), gr.skip()
+        finally:
+            self.running.pop(turn_id, None)
 
+    async def turns(self, data: dict[str, Any], controls: dict[str, Any], halt: Halt) -> AsyncGenerator[Turn, None]:
+        """The updates of one wish; raises `ValueError` for one that cannot be met."""
+        check_room()
+        full_speed = controls.get("full_speed") is True
+        if "place" in data:
+            place = read_place(data)
+            length = controls.get("length")
+            check_number("length", length, 1, MAX_LENGTH, whole=True, unit=" characters")
+            loaded = await self.shelf.get(place.reply.get("model"))
+            updates = go_on(
+                place, data["turn"], int(length or 1), loaded, self.states, full_speed=full_speed, halted=halt
+            )
+        else:
+            loaded = await self.shelf.get(data.get("model") or controls.get("model"))
+            ask = Ask.read(data, controls, loaded.model.generation_config)
+            updates = write(ask, loaded, self.states, halt)
+        async with aclosing(updates):
+            async for turn in updates:
+                yield turn
 
-def short_name(model: CharLSTM) -> str:
-    """What the page calls the model: the name in its record, else the last part of its id or folder."""
-    named = model.record.get("name")
-    if isinstance(named, str) and named:
-        return named
-    return model.name.replace("\\", "/").rstrip("/").split("/")[-1]
+    def halt(self, event: gr.EventData) -> None:
+        """Stop a reply that is being written; only its own page knows the turn's id."""
+        if isinstance(turn := event._data.get("turn"), str) and turn in self.running:
+            self.running[turn].wanted = True
 
+    def forget(self, event: gr.EventData) -> None:
+        """Drop what is kept of a cleared conversation's replies."""
+        replies = event._data.get("replies")
+        for reply in replies[:5_000] if isinstance(replies, list) else []:
+            if isinstance(reply, str):
+                self.states.forget(reply)
 
-def in_words(count: int) -> str:
-    """A count as a person says it: 3.3 million, 59 thousand, 812."""
-    if count >= 1_000_000:
-        return f"{count / 1e6:.1f} million"
-    return f"{count / 1e3:.0f} thousand" if count >= 10_000 else f"{count:,}"
+    async def choose(self, name: Any, serving: Any) -> list[Any]:
+        """Another model: its introduction and defaults; the last good one where it does not load."""
+        try:
+            loaded = await self.shelf.get(name)
+        except Problem as error:
+            return [problem(error, ""), gr.update(value=serving), serving, *[gr.skip()] * 4]
+        return self.introduce(loaded)
 
+    async def greet(self) -> list[Any]:
+        """For a page that is opened: what has changed since the app was built, and what every visitor should know."""
+        nothing = [gr.skip()] * 7
+        if self.shelf.notice is not None:
+            return [{"kind": "problem", "turn": "", "field": "model", "sentence": self.shelf.notice}, *nothing[1:]]
+        return nothing if self.shelf.default == self.built_with else self.introduce(self.shelf.first)
 
-def footer(turn: Turn, ending: str) -> str:
-    """The quiet line under a reply."""
-    count = len(turn["text"])
-    written = "writing" if turn["writing"] else f"{count:,} character{'' if count == 1 else 's'}"
-    parts = [written, f"seed {turn['seed']}", f"temperature {turn['temperature']:g}", ending, f"on {turn['device']}"]
-    return " · ".join(part for part in parts if part)
+    def introduce(self, loaded: Loaded) -> list[Any]:
+        """A model's introduction and defaults."""
+        model = loaded.model
+        own = Settings.of(model.generation_config)
+        return [
+            {"kind": "intro", "intro": intro(model, loaded.label)},
+            gr.update(choices=self.shelf.labels, value=loaded.label),
+            loaded.label,
+            about(model),
+            gr.update(**speaker_choices(model.generation_config), value=""),
+            own.temperature,
+            own.length,
+        ]
 
-
-# --- one reply ----------------------------------------------------------------------------------------------------
-
-
-def open_stream(
-    model: CharLSTM, prompt: str, *, temperature: float | None, max_new_tokens: int | None, seed: int | None
-) -> TextStream:
-    """A stream within the limits of the app; raises `ValueError` outside them. None is the model's default."""
-    if isinstance(prompt, str) and len(prompt) > MAX_MESSAGE:
-        raise ValueError(
-            f"The message has {len(prompt):,} characters; expected {MAX_MESSAGE:,} at most: shorten it, or use Python."
-        )
-    if isinstance(max_new_tokens, int | float) and not 1 <= max_new_tokens <= MAX_LENGTH:
-        raise ValueError(f"The length is {max_new_tokens:,}; expected 1 to {MAX_LENGTH:,} characters: choose another.")
-    if isinstance(temperature, int | float) and not 0 <= temperature <= MAX_TEMPERATURE:
-        raise ValueError(f"The temperature is {temperature:g}; expected 0 to {MAX_TEMPERATURE:g}: choose another.")
-    return model.stream(prompt, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
-
-
-def read_seed(text: str | None) -> int | None:
-    """The seed that a visitor typed, None for none; raises `ValueError` for anything but a whole number."""
-    text = (text or "").strip()
-    if not text:
-        return None
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_SEED))):
-        raise ValueError(
-            f"The seed is {text!r}; expected a whole number from 0 to {MAX_SEED}: correct it, or leave it empty."
-        )
-    return int(text)
-
-
-def begin(typed: str, stream: TextStream, temperature: float, device: str) -> Turn:
-    """The turn before its first character."""
-    assert stream.seed is not None  # only a stream that goes on from a state has none
-    turn = Turn(
-        typed=typed,
-        prompt=stream.prompt.text,
-        text="",
-        seed=stream.seed,
-        temperature=temperature,
-        device=device,
-        notes=list(stream.notes),
-        writing=True,
-        foot="",
-    )
-    turn["foot"] = footer(turn, "")
-    return turn
-
-
-def end(turn: Turn, ending: str) -> Turn:
-    """The turn when nothing more comes."""
-    done: Turn = {**turn, "writing": False}
-    return {**done, "foot": footer(done, ending)}
-
-
-async def converse(
-    model: CharLSTM,
-    conversation: list[Turn],
-    typed: str,
-    *,
-    temperature: float | None,
-    max_new_tokens: int | None,
-    seed: int | None,
-    full_speed: bool = False,
-) -> AsyncGenerator[list[Turn], None]:
-    """The conversation with one more turn, again and again as its reply grows; the one given is left as it is.
-
-    Raises `ValueError` before the first update for a wish out of range, and later for a damaged model.
-    """
-    stream = open_stream(model, typed, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed)
-    used = model.generation_config.temperature if temperature is None else temperature
-    turn = begin(typed, stream, used, model.decoder.device.type)
-    yield [*conversation, turn]
-    async with aclosing(paced(stream, full_speed=full_speed)) as pieces:
-        async for piece in pieces:
-            turn = {**turn, "text": turn["text"] + piece}
-            yield [*conversation, turn]
-    yield [*conversation, end(turn, ENDINGS[stream.completion.finish_reason])]
-
-
-def settle(conversation: list[Turn]) -> list[Turn]:
-    """The conversation once nothing is being written: a reply that was cut short says so."""
-    if conversation and conversation[-1]["writing"]:
-        return [*conversation[:-1], end(conversation[-1], ENDINGS["cancelled"])]
-    return conversation
-
-
-def page_error(error: ValueError) -> gr.Error:
-    """The sentence of `error` for the page, which would read it as HTML."""
-    return gr.Error(html.escape(str(error), quote=False), print_exception=False)
-
-
-# --- the tab ------------------------------------------------------------------------------------------------------
-
-
-def chat_tab(model: CharLSTM) -> None:
-    """Lay out the chat and wire its events, inside a `gr.Blocks`."""
-    default = model.generation_config
-    chat = gr.HTML(
-        [],
-        elem_id="conversation",
-        html_template=(ASSETS / "chat.html").read_text(encoding="utf-8"),
-        js_on_load=(ASSETS / "chat.js").read_text(encoding="utf-8"),
-        apply_default_css=False,
-        intro=intro(model),
-    )
-    with gr.Row(elem_id="composer"):
-        message = gr.Textbox(
-            label="The beginning of a line",
-            placeholder="Start a line …",
-            lines=1,
-            max_lines=5,
-            min_width=0,
-            autofocus=True,
-            show_label=False,
-            elem_id="message",
-            html_attributes=gr.InputHTMLAttributes(autocapitalize="off", autocorrect="off", spellcheck=False),
-        )
-        send = gr.Button("Send", variant="primary", min_width=0, elem_id="send")
-        stop = gr.Button("Stop", variant="stop", min_width=0, elem_id="stop", visible=False)
-        more = gr.Button("Settings", min_width=0, elem_id="more")
-        clear = gr.Button("Clear", min_width=0, elem_id="clear", interactive=False)
-    with gr.Row(elem_id="settings"):
-        temperature = gr.Slider(0, MAX_TEMPERATURE, default.temperature, step=0.05, label="Temperature", min_width=0)
-        length = gr.Slider(1, MAX_LENGTH, min(default.max_new_tokens, MAX_LENGTH), step=1, label="Length", min_width=0)
-        seed = gr.Textbox(label="Seed", placeholder="new each time", max_lines=1, min_width=0)
-        full_speed = gr.Checkbox(label="Full speed", min_width=0, elem_id="full-speed")
-
-    def controls(*, writing: bool, empty: bool = False) -> dict[Any, Any]:
+    async def open_link(self, event: gr.EventData) -> dict[Any, Any]:
+        """Set the controls as a link wishes, and have the page send its message; a damaged link changes nothing."""
+        controls = self.controls
+        try:
+            wishes = read_link(event._data.get("query"))
+            if wishes is None:
+                return {"value": gr.skip()}
+            if wishes["model"] and not self.shelf.offers(wishes["model"]):
+                raise Problem(
+                    f"The link was made with the model {wishes['model']!r}, which is not in the menu; "
+                    "expected one that is: choose or type it there first, then open the link again.",
+                    "model",
+                )
+            loaded = await self.shelf.get(wishes["model"])
+        except ValueError as error:
+            return {"value": problem(error, "")}
+        config = loaded.model.generation_config
+        settings = Settings.of(config, **wishes["settings"])
+        set_to: dict[str, Any] = {name: getattr(settings, name) for name in settings.__dataclass_fields__}
+        if wishes["seed"] is not None:
+            set_to |= {"seed": str(wishes["seed"]), "locked": True}
+        told = {key: wishes[key] for key in ("typed", "speaker", "written")}
+        ask = {**told, "settings": vars(settings), "seed": wishes["seed"], "model": loaded.label}
+        speaker = wishes["speaker"] if config.turn_template else ""
         return {
-            send: gr.update(visible=not writing),
-            stop: gr.update(visible=writing),
-            clear: gr.update(interactive=not writing and not empty),
+            "value": {"kind": "link", "ask": ask},
+            **controls.write(model=loaded.label, speaker=speaker, **set_to),
         }
 
-    async def respond(
-        typed: str,
-        conversation: list[Turn],
-        temperature: float | None,
-        length: int | None,
-        seed: str | None,
-        full_speed: bool,
-        event: gr.EventData,
-    ) -> AsyncGenerator[dict[Any, Any], None]:
-        from_starter = getattr(event.target, "elem_id", None) == chat.elem_id
-        begun = False
-        try:
-            updates = converse(
-                model,
-                conversation,
-                event.prompt if from_starter else typed,
-                temperature=temperature,
-                max_new_tokens=length,
-                seed=read_seed(seed),
-                full_speed=full_speed,
+
+def problem(error: ValueError, turn: str) -> Value:
+    """The sentence of `error`, and the control that it stands beside."""
+    field = error.field if isinstance(error, Problem) else "message"
+    return {"kind": "problem", "turn": turn, "field": field, "sentence": str(error)}
+
+
+def chat_page(shelf: Shelf) -> Desk:
+    """Lay out the page and wire its events, inside a `gr.Blocks`."""
+    first = shelf.first
+    quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+    with gr.Row(elem_id="page"):
+        with gr.Column(elem_id="stage", min_width=0):
+            chat = gr.HTML(
+                {"kind": "intro", "intro": intro(first.model, first.label)},
+                elem_id="conversation",
+                html_template=(ASSETS / "chat.html").read_text(encoding="utf-8"),
+                js_on_load="\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS),
+                apply_default_css=False,
             )
-            async with aclosing(updates):
-                async for grown in updates:
-                    if begun:
-                        yield {chat: grown}
-                        continue
-                    begun = True
-                    yield {chat: grown, **controls(writing=True), **({} if from_starter else {message: ""})}
-        except ValueError as error:
-            if begun:
-                yield {chat: conversation, **({} if from_starter else {message: typed})}
-            raise page_error(error) from error
+            speaker = speaker_row(first.model.generation_config)
+            with gr.Row(elem_id="composer"):
+                message = gr.Textbox(
+                    label="The beginning of a line",
+                    placeholder="Start a line …",
+                    lines=1,
+                    max_lines=6,
+                    min_width=0,
+                    autofocus=True,
+                    show_label=False,
+                    elem_id="field-message",
+                    html_attributes=gr.InputHTMLAttributes(autocapitalize="off", autocorrect="off", spellcheck=False),
+                )
+                send = gr.Button("Send", variant="primary", min_width=0, elem_id="send")
+                stop = gr.Button("Stop", variant="stop", min_width=0, elem_id="stop")
+            with gr.Row(elem_id="tools"):
+                buttons = {
+                    verb: gr.Button(label, min_width=0, elem_id=verb, size="sm")
+                    for verb, label in (
+                        ("surprise", "Surprise me"),
+                        ("undo", "Undo"),
+                        ("clear", "Clear"),
+                        ("more", "Settings"),
+                    )
+                }
+        with gr.Column(elem_id="panel", min_width=0):
+            controls, lines, copies = settings_panel(shelf, speaker)
+    serving = gr.State(shelf.default)
 
-    def rest(conversation: list[Turn]) -> dict[Any, Any]:
-        return {chat: settle(conversation), **controls(writing=False, empty=not conversation)}
-
-    def empty() -> dict[Any, Any]:
-        return {chat: [], **controls(writing=False, empty=True)}
-
-    buttons = [send, stop, clear]
-    writing = gr.on(
-        [send.click, message.submit, chat.example_select],
-        respond,
-        inputs=[message, chat, temperature, length, seed, full_speed],
-        outputs=[message, chat, *buttons],
+    desk = Desk(shelf, controls)
+    for verb, button in (buttons | copies).items():
+        button.click(None, js=do(verb), **quiet)
+    stop.click(None, js=do("stop"), **quiet)
+    gr.on([send.click, message.submit], None, message, js=do("send", with_text=True), **quiet)
+    writing = chat.ask(
+        desk.respond,
+        inputs=set(controls.all),
+        outputs=[chat, controls.seed],  # the seed that was used, for who wants to keep it
         preprocess=False,  # a slider's own check has another sentence, and lets NaN through
         show_progress="hidden",
-        trigger_mode="once",
+        trigger_mode="multiple",
         concurrency_limit=None,
         api_visibility="private",
     )
-    # Runs after any end of `writing`: the text's own, an error's, or Stop, which the page's script tells it about.
-    writing.then(rest, chat, [chat, *buttons], show_progress="hidden", queue=False, api_visibility="private")
-    stop.click(None, cancels=[writing], queue=False, api_visibility="private")
-    clear.click(empty, None, [chat, *buttons], show_progress="hidden", queue=False, api_visibility="private")
-    more.click(None, js=TOGGLE_SETTINGS, queue=False, api_visibility="private")
+    writing.then(None, js=do("settle"), **quiet)  # after any end: the text's own, an error's, a lost connection's
+    chat.halt(desk.halt, **quiet)
+    chat.forget(desk.forget, **quiet)
+    desk.outputs = [chat, controls.model, serving, lines, speaker, controls.temperature, controls.length]
+    controls.model.input(
+        desk.choose,
+        [controls.model, serving],
+        desk.outputs,
+        preprocess=False,
+        show_progress="hidden",
+        concurrency_limit=None,
+        api_visibility="private",
+    )
+
+    async def open_link(event: gr.EventData) -> dict[Any, Any]:
+        updates = await desk.open_link(event)
+        return {(chat if key == "value" else key): value for key, value in updates.items()}
+
+    chat.open_link(open_link, outputs=[chat, *controls.all], concurrency_limit=None, **{**quiet, "queue": True})
+    return desk

@@ -9,48 +9,72 @@ import gradio as gr
 import huggingface_hub.constants
 
 from hubcharlstm.demo.api import add_api
-from hubcharlstm.demo.chat import chat_tab, short_name
+from hubcharlstm.demo.chat import chat_page
+from hubcharlstm.demo.intro import intro
+from hubcharlstm.demo.shelf import Shelf
 from hubcharlstm.demo.theme import CSS, theme
 from hubcharlstm.model import CharLSTM
+from hubcharlstm.model_source import ModelSource
 
 MODEL_VARIABLE = "HUBCHARLSTM_MODEL"
 HOST, PORT = "127.0.0.1", 7860
-MAX_THREADS = 200
-"""Job slots of Gradio's queue; each reader who waits for text holds one, button presses take one for a moment."""
+MAX_THREADS = 400
+"""Job slots of Gradio's queue, more than there are replies at one time, each of which holds one."""
 
 
 def launch(model_id: str | None = None, *, host: str | None = None, port: int | None = None) -> None:
     """Start the app and serve it until it is ended.
 
-    model_id: a Hub id or a folder; without one, what HUBCHARLSTM_MODEL names, else the model that ships in the
-    package. host, port: without them GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, else 127.0.0.1 and 7860, and
-    0.0.0.0 on a Space. Raises `ValueError` for a model that does not load or a port that is taken.
+    model_id: a Hub id or a folder; without one, the first that HUBCHARLSTM_MODEL names, else the model that ships in
+    the package. The page's menu offers all of these. host, port: without them GRADIO_SERVER_NAME and
+    GRADIO_SERVER_PORT, else 127.0.0.1 and 7860, and 0.0.0.0 on a Space. Raises `ValueError` for a model that does not
+    load or a port that is taken.
     """
     address = find_address(host, port)
     check_free(*address)
-    serve(build(load_model(model_id)), *address)
+    serve(build(load_shelf(model_id)), *address)
 
 
-def load_model(model_id: str | None = None) -> CharLSTM:
-    """The model by id, by HUBCHARLSTM_MODEL, or the one that ships in the package; raises `ValueError` if it fails."""
+def load_shelf(model_id: str | None = None) -> Shelf:
+    """The models to offer, the first one loaded: by id, by HUBCHARLSTM_MODEL, or the one that ships in the package.
+
+    Raises `ValueError` if the first does not load. On a Space, which may start while the Hub is down, the shipped model
+    serves in its place until it does; and nothing else may be asked for there.
+    """
     stay_quiet()
-    return CharLSTM.from_pretrained(model_id or os.environ.get(MODEL_VARIABLE) or None)
+    named = [name.strip() for name in os.environ.get(MODEL_VARIABLE, "").split(",") if name.strip()]
+    sources = [*([model_id] if model_id else []), *named, None]
+    if not os.environ.get("SPACE_ID"):
+        return Shelf(CharLSTM.from_pretrained(sources[0]), sources[0], sources[1:], open_to_all=True)
+    wanted = ModelSource(sources[0], on_change=lambda model: shelf.take_over(sources[0], model))
+    served = sources[0] if wanted.notice is None else None
+    shelf = Shelf(wanted.model, served, sources, notice=wanted.notice)
+    return shelf
 
 
-def build(model: CharLSTM) -> gr.Blocks:
-    """The page over `model`, not yet served."""
+def build(shelf: Shelf) -> gr.Blocks:
+    """The page over the models of `shelf`, not yet served."""
     stay_quiet()
-    _ = model.decoder  # folded here, so that the first visitor does not wait for it
-    demo = gr.Blocks(title=f"{short_name(model)} · hubcharlstm", analytics_enabled=False, fill_height=True)
+    first = shelf.first
+    title = intro(first.model, first.label)["title"]
+    demo = gr.Blocks(title=f"{title} · hubcharlstm", analytics_enabled=False, fill_height=True)
     with demo:
-        chat_tab(model)
-        add_api(model)
+        desk = chat_page(shelf)
+        demo.load(desk.greet, None, desk.outputs, queue=False, api_visibility="private", show_progress="hidden")
+        add_api(shelf)
     demo.queue(api_open=False)  # a direct POST would get the first update only
     return demo
 
 
 def serve(demo: gr.Blocks, host: str | None = None, port: int | None = None) -> None:
     """Serve `demo` until it is ended; raises `ValueError` if the port is taken."""
+    start(demo, host, port)
+    print(f"The app is open at {demo.local_url} (Ctrl+C ends it).", flush=True)
+    demo.block_thread()
+
+
+def start(demo: gr.Blocks, host: str | None = None, port: int | None = None) -> None:
+    """Serve `demo` from now on, beside what this thread does next; raises `ValueError` if the port is taken."""
     stay_quiet()
     host, port = find_address(host, port)
     check_free(host, port)
@@ -71,8 +95,6 @@ def serve(demo: gr.Blocks, host: str | None = None, port: int | None = None) -> 
         quiet=True,
         prevent_thread_lock=True,
     )
-    print(f"The app is open at {demo.local_url} (Ctrl+C ends it).", flush=True)
-    demo.block_thread()
 
 
 def stay_quiet() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from gradio.themes import Base, Color, Font
 
 ASSETS = Path(__file__).parent / "assets"
-CSS = ASSETS / "page.css"
+CSS = [ASSETS / f"{name}.css" for name in ("page", "panel", "conversation", "intro")]
 
 _INK = Color(
     name="ink",
@@ -40,7 +40,7 @@ _OXBLOOD = Color(
 
 
 def theme() -> Base:
-    """The theme of every tab; what is special to one stands in `page.css`."""
+    """The theme of every tab; what is special to one stands in `assets`."""
     made = Base(
         primary_hue=_OXBLOOD,
         secondary_hue=_OXBLOOD,

@@ -1,0 +1,62 @@
+// The conversation, kept in this browser alone: it survives a reload and a restart of the server.
+// Gradio runs all scripts together as the body of one function of `element`, `trigger`, `props` and `watch`.
+
+const KEY = "hubcharlstm.conversation.1";
+const SAVE_MILLISECONDS = 1000;
+
+let saving = 0;
+
+function isTurn(turn) {
+  const texts = (owner, names) => names.every((name) => typeof owner?.[name] === "string");
+  return (
+    texts(turn, ["id", "typed", "speaker", "context", "prompt", "shown"]) &&
+    Array.isArray(turn.notes) && turn.notes.every((note) => typeof note === "string") &&
+    Array.isArray(turn.replies) && turn.replies.length > 0 &&
+    turn.replies.every((reply) => texts(reply, ["id", "text", "foot", "link", "python", "command", "circle", "verdict"]))
+  );
+}
+
+// What was being written when the page went away stands as it was.
+function settled(turn) {
+  if (!turn.replies.some((reply) => reply.writing)) return turn;
+  const cut = (reply) => (reply.writing ? { ...reply, writing: false, ending: "stopped", foot: reply.foot.replace(/^writing/, `${reply.text.length.toLocaleString("en")} characters`) + " · stopped" } : reply);
+  return { ...turn, replies: turn.replies.map(cut) };
+}
+
+function loadConversation() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
+    return Array.isArray(kept) ? kept.filter(isTurn).map(settled) : [];
+  } catch {
+    return []; // a browser that keeps nothing, or something else under our name
+  }
+}
+
+function saveNow(conversation) {
+  clearTimeout(saving);
+  saving = 0;
+  try {
+    if (conversation.length === 0) localStorage.removeItem(KEY);
+    else localStorage.setItem(KEY, JSON.stringify(conversation));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function saveSoon(save) {
+  if (saving === 0) saving = setTimeout(save, SAVE_MILLISECONDS);
+}
+
+function asText(conversation) {
+  const reply = (turn, one) => `${turn.replies.length > 1 ? `[temperature ${one.temperature}]\n` : ""}${turn.shown}${one.text}\n\n(${one.foot})`;
+  return conversation.map((turn) => [`> ${turn.typed.replaceAll("\n", "\n> ")}`, ...turn.replies.map((one) => reply(turn, one))].join("\n\n")).join("\n\n\n") + "\n";
+}
+
+function download(name, type, text) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
