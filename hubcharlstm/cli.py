@@ -6,6 +6,7 @@ import argparse
 import logging
 import math
 import sys
+from typing import Any
 
 
 def parser() -> argparse.ArgumentParser:
@@ -15,6 +16,7 @@ def parser() -> argparse.ArgumentParser:
     model.add_argument("--model", default=None, help="Hub id or folder (default: the model that ships in the package)")
     model.add_argument("--revision", default=None, help="branch, tag or commit of a Hub id")
     model.add_argument("--device", default="auto", help='"cpu", "cuda" or "auto", the faster for one reader')
+    model.add_argument("--precision", default="auto", help='"fp32", "int8" (CPU), "bf16" (GPU) or "auto"')
 
     generate = commands.add_parser("generate", parents=[model], help="continue a text")
     generate.add_argument("prompt", nargs="?", default="", help="the start of the text; - reads standard input")
@@ -61,10 +63,15 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
+def chosen(arguments: argparse.Namespace) -> dict[str, Any]:
+    """How the model is to be loaded."""
+    return {"revision": arguments.revision, "device": arguments.device, "precision": arguments.precision}
+
+
 def run_generate(arguments: argparse.Namespace) -> int:
     from hubcharlstm import CharLSTM
 
-    model = CharLSTM.from_pretrained(arguments.model, revision=arguments.revision, device=arguments.device)
+    model = CharLSTM.from_pretrained(arguments.model, **chosen(arguments))
     prompt = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt
     if arguments.num_samples < 1:
         raise ValueError(f"--num-samples is {arguments.num_samples}; expected at least 1: leave it out for one.")
@@ -105,7 +112,7 @@ def run_info(arguments: argparse.Namespace) -> int:
     from hubcharlstm import CharLSTM, __version__
     from hubcharlstm.decoder import has_int8
 
-    model = CharLSTM.from_pretrained(arguments.model, revision=arguments.revision, device=arguments.device)
+    model = CharLSTM.from_pretrained(arguments.model, **chosen(arguments))
     precision = model.decoder.precision
     if model.decoder.device.type == "cpu":
         if not has_int8():
@@ -140,7 +147,7 @@ def run_app(arguments: argparse.Namespace) -> int:
         raise ValueError(
             "The package gradio is not installed; expected the app extra: run `pip install 'hubcharlstm[app]'`."
         ) from None
-    launch(arguments.model, host=arguments.host, port=arguments.port)
+    launch(arguments.model, **chosen(arguments), host=arguments.host, port=arguments.port)
     return 0
 
 

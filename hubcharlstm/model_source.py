@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from hubcharlstm.model import CharLSTM
 
@@ -31,12 +32,15 @@ class ModelSource:
         model_id: str | None,
         *,
         revision: str | None = None,
+        device: str = "auto",
+        precision: str = "auto",
         on_change: Callable[[CharLSTM], None] | None = None,
         first_pause: float = FIRST_PAUSE,
         longest_pause: float = LONGEST_PAUSE,
     ) -> None:
         self.model_id = model_id
         self.notice: str | None = None
+        self._options: dict[str, Any] = {"device": device, "precision": precision}
         self._revision = revision
         self._on_change = on_change
         self._pauses = first_pause, longest_pause
@@ -46,7 +50,7 @@ class ModelSource:
             self.model = self._load()
         except ValueError as error:
             logger.warning("%s does not load, the shipped model serves in its place: %s", model_id, error)
-            self.model = CharLSTM.from_pretrained()
+            self.model = CharLSTM.from_pretrained(**self._options)
             self.notice = (
                 f"{model_id} cannot be loaded now, so the model that ships with the app answers; it will take over "
                 "by itself as soon as it can be loaded."
@@ -61,7 +65,7 @@ class ModelSource:
             self._thread.join()
 
     def _load(self) -> CharLSTM:
-        model = CharLSTM.from_pretrained(self.model_id, revision=self._revision)
+        model = CharLSTM.from_pretrained(self.model_id, revision=self._revision, **self._options)
         _ = model.decoder  # folded here, so that no visitor waits for it
         return model
 

@@ -64,6 +64,17 @@ def test_what_was_read_otherwise_is_told(model_folder: Path, capsys: pytest.Capt
     assert "note: ó read as o; 😀 skipped" in err
 
 
+def test_the_app_gets_the_model_as_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """--revision and --device were once taken by `app` and forgotten."""
+    pytest.importorskip("gradio")
+    asked: list[tuple[object, dict[str, object]]] = []
+    monkeypatch.setattr("hubcharlstm.demo.launch.launch", lambda model, **options: asked.append((model, options)))
+    words = ["app", "--model", "u/m", "--revision", "abc", "--device", "cpu", "--precision", "fp32", "--port", "1234"]
+    assert main(words) == 0
+    options = {"revision": "abc", "device": "cpu", "precision": "fp32", "host": None, "port": 1234}
+    assert asked == [("u/m", options)]
+
+
 def test_info_says_that_a_plain_processor_is_slower(
     model_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,7 +129,7 @@ def test_the_flags_are_these() -> None:
     commands = parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]
     assert commands is not None
     flags = {name: sorted(commands[name]._option_string_actions) for name in commands}  # type: ignore[index, call-overload]
-    model = ["--device", "--help", "--model", "--revision", "-h"]
+    model = ["--device", "--help", "--model", "--precision", "--revision", "-h"]
     assert flags == {
         "generate": sorted(
             [

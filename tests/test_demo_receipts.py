@@ -52,6 +52,7 @@ def test_the_command_is_one_that_the_command_line_knows() -> None:
     read = parser().parse_args(words[1:])
     assert (read.prompt, read.stop, read.seed, read.model) == ("-'$(x)'\n", ["--x"], 2**63 - 1, "u/m")
     assert (read.revision, read.max_new_tokens, read.temperature) == ("abc", 40, 0.8)
+    assert read.precision == "int8"  # a text of fp32 may come out otherwise where int8 is the default
 
 
 def test_the_python_lines_name_model_and_revision() -> None:

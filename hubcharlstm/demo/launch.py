@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from typing import Any
 
 import gradio as gr
 import huggingface_hub.constants
@@ -22,20 +23,31 @@ MAX_THREADS = 400
 """Job slots of Gradio's queue, more than there are replies at one time, each of which holds one."""
 
 
-def launch(model_id: str | None = None, *, host: str | None = None, port: int | None = None) -> None:
+def launch(
+    model_id: str | None = None,
+    *,
+    revision: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    host: str | None = None,
+    port: int | None = None,
+) -> None:
     """Start the app and serve it until it is ended.
 
     model_id: a Hub id or a folder; without one, the first that HUBCHARLSTM_MODEL names, else the model that ships in
-    the package. The page's menu offers all of these. host, port: without them GRADIO_SERVER_NAME and
+    the package. The page's menu offers all of these. revision, device, precision: of the first, as `from_pretrained`
+    takes them. host, port: without them GRADIO_SERVER_NAME and
     GRADIO_SERVER_PORT, else 127.0.0.1 and 7860, and 0.0.0.0 on a Space. Raises `ValueError` for a model that does not
     load or a port that is taken.
     """
     address = find_address(host, port)
     check_free(*address)
-    serve(build(load_shelf(model_id)), *address)
+    serve(build(load_shelf(model_id, revision=revision, device=device, precision=precision)), *address)
 
 
-def load_shelf(model_id: str | None = None) -> Shelf:
+def load_shelf(
+    model_id: str | None = None, *, revision: str | None = None, device: str = "auto", precision: str = "auto"
+) -> Shelf:
     """The models to offer, the first one loaded: by id, by HUBCHARLSTM_MODEL, or the one that ships in the package.
 
     Raises `ValueError` if the first does not load. On a Space, which may start while the Hub is down, the shipped model
@@ -44,9 +56,11 @@ def load_shelf(model_id: str | None = None) -> Shelf:
     stay_quiet()
     named = [name.strip() for name in os.environ.get(MODEL_VARIABLE, "").split(",") if name.strip()]
     sources = [*([model_id] if model_id else []), *named, None]
+    options: dict[str, Any] = {"revision": revision, "device": device, "precision": precision}
     if not os.environ.get("SPACE_ID"):
-        return Shelf(CharLSTM.from_pretrained(sources[0]), sources[0], sources[1:], open_to_all=True)
-    wanted = ModelSource(sources[0], on_change=lambda model: shelf.take_over(sources[0], model))
+        first = CharLSTM.from_pretrained(sources[0], **options)
+        return Shelf(first, sources[0], sources[1:], open_to_all=True)
+    wanted = ModelSource(sources[0], **options, on_change=lambda model: shelf.take_over(sources[0], model))
     served = sources[0] if wanted.notice is None else None
     shelf = Shelf(wanted.model, served, sources, notice=wanted.notice)
     return shelf

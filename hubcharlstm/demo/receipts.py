@@ -87,6 +87,7 @@ def command(turn: Turn, reply: Reply, source: str | None, revision: str | None) 
     words = ["hubcharlstm", "generate"]
     words += ["--model", source] if source else []
     words += ["--revision", revision] if revision else []
+    words += ["--precision", reply["precision"]]
     words += ["--max-new-tokens", str(reply["length"]), "--temperature", f"{reply['temperature']:g}"]
     words += ["--top-k", str(reply["top_k"]), "--top-p", f"{reply['top_p']:g}", "--min-p", f"{reply['min_p']:g}"]
     words += [f"--stop={reply['stop']}"] if reply["stop"] else []
