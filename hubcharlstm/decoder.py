@@ -24,7 +24,7 @@ from torch import Tensor
 from hubcharlstm import threads
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork, State
 from hubcharlstm.one_row import OneRow
-from hubcharlstm.products import INT8_MAX, DeviceProduct, Fp32Product, Int8Product, Product
+from hubcharlstm.products import INT8_MAX, DeviceProduct, Fp32Product, Int8Product, Product, has_onednn
 from hubcharlstm.rows import Layer, Rows, View
 
 PREFILL_CHUNK = 64
@@ -177,7 +177,9 @@ def _pad_columns(value: Tensor, size: int) -> Tensor:
 
 
 def has_int8() -> bool:
-    """True if this CPU multiplies int8 faster than fp32 (VNNI)."""
+    """True if this CPU multiplies int8 exactly and faster than fp32 (VNNI), and PyTorch has the kernels for it."""
+    if not has_onednn():
+        return False
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_vnni") or capabilities.get("avx_vnni"))
 

@@ -262,6 +262,11 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         on_cpu = self.head.weight.device.type == "cpu"
         if self.precision == "auto":
             return "int8" if on_cpu and has_int8() else "fp32"
+        if self.precision == "int8" and not (on_cpu and has_int8()):  # elsewhere 8-bit kernels may saturate
+            raise ValueError(
+                'precision is "int8"; expected a CPU with instructions for exact 8-bit sums (VNNI), which '
+                f'{self.head.weight.device.type} here is not: leave it at "auto".'
+            )
         return self.precision
 
     def _fold(self) -> tuple[Decoder, str]:

@@ -307,3 +307,15 @@ def test_a_stop_string_longer_than_the_text_never_ends_it(model: CharLSTM) -> No
     done = model.complete("To be", max_new_tokens=10, seed=1, stop="T" * 500)
     assert done.finish_reason == "length"
     assert done.text + "".join("T" for _ in done.state.held) == model.generate("To be", max_new_tokens=10, seed=1)
+
+
+def test_int8_is_refused_where_its_sums_may_not_be_exact(
+    vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_model(vocabulary)
+    monkeypatch.setattr("hubcharlstm.model.has_int8", lambda: False)
+    model.precision = "int8"
+    with pytest.raises(ValueError, match="leave it at"):
+        model.generate("To be")
+    model.precision = "auto"
+    assert model.decoder.precision == "fp32"
