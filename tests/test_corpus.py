@@ -12,17 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.corpus import (
-    HELD_OUT_PLAYS,
-    Corpus,
-    find_examples,
-    find_speakers,
-    locate,
-    play_text,
-    read_corpus,
-    read_text,
-    suggest,
-)
+from training.corpus import HELD_OUT_PLAYS, Corpus, locate, read_corpus
+from training.plays import play_text
+from training.reading import read_text
+from training.suggest import find_examples, find_speakers, suggest
 
 ROOT = Path(__file__).parents[1]
 PROSE = "It was a bright cold day in April, and the clocks were striking thirteen.\nNobody looked up. " * 12

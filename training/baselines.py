@@ -136,7 +136,7 @@ class _Groups:
             # The group of position i is that of i - 1, so marks move back by one and sums forward again.
             return _before(self.sums_before(np.append(marks[1:], False)))
         in_order = marks[self.order]
-        sums = np.cumsum(in_order) - in_order
+        sums: Ids = np.cumsum(in_order) - in_order
         result = np.empty_like(self.order)
         result[self.order] = sums - sums[self.starts][self.ranks]
         return result
