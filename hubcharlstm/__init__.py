@@ -9,6 +9,7 @@ from hubcharlstm.model import CharLSTM
 from hubcharlstm.network import CharLSTMConfig
 from hubcharlstm.sampling import SamplingParams
 from hubcharlstm.schedule import BusyError
+from hubcharlstm.scoring import Score
 from hubcharlstm.vocabulary import Reading, Vocabulary
 
 __version__ = "0.1.0"
@@ -25,6 +26,7 @@ __all__ = [
     "NotAModelError",
     "Reading",
     "SamplingParams",
+    "Score",
     "TextStream",
     "Vocabulary",
     "__version__",

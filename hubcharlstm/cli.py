@@ -1,12 +1,17 @@
-"""The `hubcharlstm` command: generate, info, app. Errors are one sentence and exit code 2."""
+"""The `hubcharlstm` command: generate, score, info, app. Errors are one sentence and exit code 2."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import math
 import sys
+from pathlib import Path
 from typing import Any
+
+SCORING_LANES = 32
+"""Parts of a long file that `score` reads side by side."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,6 +44,12 @@ def parser() -> argparse.ArgumentParser:
     )
     generate.add_argument("--num-samples", type=int, default=1, metavar="N", help="with seeds SEED, SEED + 1, ...")
 
+    score = commands.add_parser("score", parents=[model], help="how likely a model finds a text")
+    score.add_argument("file", help="a UTF-8 text file; - reads standard input")
+    score.add_argument(
+        "--characters", action="store_true", help="a line for each character too: it in JSON, and its log-probability"
+    )
+
     commands.add_parser("info", parents=[model], help="what a model is and what it was trained on")
 
     app = commands.add_parser("app", parents=[model], help="chat in the browser")
@@ -51,7 +62,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        return {"generate": run_generate, "info": run_info, "app": run_app}[arguments.command](arguments)
+        runs = {"generate": run_generate, "score": run_score, "info": run_info, "app": run_app}
+        return runs[arguments.command](arguments)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -104,6 +116,38 @@ def run_generate(arguments: argparse.Namespace) -> int:
         assert done.seed is not None
         seed = done.seed + 1
     return 0
+
+
+def run_score(arguments: argparse.Namespace) -> int:
+    from hubcharlstm import CharLSTM
+
+    text = read_text(arguments.file)
+    model = CharLSTM.from_pretrained(arguments.model, **chosen(arguments))
+    done = model.score(text, lanes=SCORING_LANES)
+    for note in done.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if arguments.characters:
+        for char, value in zip(done.text, done.log_probs, strict=True):
+            print(f"{json.dumps(char, ensure_ascii=False)}\t{value:.6f}")
+    print(
+        f"{done.nats:.4f} nats, {done.bpc:.4f} bits per character, perplexity {done.perplexity:.3f}, "
+        f"{len(done.text):,} characters"
+    )
+    return 0
+
+
+def read_text(name: str) -> str:
+    """The text of a file, or of standard input for "-"; `ValueError` if it cannot be read or is not UTF-8."""
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return data.decode("utf-8")
+    except OSError as error:
+        raise ValueError(f"{name} cannot be read ({error.strerror}); expected a text file: check its name.") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{name} has the byte 0x{data[error.start]:02x} at offset {error.start}, which is not UTF-8; expected "
+            "UTF-8 text: convert it first."
+        ) from None
 
 
 def run_info(arguments: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from hubcharlstm.generation import Completion, GenerationState, TextStream
 from hubcharlstm.generation_config import GenerationConfig
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork
 from hubcharlstm.sampling import SamplingParams, new_seed
+from hubcharlstm.scoring import Score, score
 from hubcharlstm.vocabulary import Vocabulary
 
 PRECISIONS = ("auto", "fp32", "int8", "bf16")
@@ -240,6 +241,16 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         given = settings.pop("seed", None)
         first = new_seed() if given is None else given
         return [self.complete(prompt, seed=first + n, **settings).text for n in range(num_samples)]
+
+    # --- read ------------------------------------------------------------------------------------------------
+
+    def score(self, text: str, *, lanes: int = 1) -> Score:
+        """Bits per character, and the log-probability of every character of `text` as if it came after `start_text`.
+
+        In fp32, in bounded memory however long the text is. lanes: more than 1 reads parts of a long text side by
+        side, faster and equal but for the last digits. Raises `ValueError` if the model can read none of it.
+        """
+        return score(self, self.vocabulary, text, start_text=self.start_text, lanes=lanes)
 
     # --- what generation asks of a model ---------------------------------------------------------------------
 

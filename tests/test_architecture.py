@@ -29,6 +29,7 @@ ROOMS = {
     "generation": {
         "decoder", "engine", "loops", "network", "sampling", "sequence", "stopping", "threads", "vocabulary",
     },
+    "scoring": {"network", "vocabulary"},
     "folder": {"generation_config", "network", "vocabulary"},
     "hub_errors": {"folder"},
     "hub": {"folder", "hub_errors"},
@@ -36,12 +37,12 @@ ROOMS = {
     "card": {"network", "vocabulary"},
     "model": {
         "card", "decoder", "engine", "folder", "generation", "generation_config", "hub", "hub_push", "network",
-        "sampling", "vocabulary",
+        "sampling", "scoring", "vocabulary",
     },
     "model_source": {"model"},
     "__init__": {
         "engine", "folder", "generation", "generation_config", "hub_errors", "model", "network", "sampling",
-        "schedule", "vocabulary",
+        "schedule", "scoring", "vocabulary",
     },
     "cli": {"", "decoder", "demo"},
     "__main__": {"cli"},

@@ -144,6 +144,7 @@ def test_the_flags_are_these() -> None:
                 "--top-p",
             ]
         ),
+        "score": sorted([*model, "--characters"]),
         "info": sorted(model),
         "app": sorted([*model, "--host", "--port"]),
     }

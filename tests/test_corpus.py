@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import subprocess
@@ -12,17 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.corpus import (
-    HELD_OUT_PLAYS,
-    Corpus,
-    find_examples,
-    find_speakers,
-    locate,
-    play_text,
-    read_corpus,
-    read_text,
-    suggest,
-)
+from hubcharlstm import Vocabulary
+from hubcharlstm.vocabulary import normalize
+from training import reading
+from training.corpus import HELD_OUT_PLAYS, Corpus, locate, read_corpus
+from training.ids import EncodedText, TrainIds
+from training.plays import play_text
+from training.reading import read_text
+from training.suggest import find_examples, find_speakers, suggest
 
 ROOT = Path(__file__).parents[1]
 PROSE = "It was a bright cold day in April, and the clocks were striking thirteen.\nNobody looked up. " * 12
@@ -315,3 +313,79 @@ def test_examples_name_speakers_first_and_differ_by_seed() -> None:
     examples = find_examples(text, ["A", "B", "C"], seed=0)
     assert [e in ("A:\n", "B:\n", "C:\n") for e in examples] == [True] * 2 + [False] * 4
     assert examples != find_examples(text, ["A", "B", "C"], seed=1)
+
+
+# --- long, packed and odd texts ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def long_text(tmp_path: Path) -> Path:
+    text = "".join(f"Zeile {n}: süß 🐍\r\n\tund e\u0301in Rest ohne Ende\r" for n in range(3000))
+    (tmp_path / "long.txt").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    return tmp_path / "long.txt"
+
+
+@pytest.mark.parametrize("block_bytes", [7, 64, 2**20])
+def test_a_text_read_in_blocks_is_the_text_read_at_once(
+    long_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int
+) -> None:
+    """A block may end within a character, a line end or a letter and its accent."""
+    whole = normalize(long_text.read_bytes().decode())
+    monkeypatch.setattr(reading, "BLOCK_BYTES", block_bytes)
+    corpus = read_corpus(str(long_text))
+    assert corpus.train[:] + corpus.held_out == whole
+    assert corpus.found is not None
+    assert (corpus.found.crlf, corpus.found.cr, corpus.found.byte_order_marks) == (3000, 3000, 1)
+
+
+def test_a_text_too_long_for_memory_is_the_same_corpus(
+    long_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = read_corpus(str(long_text), min_count=4)
+    monkeypatch.setattr("training.corpus.IN_MEMORY_CHARS", 1000)
+    other = read_corpus(str(long_text), min_count=4, store=tmp_path)
+    assert isinstance(other.train, EncodedText) and isinstance(one.train, str)
+    assert other.train[:] == one.train and other.held_out == one.held_out
+    assert (other.chars, other.marks(), other.notes) == (one.chars, one.marks(), one.notes)
+    assert other.train.ids.dtype == "uint8"
+    for vocabulary in (Vocabulary(one.chars), Vocabulary([*reversed(one.chars), "ж"])):
+        a, b = TrainIds(one.train, vocabulary), TrainIds(other.train, vocabulary)
+        assert (a[:] == b[:]).all() and len(a) == len(b) == len(one.train)
+    assert [path.name for path in tmp_path.iterdir()] == ["long.txt"]  # its file has no name
+
+
+def test_a_gzipped_file_is_unpacked_and_a_damaged_one_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(PROSE.encode()))
+    corpus = read_corpus(str(tmp_path / "a.txt.gz"))
+    assert corpus.train[:] + corpus.held_out == PROSE
+    assert corpus.name == "a" and corpus.found is not None and corpus.found.gzipped == 1
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(PROSE.encode())[:-20])
+    with pytest.raises(ValueError, match=r"is a damaged gzip file .*pack it again"):
+        read_corpus(str(tmp_path / "a.txt.gz"))
+
+
+def test_rare_characters_are_left_out_aloud_and_only_where_there_are_many(tmp_path: Path) -> None:
+    many = "".join(chr(0x4E00 + n) for n in range(1000)) * 3 + "é\u9fa5" + "e" * 10
+    corpus = read_corpus(_written(tmp_path / "many.txt", many))
+    assert corpus.train[:] + corpus.held_out == many.replace("é", "e").replace("\u9fa5", "")
+    assert "2 of 1003 different characters occur fewer than 3 times (2 places in all)" in corpus.notes[0]
+    assert "é 龥" in corpus.notes[0] and "--min-count 1 keeps them" in corpus.notes[0]
+    assert read_corpus(str(tmp_path / "many.txt"), min_count=1).notes == ()
+    assert read_corpus(_written(tmp_path / "few.txt", PROSE + "é")).notes == ()
+    with pytest.raises(ValueError, match="min_count is 0"):
+        read_corpus(str(tmp_path / "few.txt"), min_count=0)
+
+
+def test_a_text_of_one_character_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"holds no character but line break; expected at least two different"):
+        read_corpus(_written(tmp_path / "one.txt", "\r\n" * 500))
+
+
+def test_the_difference_between_two_texts_is_told(tmp_path: Path) -> None:
+    marks = read_corpus(_written(tmp_path / "a.txt", PROSE * 3)).marks()
+    changed = read_corpus(_written(tmp_path / "a.txt", PROSE * 2 + PROSE.replace("Nobody", "NOBODY")))
+    told = changed.difference(marks)
+    assert told.startswith("it still has") and "differs first between the characters 2,048 and 2,304" in told
+    assert "it had" in read_corpus(_written(tmp_path / "a.txt", PROSE * 3 + "!")).difference(marks)
+    end = read_corpus(_written(tmp_path / "a.txt", (PROSE * 3)[:-1] + "!"))
+    assert end.difference(marks).endswith("differs in its held-out part")

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork
-from training.evaluate import WARM, carried_loss
+from hubcharlstm.scoring import WARM
+from training.evaluate import carried_loss
 
 VOCAB = 7
 

@@ -27,11 +27,12 @@ from hubcharlstm.folder import MODEL_FILES
 from hubcharlstm.vocabulary import normalize
 from training import checkpoint
 from training.checkpoint import Progress
-from training.corpus import Corpus, suggest
+from training.corpus import Corpus
 from training.evaluate import carried_loss
 from training.fit import Outcome, TrainingError, duration, encode, fit
 from training.recipe import Plan, Recipe
 from training.record import loss_plot
+from training.suggest import suggest
 
 TEXT = "One two three, four five six.\nSeven eight nine, ten and out.\n" * 32
 CORPUS = Corpus("count", "count.txt", TEXT, TEXT[:480], "some of it", card={"language": "en"})
@@ -64,7 +65,8 @@ def record(out: Path) -> dict[str, Any]:
 def without_seconds(data: dict[str, Any]) -> dict[str, Any]:
     """A record without what a clock measured."""
     history = [{k: v for k, v in row.items() if k != "seconds"} for row in data["history"]]
-    return {k: v for k, v in data.items() if k != "seconds"} | {"history": history}
+    moments = [{k: v for k, v in moment.items() if k != "minutes"} for moment in data["time_lapse"]]
+    return {k: v for k, v in data.items() if k != "seconds"} | {"history": history, "time_lapse": moments}
 
 
 def assert_same_run(one: Path, other: Path) -> None:
@@ -83,7 +85,7 @@ def assert_same_run(one: Path, other: Path) -> None:
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
     out = tmp_path_factory.mktemp("learned") / "run"
-    recipe = replace(RECIPE, chars=25_000, max_epochs=100, dropout=0.0, num_layers=1, hidden_size=48)
+    recipe = replace(RECIPE, chars=25_000, max_epochs=100, patience=0, dropout=0.0, num_layers=1, hidden_size=48)
     return out, run(out, recipe, dtype="float16", settings={"command": "python -m training fit count.txt"})
 
 
@@ -102,7 +104,7 @@ def test_the_model_folder_is_whole_and_explains_itself(learned: tuple[Path, Outc
     out, outcome = learned
     assert outcome.model_folder == out / "model"
     assert {path.name for path in outcome.model_folder.iterdir()} == set(MODEL_FILES)
-    assert {path.name for path in out.iterdir()} == {"model", "checkpoint", "run.json"}
+    assert {path.name for path in out.iterdir()} == {"model", "checkpoint", "run.json", "metrics.jsonl"}
     assert (out / "model" / "loss.png").read_bytes().startswith(b"\x89PNG")
     told = record(out)
     assert told["corpus"]["sha256"] == CORPUS.sha256
@@ -122,10 +124,10 @@ def test_the_history_and_the_time_lapse_cover_the_run(learned: tuple[Path, Outco
     plan = Plan.of(Recipe.from_dict(told["recipe"]), len(TEXT))
     per_step = told["recipe"]["batch_size"] * told["recipe"]["seq_len"]
     assert [row["chars"] for row in told["history"]] == [step * per_step for step in sorted(plan.evaluate_at)]
-    moments = told["time_lapse"]["moments"]
-    assert [moment["chars"] for moment in moments] == [step * per_step for step in sorted(plan.time_lapse_at)]
+    moments = told["time_lapse"]
+    assert [moment["characters_read"] for moment in moments] == [step * per_step for step in sorted(plan.time_lapse_at)]
     assert len({moment["text"] for moment in moments}) >= 5  # the last may be the same: all has been learned
-    assert told["time_lapse"]["prompt"] == told["sample_prompt"]
+    assert told["time_lapse_prompt"] == told["sample_prompt"]
     model = CharLSTM.from_pretrained(learned[0], device="cpu")
     sample = told["samples"][1]
     again = model.generate(sample["prompt"], max_new_tokens=400, temperature=sample["temperature"], seed=sample["seed"])
@@ -140,7 +142,9 @@ def test_weights_are_stored_as_asked(learned: tuple[Path, Outcome]) -> None:
 def test_the_best_weights_are_kept_not_the_last(tmp_path: Path) -> None:
     """Held-out text that the training text teaches away from: its loss rises again after a while."""
     corpus = replace(CORPUS, held_out="owt eno.\nThree six, neves.\n" * 20)
-    outcome = run(tmp_path / "run", replace(RECIPE, chars=15_000, max_epochs=100, learning_rate=3e-2), corpus)
+    outcome = run(
+        tmp_path / "run", replace(RECIPE, chars=15_000, max_epochs=100, patience=0, learning_rate=3e-2), corpus
+    )
     history = record(tmp_path / "run")["history"]
     assert outcome.val_loss < history[-1]["val_loss"]
     model = CharLSTM.from_pretrained(outcome.model_folder, device="cpu")
@@ -365,7 +369,7 @@ def test_a_run_works_off_the_main_thread(tmp_path: Path) -> None:
 
 
 def test_checkpoints_leave_nothing_else_behind(unbroken: Path) -> None:
-    assert sorted(path.name for path in unbroken.iterdir()) == ["checkpoint", "model", "run.json"]
+    assert sorted(path.name for path in unbroken.iterdir()) == ["checkpoint", "metrics.jsonl", "model", "run.json"]
     assert sorted(p.name for p in (unbroken / "checkpoint").iterdir()) == ["progress.json", "tensors.safetensors"]
     # Strict JSON: other readers know no Infinity and no NaN.
     json.loads((unbroken / "checkpoint" / "progress.json").read_text(), parse_constant=pytest.fail)

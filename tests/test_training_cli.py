@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import shlex
@@ -60,8 +61,10 @@ def test_the_flags_are_frozen() -> None:
             "-h", "--help", "corpus", "--out", "--preset", "--encoding", "--lowercase", "--val-fraction", "--dtype",
             "--embedding-dim", "--hidden-size", "--num-layers", "--dropout", "--batch-size", "--seq-len", "--chars",
             "--learning-rate", "--weight-decay", "--grad-clip", "--max-epochs", "--seed", "--keep-epochs", "--license",
-            "--language", "--push-to-hub", "--space", "--private",
+            "--language", "--push-to-hub", "--space", "--private", "--dry-run", "--min-count", "--init-from",
+            "--tracker", "--patience",
         },
+        "evaluate": {"-h", "--help", "model", "corpus", "--encoding", "--dynamic"},
         "resume": {"-h", "--help", "run"},
         "push": {"-h", "--help", "run", "repo_id", "--private"},
         "space": {
@@ -84,7 +87,7 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
 def test_the_help_shows_what_each_preset_would_do(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["fit", "--help"])
-    shown = capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
     assert all(f"{name} {recipe.hidden_size}" in shown for name, recipe in PRESETS.items())
 
 
@@ -221,7 +224,8 @@ def test_a_finished_run_is_resumed_to_the_same_end(finished: Path, capsys: pytes
 def test_a_corpus_that_changed_is_not_trained_on(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     corpus = finished.parent / "my play.txt"
     corpus.write_text(TEXT + "!", encoding="utf-8")
-    assert "has changed since the run began" in refused(["resume", str(finished)], capsys)
+    shown = refused(["resume", str(finished)], capsys)
+    assert "has changed since the run began (it had 1,800 characters and has 1,801, and differs" in shown
     corpus.unlink()
     assert "There is no file or folder" in refused(["resume", str(finished)], capsys)
     corpus.write_text(TEXT, encoding="utf-8")
@@ -234,7 +238,12 @@ def test_a_run_trains_in_the_folder_it_is_called_from(
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     assert main(["fit", f"../{corpus.name}", "--out", ".", "--chars", "100", *TINY]) == 0
-    assert sorted(path.name for path in (tmp_path / "empty").iterdir()) == ["checkpoint", "model", "run.json"]
+    assert sorted(path.name for path in (tmp_path / "empty").iterdir()) == [
+        "checkpoint",
+        "metrics.jsonl",
+        "model",
+        "run.json",
+    ]
 
 
 def test_ctrl_c_before_the_run_is_no_traceback(
@@ -283,3 +292,61 @@ def test_a_run_stopped_in_one_process_goes_on_in_another(corpus: Path, capsys: p
     for name in ("model/model.safetensors", "checkpoint/tensors.safetensors"):
         a, b = load_file(out / name), load_file(unbroken / name)
         assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_preset_that_writes_greedily_and_a_text_of_2000_characters(tmp_path: Path) -> None:
+    file = tmp_path / "short.txt"
+    file.write_text((TEXT * 2)[:2000])
+    settings = ["--chars", "2000", "--hidden-size", "8", "--out", str(tmp_path / "run")]
+    assert main(["fit", str(file), "--preset", "article", *settings]) == 0
+    generation = json.loads((tmp_path / "run" / "model" / "generation_config.json").read_text())
+    assert generation["temperature"] == 0.0
+    record = json.loads((tmp_path / "run" / "model" / "training.json").read_text())
+    assert record["recipe"]["lowercase"] and record["recipe"]["weight_decay"] == 0.0
+    assert set(record["copying"]) == {"sampled", "held_out"} and set(record["copying"]["held_out"]) == {
+        "20",
+        "40",
+        "80",
+    }
+    assert len(record["baselines"]) == 3
+    card = (tmp_path / "run" / "model" / "README.md").read_text()
+    assert all(f"| {name} |" in card for name in record["baselines"])
+    assert "How much of it is copied" in card and "held-out loss" in card
+
+
+@pytest.mark.parametrize("at", ["checkpoint", "model"])
+def test_a_disk_that_fills_up_leaves_the_last_checkpoint_whole(
+    corpus: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """The disk is full from the fourth file of weights on; resumed with room, the run ends as an unbroken one."""
+    out, unbroken = corpus.parent / "run", corpus.parent / "unbroken"
+    argv = ["fit", str(corpus), "--chars", "3000", *TINY, "--out"]
+    assert main([*argv, str(unbroken)]) == 0
+    module = {"checkpoint": "training.checkpoint", "model": "hubcharlstm.folder"}[at]
+    save, seen = sys.modules[module].save_file, []
+
+    def full(tensors: object, path: Path, *rest: object, **named: object) -> None:
+        seen.append(path)
+        if len(seen) >= 4:
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        save(tensors, path, *rest, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"{module}.save_file", full)
+        shown = refused([*argv, str(out)], capsys)
+    assert "No space left on device" in shown and "free some space" in shown
+    assert main(["resume", str(out)]) == 0
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
+    for name in ("model/model.safetensors", "checkpoint/tensors.safetensors"):
+        a, b = load_file(out / name), load_file(unbroken / name)
+        assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
+def test_a_run_folder_that_may_only_be_read_is_refused(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    finished.chmod(0o500)
+    try:
+        assert "cannot be read or written" in refused(["resume", str(finished)], capsys)
+    finally:
+        finished.chmod(0o700)

@@ -1,4 +1,4 @@
-"""`python -m training fit | resume | push | space`: errors are one sentence and exit code 2."""
+"""`python -m training fit | resume | evaluate | push | space`: errors are one sentence and exit code 2."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ import shlex
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from training.recipe import PRESET_TIMES, PRESETS, Recipe
+from training.watching import TRACKERS, check_tracker
+
+if TYPE_CHECKING:
+    from training.warm_start import Base
 
 OVERRIDES = (
     "embedding_dim", "hidden_size", "num_layers", "dropout", "batch_size", "seq_len", "learning_rate",
-    "weight_decay", "grad_clip", "chars", "max_epochs", "seed",
+    "weight_decay", "grad_clip", "chars", "max_epochs", "patience", "seed",
 )  # fmt: skip
 
 
@@ -30,7 +34,11 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
 
     fit = commands.add_parser("fit", help="train a model on a text")
-    fit.add_argument("corpus", help="a text file, a folder of them, or a corpus by name: macbeth, shakespeare")
+    texts = "a text file (plain or gzipped), a folder of them, or a corpus by name: macbeth, shakespeare"
+    fit.add_argument("corpus", help=texts)
+    fit.add_argument(
+        "--dry-run", action="store_true", help="look at the text and say what would be done; train nothing"
+    )
     fit.add_argument(
         "--out",
         type=Path,
@@ -42,6 +50,17 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--encoding", default="utf-8", help="of the text files (default: utf-8)")
     fit.add_argument("--lowercase", action="store_true", help="read everything in lower case, as the tutorial did")
     fit.add_argument("--val-fraction", type=float, default=0.1, help="share of a file that is held out (default: 0.1)")
+    fit.add_argument(
+        "--min-count", type=int, default=None, metavar="N",
+        help="leave out characters that occur less often (default: 3 where more than 256 are different, else 1)",
+    )  # fmt: skip
+    fit.add_argument(
+        "--init-from", default=None, metavar="MODEL",
+        help="begin with the weights of this model, a Hub id or folder, matched by character (default: none)",
+    )  # fmt: skip
+    fit.add_argument(
+        "--tracker", choices=TRACKERS, default=None, help="log the metrics there, too (default: metrics.jsonl alone)"
+    )
     fit.add_argument(
         "--dtype", choices=("float32", "float16", "bfloat16"), default="float32",
         help="how the weights are stored (default: float32)",
@@ -70,6 +89,14 @@ def parser() -> argparse.ArgumentParser:
 
     resume = commands.add_parser("resume", help="go on with a run that was stopped")
     resume.add_argument("run", type=Path)
+
+    evaluate = commands.add_parser("evaluate", help="how good a model is on a text")
+    evaluate.add_argument("model", help="Hub id, model folder or run folder")
+    evaluate.add_argument("corpus", help=texts)
+    evaluate.add_argument("--encoding", default="utf-8", help="of the text files (default: utf-8)")
+    evaluate.add_argument(
+        "--dynamic", action="store_true", help="also let a copy learn as it reads, which takes about ten times as long"
+    )
 
     push = commands.add_parser("push", help="publish a run's model to the Hub")
     push.add_argument("run", type=Path, help="a run folder or a model folder")
@@ -110,7 +137,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     arguments.line = shlex.join(["python", "-m", "training", *argv])
     try:
-        runs = {"fit": run_fit, "resume": run_resume, "push": run_push, "space": run_space}
+        runs = {
+            "fit": run_fit, "resume": run_resume, "evaluate": run_evaluate, "push": run_push, "space": run_space,
+        }  # fmt: skip
         return runs[arguments.command](arguments)
     except ValueError as error:
         message = str(error)
@@ -149,19 +178,30 @@ def run_fit(arguments: argparse.Namespace) -> int:
             hint = f"go on with it by `{command('python')} -m training resume {shlex.quote(str(out))}`"
         raise ValueError(f"{out} exists already; expected a new folder: {hint}, or choose another --out.")
     given = {name: getattr(arguments, name) for name in OVERRIDES if getattr(arguments, name) is not None}
-    recipe = replace(PRESETS[arguments.preset], lowercase=arguments.lowercase, **given)
+    recipe = PRESETS[arguments.preset]
+    recipe = replace(recipe, lowercase=arguments.lowercase or recipe.lowercase, **given)
+    if arguments.tracker:
+        check_tracker(arguments.tracker)
+    base = None
+    if arguments.init_from:
+        from training.warm_start import Base
+
+        base = Base.load(arguments.init_from)
+        recipe = base.fit_recipe(recipe, set(given))
     source = {
         "corpus": corpus,
         "encoding": arguments.encoding,
         "val_fraction": arguments.val_fraction,
+        "min_count": arguments.min_count,
     }
     settings = {
         "recipe": recipe.to_dict(), "source": source, "dtype": arguments.dtype, "command": arguments.line,
-        "keep_epochs": arguments.keep_epochs,
+        "keep_epochs": arguments.keep_epochs, "tracker": arguments.tracker,
+        "base": {"name": base.name, "chars": base.chars} if base else None,
         "card": {k: v for k in ("license", "language") if (v := getattr(arguments, k)) is not None},
         "hub": {"model": arguments.push_to_hub, "space": arguments.space, "private": arguments.private},
     }  # fmt: skip
-    return train(out, settings, resume=False)
+    return train(out, settings, resume=False, base=base, dry_run=arguments.dry_run)
 
 
 def run_resume(arguments: argparse.Namespace) -> int:
@@ -179,6 +219,14 @@ def run_resume(arguments: argparse.Namespace) -> int:
             "run with fit and another --out."
         ) from None
     return train(run, {"command": arguments.line} | settings, resume=True)
+
+
+def run_evaluate(arguments: argparse.Namespace) -> int:
+    from training.evaluating import report
+
+    for line in report(arguments.model, arguments.corpus, encoding=arguments.encoding, dynamic=arguments.dynamic):
+        print(line, flush=True)
+    return 0
 
 
 def run_push(arguments: argparse.Namespace) -> int:
@@ -236,20 +284,27 @@ def checked_hub(settings: dict[str, Any]) -> dict[str, Any]:
     return hub
 
 
-def train(out: Path, settings: dict[str, Any], *, resume: bool) -> int:
+def train(out: Path, settings: dict[str, Any], *, resume: bool, base: Base | None = None, dry_run: bool = False) -> int:
     """Begin or resume the run that `settings` describe; they are what run.json holds."""
-    from training.corpus import read_corpus, suggest
-    from training.fit import fit
+    from training import doctor
+    from training.corpus import read_corpus
+    from training.fit import config_of, fit, vocabulary_of
+    from training.suggest import suggest
+    from training.warm_start import Base
 
     recipe, source = Recipe.from_dict(settings["recipe"]), settings["source"]
     corpus = read_corpus(
-        source["corpus"], encoding=source["encoding"], lowercase=recipe.lowercase, val_fraction=source["val_fraction"]
-    )
+        source["corpus"], encoding=source["encoding"], lowercase=recipe.lowercase, val_fraction=source["val_fraction"],
+        min_count=source.get("min_count"), store=existing(out),
+    )  # fmt: skip
     if resume and settings["sha256"] != corpus.sha256:
+        told = f" ({corpus.difference(settings['marks'])})" if "marks" in settings else ""
         raise ValueError(
-            f"The corpus {source['corpus']} has changed since the run began; expected the same text: "
+            f"The corpus {source['corpus']} has changed since the run began{told}; expected the same text: "
             "put it back, or start a new run with fit and another --out."
         )
+    if resume and settings.get("base"):
+        base = Base(settings["base"]["name"], settings["base"]["chars"])
     corpus = replace(corpus, card=corpus.card | settings.get("card", {}))
     hub = checked_hub(settings)
     recipe, note = recipe.fitted_to(len(corpus.train))
@@ -261,12 +316,23 @@ def train(out: Path, settings: dict[str, Any], *, resume: bool) -> int:
         f"({corpus.held_out_note}).",
         flush=True,
     )
+    generation = suggest(corpus)
+    vocabulary = vocabulary_of(corpus, recipe, base)
+    config = config_of(recipe, vocabulary)
+    if not resume:
+        baselines = doctor.measure_baselines(corpus, vocabulary)
+        for line in doctor.examine(corpus, recipe, config, generation, baselines):
+            print(line, flush=True)
+        settings = settings | {"baselines": baselines, "marks": corpus.marks()}
+    if dry_run:
+        return 0
     settings = settings | {"recipe": recipe.to_dict(), "sha256": corpus.sha256, "hub": hub}
     go_on = f"Go on with:  {command('python')} -m training resume {shlex.quote(str(out))}"
     try:
         outcome = fit(
-            corpus, recipe, suggest(corpus), out,
+            corpus, recipe, generation, out,
             resume=resume, settings=settings, dtype=settings["dtype"], keep_epochs=settings.get("keep_epochs", ()),
+            baselines=settings.get("baselines"), base=base, tracker=settings.get("tracker"),
         )  # fmt: skip
     except KeyboardInterrupt:
         print("\nStopped at once." + (f" {go_on}" if (out / "checkpoint").exists() else ""))
@@ -283,6 +349,11 @@ def train(out: Path, settings: dict[str, Any], *, resume: bool) -> int:
     print(f"Publishing {hub['model']}; if that breaks off:  {push} {hub['model']}", flush=True)
     publish(out, hub)
     return 0
+
+
+def existing(folder: Path) -> Path:
+    """The folder itself or the nearest one above it that exists."""
+    return next(place for place in (folder, *folder.resolve().parents) if place.is_dir())
 
 
 def command(name: str) -> str:

@@ -1,54 +1,53 @@
-"""The loss of a network on a text, in nats per character, with the state carried through it."""
+"""How good a network is on a text, in nats per character: carried, from cold, and adapting as it reads."""
 
 from __future__ import annotations
 
+import copy
+
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from hubcharlstm.network import CharLSTMNetwork, State
+from hubcharlstm.network import CharLSTMNetwork
+from hubcharlstm.scoring import WINDOW, cold_log_probs, token_log_probs
 
-WARM = 512
-"""Characters that each lane reads, unscored, before its own part, so that its state is as good as carried."""
+DYNAMIC_WINDOW = 32
+DYNAMIC_RATE = 0.06
+DYNAMIC_CLIP = 1.0
 
 
-@torch.inference_mode()
-def carried_loss(network: CharLSTMNetwork, ids: Tensor, *, lanes: int = 32, window: int = 256) -> float:
-    """Mean loss over ids[1:], each scored once; ids (N,) int64, N at least 2.
+def carried_loss(network: CharLSTMNetwork, ids: ArrayLike | Tensor, *, lanes: int = 32, window: int = WINDOW) -> float:
+    """Mean loss over ids[1:], each scored once, with the state carried; ids (N,) integers, N at least 2."""
+    return -float(token_log_probs(network, ids, lanes=lanes, window=window).mean(dtype=np.float64))
 
-    The text is cut into `lanes` contiguous parts read side by side. The first starts from a zero state, each
-    other after reading the `WARM` characters before it.
+
+def cold_loss(network: CharLSTMNetwork, ids: ArrayLike | Tensor, *, window: int = WINDOW) -> float:
+    """Mean loss over ids[1:] with the state put back to zero every `window` characters."""
+    return -float(cold_log_probs(network, ids, window=window).mean(dtype=np.float64))
+
+
+def dynamic_loss(
+    network: CharLSTMNetwork, ids: ArrayLike | Tensor, *, window: int = DYNAMIC_WINDOW, rate: float = DYNAMIC_RATE
+) -> float:
+    """Mean loss over ids[1:] of a copy that learns from each window once it is scored.
+
+    Dynamic evaluation (Mikolov 2010; Krause et al. 2018), here by plain gradient descent on windows of one lane.
     """
-    was_training = network.training
-    network.eval()
-    device = network.head.weight.device
-    lanes = max(1, min(lanes, (len(ids) - 1) // (4 * WARM)))
-    warm = WARM if lanes > 1 else 0
-    length = -(-(len(ids) - 1) // lanes)
-    # Lane n scores targets n*length + 1 to (n+1)*length; what lies outside the text is padding with weight 0.
-    first = torch.arange(lanes)[:, None] * length
-    columns = torch.arange(-warm, length)[None, :]
-    positions = first + columns  # (lanes, W)
-    inside = (positions >= 0) & (positions < len(ids) - 1)
-    scored = inside & (columns >= 0)
-    safe = positions.clamp(0, len(ids) - 2)
-    inputs, targets = ids[safe], ids[safe + 1]
-    state: State = network.initial_state(lanes)
-    total = 0.0
-    for start in (*range(0, warm, window), *range(warm, inputs.shape[1], window)):
-        if start == warm > 0:
-            state = _clear_first_lane(state)
-        part = slice(start, min(start + window, warm) if start < warm else start + window)
-        logits, state = network(inputs[:, part].to(device), state)
-        losses = cross_entropy(logits.flatten(0, 1), targets[:, part].flatten().to(device), reduction="none").cpu()
-        total += float((losses.double() * scored[:, part].flatten()).sum())
-    network.train(was_training)
-    return total / int(scored.sum())
-
-
-def _clear_first_lane(state: State) -> State:
-    """Lane 0 has nothing before it: what it read as warm-up was padding."""
-    h, c = (part.clone() for part in state)
-    h[:, 0] = 0
-    c[:, 0] = 0
-    return h, c
+    ids = np.asarray(ids)
+    adapting = copy.deepcopy(network).eval().requires_grad_()
+    optimizer = torch.optim.SGD(adapting.parameters(), lr=rate)
+    device = adapting.head.weight.device
+    state, total = adapting.initial_state(1), 0.0
+    for start in range(0, len(ids) - 1, window):
+        part = torch.from_numpy(ids[start : start + window + 1].astype(np.int64)).to(device)
+        logits, (h, c) = adapting(part[None, :-1], state)
+        state = (h.detach(), c.detach())
+        loss = cross_entropy(logits[0], part[1:])
+        total += float(loss.detach()) * (len(part) - 1)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(adapting.parameters(), DYNAMIC_CLIP)
+        optimizer.step()
+    return total / (len(ids) - 1)

@@ -7,9 +7,9 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,16 +25,25 @@ from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
 from hubcharlstm.folder import EPOCHS_IN_RUN, MODEL_IN_RUN, STORED_DTYPES
 from hubcharlstm.network import State
 from training import checkpoint
+from training.baselines import KNESER_NEY
 from training.checkpoint import Progress
+from training.copying import copied_shares, sketch
 from training.corpus import Corpus
 from training.evaluate import carried_loss
-from training.recipe import Plan, Recipe
+from training.ids import TrainIds, code_points, table_of
+from training.recipe import GREEDY, Plan, Recipe
 from training.record import TEMPERATURE, TIME_LAPSE_SEED, loss_plot, make_record
+from training.warm_start import Base
+from training.watching import Tracker, locked, write_metrics
 
 SETTINGS = "run.json"
 CHECKPOINT_SECONDS = 60.0
 SAMPLE_TEMPERATURES = (0.2, 0.5, 0.8, 1.0)
 MAX_PARAMETERS = 2**31
+MOMENT_CHARS = 20_000
+"""Of the held-out text, on which a moment of the time-lapse is measured that comes before the first look."""
+COPYING_CHARS, COPYING_SAMPLES = 4000, 4
+HELD_OUT_COPYING = 100_000
 
 
 class TrainingError(ValueError):
@@ -60,20 +69,25 @@ def fit(
     settings: dict[str, Any] | None = None,
     dtype: str = "float32",
     keep_epochs: Collection[int] = (),
+    baselines: Mapping[str, Any] | None = None,
+    base: Base | None = None,
+    tracker: str | None = None,
 ) -> Outcome:
     """Train on `corpus.train` and keep the weights best on `corpus.held_out` in `out`/model.
 
     recipe: one that `Recipe.fitted_to` has fitted to the text. settings: what `resume` needs to find the corpus
     again, and the "command" that began the run; written to `out`/run.json. keep_epochs: epochs, counted from 1,
-    whose last weights are kept too, in `out`/epochs/epoch-01 and so on. Ctrl-C and SIGTERM save a checkpoint and
-    return. Raises `ValueError` (`TrainingError` for a loss that is not finite).
+    whose last weights are kept too, in `out`/epochs/epoch-01 and so on. baselines: for the record, and the number
+    to beat. base: whose weights to begin with. tracker: "trackio" logs the metrics there, too.
+    Ctrl-C and SIGTERM save a checkpoint and return. Raises `ValueError` (`TrainingError` for a loss that is not
+    finite or that explodes).
     """
     settings = settings or {}
     if dtype not in STORED_DTYPES:
         raise ValueError(f"dtype is {dtype!r}; expected one of {', '.join(STORED_DTYPES)}: pick one.")
-    accelerator = Accelerator()
+    accelerator = new_accelerator()
     torch.manual_seed(recipe.seed)
-    vocabulary = Vocabulary.from_text(corpus.train + corpus.held_out, lowercase=recipe.lowercase)
+    vocabulary = vocabulary_of(corpus, recipe, base)
     plan = Plan.of(recipe, len(corpus.train))
     whole_epochs = plan.total_steps // plan.steps_per_epoch
     if wrong := [epoch for epoch in keep_epochs if not 1 <= epoch <= whole_epochs]:
@@ -81,15 +95,13 @@ def fit(
             f"The epoch {wrong[0]} is to be kept; expected 1 to {whole_epochs}, for the run reads its text "
             f"{plan.total_steps / plan.steps_per_epoch:.1f} times: name an earlier one, or read more with --chars."
         )
-    sizes = {name: getattr(recipe, name) for name in ("embedding_dim", "hidden_size", "num_layers", "dropout")}
-    config = CharLSTMConfig(vocab_size=len(vocabulary), **sizes)
-    if config.num_parameters > MAX_PARAMETERS:
-        raise ValueError(
-            f"The model would have {config.num_parameters:,} weights; expected at most {MAX_PARAMETERS:,}: choose a "
-            "smaller hidden_size."
-        )
+    config = config_of(recipe, vocabulary)
+    if recipe.preset in GREEDY:
+        generation = replace(generation, temperature=0.0)
     model = CharLSTM(config, vocabulary, generation_config=generation)
     model.reset_for_training()
+    if base is not None and not resume:
+        base.copy_into(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     network, optimizer = accelerator.prepare(model, optimizer)
     if resume:
@@ -97,25 +109,55 @@ def fit(
     else:
         state, progress = model.initial_state(recipe.batch_size), Progress()
         if accelerator.is_main_process:
-            _write_settings(out, settings)
-    run = _Run(
-        corpus, recipe, plan, out, dtype, settings.get("command", ""),
-        accelerator, model, network, optimizer, state, progress,
-        train_ids=encode(corpus.train, vocabulary), held_out_ids=encode(corpus.held_out, vocabulary),
-        keep_epochs=sorted(set(keep_epochs)),
-    )  # fmt: skip
+            out.mkdir(parents=True, exist_ok=True)
     torch.set_flush_denormal(True)  # weights that fade to denormals would make every product slow
     try:
-        return run.run()
+        with locked(out) if accelerator.is_main_process else nullcontext():
+            if accelerator.is_main_process and not resume:
+                _write_settings(out, settings)
+            run = _Run(
+                corpus, recipe, plan, out, dtype, settings.get("command", ""),
+                accelerator, model, network, optimizer, state, progress,
+                train_ids=TrainIds(corpus.train, vocabulary), held_out_ids=encode(corpus.held_out, vocabulary),
+                keep_epochs=sorted(set(keep_epochs)), baselines=dict(baselines or {}),
+                base_model=base.name if base else None,
+            )  # fmt: skip
+            if tracker and accelerator.is_main_process:
+                run.tracker = Tracker(tracker, out, recipe.to_dict(), resume=resume)
+            return run.run()
     finally:
         torch.set_flush_denormal(False)
 
 
+def new_accelerator() -> Accelerator:
+    """On a GPU that has them, bf16 products and TF32 sums; on a CPU bf16 is slower."""
+    fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    if fast:
+        torch.set_float32_matmul_precision("high")
+    return Accelerator(mixed_precision="bf16" if fast else "no")
+
+
+def vocabulary_of(corpus: Corpus, recipe: Recipe, base: Base | None = None) -> Vocabulary:
+    if base is not None:
+        return base.vocabulary(corpus.chars, lowercase=recipe.lowercase)
+    return Vocabulary(corpus.chars, lowercase=recipe.lowercase)
+
+
+def config_of(recipe: Recipe, vocabulary: Vocabulary) -> CharLSTMConfig:
+    """The network's sizes; raises `ValueError` if it cannot be built."""
+    sizes = {name: getattr(recipe, name) for name in ("embedding_dim", "hidden_size", "num_layers", "dropout")}
+    config = CharLSTMConfig(vocab_size=len(vocabulary), **sizes)
+    if config.num_parameters > MAX_PARAMETERS:
+        raise ValueError(
+            f"The model would have {config.num_parameters:,} weights; expected at most {MAX_PARAMETERS:,}: choose a "
+            "smaller hidden_size."
+        )
+    return config
+
+
 def encode(text: str, vocabulary: Vocabulary) -> Tensor:
     """Ids (N,) int64 of a text whose every character the vocabulary has."""
-    table = np.full(max(map(ord, vocabulary.chars)) + 1, -1, dtype=np.int64)
-    table[[ord(char) for char in vocabulary.chars]] = np.arange(len(vocabulary))
-    return torch.from_numpy(table[np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)])
+    return torch.from_numpy(table_of(vocabulary.chars)[code_points(text)])
 
 
 def _write_settings(out: Path, settings: dict[str, Any]) -> None:
@@ -141,9 +183,12 @@ class _Run:
     optimizer: Any
     state: State
     progress: Progress
-    train_ids: Tensor
+    train_ids: TrainIds
     held_out_ids: Tensor
     keep_epochs: list[int]
+    baselines: dict[str, Any]
+    base_model: str | None
+    tracker: Tracker | None = None
 
     def run(self) -> Outcome:
         total, main = self.plan.total_steps, self.accelerator.is_main_process
@@ -158,7 +203,7 @@ class _Run:
             if self.progress.step == 0:
                 self.save_checkpoint(losses)  # so that a run can be resumed from its first moment on
             last_saved = time.monotonic()
-            while self.progress.step < total and not asked:
+            while not self.ended and not asked:
                 losses += self.train_window(self.progress.step)
                 self.progress.loss_count += 1
                 self.progress.step += 1
@@ -169,24 +214,39 @@ class _Run:
                 kept = rest == 0 and epoch in self.keep_epochs
                 look = kept or self.progress.step in self.plan.evaluate_at
                 if moment or look:
-                    self.check_finite(losses)
-                if moment:
-                    self.take_moment()
+                    self.check_sound(losses)
                 if look:
                     self.look(float(losses) / self.progress.loss_count, bar)
                     losses.zero_()
                     self.progress.loss_count = 0
+                if moment or (look and self.ended):
+                    self.take_moment(look=look)
                 if kept and main:
                     self.keep_epoch(epoch)
                 if look or time.monotonic() - last_saved > CHECKPOINT_SECONDS:
                     self.save_checkpoint(losses)
                     last_saved = time.monotonic()
-            finished = self.progress.step >= total
+            finished = self.ended
             if not finished:
                 self.save_checkpoint(losses)
             elif main:
                 self.finish(folder)
+        if self.tracker:
+            self.tracker.finish()
         return Outcome(folder, self.progress.best_loss, finished)
+
+    @property
+    def ended(self) -> bool:
+        """At its last step, or after as many looks without gain as its patience has."""
+        return self.progress.step >= self.plan.total_steps or self.out_of_patience
+
+    @property
+    def out_of_patience(self) -> bool:
+        losses = [row["val_loss"] for row in self.progress.history]
+        return (
+            bool(self.recipe.patience and losses)
+            and len(losses) - 1 - losses.index(min(losses)) >= self.recipe.patience
+        )
 
     def train_window(self, step: int) -> Tensor:
         """One step of truncated BPTT; returns its mean loss, a scalar that stays on the device."""
@@ -220,34 +280,47 @@ class _Run:
         batch, length = self.recipe.batch_size, self.recipe.seq_len
         lane = len(self.train_ids) // batch
         offset = self.plan.offset(self.recipe, epoch)
-        columns = offset + window * length + torch.arange(length + 1)
-        ids = self.train_ids[torch.arange(batch)[:, None] * lane + columns].to(self.accelerator.device)
+        columns = offset + window * length + np.arange(length + 1)
+        ids = torch.from_numpy(self.train_ids[np.arange(batch)[:, None] * lane + columns]).to(self.accelerator.device)
         return ids[:, :-1], ids[:, 1:]
 
-    def check_finite(self, losses: Tensor) -> None:
-        """Raise `TrainingError` unless loss and weights are numbers; comes before all that shows or keeps them."""
+    def check_sound(self, losses: Tensor) -> None:
+        """Raise `TrainingError` unless loss and weights are numbers and the loss has not exploded.
+
+        Comes before all that shows or keeps them.
+        """
         weights = [parameter.detach() for parameter in self.model.parameters()]
+        told = "is no finite number any more"
         if bool(torch.isfinite(losses)) and all(bool(torch.isfinite(weight).all()) for weight in weights):
-            return
+            least = min((row["train_loss"] for row in self.progress.history), default=math.inf)
+            mean = float(losses) / max(1, self.progress.loss_count)
+            if mean <= 2 * least + 1:
+                return
+            told = f"exploded from {least:.2f} to {mean:.2f}"
         kept = f"; the best weights so far are kept in {self.out / MODEL_IN_RUN}" if self.progress.history else ""
         raise TrainingError(
-            f"The training loss is no finite number any more after step {self.progress.step}; expected it to fall: "
+            f"The training loss {told} after step {self.progress.step}; expected it to fall: "
             f"start a new run with half the learning rate (--learning-rate {self.recipe.learning_rate / 2:g}){kept}."
         )
 
     def look(self, train_loss: float, bar: Any) -> None:
         """Measure the held-out loss, keep the weights if they are the best so far, and show a sample."""
         val_loss = carried_loss(self.model, self.held_out_ids)
-        self.check_finite(torch.tensor(val_loss))
+        self.check_sound(torch.tensor(val_loss * 0))  # of the held-out loss all that matters is that it is a number
         best = val_loss < self.progress.best_loss
         chars = self.progress.step * self.recipe.batch_size * self.recipe.seq_len
         epoch = self.progress.step / self.plan.steps_per_epoch
+        beaten = self.number_to_beat is not None and val_loss < self.number_to_beat <= self.progress.best_loss
         self.progress.history.append(
             {"chars": chars, "epoch": round(epoch, 3), "train_loss": train_loss, "val_loss": val_loss,
              "seconds": round(self.progress.seconds, 1)}
         )  # fmt: skip
         if not self.accelerator.is_main_process:
             return
+        rate = self.plan.learning_rate(self.recipe, self.progress.step - 1)
+        write_metrics(self.out, self.progress.history)
+        if self.tracker:
+            self.tracker.log(self.progress.history[-1] | {"learning_rate": rate}, self.progress.step)
         if best:
             self.model.record = self.record()
             self.save_model(self.model, self.out / MODEL_IN_RUN)
@@ -257,10 +330,23 @@ class _Run:
         bar.write(
             f"\nepoch {epoch:.1f} of {self.plan.total_steps / self.plan.steps_per_epoch:.1f}, {duration(left)} left  "
             f"train {train_loss:.4f}  held-out {val_loss:.4f} nats per character"
-            f"{' (best so far)' if best else ''}\n{indent(prompt + sample)}",
+            f"{' (best so far)' if best else ''}, {self.chars_per_second:,.0f} characters/s"
+            f"{self.beaten_line if beaten else ''}\n{indent(prompt + sample)}",
             file=sys.stdout,
         )
         sys.stdout.flush()
+
+    @property
+    def number_to_beat(self) -> float | None:
+        return self.baselines[KNESER_NEY]["nats"] if KNESER_NEY in self.baselines else None
+
+    @property
+    def beaten_line(self) -> str:
+        return f"\nIt has passed the number to beat: {self.number_to_beat:.4f}, {KNESER_NEY}."
+
+    @property
+    def chars_per_second(self) -> float:
+        return self.progress.step * self.recipe.batch_size * self.recipe.seq_len / max(1e-9, self.progress.seconds)
 
     def keep_epoch(self, epoch: int) -> None:
         """Keep the weights as they are after a whole epoch, whether or not they are the best; comes after its look."""
@@ -269,12 +355,19 @@ class _Run:
         self.model.record = self.record() | loss
         self.save_model(self.model, self.out / EPOCHS_IN_RUN / f"epoch-{epoch:02}")
 
-    def take_moment(self) -> None:
+    def take_moment(self, *, look: bool) -> None:
         """One more moment of the time-lapse: the same prompt and seed as at the others."""
+        if look:
+            val_loss = self.progress.history[-1]["val_loss"]
+        else:
+            val_loss = carried_loss(self.model, self.held_out_ids[:MOMENT_CHARS])
         if self.accelerator.is_main_process:
             _, text = self.sample(200, seed=TIME_LAPSE_SEED)
             chars = self.progress.step * self.recipe.batch_size * self.recipe.seq_len
-            self.progress.time_lapse.append({"chars": chars, "text": text})
+            minutes = round(self.progress.seconds / 60, 3)
+            self.progress.time_lapse.append(
+                {"characters_read": chars, "minutes": minutes, "val_loss": val_loss, "text": text}
+            )
 
     def sample(self, length: int, *, seed: int) -> tuple[str, str]:
         prompt = self.prompt
@@ -286,7 +379,7 @@ class _Run:
         return examples[0] if examples else self.model.generation_config.start_text
 
     def save_checkpoint(self, losses: Tensor) -> None:
-        self.check_finite(losses)
+        self.check_sound(losses)
         self.progress.loss_sum = float(losses)
         if self.accelerator.is_main_process:
             checkpoint.save(
@@ -298,8 +391,13 @@ class _Run:
             model.save_pretrained(folder, dtype=self.dtype, extra_files={"loss.png": loss_plot(self.progress.history)})
 
     def finish(self, folder: Path) -> None:
-        """Give the model with the best weights its whole record: samples and time-lapse."""
+        """Give the model with the best weights its whole record: samples, time-lapse, what it copies."""
         best = CharLSTM.from_pretrained(folder, device="cpu")
+        length = min(COPYING_CHARS, len(self.train_ids) // 8) // COPYING_SAMPLES
+        written = [
+            best.generate(max_new_tokens=max(1, length), temperature=TEMPERATURE, seed=seed)
+            for seed in range(COPYING_SAMPLES)
+        ]
         best.record = self.record() | {
             "samples": [
                 {
@@ -309,8 +407,13 @@ class _Run:
                     "text": best.generate(self.prompt, max_new_tokens=400, temperature=temperature, seed=7),
                 }
                 for temperature in SAMPLE_TEMPERATURES
-            ]
+            ],
+            "copying": {
+                "sampled": copied_shares(written, self.corpus.train),
+                "held_out": copied_shares([self.corpus.held_out[:HELD_OUT_COPYING]], self.corpus.train),
+            },
         }
+        best.record["corpus"]["sketch"] = sketch(self.corpus.train)
         self.save_model(best, folder)
 
     def record(self) -> dict[str, Any]:
@@ -324,7 +427,10 @@ class _Run:
             command=self.command,
             device=self.accelerator.device,
         )
-        return record | ({"kept_epochs": kept} if kept else {})
+        told = {"kept_epochs": kept, "baselines": self.baselines, "base_model": self.base_model}
+        if self.out_of_patience:
+            told["ended_early"] = f"after {self.recipe.patience} looks without gain"
+        return record | {key: value for key, value in told.items() if value}
 
 
 @contextmanager

