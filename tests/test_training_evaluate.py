@@ -18,19 +18,6 @@ from training.evaluating import report
 
 SETTINGS = ["--embedding-dim", "4", "--hidden-size", "16", "--num-layers", "1", "--batch-size", "4"]
 SETTINGS += ["--seq-len", "16", "--chars", "4000"]
-    "--embedding-dim",
-    "4",
-    "--hidden-size",
-    "16",
-    "--num-layers",
-    "1",
-    "--batch-size",
-    "4",
-    "--seq-len",
-    "16",
-    "--chars",
-    "4000",
-]
 
 
 def story(seed: int) -> str:
