@@ -28,15 +28,20 @@ SETTINGS = ["--embedding-dim", "8", "--hidden-size", "48", "--num-layers", "2", 
 SETTINGS += ["--batch-size", "4", "--seq-len", "16", "--max-epochs", "100000", "--patience", "0"]
 
 
-def run(argv: list[str], limit: float | None) -> bool:
-    """Run the trainer in a process of its own; False if it was killed after `limit` seconds."""
+def run(argv: list[str], limit: float | None, after: Path | None = None) -> bool:
+    """Run the trainer in a process of its own; False if it was killed after `limit` seconds.
+
+    after: the seconds begin once this is there.
+    """
     child = os.fork()
     if child == 0:
         with Path(os.devnull).open("w") as nowhere:
             os.dup2(nowhere.fileno(), 1)
         os._exit(train(argv))
-    ends = time.monotonic() + limit if limit else None
+    ends = None
     while True:
+        if limit and ends is None and (after is None or after.exists()):
+            ends = time.monotonic() + limit
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             assert os.waitstatus_to_exitcode(status) == 0, f"the run ended by itself with status {status}"
@@ -68,7 +73,9 @@ def main() -> None:
             if out.exists() and not goes_on:  # killed before its first checkpoint: it is begun anew
                 out.rename(folder / f"unborn-{killed}")
             limit = draw.uniform(0.05, arguments.longest) if killed < arguments.kills else None
-            finished = run(["resume", str(out)] if goes_on else ["fit", *settings, "--out", str(out)], limit)
+            # Every other run is spared until its first checkpoint, or a slow machine would kill all before it.
+            after = out / "checkpoint" if killed % 2 else None
+            finished = run(["resume", str(out)] if goes_on else ["fit", *settings, "--out", str(out)], limit, after)
             killed, resumed, begun = killed + (not finished), resumed + goes_on, begun + (not goes_on)
         different = []
         for file in FILES:

@@ -192,23 +192,32 @@ class Engine:
         """Read some `PREFILL_CHUNK` ids of prompts; one that is read through takes a row."""
         reading, budget = self._schedule.reading, PREFILL_CHUNK
         while reading and budget > 0:
-            job = reading.popleft()
+            job = reading[0]
             sequence = job.sequence
-            if sequence.finish_reason is not None:  # a stop string was complete in what an earlier call held back
-                job.end(sequence.finish_reason)
-                continue
             before = len(sequence.unread)
-            try:
-                if before > 1:
+            error: Exception | None = None
+            # A stop string may have been complete in what an earlier call held back: then nothing is to be read.
+            ended = sequence.finish_reason
+            if ended is None and before > 1:
+                try:
                     sequence.state, sequence.unread = self._decoder.prefill_chunk(sequence.unread, sequence.state)
-                if len(sequence.unread) == 1:
-                    batch.join(job)
-                else:
-                    reading.append(job)
-            except Exception as error:  # whatever it is, it is this request's alone
-                logger.exception("A request failed while its prompt was read.")
-                job.end("cancelled", error)
+                except Exception as failure:  # whatever it is, it is this request's alone
+                    error = failure
             budget -= before - len(sequence.unread)
+            with self._changed:  # whoever asks for the load finds it in one place
+                reading.popleft()
+                if ended is None and error is None:
+                    try:
+                        if len(sequence.unread) == 1:
+                            batch.join(job)
+                        else:
+                            reading.append(job)
+                    except Exception as failure:  # such as a state of the wrong size
+                        error = failure
+            if error is not None:
+                logger.error("A request failed while its prompt was read.", exc_info=error)
+            if ended is not None or error is not None:
+                job.end(ended or "cancelled", error)
 
     def _decode(self, batch: Batch) -> None:
         for row, error in batch.step():
@@ -219,8 +228,8 @@ class Engine:
         batch.flush()
         full = [row for row, job in enumerate(self._schedule.rows) if job.is_full]
         for row in reversed(full):
-            job = batch.leave(row)
             with self._changed:
+                job = batch.leave(row)
                 job.rests = True
                 self._schedule.resting.append(job)
                 self._called = True  # its reader may have caught up by now

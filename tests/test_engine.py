@@ -18,11 +18,11 @@ import torch
 from conftest import tiny_model
 
 from hubcharlstm import CharLSTM, Vocabulary
-from hubcharlstm.batch import STEPS
+from hubcharlstm.batch import STEPS, Batch
 from hubcharlstm.decoder import DamagedModelError
 from hubcharlstm.engine import Engine
 from hubcharlstm.sampling import RandomStream, SamplingParams
-from hubcharlstm.schedule import BusyError
+from hubcharlstm.schedule import BusyError, Job
 from hubcharlstm.sequence import Request
 
 LONG = 100_000
@@ -262,4 +262,29 @@ def test_an_engine_that_fails_tells_its_readers_and_starts_again(
     assert "The engine failed." in caplog.text
     assert engine.load == IDLE
     assert "".join(model.stream("To be", seed=4, engine=engine)) == model.generate("To be", seed=4)
+    engine.close()
+
+
+def test_a_request_is_somewhere_at_any_moment(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between row and rest, and between prompt and row, the load once forgot it for an instant, made longer here."""
+    leave, join = Batch.leave, Batch.join
+
+    def slow_leave(batch: Batch, row: int) -> Job:
+        job = leave(batch, row)
+        time.sleep(0.005)
+        return job
+
+    def slow_join(batch: Batch, job: Job) -> None:
+        time.sleep(0.005)
+        join(batch, job)
+
+    monkeypatch.setattr(Batch, "leave", slow_leave)
+    monkeypatch.setattr(Batch, "join", slow_join)
+    engine = Engine(model.decoder, max_rows=2)
+    stream = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine, ahead=2)
+    for _ in range(60):
+        assert sum(engine.load.values()) == 1
+        stream.ready()
+        time.sleep(0.002)
+    stream.cancel()
     engine.close()
