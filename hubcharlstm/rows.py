@@ -32,7 +32,6 @@ class Rows:
         precision: str,
         device: torch.device,
     ) -> None:
-        self.capacity = capacity
         self.hidden = torch.zeros(capacity, config.num_layers * size, dtype=NUMBERS[precision], device=device)
         self.cells = [torch.zeros(capacity, size, device=device) for _ in range(config.num_layers)]
         self.out = torch.empty(capacity, size, device=device)
