@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-import training.fit
+import training.run
 from training.__main__ import main as train
 
 FILES = ("model/model.safetensors", "checkpoint/tensors.safetensors")
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--longest", type=float, default=1.2, help="seconds until a kill, at most")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    training.fit.CHECKPOINT_SECONDS = 0.05
+    training.run.CHECKPOINT_SECONDS = 0.05
     draw, killed, resumed, begun, finished = random.Random(arguments.seed), 0, 0, 0, False
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
+from itertools import count
 from statistics import median
 
 import torch
@@ -19,10 +18,11 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.article import TutorialNetwork, tutorial_step
 from benchmarks.machine import conditions
-from hubcharlstm import GenerationConfig
-from training.corpus import Corpus
-from training.fit import _Run, config_of, encode, new_accelerator, vocabulary_of
+from hubcharlstm import CharLSTM, Vocabulary
+from training.fit import config_of
 from training.ids import TrainIds
+from training.loop import Loop
+from training.memory import keep_memory
 from training.recipe import PRESETS, Plan, Recipe
 
 
@@ -47,28 +47,16 @@ def bare_step(recipe: Recipe, vocab_size: int) -> Callable[[], None]:
 
 
 def our_step(recipe: Recipe, text: str) -> Callable[[], None]:
-    """A step of the loop as a run takes it: lanes, cold starts, dropout, schedule, Accelerate."""
-    from hubcharlstm import CharLSTM
-    from training.checkpoint import Progress
-
-    corpus = Corpus("bench", "bench", text, text[:2000], "")
-    accelerator, vocabulary = new_accelerator(), vocabulary_of(corpus, recipe)
-    model = CharLSTM(config_of(recipe, vocabulary), vocabulary, generation_config=GenerationConfig())
+    """A step of the loop as a run takes it: lanes, cold starts, dropouts, schedule, averages, Accelerate."""
+    vocabulary = Vocabulary(sorted(set(text)))
+    model = CharLSTM(config_of(recipe, vocabulary), vocabulary)
     model.reset_for_training()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    network, optimizer = accelerator.prepare(model, optimizer)
-    run = _Run(
-        corpus, recipe, Plan.of(recipe, len(text)), Path(tempfile.gettempdir()), "float32", "",
-        accelerator, model, network, optimizer, model.initial_state(recipe.batch_size), Progress(),
-        train_ids=TrainIds(text, vocabulary), held_out_ids=encode(text[:2000], vocabulary), keep_epochs=[],
-        baselines={}, base_model=None,
-    )  # fmt: skip
-    losses = torch.zeros(())
+    loop = Loop(model, recipe, Plan.of(recipe, len(text)), TrainIds(text, vocabulary))
+    losses, done = torch.zeros(()), count()
 
     def step() -> None:
         nonlocal losses
-        losses += run.train_window(run.progress.step)
-        run.progress.step += 1
+        losses += loop.step(next(done))
 
     return step
 
@@ -91,6 +79,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     torch.manual_seed(0)
     torch.set_flush_denormal(True)
+    keep_memory()
     text = ("To be, or not to be: that is the question.\nWhether 'tis nobler in the mind to suffer\n" * 3000)[:200_000]
     vocab_size = len(set(text))
     print(conditions(torch.get_num_threads()))

@@ -14,7 +14,7 @@ from test_fit import CORPUS, RECIPE, at_step, checkpoint_weights, record, run, w
 
 import training.watching
 from training.baselines import KNESER_NEY
-from training.fit import TrainingError
+from training.run import TrainingError
 from training.watching import Tracker, check_tracker, locked
 
 

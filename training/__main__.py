@@ -13,6 +13,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training.memory import keep_memory
 from training.recipe import PRESET_TIMES, PRESETS, Recipe
 from training.watching import TRACKERS, check_tracker
 
@@ -129,6 +130,7 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     # Read once when torch is imported. Threads that spin long for each other starve beside any other process.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    keep_memory()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a sample that the console cannot show must not end the run

@@ -47,10 +47,18 @@ class Progress:
 
 
 def save(
-    run: Path, *, network: CharLSTMNetwork, optimizer: torch.optim.Optimizer, state: State, progress: Progress
+    run: Path,
+    *,
+    network: CharLSTMNetwork,
+    average: CharLSTMNetwork,
+    optimizer: torch.optim.Optimizer,
+    state: State,
+    progress: Progress,
 ) -> None:
-    """Write weights, optimizer, random state, carried (h, c) and progress in one step."""
+    """Write weights, their average, optimizer, random state, carried (h, c) and progress in one step."""
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    if average is not network:
+        tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
     tensors |= {"state.h": state[0], "state.c": state[1], "random.cpu": torch.get_rng_state()}
@@ -67,9 +75,14 @@ def save(
 
 
 def load(
-    run: Path, *, network: CharLSTMNetwork, optimizer: torch.optim.Optimizer, device: torch.device
+    run: Path,
+    *,
+    network: CharLSTMNetwork,
+    average: CharLSTMNetwork,
+    optimizer: torch.optim.Optimizer,
+    device: torch.device,
 ) -> tuple[State, Progress]:
-    """Put a checkpoint back into `network`, `optimizer` and the random generators; return (h, c) and progress.
+    """Put a checkpoint back into both networks, `optimizer` and the random generators; return (h, c) and progress.
 
     Raises `ValueError` if the run has no checkpoint or a damaged one.
     """
@@ -78,6 +91,8 @@ def load(
         progress = Progress.from_dict(json.loads((folder / "progress.json").read_text(encoding="utf-8")))
         tensors = load_file(folder / "tensors.safetensors")
         network.load_state_dict(_part(tensors, "network."))
+        if average is not network:
+            average.load_state_dict(_part(tensors, "average."))
         template = optimizer.state_dict()
         parts: dict[int, dict[str, Tensor]] = {}
         for name, value in _part(tensors, "optimizer.").items():

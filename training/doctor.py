@@ -15,6 +15,7 @@ from hubcharlstm.vocabulary import visible
 from training.baselines import KNESER_NEY, MAX_CHARS, PPMD, number_to_beat, ppmd
 from training.corpus import Corpus
 from training.ids import TrainIds
+from training.network import TrainingNetwork
 from training.recipe import Plan, Recipe
 
 LOOKED_AT = 8_000_000
@@ -105,11 +106,12 @@ def expected_minutes(config: CharLSTMConfig, recipe: Recipe, plan: Plan) -> floa
     """From a few windows of a network of the same shape, on the processor."""
     with torch.random.fork_rng():
         network = CharLSTMNetwork(config)
-        ids = torch.randint(config.vocab_size, (recipe.batch_size, recipe.seq_len))
+        training, state = TrainingNetwork(network, recipe.weight_drop), network.initial_state(recipe.batch_size)
+        ids = torch.randint(config.vocab_size, (recipe.seq_len, recipe.batch_size))
         seconds = []
         for _ in range(4):
             started = time.perf_counter()
-            logits, _ = network(ids)
+            logits, _ = training(ids, state)
             cross_entropy(logits.flatten(0, 1), ids.flatten()).backward()  # type: ignore[no-untyped-call]
             seconds.append(time.perf_counter() - started)
     return min(seconds) * plan.total_steps * 1.1 / 60  # a tenth for the optimizer, looks and samples

@@ -20,7 +20,9 @@ class Recipe:
     text read side by side. seq_len: the truncated-BPTT window in characters. learning_rate: the peak, reached
     after `warmup` (a share of the run) and decayed to a hundredth by a cosine (Loshchilov & Hutter 2017).
     cold_starts: the share of lanes whose state starts from zero again at a window, as at the beginning of a text.
+    dropout: of each layer's outputs, one mask for a whole window. weight_drop: of the recurrent weights, likewise.
     weight_decay: decoupled, AdamW (Loshchilov & Hutter 2019). grad_clip: bound on the gradient's norm.
+    average: the share of the averaged weights that stays at each step; 0 keeps the weights as they are.
     patience: looks at the held-out text without gain after which the run ends; 0 never ends it early.
     """
 
@@ -29,6 +31,7 @@ class Recipe:
     hidden_size: int = 512
     num_layers: int = 1
     dropout: float = 0.4
+    weight_drop: float = 0.0
     batch_size: int = 24
     seq_len: int = 100
     learning_rate: float = 6e-3
@@ -36,6 +39,7 @@ class Recipe:
     grad_clip: float = 1.0
     warmup: float = 0.02
     cold_starts: float = 0.03
+    average: float = 0.998
     chars: int = 5_000_000
     max_epochs: int = 25
     patience: int = 8
@@ -55,6 +59,11 @@ class Recipe:
             raise ValueError(f"cold_starts is {self.cold_starts}; expected a share from 0 to 1: correct it.")
         if not 0 <= self.weight_decay < math.inf:
             raise ValueError(f"weight_decay is {self.weight_decay}; expected a number of at least 0: correct it.")
+        for name in ("weight_drop", "average"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; expected a share from 0 up to but not including 1: correct it."
+                )
         if not 0 <= self.warmup < 1:
             raise ValueError(f"warmup is {self.warmup}; expected a share from 0 to below 1: correct it.")
         if not 0 <= self.seed < 2**63:
@@ -113,6 +122,7 @@ PRESETS: dict[str, Recipe] = {
         seq_len=50,
         learning_rate=1e-3,
         weight_decay=0.0,
+        average=0.0,
         max_epochs=100,
         lowercase=True,
     ),

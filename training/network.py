@@ -1,0 +1,55 @@
+"""A network as training sees it: window by window, with the dropouts that keep it from learning its text by heart."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from hubcharlstm.network import CharLSTMNetwork, State
+from training.lstm import lstm
+
+
+class TrainingNetwork(nn.Module):
+    """`network` in training: its config's `dropout` after each layer, and `weight_drop` on its recurrent weights.
+
+    Both draw one mask for a whole window: locked dropout (Gal & Ghahramani 2016) and DropConnect on the recurrent
+    weights (Merity et al. 2018). A mask for each step costs a third of the step, and learns worse.
+    """
+
+    def __init__(self, network: CharLSTMNetwork, weight_drop: float = 0.0) -> None:
+        super().__init__()
+        self.network, self.weight_drop = network, weight_drop
+
+    def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """ids (T, B) int64, time first -> logits (T, B, V) float32, state after the last id."""
+        rate, after = self.network.config.dropout, []
+        x = self.network.embedding(ids)  # (T, B, E)
+        for number, (h, c) in enumerate(zip(*state, strict=True)):
+            w_ih, w_hh, b_ih, b_hh = self.weights(number)
+            if self.training and self.weight_drop:
+                w_hh = w_hh * weight_mask(w_hh.shape, self.weight_drop, w_hh.device)
+            x, h, c = lstm(x, h, c, (w_ih, w_hh, b_ih + b_hh))
+            if self.training and rate:
+                kept = torch.rand((1, *x.shape[1:]), device=x.device) >= rate
+                x = x * (kept * (1 / (1 - rate))).to(x.dtype)
+            after.append((h, c))
+        head = self.network.head
+        logits = linear(x, head.weight.to(x.dtype)).float() + head.bias
+        hs, cs = zip(*after, strict=True)
+        return logits, (torch.stack(hs), torch.stack(cs))
+
+    def weights(self, layer: int) -> tuple[Tensor, ...]:
+        """W_ih (4H, I), W_hh (4H, H) and their biases (4H,)."""
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        return tuple(self.network.lstm.get_parameter(f"{name}_l{layer}") for name in names)
+
+
+def weight_mask(shape: torch.Size, rate: float, device: torch.device) -> Tensor:
+    """0 with probability `rate`, to the nearest 256th, else the number that keeps the mean at 1.
+
+    A random byte is drawn for each weight, eight at once: random floats would cost a tenth of the step.
+    """
+    count, dropped = shape.numel(), round(256 * rate)
+    words = torch.empty(-(-count // 8), dtype=torch.int64, device=device).random_(-(2**63), 2**63 - 1)
+    return (words.view(torch.uint8)[:count] >= dropped).view(shape) * (256 / (256 - dropped))
