@@ -77,7 +77,17 @@ def test_the_average_follows_and_ends_as_the_formula_says() -> None:
         expected = stays * expected + (1 - stays) * step
     torch.testing.assert_close(average.model.head.bias, expected)
     assert float(average.model.head.bias.detach().mean()) == pytest.approx(199 - 9, abs=0.1)  # a lag of d / (1 - d)
-    assert Average(model, 0.0).model is model
+    last = Average(model, 0.0)
+    assert last.model is not model and torch.equal(last.model.head.bias, model.head.bias)
+
+
+def test_a_temperature_divides_the_logits_of_the_average_alone() -> None:
+    torch.manual_seed(5)
+    model = CharLSTM(CharLSTMConfig(vocab_size=3, embedding_dim=2, hidden_size=4, num_layers=1), Vocabulary("abc"))
+    average, ids = Average(model, 0.9, temperature=1.25), torch.tensor([[0, 1, 2]])
+    for step in range(3):
+        average.update(step)
+        torch.testing.assert_close(average.model(ids)[0], model.eval()(ids)[0] / 1.25)
 
 
 def test_text_from_an_average_is_never_from_weights_that_were_there_before() -> None:

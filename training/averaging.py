@@ -12,18 +12,23 @@ from hubcharlstm import CharLSTM
 class Average:
     """An exponential moving average of a model's weights (Polyak & Juditsky 1992); `model` holds it.
 
-    decay: the share that stays at each step; the first steps are forgotten faster. With 0 it is the model itself.
-    torch.optim.swa_utils has one too, whose count lies in a tensor: a decay that depends on it waits for the GPU.
+    decay: the share that stays at each step; the first steps are forgotten faster, and 0 keeps the last weights.
+    temperature: divides the logits of `model` (Guo et al. 2017), for a network that has read its text many times is
+    surer of itself than it should be; it stands in the head's weights.
+    torch.optim.swa_utils has an average whose count lies in a tensor: a decay that depends on it waits for the GPU.
     """
 
-    def __init__(self, of: CharLSTM, decay: float) -> None:
-        self.of, self.decay = of, decay
-        self.model = copy.deepcopy(of).eval().requires_grad_(False) if decay else of
+    def __init__(self, of: CharLSTM, decay: float, temperature: float = 1.0) -> None:
+        self.of, self.decay, self.temperature = of, decay, temperature
+        self.model = copy.deepcopy(of).eval().requires_grad_(False)
+        self.update(0)
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights as they are after `step` steps."""
-        if self.decay:
-            stays = min(self.decay, step / (step + 10))
-            mine, theirs = ([weight.detach() for weight in m.parameters()] for m in (self.model, self.of))
-            torch._foreach_lerp_(mine, theirs, 1 - stays)
+        mine = [weight.detach() for weight in self.model.parameters()]
+        theirs = [
+            weight.detach() / self.temperature if name.startswith("head.") else weight.detach()
+            for name, weight in self.of.named_parameters()
+        ]
+        torch._foreach_lerp_(mine, theirs, 1 - min(self.decay, step / (step + 10)))

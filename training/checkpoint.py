@@ -57,8 +57,7 @@ def save(
 ) -> None:
     """Write weights, their average, optimizer, random state, carried (h, c) and progress in one step."""
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
-    if average is not network:
-        tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
+    tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
     tensors |= {"state.h": state[0], "state.c": state[1], "random.cpu": torch.get_rng_state()}
@@ -91,8 +90,7 @@ def load(
         progress = Progress.from_dict(json.loads((folder / "progress.json").read_text(encoding="utf-8")))
         tensors = load_file(folder / "tensors.safetensors")
         network.load_state_dict(_part(tensors, "network."))
-        if average is not network:
-            average.load_state_dict(_part(tensors, "average."))
+        average.load_state_dict(_part(tensors, "average."))
         template = optimizer.state_dict()
         parts: dict[int, dict[str, Tensor]] = {}
         for name, value in _part(tensors, "optimizer.").items():

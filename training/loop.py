@@ -36,7 +36,7 @@ class Loop:
     def __init__(self, model: CharLSTM, recipe: Recipe, plan: Plan, ids: TrainIds) -> None:
         self.accelerator = new_accelerator()
         self.model, self.recipe, self.plan, self.ids = model, recipe, plan, ids
-        self.average = Average(model.to(self.accelerator.device), recipe.average)
+        self.average = Average(model.to(self.accelerator.device), recipe.average, recipe.softmax_temperature)
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )

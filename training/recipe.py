@@ -23,6 +23,7 @@ class Recipe:
     dropout: of each layer's outputs, one mask for a whole window. weight_drop: of the recurrent weights, likewise.
     weight_decay: decoupled, AdamW (Loshchilov & Hutter 2019). grad_clip: bound on the gradient's norm.
     average: the share of the averaged weights that stays at each step; 0 keeps the weights as they are.
+    softmax_temperature: divides the logits of the model that is kept, which is surer of itself than it should be.
     patience: looks at the held-out text without gain after which the run ends; 0 never ends it early.
     """
 
@@ -40,6 +41,7 @@ class Recipe:
     warmup: float = 0.02
     cold_starts: float = 0.03
     average: float = 0.998
+    softmax_temperature: float = 1.0
     chars: int = 5_000_000
     max_epochs: int = 25
     patience: int = 8
@@ -52,7 +54,7 @@ class Recipe:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1: raise it.")
         if self.patience < 0:
             raise ValueError(f"patience is {self.patience}; expected at least 0, which waits for ever: correct it.")
-        for name in ("learning_rate", "grad_clip"):
+        for name in ("learning_rate", "grad_clip", "softmax_temperature"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number above 0: correct it.")
         if not 0 <= self.cold_starts <= 1:
