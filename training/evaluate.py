@@ -13,8 +13,9 @@ from torch.nn.functional import cross_entropy
 from hubcharlstm.network import CharLSTMNetwork
 from hubcharlstm.scoring import WINDOW, cold_log_probs, token_log_probs
 
-DYNAMIC_WINDOW = 32
-DYNAMIC_RATE = 0.06
+DYNAMIC_WINDOW = 50
+DYNAMIC_RATE = 3e-4
+DYNAMIC_MEMORY = 0.999
 DYNAMIC_CLIP = 1.0
 
 
@@ -33,12 +34,13 @@ def dynamic_loss(
 ) -> float:
     """Mean loss over ids[1:] of a copy that learns from each window once it is scored.
 
-    Dynamic evaluation (Mikolov 2010; Krause et al. 2018), here by plain gradient descent on windows of one lane.
+    Dynamic evaluation (Mikolov 2010; Krause et al. 2018): gradient steps divided by a running root mean square of each
+    weight's gradients, which is Adam without momentum, on windows of one lane.
     """
     ids = np.asarray(ids)
     adapting = copy.deepcopy(network).eval().requires_grad_()
-    optimizer = torch.optim.SGD(adapting.parameters(), lr=rate)
     device = adapting.head.weight.device
+    optimizer = torch.optim.Adam(adapting.parameters(), lr=rate, betas=(0.0, DYNAMIC_MEMORY), fused=True)
     state, total = adapting.initial_state(1), 0.0
     for start in range(0, len(ids) - 1, window):
         part = torch.from_numpy(ids[start : start + window + 1].astype(np.int64)).to(device)
