@@ -5,65 +5,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-
 from hubcharlstm import loops, threads
-from hubcharlstm.decoder import DamagedModelError, Decoder
+from hubcharlstm.decoder import Decoder
 from hubcharlstm.engine import Engine
+from hubcharlstm.generation_state import GenerationState, check_state
 from hubcharlstm.network import State
-from hubcharlstm.sampling import RandomStream, SamplingBatch, SamplingParams, check_seed, new_seed, next_ids
+from hubcharlstm.runs import EngineRun, LocalRun
+from hubcharlstm.sampling import RandomStream, SamplingParams, check_seed, new_seed
 from hubcharlstm.sequence import FinishReason, Request
-from hubcharlstm.sequence import Sequence as Progress
 from hubcharlstm.stopping import Ids
 from hubcharlstm.vocabulary import Reading, Vocabulary
 
+__all__ = ["MAX_NEW_TOKENS", "Completion", "DecodingModel", "GenerationState", "TextStream"]
+
 MAX_NEW_TOKENS = 100_000
-
-
-@dataclass(frozen=True)
-class GenerationState:
-    """Where a completion stopped: all that is needed to go on exactly there. A few kilobytes, never changed.
-
-    h, c: (num_layers, 1, H) each, after every id but `last_id`, which is still to be read.
-    stream: the random stream with the draws made so far. held: generated ids that a stop string may still
-    need and that were not shown. fingerprint: the model it belongs to.
-    """
-
-    h: torch.Tensor
-    c: torch.Tensor
-    last_id: int
-    stream: RandomStream
-    held: Ids
-    fingerprint: str
-
-    def save(self, path: str | Path) -> None:
-        """Write it as a safetensors file."""
-        numbers = {
-            "last_id": str(self.last_id),
-            "key": str(self.stream.key),
-            "draws": str(self.stream.draws),
-            "held": ",".join(map(str, self.held)),
-            "fingerprint": self.fingerprint,
-        }
-        save_file({"h": self.h.cpu().contiguous(), "c": self.c.cpu().contiguous()}, path, metadata=numbers)
-
-    @classmethod
-    def load(cls, path: str | Path) -> GenerationState:
-        """Read what `save` wrote; raises `ValueError` if `path` holds anything else."""
-        try:
-            with safe_open(path, framework="pt", device="cpu") as file:
-                numbers = file.metadata() or {}
-                held = tuple(int(part) for part in numbers["held"].split(",") if part)
-                stream = RandomStream(int(numbers["key"]), int(numbers["draws"]))
-                h, c = file.get_tensor("h"), file.get_tensor("c")
-            return cls(h, c, int(numbers["last_id"]), stream, held, numbers["fingerprint"])
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
-            raise ValueError(f"{path} is no saved state ({error}); expected one that save wrote: check it.") from error
 
 
 @dataclass(frozen=True)
@@ -98,106 +55,6 @@ class DecodingModel(Protocol):
     def fingerprint(self) -> str: ...
     @property
     def start_text(self) -> str: ...
-
-
-def check_state(state: GenerationState, decoder: Decoder) -> None:
-    """Raise `ValueError` for a state that cannot be this model's whatever its fingerprint says."""
-    shape = (decoder.config.num_layers, 1, decoder.config.hidden_size)
-    if any(part.shape != shape or not bool(torch.isfinite(part).all()) for part in (state.h, state.c)):
-        raise ValueError(f"The state is damaged; expected finite numbers {shape}: go on from another one.")
-
-
-class LocalRun:
-    """One request decoded here and now, in rows of its own."""
-
-    def __init__(self, request: Request, decoder: Decoder) -> None:
-        self.progress = Progress(request)
-        self._decoder = decoder
-        self._rows = decoder.rows(1)
-        self._batch = SamplingBatch.of([request.sampling])
-        self._in_row = False
-
-    def take(self) -> Ids:
-        """The next ids that may be shown; none only at the end."""
-        progress = self.progress
-        while not progress.ready and progress.finish_reason is None:
-            self._advance()
-        ids, progress.ready = tuple(progress.ready), []
-        return ids
-
-    take_now = take
-
-    def _advance(self) -> None:
-        progress = self.progress
-        if not self._in_row:
-            self._read()
-        logits = self._decoder.step(torch.tensor(progress.unread, device=self._decoder.device), self._rows)
-        new_id = int(next_ids(logits.cpu().numpy(), self._batch, progress.uniforms(1))[0])
-        if new_id < 0:
-            raise DamagedModelError
-        progress.accept((new_id,))
-
-    def _read(self) -> None:
-        progress = self.progress
-        while True:
-            progress.state, progress.unread = self._decoder.prefill_chunk(progress.unread, progress.state)
-            if len(progress.unread) == 1:
-                break
-        self._rows.put(0, progress.state)
-        self._in_row = True
-
-    @property
-    def finish_reason(self) -> FinishReason | None:
-        return self.progress.finish_reason if not self.progress.ready else None
-
-    def cancel(self) -> None:
-        self.progress.cancel()
-
-    def rest(self) -> Ids:
-        """What was drawn and not yet taken when it was cancelled: nothing, for it draws when asked."""
-        return ()
-
-    def state(self) -> State:
-        """(h, c) before the one id that is left unread."""
-        if not self._in_row:
-            self._read()
-        return self._rows.get(0)
-
-
-class EngineRun:
-    """One request decoded by an engine, beside others."""
-
-    def __init__(self, request: Request, engine: Engine, decoder: Decoder, ahead: int | None) -> None:
-        self._reader = engine.submit(request, ahead=ahead)
-        self._decoder = decoder
-
-    def take(self) -> Ids:
-        return next(self._reader, ())
-
-    def take_now(self) -> Ids:
-        """The ids that are there, without waiting."""
-        return self._reader.take(0)
-
-    @property
-    def progress(self) -> Progress:
-        return self._reader.sequence
-
-    @property
-    def finish_reason(self) -> FinishReason | None:
-        return self._reader.finish_reason
-
-    def cancel(self) -> None:
-        self._reader.cancel()
-
-    def rest(self) -> Ids:
-        """What was drawn and not yet taken when it was cancelled; it ends within a step."""
-        return tuple(new_id for ids in self._reader for new_id in ids)
-
-    def state(self) -> State:
-        progress = self.progress
-        while progress.state is None or len(progress.unread) > 1:
-            progress.state, progress.unread = self._decoder.prefill_chunk(progress.unread, progress.state)
-        return progress.state
 
 
 class TextStream(Iterator[str]):

@@ -26,8 +26,11 @@ ROOMS = {
     "schedule": {"sequence"},
     "batch": {"decoder", "sampling", "schedule"},
     "engine": {"batch", "decoder", "schedule", "sequence", "stopping", "threads"},
+    "generation_state": {"decoder", "sampling", "stopping"},
+    "runs": {"decoder", "engine", "network", "sampling", "sequence", "stopping"},
     "generation": {
-        "decoder", "engine", "loops", "network", "sampling", "sequence", "stopping", "threads", "vocabulary",
+        "decoder", "engine", "generation_state", "loops", "network", "runs", "sampling", "sequence", "stopping",
+        "threads", "vocabulary",
     },
     "scoring": {"network", "vocabulary"},
     "folder": {"generation_config", "network", "vocabulary"},

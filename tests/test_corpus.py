@@ -20,7 +20,8 @@ from training.corpus import HELD_OUT_PLAYS, Corpus, locate, read_corpus
 from training.ids import EncodedText, TrainIds
 from training.plays import play_text
 from training.reading import read_text
-from training.suggest import find_examples, find_speakers, suggest
+from training.speakers import Talk, find_talk
+from training.suggest import find_examples, suggest
 
 ROOT = Path(__file__).parents[1]
 PROSE = "It was a bright cold day in April, and the clocks were striking thirteen.\nNobody looked up. " * 12
@@ -296,23 +297,26 @@ def test_any_text_gets_examples_of_its_own_and_no_speakers(text: str) -> None:
 def test_a_play_of_any_script_has_speakers() -> None:
     names = ["王", "Dr Who", "LADY MACBETH", "Örn", "MACBETH & LENNOX"]
     play = "".join(f"{names[n % 5]}:\nLine {n}.\n\n" for n in range(40))
-    assert set(find_speakers(play)) == set(names)
-    assert find_speakers(play, most=2) == names[:2]
-    assert find_speakers("".join(f"NAME {'I' * n}:\nOnce.\n\n" for n in range(20))) == []
+    talk = find_talk(play)
+    assert talk and set(talk.speakers) == set(names)
+    few = find_talk(play, most=2)
+    assert few and few.speakers == tuple(names[:2])
+    assert find_talk("".join(f"NAME {'I' * n}:\nOnce.\n\n" for n in range(20))) is None
 
 
 @given(st.text(alphabet="ab c:.\n'A", max_size=400), st.integers(0, 3))
 def test_examples_are_beginnings_of_lines(text: str, seed: int) -> None:
     lines = text.split("\n")
-    for example in find_examples(text, [], seed):
+    for example in find_examples(text, None, seed):
         assert example and any(line.startswith(example) for line in lines)
 
 
 def test_examples_name_speakers_first_and_differ_by_seed() -> None:
     text = "".join(f"line number {n} of a text that goes on\n" for n in range(50))
-    examples = find_examples(text, ["A", "B", "C"], seed=0)
+    talk = Talk(("A", "B", "C"), "Stranger", "", ":\n", "\n\n")
+    examples = find_examples(text, talk, seed=0)
     assert [e in ("A:\n", "B:\n", "C:\n") for e in examples] == [True] * 2 + [False] * 4
-    assert examples != find_examples(text, ["A", "B", "C"], seed=1)
+    assert examples != find_examples(text, talk, seed=1)
 
 
 # --- long, packed and odd texts ------------------------------------------------------------------------------------

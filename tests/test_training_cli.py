@@ -16,7 +16,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from training.__main__ import command, main, parser
+from training.__main__ import main
+from training.commands import command
+from training.options import parser
 from training.recipe import PRESETS
 
 ROOT = Path(__file__).parents[1]

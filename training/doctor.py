@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 
@@ -20,6 +21,7 @@ from training.recipe import Plan, Recipe
 
 LOOKED_AT = 8_000_000
 """Characters of a long text in which repeated lines are sought."""
+MUCH_REPEATED = 0.25
 ROOM = 400 * 2**20
 """Bytes that Python and torch take before any weight."""
 
@@ -50,17 +52,14 @@ def examine(
     rows = {
         "text": _text_row(corpus),
         "characters": _characters_row(corpus),
-        "repeated": f"{100 * repeated_share(corpus.train[:LOOKED_AT]):.1f} % of the lines of 20 characters or more",
-        "speakers": ", ".join(generation.speakers[:6]) + (" ..." if len(generation.speakers) > 6 else "")
-        if generation.speakers
-        else "none found",
+        "repeated": _repeated_row(corpus),
+        "speakers": _speakers_row(generation),
         "network": f"{config.num_layers} x {config.hidden_size}, {config.num_parameters:,} weights, "
-        f"{per_weight:.2f} characters per weight",
+        f"{per_weight:.2g} characters per weight",
         "plan": f"preset {recipe.preset}: {plan.total_steps:,} windows of {recipe.batch_size} x {recipe.seq_len}, "
         f"{plan.total_steps / plan.steps_per_epoch:.1f} times through the text, dropout {recipe.dropout:g}"
         + (f", ends early after {recipe.patience} looks without gain" if recipe.patience else ""),
-        "expected": f"about {expected_minutes(config, recipe, plan):.1f} minutes and {gigabytes(needed)} of memory "
-        "here",
+        "expected": f"{in_words(expected_minutes(config, recipe, plan))} and {gigabytes(needed)} of memory here",
         "to beat": f"{baselines[KNESER_NEY]['nats']:.4f} nats per character, {KNESER_NEY}"
         + (f" on the last {MAX_CHARS:,} characters" if len(corpus.train) > MAX_CHARS else ""),
     }
@@ -86,6 +85,22 @@ def _characters_row(corpus: Corpus) -> str:
     rare = sorted(char for char, count in counts.items() if count < 10)
     shown = " ".join(visible(char) for char in rare[:12]) + (" ..." if len(rare) > 12 else "")
     return f"{len(corpus.chars)} different" + (f", {len(rare)} of them fewer than 10 times: {shown}" if rare else "")
+
+
+def _speakers_row(generation: GenerationConfig) -> str:
+    if not generation.speakers:
+        return "none found"
+    named = ", ".join(generation.speakers[:6]) + (" ..." if len(generation.speakers) > 6 else "")
+    turn = generation.turn_template.replace("{speaker}", generation.speakers[0]).replace("{message}", "...")
+    return f"{named}; who talks with them writes {json.dumps(turn, ensure_ascii=False)}"
+
+
+def _repeated_row(corpus: Corpus) -> str:
+    share = repeated_share(corpus.train[:LOOKED_AT])
+    told = f"{100 * share:.1f} % of the lines of 20 characters or more stood before"
+    if share < MUCH_REPEATED:
+        return told
+    return f"{told}: what is held out may stand in the training part as well, and its loss be too good"
 
 
 def repeated_share(text: str) -> float:
@@ -115,6 +130,14 @@ def expected_minutes(config: CharLSTMConfig, recipe: Recipe, plan: Plan) -> floa
             cross_entropy(logits.flatten(0, 1), ids.flatten()).backward()  # type: ignore[no-untyped-call]
             seconds.append(time.perf_counter() - started)
     return min(seconds) * plan.total_steps * 1.1 / 60  # a tenth for the optimizer, looks and samples
+
+
+def in_words(minutes: float) -> str:
+    if minutes < 1:
+        return "less than a minute"
+    if minutes < 100:
+        return f"about {minutes:.0f} minute{'' if round(minutes) == 1 else 's'}"
+    return f"about {minutes / 60:.0f} hours" if minutes < 48 * 60 else f"about {minutes / 60 / 24:.0f} days"
 
 
 def gigabytes(count: float) -> str:

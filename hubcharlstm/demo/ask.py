@@ -120,12 +120,16 @@ def compose(config: GenerationConfig, typed: str, speaker: str, context: str = "
     """The prompt for `typed`, and its end that stands before the reply on the page.
 
     context: the text so far, which the prompt goes on from. With a speaker the model's own template of a turn
-    is filled; an empty line then asks for the speaker alone.
+    is filled; an empty line then asks for the speaker alone. Line breaks that would end the visitor's own turn,
+    as any does in a chat of one line each, are read as fewer or as a space.
     """
     if not speaker or not config.turn_template:
         return context + typed, typed
     name_line = fill(config.turn_template.partition("{message}")[2].lstrip("\n"), "", speaker)
-    turn = fill(config.turn_template, typed.strip("\n"), speaker) if typed.strip() else name_line
+    message = typed.strip("\n")
+    if config.turn_stop and not config.turn_stop.strip("\n"):
+        message = re.sub(f"{config.turn_stop}\n*", config.turn_stop[1:] or " ", message)
+    turn = fill(config.turn_template, message, speaker) if typed.strip() else name_line
     if context:
         context = context.rstrip("\n") + (config.turn_stop or "\n")
     return context + turn, name_line

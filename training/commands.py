@@ -1,0 +1,220 @@
+"""What `python -m training fit | resume | evaluate | push | space` do, each by its options."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training.options import OVERRIDES
+from training.recipe import PRESETS, Recipe
+from training.watching import check_tracker
+
+if TYPE_CHECKING:
+    from training.warm_start import Base
+
+RUN_KEYS = {"recipe", "source", "dtype", "sha256"}
+SOURCE_KEYS = {"corpus", "encoding", "val_fraction"}
+
+
+def run_fit(arguments: argparse.Namespace) -> int:
+    from training.corpus import locate
+
+    corpus = locate(arguments.corpus)
+    out: Path = arguments.out or Path("runs") / (Path(corpus).stem or "text")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        hint = "empty it"
+        if (out / "run.json").exists():
+            hint = f"go on with it by `{command('python')} -m training resume {shlex.quote(str(out))}`"
+        raise ValueError(f"{out} exists already; expected a new folder: {hint}, or choose another --out.")
+    given = {name: getattr(arguments, name) for name in OVERRIDES if getattr(arguments, name) is not None}
+    recipe = PRESETS[arguments.preset]
+    recipe = replace(recipe, lowercase=arguments.lowercase or recipe.lowercase, **given)
+    if arguments.tracker:
+        check_tracker(arguments.tracker)
+    base = None
+    if arguments.init_from:
+        from training.warm_start import Base
+
+        base = Base.load(arguments.init_from)
+        recipe = base.fit_recipe(recipe, set(given))
+    source = {
+        "corpus": corpus,
+        "encoding": arguments.encoding,
+        "val_fraction": arguments.val_fraction,
+        "min_count": arguments.min_count,
+    }
+    settings = {
+        "recipe": recipe.to_dict(), "source": source, "dtype": arguments.dtype, "command": arguments.line,
+        "keep_epochs": arguments.keep_epochs, "tracker": arguments.tracker,
+        "base": {"name": base.name, "chars": base.chars} if base else None,
+        "card": {k: v for k in ("license", "language") if (v := getattr(arguments, k)) is not None},
+        "hub": {"model": arguments.push_to_hub, "space": arguments.space, "private": arguments.private},
+    }  # fmt: skip
+    return train(out, settings, resume=False, base=base, dry_run=arguments.dry_run)
+
+
+def run_resume(arguments: argparse.Namespace) -> int:
+    run: Path = arguments.run
+    if not (run / "run.json").is_file():
+        raise ValueError(f"{run} is no run folder (it has no run.json); expected one that fit made: check the path.")
+    try:
+        settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        if missing := RUN_KEYS - settings.keys() or SOURCE_KEYS - settings["source"].keys():
+            raise ValueError(f"no {', '.join(sorted(missing))}")
+        Recipe.from_dict(settings["recipe"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{run / 'run.json'} is damaged ({error}); expected what fit wrote there: put a copy back, or start a new "
+            "run with fit and another --out."
+        ) from None
+    return train(run, {"command": arguments.line} | settings, resume=True)
+
+
+def run_evaluate(arguments: argparse.Namespace) -> int:
+    from training.evaluating import report
+
+    for line in report(arguments.model, arguments.corpus, encoding=arguments.encoding, dynamic=arguments.dynamic):
+        print(line, flush=True)
+    return 0
+
+
+def run_push(arguments: argparse.Namespace) -> int:
+    from training.publish import push
+
+    print(push(arguments.run, arguments.repo_id, private=arguments.private))
+    return 0
+
+
+def run_space(arguments: argparse.Namespace) -> int:
+    from training import space
+
+    if arguments.dry_run is None:
+        host(arguments.space_id, arguments.model, arguments)
+        return 0
+    for path in space.write(arguments.dry_run, arguments.model, torch_index=arguments.torch_index):
+        print(path)
+    print(f"\nThese are the files of {arguments.space_id}; its variable {space.MODEL_VARIABLE} is {arguments.model}.")
+    return 0
+
+
+def host(space_id: str, model_id: str, arguments: argparse.Namespace) -> None:
+    """Create or update the Space and say what changed."""
+    from training import space
+
+    options = {name: getattr(arguments, name) for name in ("hardware", "private", "torch_index")}
+    done = space.publish(space_id, model_id, **options)
+    for path in done.sent:
+        print(path)
+    for path in done.dropped:
+        print(f"{path} (gone)")
+    if done.model_is_private:
+        print(f"note: {model_id} is private: give the Space a secret HF_TOKEN that may read it, in its settings.")
+    print(done.url)
+
+
+def publish(out: Path, hub: dict[str, Any]) -> None:
+    """What `fit` was asked to do on the Hub once the model is trained."""
+    from training.publish import push
+
+    print(push(out, hub["model"], private=hub["private"]), flush=True)
+    if hub["space"]:
+        host(hub["space"], hub["model"], argparse.Namespace(hardware=None, private=hub["private"], torch_index=None))
+
+
+def checked_hub(settings: dict[str, Any]) -> dict[str, Any]:
+    """Where the model is to go, with full ids; `ValueError` now rather than after the training."""
+    hub: dict[str, Any] = settings.get("hub") or {"model": None, "space": None, "private": None}
+    if hub["space"] and not hub["model"]:
+        raise ValueError("--space has no model to serve; expected --push-to-hub with it: add it, such as user/model.")
+    if hub["model"]:
+        from training.publish import check_account
+
+        return hub | {kind: check_account(hub[kind]) for kind in ("model", "space") if hub[kind]}
+    return hub
+
+
+def train(out: Path, settings: dict[str, Any], *, resume: bool, base: Base | None = None, dry_run: bool = False) -> int:
+    """Begin or resume the run that `settings` describe; they are what run.json holds."""
+    from training import doctor
+    from training.corpus import read_corpus
+    from training.fit import config_of, fit, vocabulary_of
+    from training.suggest import suggest
+    from training.warm_start import Base
+
+    recipe, source = Recipe.from_dict(settings["recipe"]), settings["source"]
+    corpus = read_corpus(
+        source["corpus"], encoding=source["encoding"], lowercase=recipe.lowercase, val_fraction=source["val_fraction"],
+        min_count=source.get("min_count"), store=existing(out),
+    )  # fmt: skip
+    if resume and settings["sha256"] != corpus.sha256:
+        told = f" ({corpus.difference(settings['marks'])})" if "marks" in settings else ""
+        raise ValueError(
+            f"The corpus {source['corpus']} has changed since the run began{told}; expected the same text: "
+            "put it back, or start a new run with fit and another --out."
+        )
+    if resume and settings.get("base"):
+        base = Base(settings["base"]["name"], settings["base"]["chars"])
+    corpus = replace(corpus, card=corpus.card | settings.get("card", {}))
+    hub = checked_hub(settings)
+    recipe, note = recipe.fitted_to(len(corpus.train))
+    for line in (*corpus.notes, note):
+        if line:
+            print(f"note: {line}")
+    print(
+        f"{corpus.title}: {len(corpus.train):,} characters to train on, {len(corpus.held_out):,} held out "
+        f"({corpus.held_out_note}).",
+        flush=True,
+    )
+    generation = suggest(corpus)
+    vocabulary = vocabulary_of(corpus, recipe, base)
+    config = config_of(recipe, vocabulary)
+    if not resume:
+        baselines = doctor.measure_baselines(corpus, vocabulary)
+        for line in doctor.examine(corpus, recipe, config, generation, baselines):
+            print(line, flush=True)
+        settings = settings | {"baselines": baselines, "marks": corpus.marks()}
+    if dry_run:
+        return 0
+    settings = settings | {"recipe": recipe.to_dict(), "sha256": corpus.sha256, "hub": hub}
+    go_on = f"Go on with:  {command('python')} -m training resume {shlex.quote(str(out))}"
+    try:
+        outcome = fit(
+            corpus, recipe, generation, out,
+            resume=resume, settings=settings, dtype=settings["dtype"], keep_epochs=settings.get("keep_epochs", ()),
+            baselines=settings.get("baselines"), base=base, tracker=settings.get("tracker"),
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        print("\nStopped at once." + (f" {go_on}" if (out / "checkpoint").exists() else ""))
+        return 130
+    if not outcome.finished:
+        print(f"\nStopped and saved. {go_on}")
+        return 130
+    print(f"\nHeld-out loss {outcome.val_loss:.4f} nats per character; the model is in {outcome.model_folder}.")
+    print(f"Chat with it:  {command('hubcharlstm')} app --model {shlex.quote(str(out))}")
+    push = f"{command('python')} -m training push {shlex.quote(str(out))}"
+    if not hub["model"]:
+        print(f"Publish it:    {push} USER/charlstm-{corpus.name}")
+        return 0
+    print(f"Publishing {hub['model']}; if that breaks off:  {push} {hub['model']}", flush=True)
+    publish(out, hub)
+    return 0
+
+
+def existing(folder: Path) -> Path:
+    """The folder itself or the nearest one above it that exists."""
+    return next(place for place in (folder, *folder.resolve().parents) if place.is_dir())
+
+
+def command(name: str) -> str:
+    """How to call a program that lies beside this Python: by name if the shell finds it, else by path."""
+    folder = Path(sys.executable).parent
+    if str(folder) in os.environ.get("PATH", "").split(os.pathsep):
+        return name
+    path = folder / name
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,111 @@
+"""What may be asked for on the command line of `python -m training`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+
+from training.recipe import PRESET_TIMES, PRESETS, Recipe
+from training.watching import TRACKERS
+
+OVERRIDES = (
+    "embedding_dim", "hidden_size", "num_layers", "dropout", "weight_drop", "batch_size", "seq_len", "learning_rate",
+    "weight_decay", "grad_clip", "chars", "max_epochs", "patience", "seed",
+)  # fmt: skip
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m training", description="Train and publish character LSTMs.")
+    commands = top.add_subparsers(dest="command", required=True)
+
+    fit = commands.add_parser("fit", help="train a model on a text")
+    texts = "a text file (plain or gzipped), a folder of them, or a corpus by name: macbeth, shakespeare"
+    fit.add_argument("corpus", help=texts)
+    fit.add_argument(
+        "--dry-run", action="store_true", help="look at the text and say what would be done; train nothing"
+    )
+    fit.add_argument(
+        "--out",
+        type=Path,
+        default=None,
+        help="folder for the run; must be new or empty (default: runs/CORPUS)",
+    )
+    times = "; ".join(f"{name}: {PRESET_TIMES[name]}" for name in PRESETS)
+    fit.add_argument("--preset", choices=PRESETS, default="small", help=f"{times} (default: small)")
+    fit.add_argument("--encoding", default="utf-8", help="of the text files (default: utf-8)")
+    fit.add_argument("--lowercase", action="store_true", help="read everything in lower case, as the tutorial did")
+    fit.add_argument("--val-fraction", type=float, default=0.1, help="share of a file that is held out (default: 0.1)")
+    fit.add_argument(
+        "--min-count", type=int, default=None, metavar="N",
+        help="leave out characters that occur less often (default: 3 where more than 256 are different, else 1)",
+    )  # fmt: skip
+    fit.add_argument(
+        "--init-from", default=None, metavar="MODEL",
+        help="begin with the weights of this model, a Hub id or folder, matched by character (default: none)",
+    )  # fmt: skip
+    fit.add_argument(
+        "--tracker", choices=TRACKERS, default=None, help="log the metrics there, too (default: metrics.jsonl alone)"
+    )
+    fit.add_argument(
+        "--dtype", choices=("float32", "float16", "bfloat16"), default="float32",
+        help="how the weights are stored (default: float32)",
+    )  # fmt: skip
+    fit.add_argument(
+        "--keep-epochs",
+        type=epochs,
+        default=(),
+        metavar="N,N",
+        help="keep the weights after these epochs too; on the Hub each has a tag such as epoch-03 (default: none)",
+    )
+    fit.add_argument(
+        "--license", default=None, help="of the model, for its card, such as mit or cc0-1.0 (default: none)"
+    )
+    fit.add_argument("--language", default=None, help="of the text, for the card, such as en (default: none)")
+    fit.add_argument("--push-to-hub", default=None, metavar="USER/MODEL", help="publish the model when it is trained")
+    fit.add_argument("--space", default=None, metavar="USER/SPACE", help="then host a chat with it as a Gradio Space")
+    fit.add_argument("--private", action="store_true", default=None, help="make new repositories on the Hub private")
+    kinds: dict[str, type] = {"int": int, "float": float}
+    for option in (f for f in fields(Recipe) if f.name in OVERRIDES):
+        values = ", ".join(f"{name} {getattr(recipe, option.name)}" for name, recipe in PRESETS.items())
+        fit.add_argument(
+            f"--{option.name.replace('_', '-')}", type=kinds[str(option.type)], default=None, metavar="N",
+            help=f"instead of the preset's ({values})",
+        )  # fmt: skip
+
+    resume = commands.add_parser("resume", help="go on with a run that was stopped")
+    resume.add_argument("run", type=Path)
+
+    evaluate = commands.add_parser("evaluate", help="how good a model is on a text")
+    evaluate.add_argument("model", help="Hub id, model folder or run folder")
+    evaluate.add_argument("corpus", help=texts)
+    evaluate.add_argument("--encoding", default="utf-8", help="of the text files (default: utf-8)")
+    evaluate.add_argument(
+        "--dynamic", action="store_true", help="also let a copy learn as it reads, which takes about ten times as long"
+    )
+
+    push = commands.add_parser("push", help="publish a run's model to the Hub")
+    push.add_argument("run", type=Path, help="a run folder or a model folder")
+    push.add_argument("repo_id", help="such as user/charlstm-macbeth")
+    push.add_argument("--private", action="store_true", default=None, help="make the repository private")
+
+    space = commands.add_parser("space", help="host a chat with a model of the Hub as a Gradio Space")
+    space.add_argument("space_id", help="such as user/chat-with-macbeth")
+    space.add_argument("--model", required=True, metavar="USER/MODEL", help="the model's id on the Hub")
+    space.add_argument("--hardware", default=None, help="such as cpu-upgrade (default: as it is, or cpu-basic)")
+    space.add_argument("--private", action="store_true", default=None, help="make a new Space private")
+    space.add_argument(
+        "--torch-index",
+        default=None,
+        metavar="URL",
+        help="a further package index, such as one with builds of torch for the CPU alone (default: none)",
+    )
+    space.add_argument(
+        "--dry-run", type=Path, default=None, metavar="FOLDER", help="write the Space's files there, and push nothing"
+    )
+    return top
+
+
+def epochs(text: str) -> tuple[int, ...]:
+    """The numbers of "1,3,10"."""
+    return tuple(int(number) for number in text.split(","))

@@ -1,0 +1,171 @@
+"""Who talks in a text, and how a turn begins and ends there: plays, chats, interviews."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from itertools import pairwise
+
+MOST = 24
+"""Speakers that are named."""
+LEAST_TURNS = 8
+
+# --- what may begin a turn ---------------------------------------------------------------------------------------
+
+NAME = r"(?:[^\W\d_]{1,4}\. ){0,2}[^\W\d_][^\n:：.,;?!\"()\[\]{}<>=/|*]{0,39}?"
+DATE = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})"
+TIME = r"\d{1,2}[:.]\d{2}(?::\d{2})?(?:[ \u202f]?[APap]\.?[Mm]\.?)?"
+STAMP = rf"\u200e?(?:\[(?:{DATE},? )?{TIME}\]|(?:{DATE},? )?{TIME}(?: [-–])?) "
+TOP = r"(?:\A|(?<=\n\n))(?P<before>)"
+BODY = r"(?P<body>\S.*)"
+
+PARAGRAPHS = (
+    re.compile(rf"{TOP}(?P<name>[^\W\d_][^\n:.;()\[\]{{}}<>=]{{0,39}})(?P<after>:\n){BODY}"),
+    re.compile(rf"{TOP}(?![IVXLCDM]+\.)(?P<name>[^\Wa-z\d_][^\Wa-z\d_ '’-]{{1,39}})(?P<after>\.\n){BODY}"),
+)
+"""As plays have it: `NAME:` or `NAME.` alone on the first line of a paragraph."""
+LINES = tuple(
+    re.compile(rf"^{head}{BODY}", re.MULTILINE)
+    for head in (
+        rf"(?P<before>{STAMP}<[ @+%&~]?)(?P<name>[^\s<>]{{1,40}})(?P<after>>[ \t]+)",
+        rf"(?P<before>{STAMP})(?P<name>[^\n:<>\[\]{{}}]{{1,40}}?)(?P<after> ?:[ \t]+)",
+        r"(?P<before><[ @+%&~]?)(?P<name>[^\s<>]{1,40})(?P<after>>[ \t]+)",
+        rf"(?P<before>\*\*)(?P<name>{NAME})(?P<after>(?: ?:\*\*|\*\* ?:)(?:[ \t]+|\n))",
+        rf"(?P<before>)(?P<name>{NAME})(?P<after> ?:[ \t]+|：[ \t]*)",
+    )
+)
+"""`[12:03] <bob> Hi`, `2024-01-02, 12:03 - Bob: Hi`, `<bob> Hi`, `**Bob:** Hi`, `Bob: Hi`."""
+
+LABELS = frozenset(
+    # fields of letters and of records; levels of logs; kinds of changes; parts of books, songs, recipes; code; HTML
+    re.findall(
+        r"\S+",
+        """
+        from to cc bcc subject date sent received reply-to message-id author authors commit merge title name
+        description version license summary url link source note notes
+        warning error info debug trace fatal critical notice warn todo fixme hint tip example usage
+        feat fix docs chore refactor test tests style ci build perf revert added fixed fixes changed removed deprecated
+        enhancements release releases
+        chapter part section book volume canto psalm page figure table step day week verse chorus bridge refrain intro
+        outro hook pre-chorus scene act stanza ingredients method instructions directions serves rule lesson exercise
+        public private protected else try finally default li td tr th div br em span dt dd option
+        """,
+    )
+)
+ENDING_NUMBER = re.compile(r"[\s.#]*(?:\d+|[IVXLC]+)$")
+WORD = re.compile(r"(?<!\S)[\"'“‘«¿¡(]*[^\W\d_]+(?:['’-][^\W\d_]+)*[.,;:!?…\"'”’»)]*(?!\S)")
+UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{3}")
+SIGNS = re.compile(r"[\d=_{}|\\<>\[\]]|::|[;,{]$")
+
+
+@dataclass(frozen=True)
+class Talk:
+    """How people talk in a text: a turn is `before`, a name, `after`, what is said, and `end`.
+
+    speakers: most talkative first, but who asks the questions of an interview last. visitor: the name for somebody
+    who talks with them.
+    """
+
+    speakers: tuple[str, ...]
+    visitor: str
+    before: str
+    after: str
+    end: str
+
+    def head(self, name: str) -> str:
+        return f"{self.before}{name}{self.after}"
+
+    def said(self, line: str) -> str:
+        """`line` without the beginning of a turn, if it has one."""
+        before, after = (re.sub(r"\d+", r"\\d+", re.escape(part)) for part in (self.before, self.after))
+        head = re.match(f"{before}[^\n]{{1,40}}?{after}", line)
+        return line[head.end() :] if head else line
+
+    @property
+    def template(self) -> str:
+        """With {message} and {speaker}, as `generation_config.json` has it."""
+        return f"{self.head(self.visitor)}{{message}}{self.end}{self.head('{speaker}')}"
+
+
+def find_talk(text: str, most: int = MOST) -> Talk | None:
+    """How people talk in `text`; None unless their turns make up at least half of its paragraphs or lines."""
+    for pattern in (*PARAGRAPHS, *LINES):
+        turns = list(pattern.finditer(text))
+        if talk := _talk(text, turns, most, alone=pattern in PARAGRAPHS):
+            return talk
+    return None
+
+
+def _talk(text: str, turns: list[re.Match[str]], most: int, *, alone: bool) -> Talk | None:
+    """alone: names stand alone on their line, which hardly anything but a play does."""
+    counts = Counter(turn["name"] for turn in turns)
+    least = 2 if alone else max(2, len(turns) // 500)
+    counts = Counter({name: count for name, count in counts.items() if count >= least})
+    turns = [turn for turn in turns if turn["name"] in counts]
+    if len(turns) < LEAST_TURNS or sum(counts[name] for name in counts if _is_label(name)) > 0.5 * len(turns):
+        return None
+    apart = sum(text.endswith("\n\n", 0, turn.start()) or turn.start() == 0 for turn in turns)
+    end = "\n\n" if apart >= 0.8 * len(turns) else "\n"
+    pieces = r"\n\n+(?=[^\n])" if end == "\n\n" else r"^.*\S"
+    if len(turns) < 0.5 * len(re.findall(pieces, text, re.MULTILINE)):
+        return None
+    if not alone and (len(counts) < 2 or not _is_said(turns) or _is_a_record(turns)):
+        return None
+    names = [name for name, _ in counts.most_common()]
+    asker = _asker(turns, counts)
+    if asker:
+        names = [*(name for name in names if name != asker), asker]
+    before, after = (_usual([turn[part] for turn in turns]) for part in ("before", "after"))
+    return Talk(tuple(names[:most]), asker or _stranger(counts, text), before, after, end)
+
+
+def _is_label(name: str) -> bool:
+    words = [word.lower() for word in (name, ENDING_NUMBER.sub("", name), *name.split())]
+    return any(word in LABELS for word in words)
+
+
+def _is_said(turns: list[re.Match[str]]) -> bool:
+    """Whether what stands behind the names reads as speech, not as values, numbers or code."""
+    bodies = [turn["body"] for turn in turns]
+    worded = sum(len(WORD.findall(body)) >= 3 or bool(UNSPACED.search(body)) for body in bodies)
+    technical = sum(bool(SIGNS.search(body)) for body in bodies)
+    return worded >= 0.4 * len(bodies) and technical <= 0.5 * len(bodies)
+
+
+def _is_a_record(turns: list[re.Match[str]]) -> bool:
+    """Whether three or more names follow each other always in the same order, as the fields of a record do."""
+    followers: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for one, other in pairwise(turns):
+        followers[one["name"]][other["name"]] += 1
+    usual = sum(counts.most_common(1)[0][1] for counts in followers.values())
+    return len(followers) > 2 and usual >= 0.9 * (len(turns) - 1)
+
+
+def _asker(turns: list[re.Match[str]], counts: Counter[str]) -> str:
+    """Who asks the questions of an interview, "" if nobody does."""
+    asked = Counter(turn["name"] for turn in turns if turn["body"].rstrip("\"'”» *_").endswith(("?", "？", "؟")))
+    for name, count in asked.most_common(1):
+        others = (asked.total() - count) / max(1, len(turns) - counts[name])
+        share = count / counts[name]
+        if counts[name] >= 0.25 * len(turns) and share >= 0.5 and share > 2 * others:
+            return name
+    return ""
+
+
+def _stranger(counts: Counter[str], text: str) -> str:
+    """A name for somebody new, written as the others are; one of theirs where the text lacks letters for it."""
+    cased = Counter({name: count for name, count in counts.items() if name.lower() != name.upper()})
+    upper, lower = (
+        sum(count for name, count in cased.items() if style(name) == name) for style in (str.upper, str.lower)
+    )
+    most = 0.5 * cased.total()
+    stranger = "STRANGER" if upper > most else "stranger" if lower > most else "Stranger"
+    return stranger if set(stranger) <= set(text) else counts.most_common(2)[-1][0]
+
+
+def _usual(parts: list[str]) -> str:
+    """The last of those parts that have the shape which most have; numbers are all of one shape."""
+    shapes = [re.sub(r"\d+", "0", part) for part in parts]
+    shape = Counter(shapes).most_common(1)[0][0]
+    return next(part for part, its in zip(reversed(parts), reversed(shapes), strict=True) if its == shape)
