@@ -31,18 +31,18 @@ class Recipe:
     embedding_dim: int = 64
     hidden_size: int = 512
     num_layers: int = 1
-    dropout: float = 0.4
+    dropout: float = 0.2
     weight_drop: float = 0.0
     batch_size: int = 24
     seq_len: int = 100
-    learning_rate: float = 6e-3
+    learning_rate: float = 1e-2
     weight_decay: float = 0.01
     grad_clip: float = 1.0
     warmup: float = 0.02
     cold_starts: float = 0.03
     average: float = 0.998
-    softmax_temperature: float = 1.0
-    chars: int = 5_000_000
+    softmax_temperature: float = 1.1
+    chars: int = 7_500_000
     max_epochs: int = 25
     patience: int = 8
     seed: int = 1
@@ -97,12 +97,16 @@ PRESETS: dict[str, Recipe] = {
     "small": Recipe(),
     "base": Recipe(
         preset="base",
-        num_layers=2,
-        dropout=0.1,
+        embedding_dim=48,
+        hidden_size=896,
+        dropout=0.5,
+        weight_drop=0.35,
         batch_size=32,
         seq_len=128,
-        learning_rate=3e-3,
-        chars=30_000_000,
+        learning_rate=4e-3,
+        average=0.999,
+        chars=34_000_000,
+        max_epochs=40,
     ),
     "large": Recipe(
         preset="large",
@@ -113,6 +117,8 @@ PRESETS: dict[str, Recipe] = {
         batch_size=128,
         seq_len=256,
         learning_rate=2e-3,
+        average=0.9998,
+        softmax_temperature=1.0,
         chars=1_000_000_000,
     ),
     "article": Recipe(
@@ -125,6 +131,7 @@ PRESETS: dict[str, Recipe] = {
         learning_rate=1e-3,
         weight_decay=0.0,
         average=0.0,
+        softmax_temperature=1.0,
         max_epochs=100,
         lowercase=True,
     ),
