@@ -58,6 +58,7 @@ def examine(
         f"{per_weight:.2g} characters per weight",
         "plan": f"preset {recipe.preset}: {plan.total_steps:,} windows of {recipe.batch_size} x {recipe.seq_len}, "
         f"{plan.total_steps / plan.steps_per_epoch:.1f} times through the text, dropout {recipe.dropout:g}"
+        + (f", weight drop {recipe.weight_drop:g}" if recipe.weight_drop else "")
         + (f", ends early after {recipe.patience} looks without gain" if recipe.patience else ""),
         "expected": f"{in_words(expected_minutes(config, recipe, plan))} and {gigabytes(needed)} of memory here",
         "to beat": f"{baselines[KNESER_NEY]['nats']:.4f} nats per character, {KNESER_NEY}"
@@ -110,9 +111,9 @@ def repeated_share(text: str) -> float:
 
 
 def memory_needed(config: CharLSTMConfig, recipe: Recipe, corpus: Corpus) -> int:
-    """Bytes, about: weights, gradients and Adam's two averages; what backward keeps of each window; the text."""
-    weights = 4 * 4 * config.num_parameters
-    kept = config.embedding_dim + config.num_layers * 10 * config.hidden_size + 3 * config.vocab_size
+    """Bytes, about: weights, their average, gradients and Adam's two; what backward keeps of each window; the text."""
+    weights = 5 * 4 * config.num_parameters
+    kept = config.embedding_dim + config.num_layers * 12 * config.hidden_size + 3 * config.vocab_size
     text = (2 if isinstance(corpus.train, str) else 0) * len(corpus.train)
     return ROOM + weights + 4 * recipe.batch_size * recipe.seq_len * kept + text
 
