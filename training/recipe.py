@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 MAX_LOOKS = 1000
-MANY_TIMES = 12
-"""Readings of a text from which on `small` needs more dropout."""
+MANY_READINGS = 12
+READINGS_CHANGE = ("dropout", "weight_drop", "softmax_temperature")
+"""What a text that is read many times needs more of, for it is learned by heart."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,16 @@ class Recipe:
     def fitted_to(self, train_chars: int) -> tuple[Recipe, str]:
         """This recipe with batch and window small enough for the text, and a note if they had to shrink.
 
-        `small` drops more of what it learns from a text that it reads many times, unless told otherwise.
+        `small` drops more of what it learns from a text that it reads many times, `base` less from one that it does
+        not, unless told otherwise.
         """
-        recipe, small = self, PRESETS["small"]
-        often = min(self.chars / max(1, train_chars), self.max_epochs) >= MANY_TIMES
-        if often and self.preset == "small" and (self.dropout, self.weight_drop) == (small.dropout, small.weight_drop):
+        recipe, preset = self, PRESETS.get(self.preset, self)
+        readings = min(self.chars / max(1, train_chars), self.max_epochs)
+        untouched = all(getattr(self, name) == getattr(preset, name) for name in READINGS_CHANGE)
+        if untouched and self.preset == "small" and readings >= MANY_READINGS:
             recipe = replace(self, dropout=0.5, weight_drop=0.2)
+        elif untouched and self.preset == "base" and readings < MANY_READINGS:
+            recipe = replace(self, dropout=0.2, weight_drop=0.1, softmax_temperature=1.03)
         seq_len = min(self.seq_len, max(1, (train_chars - 1) // 8))
         batch_size = max(1, min(self.batch_size, train_chars // (8 * seq_len)))
         if (batch_size, seq_len) == (self.batch_size, self.seq_len):
