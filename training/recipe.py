@@ -45,7 +45,7 @@ class Recipe:
     cold_starts: float = 0.03
     average: float = 0.998
     softmax_temperature: float = 1.1
-    chars: int = 7_500_000
+    chars: int = 6_500_000
     max_epochs: int = 25
     patience: int = 8
     seed: int = 1
