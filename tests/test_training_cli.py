@@ -7,19 +7,25 @@ import errno
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+import training.fit
 from training.__main__ import main
 from training.commands import command
 from training.options import parser
-from training.recipe import PRESETS
+from training.recipe import PRESETS, Recipe
 
 ROOT = Path(__file__).parents[1]
 TEXT = "ANN:\nThe cat sat on the mat.\n\nBOB:\nThe dog sat on the log.\n\n" * 30
@@ -234,6 +240,30 @@ def test_a_corpus_that_changed_is_not_trained_on(finished: Path, capsys: pytest.
     assert main(["resume", str(finished)]) == 0
 
 
+def test_a_run_of_a_version_without_patience_goes_on_without_it(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such a run was refused as damaged; with the default of today it would end earlier than it was to."""
+    file = finished / "run.json"
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    del settings["recipe"]["patience"], settings["recipe"]["cold_starts"], settings["tracker"]
+    file.write_text(json.dumps(settings), encoding="utf-8")
+    seen: list[Recipe] = []
+    fit = training.fit.fit
+
+    def watched(corpus: Any, recipe: Recipe, *rest: Any, **named: Any) -> Any:
+        seen.append(recipe)
+        return fit(corpus, recipe, *rest, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.fit.fit", watched)
+        assert main(["resume", str(finished)]) == 0
+    assert (seen[0].patience, seen[0].cold_starts) == (0, 0.0)
+    del settings["recipe"]["hidden_size"]
+    file.write_text(json.dumps(settings), encoding="utf-8")
+    assert "run.json is damaged (no hidden_size in its recipe)" in refused(["resume", str(finished)], capsys)
+
+
 def test_a_run_trains_in_the_folder_it_is_called_from(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -345,10 +375,46 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint_whole(
         assert all(torch.equal(a[key], b[key]) for key in a)
 
 
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
-def test_a_run_folder_that_may_only_be_read_is_refused(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    finished.chmod(0o500)
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Act as a user without rights: root may write everywhere, whatever a folder's mode says."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
     try:
-        assert "cannot be read or written" in refused(["resume", str(finished)], capsys)
+        yield
     finally:
-        finished.chmod(0o700)
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="this system has no such users")
+def test_a_run_folder_that_may_only_be_read_is_refused(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        place, run = Path(name), Path(name) / "run"
+        shutil.copytree(finished, run)
+        settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        shutil.copy(settings["source"]["corpus"], place / "text.txt")
+        settings["source"]["corpus"] = str(place / "text.txt")
+        (run / "run.json").write_text(json.dumps(settings), encoding="utf-8")
+        before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+        for path in (place, *place.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        try:
+            with nobody():
+                with pytest.raises(PermissionError):
+                    (run / "file").touch()
+                shown = [
+                    refused(argv, capsys)
+                    for argv in (
+                        ["resume", str(run)],
+                        ["fit", str(place / "text.txt"), "--chars", "100", *TINY, "--out", str(place / "new")],
+                    )
+                ]
+        finally:
+            for folder in (place, *(path for path in place.rglob("*") if path.is_dir())):
+                folder.chmod(0o755)
+        assert all("cannot be read or written (Permission denied)" in line for line in shown), shown
+        assert str(run) in shown[0] and str(place / "new") in shown[1]
+        assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+        assert not (place / "new").exists()

@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 RUN_KEYS = {"recipe", "source", "dtype", "sha256"}
 SOURCE_KEYS = {"corpus", "encoding", "val_fraction"}
+BEFORE: dict[str, Any] = {"cold_starts": 0.0, "patience": 0}
+"""What a run did before its recipe had these settings: their defaults would change it halfway."""
 
 
 def run_fit(arguments: argparse.Namespace) -> int:
@@ -67,6 +69,9 @@ def run_resume(arguments: argparse.Namespace) -> int:
         settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
         if missing := RUN_KEYS - settings.keys() or SOURCE_KEYS - settings["source"].keys():
             raise ValueError(f"no {', '.join(sorted(missing))}")
+        settings["recipe"] = BEFORE | settings["recipe"]
+        if missing := {f.name for f in fields(Recipe)} - settings["recipe"].keys():
+            raise ValueError(f"no {', '.join(sorted(missing))} in its recipe")
         Recipe.from_dict(settings["recipe"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
