@@ -21,6 +21,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import training.doctor
 import training.fit
 from training.__main__ import main
 from training.commands import command
@@ -245,7 +246,8 @@ def test_a_run_of_a_version_without_patience_goes_on_without_it(
 ) -> None:
     """Such a run was refused as damaged; with the default of today it would end earlier than it was to."""
     file = finished / "run.json"
-    settings = json.loads(file.read_text(encoding="utf-8"))
+    before = file.read_text(encoding="utf-8")
+    settings = json.loads(before)
     del settings["recipe"]["patience"], settings["recipe"]["cold_starts"], settings["tracker"]
     file.write_text(json.dumps(settings), encoding="utf-8")
     seen: list[Recipe] = []
@@ -262,6 +264,7 @@ def test_a_run_of_a_version_without_patience_goes_on_without_it(
     del settings["recipe"]["hidden_size"]
     file.write_text(json.dumps(settings), encoding="utf-8")
     assert "run.json is damaged (no hidden_size in its recipe)" in refused(["resume", str(finished)], capsys)
+    file.write_text(before, encoding="utf-8")
 
 
 def test_a_run_trains_in_the_folder_it_is_called_from(
@@ -418,3 +421,73 @@ def test_a_run_folder_that_may_only_be_read_is_refused(finished: Path, capsys: p
         assert str(run) in shown[0] and str(place / "new") in shown[1]
         assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
         assert not (place / "new").exists()
+
+
+# --- what nobody should ask for --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("recipe", 5, "recipe is 5"), ("recipe.batch_size", 2.5, "batch_size is 2.5 in its recipe"),
+        ("recipe.seed", True, "seed is True in its recipe"), ("source.corpus", 5, "corpus is 5 in its source"),
+        ("base", {"name": "x"}, "no chars in its base"), ("hub", 5, "hub is 5"), ("card", 5, "card is 5"),
+        ("keep_epochs", 7, "keep_epochs is 7"), ("baselines", 3, "baselines is 3"), ("marks", {}, "no train_chars"),
+    ],
+)  # fmt: skip
+def test_a_run_json_that_somebody_edited_is_refused_by_what_is_wrong_in_it(
+    finished: Path, capsys: pytest.CaptureFixture[str], name: str, value: Any, told: str
+) -> None:
+    """Each of these ended in a traceback."""
+    file = finished / "run.json"
+    before = file.read_text(encoding="utf-8")
+    settings = json.loads(before)
+    part, _, key = name.rpartition(".")
+    (settings[part] if part else settings)[key] = value
+    file.write_text(json.dumps(settings), encoding="utf-8")
+    try:
+        assert f"run.json is damaged ({told}" in refused(["resume", str(finished)], capsys)
+    finally:
+        file.write_text(before, encoding="utf-8")
+
+
+def test_a_run_within_its_own_corpus_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its files became a part of the text, so that it could never be resumed; and "empty it" was the advice."""
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text(TEXT)
+    for out in ("texts", "texts/runs/a"):
+        shown = refused(["fit", str(tmp_path / "texts"), "--out", str(tmp_path / out), *TINY], capsys)
+        assert "lies in the corpus" in shown and "choose another --out" in shown and "empty" not in shown
+    file = str(tmp_path / "texts" / "a.txt")
+    assert "a new folder: choose another --out" in refused(["fit", file, "--out", file], capsys)
+    assert [path.name for path in (tmp_path / "texts").iterdir()] == ["a.txt"]
+
+
+def test_wishes_that_were_left_out_in_silence_are_refused(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit = ["fit", str(corpus), "--out", str(tmp_path / "run"), "--chars", "100", *TINY]
+    assert "--init-from is empty; expected" in refused([*fit, "--init-from", ""], capsys)
+    assert "no character occurs that often" in refused([*fit, "--min-count", "100000"], capsys)
+    assert "is not utf-16 (" in refused([*fit, "--encoding", "utf-16"], capsys)
+    with pytest.raises(SystemExit) as done:
+        main([*fit, "--keep-epochs", "1,x"])
+    assert done.value.code == 2 and "'1,x' is no list of epochs; expected" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_began_while_another_looked_at_its_text_is_left_alone(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both had found the folder empty; the one that came second would have written over a short run."""
+    fit = ["fit", str(corpus), "--out", str(tmp_path / "run"), "--chars", "100", *TINY]
+    measure = training.doctor.measure_baselines
+
+    def slowly(*args: Any) -> Any:
+        monkeypatch.undo()
+        assert main(fit) == 0
+        return measure(*args)
+
+    monkeypatch.setattr("training.doctor.measure_baselines", slowly)
+    assert "exists already" in refused(fit, capsys)
+    assert main(["resume", str(tmp_path / "run")]) == 0
