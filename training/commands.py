@@ -28,7 +28,7 @@ RUN: Kinds = {
     "marks": (dict, MISSING),
 }  # fmt: skip
 SOURCE: Kinds = {"corpus": str, "encoding": str, "val_fraction": (int, float), "min_count": (int, None, MISSING)}
-BASE: Kinds = {"name": str, "chars": (str, list)}
+BASE: Kinds = {"name": str, "chars": str}
 HUB: Kinds = {"model": (str, None), "space": (str, None), "private": (bool, None)}
 MARKS: Kinds = {"train_chars": int, "held_out_chars": int, "size": int, "sums": list}
 """What run.json holds; a run of an earlier version lacks what may be missing."""
