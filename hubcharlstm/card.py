@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -11,10 +12,12 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from hubcharlstm.network import CharLSTMConfig
-from hubcharlstm.vocabulary import Vocabulary
+from hubcharlstm.vocabulary import Vocabulary, visible
 
 TEMPLATE = Path(__file__).parent / "model_card.md"
 TAGS = ["char-lstm", "lstm", "character-level", "pytorch"]
+MOST_CHARS = 300
+"""Characters of the vocabulary that are shown."""
 REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -32,6 +35,9 @@ def render(
     repo_id, revision: where the model will be, for the lines that load it.
     """
     record = well_formed(record)
+    seen = [char for char in vocabulary.chars if char.isprintable() and char != " "]
+    unseen = [char for char in vocabulary.chars if char not in seen]
+    more = f" and {len(seen) - MOST_CHARS:,} more" if len(seen) > MOST_CHARS else ""
     card = ModelCard.from_template(
         card_data(record),
         template_path=str(TEMPLATE),
@@ -43,9 +49,12 @@ def render(
         has_loss_plot=has_loss_plot,
         fence=fence,
         bits=lambda nats: nats / math.log(2),
-        shown_chars=" ".join(
-            "`` ` ``" if c == "`" else f"`{c}`" for c in vocabulary.chars if c.isprintable() and c != " "
-        ),
+        plain=plain,
+        code=code,
+        quoted=lambda text: json.dumps(text, ensure_ascii=False),
+        lasted=lasted,
+        shown_chars=" ".join(code(char) for char in seen[:MOST_CHARS]) + more,
+        unseen_chars=", ".join(visible(char) for char in unseen),
     )
     return str(card)
 
@@ -53,6 +62,28 @@ def render(
 def fence(text: str) -> str:
     """A Markdown fence that no line of `text` can close."""
     return "~" * max([3, *(len(run) + 1 for run in re.findall("~+", text))])
+
+
+def code(text: str) -> str:
+    """A Markdown code span of `text`, whatever backticks it has."""
+    ticks = "`"
+    while re.search(f"(?<!`){ticks}(?!`)", text):
+        ticks += "`"
+    pad = " " if text.strip(" ") and (text[0] in "` " or text[-1] in "` ") else ""  # one is taken off at either end
+    return f"{ticks}{pad}{text}{pad}{ticks}"
+
+
+def plain(text: str) -> str:
+    """`text` so that Markdown and its tables show it as it stands, on one line."""
+    return re.sub(r"([\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", " ".join(text.split()))
+
+
+def lasted(seconds: float) -> str:
+    if seconds < 1:
+        return "less than a second"
+    return (
+        f"{seconds:.0f} second{'' if round(seconds) == 1 else 's'}" if seconds < 60 else f"{seconds / 60:.1f} minutes"
+    )
 
 
 def card_data(record: Mapping[str, Any]) -> ModelCardData:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from hub_client import Client
 from huggingface_hub import ModelCard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from hubcharlstm import CharLSTMConfig, Vocabulary, card
 
@@ -52,7 +55,7 @@ def test_a_full_record_makes_a_full_card() -> None:
         "1.2500",
         "108,000 characters",
         "loss.png",
-        "After 2,400 characters, 0.2 minutes, held-out loss 3.016",
+        "After 2,400 characters, 15 seconds, held-out loss 3.016",
         "Take xqz",
         'revision="epoch-01"`, `revision="epoch-12"`',
         "| this model, state carried | 1.2500 | 1.8034 |",
@@ -62,7 +65,7 @@ def test_a_full_record_makes_a_full_card() -> None:
         "| 80 | 0.0 % | 0.0 % |",
         "before that what [user/charlstm-shakespeare]",
         "fit recipes.txt --out runs/recipes",
-        "3.0 on CPU, 2 threads",
+        "3.0 minutes on CPU, 2 threads",
         "2 LSTM layers of 8 units",
     ):
         assert part in text
@@ -160,3 +163,44 @@ def test_a_saved_model_has_its_card(tmp_path: Any) -> None:
     model.record = RECORD
     model.save_pretrained(tmp_path / "m", repo_id="user/recipes")
     assert 'from_pretrained("user/recipes")' in (tmp_path / "m" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a | b.txt", "it's `py`.txt", "<img src=x onerror=alert(1)>", "[x](http://y)", "**a** _b_ c_d", "``", "🐍\tx"],
+)
+def test_odd_names_and_prompts_are_shown_as_they_stand(name: str) -> None:
+    """A pipe in a file's name broke the table, and an emoji's prompt was another one in the snippet."""
+    record = RECORD | {
+        "corpus": RECORD["corpus"] | {"title": name}, "sample_prompt": name, "command": f"fit '{name}'",
+        "samples": [{"prompt": name, "temperature": 0.5, "seed": 7, "text": "x"}],
+    }  # fmt: skip
+    text = card.render(CONFIG, Vocabulary.from_text("ab\t\n `|"), record, repo_id="user/recipes")
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    shown = ["".join(child.content for child in token.children or ()) for token in tokens if token.type == "inline"]
+    assert f"It has read only {' '.join(name.split())} (108,000" in " ".join(shown)
+    assert not [c for t in tokens for c in t.children or () if c.type in ("html_inline", "em_open", "strong_open")]
+    assert any(f"Prompt {json.dumps(name, ensure_ascii=False)}, temperature 0.5" in one for one in shown)
+    fences = [token.content for token in tokens if token.type == "fence"]
+    assert f"fit '{name}'\n" in fences
+    [call] = [line for fence in fences for line in fence.splitlines() if line.startswith("print(")]
+    argument = ast.parse(call, mode="eval").body.args[0].args[0]  # type: ignore[attr-defined]
+    assert argument.value == name
+    assert "besides line break" not in text and "besides tab, line break, space." in text
+
+
+@given(st.text(min_size=1, alphabet="`a |"))
+def test_a_code_span_holds_any_backticks(text: str) -> None:
+    [span] = MarkdownIt().parse(card.code(text))[1].children or ()
+    assert (span.type, span.content) == ("code_inline", text)
+
+
+def test_a_large_vocabulary_is_shown_in_part() -> None:
+    chars = Vocabulary.from_text("".join(chr(0x4E00 + n) for n in range(1000)))
+    assert "and 700 more" in card.render(CONFIG, chars, RECORD)
+    assert "`丁`" in card.render(CONFIG, chars, RECORD)
+
+
+def test_how_long_it_took_is_never_no_time() -> None:
+    """The first moments stood at 0.0 minutes."""
+    assert [card.lasted(seconds) for seconds in (0.4, 59, 90)] == ["less than a second", "59 seconds", "1.5 minutes"]

@@ -220,8 +220,9 @@ def test_windows_carry_the_state_along_their_lanes(
     """At a learning rate of almost nothing, windows in a row give what one long forward pass over a lane gives."""
     monkeypatch.setattr(training.lstm, "has_fast_bf16", lambda: False)  # the figures are compared closely
     recipe = replace(
-        RECIPE, dropout=0.0, learning_rate=1e-30, weight_decay=0.0, chars=4_000, warmup=0.0, cold_starts=0.0, seed=2
-    )
+        RECIPE, dropout=0.0, learning_rate=1e-30, weight_decay=0.0, chars=4_000, warmup=0.0, cold_starts=0.0, seed=2,
+        softmax_temperature=1.0,
+    )  # fmt: skip
     run(tmp_path / "run", recipe)
     plan, lane = Plan.of(recipe, len(TEXT)), len(TEXT) // recipe.batch_size
     model = CharLSTM.from_pretrained(tmp_path / "run", device="cpu")
@@ -336,6 +337,18 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
         run(out)
     assert run(out, resume=True).finished
     assert_same_run(out, unbroken)
+
+
+def test_a_run_from_before_weights_were_averaged_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = replace(RECIPE, average=0.0)
+    run(tmp_path / "unbroken", recipe)
+    at_step(monkeypatch, 20, lambda: signal.raise_signal(signal.SIGTERM))
+    run(tmp_path / "run", recipe)
+    monkeypatch.undo()
+    stored = tmp_path / "run" / "checkpoint" / "tensors.safetensors"
+    save_file({name: value for name, value in load_file(stored).items() if not name.startswith("average.")}, stored)
+    assert run(tmp_path / "run", recipe, resume=True).finished
+    assert_same_run(tmp_path / "run", tmp_path / "unbroken")
 
 
 def test_a_second_signal_stops_at_once_and_loses_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

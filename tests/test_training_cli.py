@@ -7,19 +7,26 @@ import errno
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+import training.doctor
+import training.fit
 from training.__main__ import main
 from training.commands import command
 from training.options import parser
-from training.recipe import PRESETS
+from training.recipe import PRESETS, Recipe
 
 ROOT = Path(__file__).parents[1]
 TEXT = "ANN:\nThe cat sat on the mat.\n\nBOB:\nThe dog sat on the log.\n\n" * 30
@@ -64,7 +71,7 @@ def test_the_flags_are_frozen() -> None:
             "--embedding-dim", "--hidden-size", "--num-layers", "--dropout", "--batch-size", "--seq-len", "--chars",
             "--learning-rate", "--weight-decay", "--grad-clip", "--max-epochs", "--seed", "--keep-epochs", "--license",
             "--language", "--push-to-hub", "--space", "--private", "--dry-run", "--min-count", "--init-from",
-            "--tracker", "--patience",
+            "--tracker", "--patience", "--weight-drop",
         },
         "evaluate": {"-h", "--help", "model", "corpus", "--encoding", "--dynamic"},
         "resume": {"-h", "--help", "run"},
@@ -161,7 +168,8 @@ def test_memory_that_does_not_hold_the_run_is_no_traceback(
 def test_a_package_that_is_missing_is_named_with_the_command(
     corpus: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "training.fit", raising=False)
+    for module in ("training.fit", "training.loop"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "accelerate", None)  # what Python itself makes of a package that is not there
     shown = refused(["fit", str(corpus), "--out", str(corpus.parent / "run")], capsys)
     assert "accelerate" in shown
@@ -232,6 +240,33 @@ def test_a_corpus_that_changed_is_not_trained_on(finished: Path, capsys: pytest.
     assert "There is no file or folder" in refused(["resume", str(finished)], capsys)
     corpus.write_text(TEXT, encoding="utf-8")
     assert main(["resume", str(finished)]) == 0
+
+
+def test_a_run_of_a_version_without_patience_goes_on_without_it(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such a run was refused as damaged; with the default of today it would end earlier than it was to."""
+    file = finished / "run.json"
+    before = file.read_text(encoding="utf-8")
+    settings = json.loads(before)
+    del settings["recipe"]["patience"], settings["recipe"]["cold_starts"], settings["recipe"]["average"]
+    del settings["tracker"]
+    file.write_text(json.dumps(settings), encoding="utf-8")
+    seen: list[Recipe] = []
+    fit = training.fit.fit
+
+    def watched(corpus: Any, recipe: Recipe, *rest: Any, **named: Any) -> Any:
+        seen.append(recipe)
+        return fit(corpus, recipe, *rest, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.fit.fit", watched)
+        assert main(["resume", str(finished)]) == 0
+    assert (seen[0].patience, seen[0].cold_starts, seen[0].average) == (0, 0.0, 0.0)
+    del settings["recipe"]["hidden_size"]
+    file.write_text(json.dumps(settings), encoding="utf-8")
+    assert "run.json is damaged (no hidden_size in its recipe)" in refused(["resume", str(finished)], capsys)
+    file.write_text(before, encoding="utf-8")
 
 
 def test_a_run_trains_in_the_folder_it_is_called_from(
@@ -345,10 +380,116 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint_whole(
         assert all(torch.equal(a[key], b[key]) for key in a)
 
 
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
-def test_a_run_folder_that_may_only_be_read_is_refused(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    finished.chmod(0o500)
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Act as a user without rights: root may write everywhere, whatever a folder's mode says."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
     try:
-        assert "cannot be read or written" in refused(["resume", str(finished)], capsys)
+        yield
     finally:
-        finished.chmod(0o700)
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="this system has no such users")
+def test_a_run_folder_that_may_only_be_read_is_refused(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        place, run = Path(name), Path(name) / "run"
+        shutil.copytree(finished, run)
+        settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        shutil.copy(settings["source"]["corpus"], place / "text.txt")
+        settings["source"]["corpus"] = str(place / "text.txt")
+        (run / "run.json").write_text(json.dumps(settings), encoding="utf-8")
+        before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+        for path in (place, *place.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        try:
+            with nobody():
+                with pytest.raises(PermissionError):
+                    (run / "file").touch()
+                shown = [
+                    refused(argv, capsys)
+                    for argv in (
+                        ["resume", str(run)],
+                        ["fit", str(place / "text.txt"), "--chars", "100", *TINY, "--out", str(place / "new")],
+                    )
+                ]
+        finally:
+            for folder in (place, *(path for path in place.rglob("*") if path.is_dir())):
+                folder.chmod(0o755)
+        assert all("cannot be read or written (Permission denied)" in line for line in shown), shown
+        assert str(run) in shown[0] and str(place / "new") in shown[1]
+        assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+        assert not (place / "new").exists()
+
+
+# --- what nobody should ask for --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("recipe", 5, "recipe is 5"), ("recipe.batch_size", 2.5, "batch_size is 2.5 in its recipe"),
+        ("recipe.seed", True, "seed is True in its recipe"), ("source.corpus", 5, "corpus is 5 in its source"),
+        ("base", {"name": "x"}, "no chars in its base"), ("hub", 5, "hub is 5"), ("card", 5, "card is 5"),
+        ("keep_epochs", 7, "keep_epochs is 7"), ("baselines", 3, "baselines is 3"), ("marks", {}, "no train_chars"),
+    ],
+)  # fmt: skip
+def test_a_run_json_that_somebody_edited_is_refused_by_what_is_wrong_in_it(
+    finished: Path, capsys: pytest.CaptureFixture[str], name: str, value: Any, told: str
+) -> None:
+    """Each of these ended in a traceback."""
+    file = finished / "run.json"
+    before = file.read_text(encoding="utf-8")
+    settings = json.loads(before)
+    part, _, key = name.rpartition(".")
+    (settings[part] if part else settings)[key] = value
+    file.write_text(json.dumps(settings), encoding="utf-8")
+    try:
+        assert f"run.json is damaged ({told}" in refused(["resume", str(finished)], capsys)
+    finally:
+        file.write_text(before, encoding="utf-8")
+
+
+def test_a_run_within_its_own_corpus_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its files became a part of the text, so that it could never be resumed; and "empty it" was the advice."""
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text(TEXT)
+    for out in ("texts", "texts/runs/a"):
+        shown = refused(["fit", str(tmp_path / "texts"), "--out", str(tmp_path / out), *TINY], capsys)
+        assert "lies in the corpus" in shown and "choose another --out" in shown and "empty" not in shown
+    file = str(tmp_path / "texts" / "a.txt")
+    assert "a new folder: choose another --out" in refused(["fit", file, "--out", file], capsys)
+    assert [path.name for path in (tmp_path / "texts").iterdir()] == ["a.txt"]
+
+
+def test_wishes_that_were_left_out_in_silence_are_refused(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit = ["fit", str(corpus), "--out", str(tmp_path / "run"), "--chars", "100", *TINY]
+    assert "--init-from is empty; expected" in refused([*fit, "--init-from", ""], capsys)
+    assert "no character occurs that often" in refused([*fit, "--min-count", "100000"], capsys)
+    assert "is not utf-16 (" in refused([*fit, "--encoding", "utf-16"], capsys)
+    with pytest.raises(SystemExit) as done:
+        main([*fit, "--keep-epochs", "1,x"])
+    assert done.value.code == 2 and "'1,x' is no list of epochs; expected" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_began_while_another_looked_at_its_text_is_left_alone(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both had found the folder empty; the one that came second would have written over a short run."""
+    fit = ["fit", str(corpus), "--out", str(tmp_path / "run"), "--chars", "100", *TINY]
+    measure = training.doctor.measure_baselines
+
+    def slowly(*args: Any) -> Any:
+        monkeypatch.undo()
+        assert main(fit) == 0
+        return measure(*args)
+
+    monkeypatch.setattr("training.doctor.measure_baselines", slowly)
+    assert "exists already" in refused(fit, capsys)
+    assert main(["resume", str(tmp_path / "run")]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,9 @@ import pytest
 import torch
 from test_fit import CORPUS, RECIPE, at_step, checkpoint_weights, record, run, watched  # noqa: F401
 
-import training.watching
 from training.baselines import KNESER_NEY
 from training.run import TrainingError
-from training.watching import Tracker, check_tracker, locked
+from training.watching import check_tracker, locked, run_name
 
 
 def test_metrics_are_a_line_for_each_look_and_a_resumed_run_repeats_none(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_trackio_gets_what_the_file_gets(tmp_path: Path, monkeypatch: pytest.Mon
     run(tmp_path / "run", tracker="trackio")
     assert [row["val_loss"] for row, _ in rows] == [row["val_loss"] for row in record(tmp_path / "run")["history"]]
     assert all(row["learning_rate"] > 0 for row, _ in rows)
-    assert calls[0]["name"] == "run" and calls[0]["resume"] == "never" and calls[-1] == "finish"
+    assert calls[0]["name"].startswith("run-") and calls[0]["resume"] == "never" and calls[-1] == "finish"
 
 
 def test_a_tracker_that_is_not_there_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,12 +118,25 @@ def test_a_tracker_that_is_not_there_is_named_with_the_command(monkeypatch: pyte
         check_tracker("wandb")
 
 
-def test_the_installed_trackio_takes_these_calls(tmp_path: Path) -> None:
-    """The double above has the form of the real one."""
-    import inspect
+def test_the_real_trackio_keeps_the_rows_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is resumed by its name alone: another folder's run of the same name was gone on with."""
+    trackio = pytest.importorskip("trackio")  # a part of the dev extra
+    from trackio.sqlite_storage import SQLiteStorage
 
-    trackio = pytest.importorskip("trackio")
-    parameters = inspect.signature(trackio.init).parameters
-    assert {"project", "name", "config", "resume", "embed", "auto_log_gpu", "auto_log_cpu"} <= set(parameters)
-    assert list(inspect.signature(trackio.log).parameters) == ["metrics", "step"]
-    assert Tracker.__init__ is not None and training.watching.TRACKERS == ("trackio",)
+    def connect(_: object, address: object) -> None:
+        raise AssertionError(f"it reaches for {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    one, other = tmp_path / "one" / "run", tmp_path / "other" / "run"
+    run(one, tracker="trackio")
+    run(other, tracker="trackio")
+    run(one, resume=True, tracker="trackio")
+    runs = {r.name: r for r in trackio.Api().runs("hubcharlstm")}
+    assert {run_name(one), run_name(other)} <= set(runs)
+    for folder in (one, other):
+        history = record(folder)["history"]
+        rows = SQLiteStorage.get_logs("hubcharlstm", run_name(folder), run_id=runs[run_name(folder)].id)
+        assert [row["val_loss"] for row in rows] == [row["val_loss"] for row in history]
+        assert [row["chars"] for row in rows] == [row["chars"] for row in history]
+        assert all(row["learning_rate"] > 0 for row in rows)
+        assert runs[run_name(folder)].config["hidden_size"] == RECIPE.hidden_size

@@ -90,7 +90,7 @@ def load(
         progress = Progress.from_dict(json.loads((folder / "progress.json").read_text(encoding="utf-8")))
         tensors = load_file(folder / "tensors.safetensors")
         network.load_state_dict(_part(tensors, "network."))
-        average.load_state_dict(_part(tensors, "average."))
+        average.load_state_dict(_part(tensors, "average.") or _part(tensors, "network."))  # once there was no average
         template = optimizer.state_dict()
         parts: dict[int, dict[str, Tensor]] = {}
         for name, value in _part(tensors, "optimizer.").items():

@@ -7,7 +7,8 @@ import json
 import os
 import shlex
 import sys
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,23 @@ from training.watching import check_tracker
 if TYPE_CHECKING:
     from training.warm_start import Base
 
-RUN_KEYS = {"recipe", "source", "dtype", "sha256"}
-SOURCE_KEYS = {"corpus", "encoding", "val_fraction"}
+Kinds = Mapping[str, Any]
+KINDS: Kinds = {"int": int, "float": (int, float), "str": str, "bool": bool}
+RUN: Kinds = {
+    "recipe": dict, "source": dict, "dtype": str, "sha256": str, "command": (str, MISSING),
+    "tracker": (str, None, MISSING), "keep_epochs": (list, MISSING), "base": (dict, None, MISSING),
+    "card": (dict, MISSING), "hub": (dict, None, MISSING), "baselines": (dict, None, MISSING),
+    "marks": (dict, MISSING),
+}  # fmt: skip
+SOURCE: Kinds = {"corpus": str, "encoding": str, "val_fraction": (int, float), "min_count": (int, None, MISSING)}
+BASE: Kinds = {"name": str, "chars": str}
+HUB: Kinds = {"model": (str, None), "space": (str, None), "private": (bool, None)}
+MARKS: Kinds = {"train_chars": int, "held_out_chars": int, "size": int, "sums": list}
+"""What run.json holds; a run of an earlier version lacks what may be missing."""
+BEFORE: dict[str, Any] = {
+    "cold_starts": 0.0, "patience": 0, "weight_drop": 0.0, "average": 0.0, "softmax_temperature": 1.0,
+}  # fmt: skip
+"""What a run did before its recipe had these settings: their defaults would change it halfway."""
 
 
 def run_fit(arguments: argparse.Namespace) -> int:
@@ -27,17 +43,20 @@ def run_fit(arguments: argparse.Namespace) -> int:
 
     corpus = locate(arguments.corpus)
     out: Path = arguments.out or Path("runs") / (Path(corpus).stem or "text")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        hint = "empty it"
-        if (out / "run.json").exists():
-            hint = f"go on with it by `{command('python')} -m training resume {shlex.quote(str(out))}`"
-        raise ValueError(f"{out} exists already; expected a new folder: {hint}, or choose another --out.")
+    if Path(corpus).is_dir() and out.resolve().is_relative_to(Path(corpus)):
+        raise ValueError(
+            f"{out} lies in the corpus {corpus} and would become a part of it; expected a folder elsewhere: choose "
+            "another --out."
+        )
+    check_new(out)
     given = {name: getattr(arguments, name) for name in OVERRIDES if getattr(arguments, name) is not None}
     recipe = PRESETS[arguments.preset]
     recipe = replace(recipe, lowercase=arguments.lowercase or recipe.lowercase, **given)
     if arguments.tracker:
         check_tracker(arguments.tracker)
     base = None
+    if arguments.init_from == "":
+        raise ValueError("--init-from is empty; expected a Hub id or a folder: name one, or leave the option out.")
     if arguments.init_from:
         from training.warm_start import Base
 
@@ -59,14 +78,31 @@ def run_fit(arguments: argparse.Namespace) -> int:
     return train(out, settings, resume=False, base=base, dry_run=arguments.dry_run)
 
 
+def check_new(out: Path) -> None:
+    if (out / "run.json").exists():
+        hint = f"go on with it by `{command('python')} -m training resume {shlex.quote(str(out))}`, or "
+    elif out.is_dir() and any(out.iterdir()):
+        hint = "empty it, or "
+    elif out.exists() and not out.is_dir():
+        hint = ""
+    else:
+        return
+    raise ValueError(f"{out} exists already; expected a new folder: {hint}choose another --out.")
+
+
 def run_resume(arguments: argparse.Namespace) -> int:
     run: Path = arguments.run
     if not (run / "run.json").is_file():
         raise ValueError(f"{run} is no run folder (it has no run.json); expected one that fit made: check the path.")
     try:
         settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
-        if missing := RUN_KEYS - settings.keys() or SOURCE_KEYS - settings["source"].keys():
-            raise ValueError(f"no {', '.join(sorted(missing))}")
+        check_kinds(settings, RUN, "")
+        check_kinds(settings["source"], SOURCE, " in its source")
+        settings["recipe"] = BEFORE | settings["recipe"]
+        check_kinds(settings["recipe"], {f.name: KINDS[str(f.type)] for f in fields(Recipe)}, " in its recipe")
+        for name, kinds in (("base", BASE), ("hub", HUB), ("marks", MARKS)):
+            if settings.get(name) is not None:
+                check_kinds(settings[name], kinds, f" in its {name}")
         Recipe.from_dict(settings["recipe"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
@@ -74,6 +110,21 @@ def run_resume(arguments: argparse.Namespace) -> int:
             "run with fit and another --out."
         ) from None
     return train(run, {"command": arguments.line} | settings, resume=True)
+
+
+def check_kinds(values: Any, kinds: Kinds, where: str) -> None:
+    """Raise `ValueError` unless `values` has all of `kinds`, each as it is to be."""
+    if not isinstance(values, dict):
+        raise ValueError(f"no names with values{where}")
+    for name, kind in kinds.items():
+        of = kind if isinstance(kind, tuple) else (kind,)
+        value = values.get(name, MISSING)
+        if value is MISSING and MISSING not in of:
+            raise ValueError(f"no {name}{where}")
+        types = tuple(one for one in of if isinstance(one, type))
+        good = isinstance(value, types) and (not isinstance(value, bool) or bool in types)
+        if not good and not any(value is one for one in of):
+            raise ValueError(f"{name} is {value!r}{where}"[:100])
 
 
 def run_evaluate(arguments: argparse.Namespace) -> int:
@@ -181,6 +232,8 @@ def train(out: Path, settings: dict[str, Any], *, resume: bool, base: Base | Non
         settings = settings | {"baselines": baselines, "marks": corpus.marks()}
     if dry_run:
         return 0
+    if not resume:
+        check_new(out)  # another run may have begun there while the text was looked at
     settings = settings | {"recipe": recipe.to_dict(), "sha256": corpus.sha256, "hub": hub}
     go_on = f"Go on with:  {command('python')} -m training resume {shlex.quote(str(out))}"
     try:

@@ -221,6 +221,10 @@ def _rare(counts: Counter[str], min_count: int | None, notes: list[str]) -> dict
     """What each character that occurs too rarely is read as; a note says so."""
     least = min_count or (RARE_COUNT if len(counts) > MANY_CHARACTERS else 1)
     rare = sorted(char for char, count in counts.items() if count < least)
+    if min_count is not None and len(rare) == len(counts):
+        raise ValueError(
+            f"min_count is {min_count}, but no character occurs that often; expected some to be left: lower it."
+        )
     if not rare or len(rare) == len(counts):
         return {}
     left = Vocabulary(sorted(counts.keys() - set(rare)))

@@ -108,4 +108,7 @@ def parser() -> argparse.ArgumentParser:
 
 def epochs(text: str) -> tuple[int, ...]:
     """The numbers of "1,3,10"."""
-    return tuple(int(number) for number in text.split(","))
+    try:
+        return tuple(int(number) for number in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of epochs; expected numbers such as 1,3,10") from None

@@ -127,6 +127,11 @@ def _decoded(path: Path, encoding: str, found: Found) -> Iterator[str]:
                 f"{path} has the byte 0x{error.object[error.start]:02x} at offset {before + error.start}, which is "
                 f"not {encoding}; expected {encoding} text: name its encoding, for example --encoding {other}."
             ) from None
+        except UnicodeError as error:  # UTF-16 or UTF-32 without its mark
+            raise ValueError(
+                f"{path} is not {encoding} ({error}); expected {encoding} text: name its encoding, for example "
+                f"--encoding {encoding}-le."
+            ) from None
         before += held + len(data) - len(decoder.getstate()[0])
         if beginning and text:
             beginning = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ class Tracker:
 
         self._trackio = trackio
         trackio.init(
-            project="hubcharlstm", name=run.resolve().name, config=config, resume="allow" if resume else "never",
+            project="hubcharlstm", name=run_name(run), config=config, resume="allow" if resume else "never",
             embed=False, auto_log_gpu=False, auto_log_cpu=False,
         )  # fmt: skip
 
@@ -38,6 +39,12 @@ class Tracker:
 
     def finish(self) -> None:
         self._trackio.finish()  # type: ignore[no-untyped-call]
+
+
+def run_name(run: Path) -> str:
+    """The folder's name with a mark of its path: a run is resumed by its name, and many folders have the same."""
+    path = run.resolve()
+    return f"{path.name}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:6]}"
 
 
 def check_tracker(name: str) -> None:

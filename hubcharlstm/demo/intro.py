@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -114,7 +115,7 @@ def card_lines(model: CharLSTM) -> str:
     page = card.render(model.config, model.vocabulary, model.record).partition("\n---\n")[2]
     paragraphs = (part.strip() for part in page.split("\n\n"))
     first = next((part for part in paragraphs if part and not part.startswith(("#", "---"))), "")
-    return " ".join(first.split())
+    return re.sub(r"\\([^\w\s]|_)", r"\1", " ".join(first.split()))  # shown as text, not as Markdown
 
 
 def in_words(count: float) -> str:
