@@ -25,6 +25,7 @@ from benchmarks.machine import conditions
 from hubcharlstm import CharLSTM, Vocabulary
 from training.corpus import Corpus, read_corpus
 from training.fit import encode, fit
+from training.memory import keep_memory
 from training.recipe import PRESETS
 from training.suggest import suggest
 
@@ -124,6 +125,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=3.0)
     seconds = 60 * parser.parse_args().minutes
     torch.manual_seed(1)
+    keep_memory()
     corpus = read_corpus("macbeth", lowercase=True)
     results = {"small": run_small(corpus, seconds), "tutorial": run_tutorial(corpus, seconds)}
     print(f"\n{conditions(torch.get_num_threads())}\n")
