@@ -103,8 +103,8 @@ def config_of(recipe: Recipe, vocabulary: Vocabulary) -> CharLSTMConfig:
     config = CharLSTMConfig(vocab_size=len(vocabulary), **sizes)
     if config.num_parameters > MAX_PARAMETERS:
         raise ValueError(
-            f"The model would have {config.num_parameters:,} weights; expected at most {MAX_PARAMETERS:,}: choose a "
-            "smaller hidden_size."
+            f"The model would have {config.num_parameters:,} weights; expected at most {MAX_PARAMETERS:,}: choose "
+            "smaller sizes (--hidden-size, --embedding-dim, --num-layers)."
         )
     return config
 
