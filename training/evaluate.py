@@ -14,7 +14,7 @@ from hubcharlstm.network import CharLSTMNetwork
 from hubcharlstm.scoring import WINDOW, cold_log_probs, token_log_probs
 
 DYNAMIC_WINDOW = 50
-DYNAMIC_RATE = 3e-4
+DYNAMIC_RATE = 6e-4
 DYNAMIC_MEMORY = 0.999
 DYNAMIC_CLIP = 1.0
 
