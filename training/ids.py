@@ -89,3 +89,10 @@ class TrainIds:
         ids = self._ids[index]
         found: Array = ids.astype(np.int64) if self._table is None else self._table[ids]
         return found
+
+    def whole(self) -> Array:
+        """All of them, uint8 where they fit, else int32: for a device that is to hold the text itself."""
+        last = int((self._ids if self._table is None else self._table).max())
+        kind = np.uint8 if last < 2**8 else np.int32
+        ids: Array = self._ids.astype(kind) if self._table is None else self._table.astype(kind)[self._ids]
+        return ids

@@ -42,6 +42,9 @@ class Loop:
         )
         self.network, self.optimizer = self.accelerator.prepare(TrainingNetwork(model, recipe.weight_drop), optimizer)
         self.state = model.initial_state(recipe.batch_size)
+        self.resident: Tensor | None = None
+        if self.accelerator.device.type != "cpu":
+            self.hold_text()
 
     def save(self, run: Path, progress: Progress) -> None:
         checkpoint.save(
@@ -85,11 +88,19 @@ class Loop:
         h, c = self.state
         self.state = h.masked_fill(cold[:, None], 0.0), c.masked_fill(cold[:, None], 0.0)
 
+    def hold_text(self) -> None:
+        """Keep the whole text on the device, so that a window is looked up there."""
+        self.resident = torch.from_numpy(self.ids.whole()).to(self.accelerator.device)
+
     def window(self, epoch: int, window: int) -> tuple[Tensor, Tensor]:
         """Inputs and targets (T, B) of a window; each epoch begins at an offset of its own of up to T."""
         batch, length = self.recipe.batch_size, self.recipe.seq_len
         lane = len(self.ids) // batch
         offset = self.plan.offset(self.recipe, epoch)
         rows = offset + window * length + np.arange(length + 1)[:, None]
-        ids = torch.from_numpy(self.ids[rows + np.arange(batch) * lane]).to(self.accelerator.device)
+        positions = rows + np.arange(batch) * lane
+        if self.resident is None:
+            ids = torch.from_numpy(self.ids[positions]).to(self.accelerator.device)
+        else:
+            ids = self.resident[torch.from_numpy(positions).to(self.accelerator.device)].long()
         return ids[:-1], ids[1:]
