@@ -123,6 +123,8 @@ def card_data(record: Mapping[str, Any]) -> ModelCardData:
 # --- what of a record is well formed ------------------------------------------------------------------------------
 
 NUMBER = (int, float)
+HAS_WORDS = 0.5
+"""The share of the held-out text's words that the training text has; where it is less, its letters are no words."""
 Kind = type | tuple[type, ...]
 PARTS: dict[str, dict[str, Kind]] = {
     "corpus": {"name": str, "title": str, "sha256": str, "chars": int, "train_chars": int, "held_out": str},
@@ -150,6 +152,9 @@ def well_formed(record: Mapping[str, Any]) -> dict[str, Any]:
         known["baselines"] = baselines
     if copying := _copying(record.get("copying")):
         known["copying"] = copying
+    words = _entries(record.get("words"), lambda share: _is(share, NUMBER))
+    if words.get("held_out", 0) >= HAS_WORDS:
+        known["words"] = words
     if isinstance(epochs := record.get("kept_epochs"), list) and all(_is(epoch, int) for epoch in epochs):
         known["kept_epochs"] = epochs
     if isinstance(base := record.get("base_model"), str) and REPO_ID.fullmatch(base):

@@ -29,6 +29,7 @@ RECORD: dict[str, Any] = {
     "kept_epochs": [1, 12],
     "baselines": {"5-gram, Kneser-Ney": {"nats": 1.5, "seconds": 2.0}, "xz": {"nats": 1.75, "seconds": 0.1}},
     "copying": {"sampled": {"20": 0.25, "40": 0.031, "80": 0.0}, "held_out": {"20": 0.125, "40": 0.01, "80": 0}},
+    "words": {"0.5": 0.975, "1": 0.9, "held_out": 0.96},
     "val_loss": 1.25,
     "val_bpc": 1.8034,
     "sample_prompt": "Take two eggs",
@@ -63,14 +64,28 @@ def test_a_full_record_makes_a_full_card() -> None:
         "| xz | 1.7500 | 2.5247 |",
         "| 20 | 25.0 % | 12.5 % |",
         "| 80 | 0.0 % | 0.0 % |",
+        "97.5 % of what it writes at temperature 0.5, 90.0 % of what it writes at temperature 1, 96.0 % of the held-out",
         "before that what [user/charlstm-shakespeare]",
         "fit recipes.txt --out runs/recipes",
         "3.0 minutes on CPU, 2 threads",
         "2 LSTM layers of 8 units",
     ):
         assert part in text
-    order = ["## Use", "## How it learned", "loss.png", "## Samples", "## How good", "## How much", "## Inside"]
+    order = [
+        "## Use",
+        "## How it learned",
+        "loss.png",
+        "## Samples",
+        "## How good",
+        "## How much",
+        "## Real",
+        "## Inside",
+    ]
     assert sorted(order, key=text.index) == order
+    letters_are_no_words = RECORD | {"words": {"0.5": 0.3, "held_out": 0.2}}
+    assert "## Real words" not in card.render(
+        CONFIG, VOCABULARY, letters_are_no_words, repo_id=None, has_loss_plot=False
+    )
     assert text.count("~~~~") == 2  # the sample holds ~~~, which must not end its own fence
 
 

@@ -26,6 +26,7 @@ from training.recipe import Plan, Recipe
 from training.record import TEMPERATURE, TIME_LAPSE_SEED, loss_plot, make_record
 from training.signals import asked_to_stop
 from training.watching import Tracker, write_metrics
+from training.words import known_words
 
 CHECKPOINT_SECONDS = 60.0
 SAMPLE_TEMPERATURES = (0.2, 0.5, 0.8, 1.0)
@@ -33,6 +34,7 @@ MOMENT_CHARS = 20_000
 """Of the held-out text, on which a moment of the time-lapse is measured that comes before the first look."""
 COPYING_CHARS, COPYING_SAMPLES = 4000, 4
 HELD_OUT_COPYING = 100_000
+WORDS_CHARS, WORDS_TEMPERATURES = 4000, (0.5, 0.8, 1.0)
 
 
 class TrainingError(ValueError):
@@ -257,7 +259,19 @@ class Run:
             },
         }
         best.record["corpus"]["sketch"] = sketch(self.corpus.train)
+        best.record["words"] = self.real_words(best)
         self.save_model(best, folder)
+
+    def real_words(self, model: CharLSTM) -> dict[str, float]:
+        """The share of words that occur in the training text: of what is written at some temperatures, and held out."""
+        length = max(1, min(WORDS_CHARS, len(self.loop.ids) // 8))
+        texts = {
+            f"{temperature:g}": model.generate(max_new_tokens=length, temperature=temperature, seed=1)
+            for temperature in WORDS_TEMPERATURES
+        }
+        texts["held_out"] = self.corpus.held_out[:HELD_OUT_COPYING]
+        shares = {name: known_words(text, self.corpus.train) for name, text in texts.items()}
+        return {name: round(share, 4) for name, share in shares.items() if share is not None}
 
     def record(self) -> dict[str, Any]:
         kept = [epoch for epoch in self.keep_epochs if epoch * self.plan.steps_per_epoch <= self.progress.step]
