@@ -64,7 +64,7 @@ def test_a_full_record_makes_a_full_card() -> None:
         "| xz | 1.7500 | 2.5247 |",
         "| 20 | 25.0 % | 12.5 % |",
         "| 80 | 0.0 % | 0.0 % |",
-        "97.5 % of what it writes at temperature 0.5, 90.0 % of what it writes at temperature 1, 96.0 % of the held-out",
+        "97.5 % of what it writes at temperature 0.5, 90.0 % of what it writes at temperature 1, 96.0 % of the",
         "before that what [user/charlstm-shakespeare]",
         "fit recipes.txt --out runs/recipes",
         "3.0 minutes on CPU, 2 threads",
