@@ -123,7 +123,8 @@ class Here:
         self.shelf = Shelf(CharLSTM.from_pretrained(folder), str(folder), open_to_all=True)
         self.demo = launch.build(self.shelf)
         port = free_port()
-        launch.start(self.demo, "127.0.0.1", port)
+        self.server = launch.server_of(self.demo, "127.0.0.1", port)
+        self.server.run_in_thread()
         self.url = f"http://127.0.0.1:{port}"
 
     @property
@@ -131,7 +132,7 @@ class Here:
         return sum(self.shelf.first.engine.load.values())
 
     def close(self) -> None:
-        self.demo.close()
+        self.server.close()
         self.shelf.close()
 
 
