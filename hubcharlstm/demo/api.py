@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.events import api
 
 from hubcharlstm import BusyError
-from hubcharlstm.demo.ask import MAX_LENGTH, MAX_MESSAGE, Settings, check_message, read_seed
+from hubcharlstm.demo.ask import MAX_LENGTH, MAX_MESSAGE, Settings, check_message, check_number, read_seed
 from hubcharlstm.demo.limits import ENDING, Gate, Place, Visitor
 from hubcharlstm.demo.listening import Listening
 from hubcharlstm.demo.pacing import follow
@@ -67,6 +67,8 @@ def add_api(shelf: Shelf, gate: Gate) -> None:
         listener = Listening.of(request)
         try:
             prompt = check_message(prompt, "prompt")
+            if max_new_tokens is not None:
+                check_number("max_new_tokens", max_new_tokens, 1, MAX_LENGTH, whole=True, unit=" characters")
             drawn = new_seed() % 2**53  # which JavaScript still holds exactly
             given = read_seed(seed)
             with gate.enter(visitor) as place:

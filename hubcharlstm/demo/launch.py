@@ -12,6 +12,7 @@ import gradio as gr
 import huggingface_hub.constants
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Mount
 
 from hubcharlstm.demo.api import add_api
 from hubcharlstm.demo.chat import chat_page
@@ -132,6 +133,7 @@ def server_of(demo: gr.Blocks, host: str | None = None, port: int | None = None)
         ssr_mode=False,
         app_kwargs={"exception_handlers": dict.fromkeys((LookupError, TypeError, ValueError), misunderstood)},
     )
+    demo.app = next(route.app for route in app.routes if isinstance(route, Mount))  # which `queue` has replaced before
     keep_small(demo)
     if demo.mcp_server_obj is not None:  # else it would call whatever host a request names
         name = "127.0.0.1" if host in ("0.0.0.0", "") else host
