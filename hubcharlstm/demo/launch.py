@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import socket
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -100,7 +101,8 @@ def serve(demo: gr.Blocks, host: str | None = None, port: int | None = None) -> 
     server = server_of(demo, host, port)
     url = f"http://{server.config.host}:{server.config.port}/"
     server.opened = lambda: print(f"The app is open at {url} (Ctrl+C ends it).", flush=True)
-    server.run()
+    with suppress(KeyboardInterrupt):  # which ends it like any other signal, and is told again after that
+        server.run()
 
 
 def server_of(demo: gr.Blocks, host: str | None = None, port: int | None = None) -> Server:
@@ -131,7 +133,9 @@ def server_of(demo: gr.Blocks, host: str | None = None, port: int | None = None)
         mcp_server=has_mcp(),
         pwa=False,
         ssr_mode=False,
-        app_kwargs={"exception_handlers": dict.fromkeys((LookupError, TypeError, ValueError), misunderstood)},
+        app_kwargs={
+            "exception_handlers": dict.fromkeys((AttributeError, LookupError, TypeError, ValueError), misunderstood)
+        },
     )
     demo.app = next(route.app for route in app.routes if isinstance(route, Mount))  # which `queue` has replaced before
     keep_small(demo)

@@ -57,17 +57,19 @@ def keep_small(demo: gr.Blocks) -> None:
 
 
 async def sweep(demo: gr.Blocks) -> None:
-    """Forget, again and again, the sessions of which nothing is under way and nothing lies unread."""
+    """Forget, again and again, the sessions in which nothing was under way for a while, with what nobody has read."""
+    idle: set[str] = set()
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
-        sweep_once(demo._queue)
+        idle = sweep_once(demo._queue, idle)
 
 
-def sweep_once(queue: Any) -> None:
-    for session, under_way in list(queue.pending_event_ids_session.items()):
-        if not under_way:
-            del queue.pending_event_ids_session[session]
-    known = {event.session_hash for event in queue.event_ids_to_events.values()}
-    for session, box in list(queue.pending_messages_per_session.items()):
-        if session not in known and session not in queue.pending_event_ids_session and box.empty():
-            del queue.pending_messages_per_session[session]
+def sweep_once(queue: Any, idle: set[str]) -> set[str]:
+    """Forget the sessions that were `idle` at the sweep before and still are; returns those that are idle now."""
+    events, boxes = queue.pending_event_ids_session, queue.pending_messages_per_session
+    under_way = {event.session_hash for event in queue.event_ids_to_events.values()}
+    now = {session for session in (*events, *boxes) if session not in under_way}
+    for session in now & idle:
+        events.pop(session, None)
+        boxes.pop(session, None)
+    return now - idle
