@@ -374,7 +374,6 @@ class App:
             "event_data": {"turn": session * 8, "typed": "To be"},
         }
         httpx.post(f"{self.url}/gradio_api/queue/join", json=body, timeout=SECONDS).raise_for_status()
-        told = []
         with httpx.stream("GET", f"{self.url}/gradio_api/queue/data?session_hash={session}", timeout=SECONDS) as answer:
             return [json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: ")]
 

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import gradio as gr
 import huggingface_hub.constants
 from fastapi import FastAPI
+from gradio.route_utils import FnIndexInferError
+from gradio.routes import App
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount
 
@@ -134,10 +136,11 @@ def server_of(demo: gr.Blocks, host: str | None = None, port: int | None = None)
         pwa=False,
         ssr_mode=False,
         app_kwargs={
-            "exception_handlers": dict.fromkeys((AttributeError, LookupError, TypeError, ValueError), misunderstood)
+            "exception_handlers": dict.fromkeys((FnIndexInferError, LookupError, TypeError, ValueError), misunderstood)
         },
     )
-    demo.app = next(route.app for route in app.routes if isinstance(route, Mount))  # which `queue` has replaced before
+    mounted = [route.app for route in app.routes if isinstance(route, Mount)]
+    demo.app = next(one for one in mounted if isinstance(one, App))  # not the one that `queue` made
     keep_small(demo)
     if demo.mcp_server_obj is not None:  # else it would call whatever host a request names
         name = "127.0.0.1" if host in ("0.0.0.0", "") else host
