@@ -192,9 +192,9 @@ def test_a_score_is_the_librarys(client: Client, served: Served) -> None:
 
 async def with_session(url: str, use: Any) -> Any:
     from mcp import ClientSession
-    from mcp.client.streamable_http import streamablehttp_client
+    from mcp.client.streamable_http import streamable_http_client
 
-    async with streamablehttp_client(url) as (read, write, _), ClientSession(read, write) as session:
+    async with streamable_http_client(url) as (read, write, _), ClientSession(read, write) as session:
         await session.initialize()
         return await use(session)
 
