@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 
 from hubcharlstm import threads
 from hubcharlstm.batch import Batch
 from hubcharlstm.decoder import PREFILL_CHUNK, Decoder
-from hubcharlstm.schedule import BusyError, Job, Schedule
+from hubcharlstm.schedule import BusyError, EngineError, Job, Schedule
 from hubcharlstm.sequence import FinishReason, Request, Sequence
 from hubcharlstm.stopping import Ids
 
@@ -25,6 +26,9 @@ MAX_ROWS = 256
 MAX_WAITING = 1024
 SHARE = 500
 """Characters after which a row makes room, if others wait; its state goes with it and comes back."""
+
+STUCK_SECONDS = 10.0
+"""A step takes milliseconds; a GPU may be slow at its first."""
 
 WAIT_SECONDS = 0.1
 """How long a reader sleeps at most before it looks whether the engine is still alive."""
@@ -51,14 +55,14 @@ class Reader(Iterator[Ids]):
     def take(self, timeout: float) -> Ids:
         """The ids that are ready, waiting up to `timeout` seconds for some; raises what ended the request."""
         job = self._job
+        if not self._engine.alive:
+            self._engine.check()
         with job.changed:
             if timeout and not job.ready and not job.done:
                 job.changed.wait(timeout)
             ids = job.take()
             if job.error is not None and not ids:
                 raise job.error
-        if not ids and not job.done and not self._engine.alive:
-            raise RuntimeError("The engine has ended; expected it to run: start the program again.")
         if ids and job.rests and job.has_room:
             self._engine.wake()
         return ids
@@ -92,6 +96,7 @@ class Engine:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._last_step = 0.0
         threads.give_back()  # of this thread, which most likely has folded the decoder and now only reads
 
     def submit(self, request: Request, *, ahead: int | None = None) -> Reader:
@@ -100,15 +105,28 @@ class Engine:
         ahead: ids that may be drawn beyond those taken, about; then its row is lent to others until half are taken.
         """
         job = Job(request, ahead)
+        self.check()
         with self._changed:
             if self._closed:
                 raise BusyError("The engine is closed; expected an open one: start the program again.")
             self._schedule.add(job)
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="hubcharlstm-engine", daemon=True)
-                self._thread.start()
+            if self._thread is None:
+                self._start()
             self._call()
         return Reader(job, self)
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="hubcharlstm-engine", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Start again if the thread has died, whatever killed it; its readers are told."""
+        with self._changed:
+            if self._thread is None or self._thread.is_alive() or self._closed:
+                return
+            everyone = self._schedule.take_all()
+            self._start()
+        self._tell(everyone, RuntimeError("its thread has died"))
 
     def cancel(self, job: Job) -> None:
         """End a request before its next id."""
@@ -127,6 +145,13 @@ class Engine:
     @property
     def alive(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def is_stuck(self) -> bool:
+        """True if there is work and no step was made for `STUCK_SECONDS`."""
+        return any(self.load[queue] for queue in ("rows", "reading")) and (
+            time.monotonic() - self._last_step > STUCK_SECONDS
+        )
 
     @property
     def load(self) -> dict[str, int]:
@@ -151,22 +176,28 @@ class Engine:
     # --- the worker ------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        batch = Batch(self._decoder, self._schedule.rows, self._max_rows)
-        try:
-            while self._manage(batch):
-                self._read_prompts(batch)
-                if self._schedule.rows:
-                    self._decode(batch)
-        except Exception as error:  # nobody is left waiting, and the next request starts a new thread
-            logger.exception("The engine failed.")
-            with self._changed:
-                everyone = self._schedule.take_all()
-            for job in everyone:
-                job.end("cancelled", error)
+        while True:
+            batch = Batch(self._decoder, self._schedule.rows, self._max_rows)
+            try:
+                while self._manage(batch):
+                    self._read_prompts(batch)
+                    if self._schedule.rows:
+                        self._decode(batch)
+                return
+            except Exception as error:  # nobody is left waiting, and whoever comes next finds a new batch
+                logger.exception("The engine failed.")
+                with self._changed:
+                    everyone = self._schedule.take_all()
+                self._tell(everyone, error)
+
+    def _tell(self, everyone: list[Job], failure: BaseException) -> None:
+        for job in everyone:
+            job.end("cancelled", EngineError(failure))
 
     def _manage(self, batch: Batch) -> bool:
         """Let requests leave, rest, wait and start; False if the engine is closed. Most steps need none of it."""
         schedule = self._schedule
+        self._last_step = time.monotonic()
         if not (self._called or schedule.waiting or schedule.is_idle):
             return True
         with self._changed:

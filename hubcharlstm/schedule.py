@@ -12,6 +12,17 @@ class BusyError(ValueError):
     """The engine has as many requests as it takes."""
 
 
+class EngineError(RuntimeError):
+    """The engine failed while it wrote, at no fault of the request; what failed is its cause."""
+
+    def __init__(self, failure: BaseException) -> None:
+        super().__init__(
+            f"The engine failed while this was written ({type(failure).__name__}) and was started again; expected it "
+            "to go on: send the request again."
+        )
+        self.__cause__ = failure
+
+
 class Job:
     """What a reader and the engine share of a request.
 
@@ -22,7 +33,7 @@ class Job:
         self.sequence = Sequence(request)
         self.changed = threading.Condition()
         self.ready: list[int] = []
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.done = False
         self.cancelled = False
         self.rests = False
@@ -38,7 +49,7 @@ class Job:
                 self.changed.notify_all()
             self.sequence.ready = []
 
-    def end(self, reason: FinishReason, error: Exception | None = None) -> None:
+    def end(self, reason: FinishReason, error: BaseException | None = None) -> None:
         """Nothing more comes; tell the reader."""
         if self.sequence.finish_reason is None:
             self.sequence.finish_reason = reason

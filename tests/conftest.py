@@ -65,7 +65,8 @@ def app(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]
     running = App(tmp_path_factory.mktemp("app"))
     yield running
     running.close()
-    assert [line for line in running.output if "REACHED OUT" in line or "Traceback" in line] == []
+    bad = [line for line in running.output if "REACHED OUT" in line or "Traceback" in line]
+    assert bad == [], "".join(running.output)[-6000:]
 
 
 @pytest.fixture

@@ -123,7 +123,8 @@ class Here:
         self.shelf = Shelf(CharLSTM.from_pretrained(folder), str(folder), open_to_all=True)
         self.demo = launch.build(self.shelf)
         port = free_port()
-        launch.start(self.demo, "127.0.0.1", port)
+        self.server = launch.server_of(self.demo, "127.0.0.1", port)
+        self.server.run_in_thread()
         self.url = f"http://127.0.0.1:{port}"
 
     @property
@@ -131,15 +132,14 @@ class Here:
         return sum(self.shelf.first.engine.load.values())
 
     def close(self) -> None:
-        self.demo.close()
+        self.server.close()
         self.shelf.close()
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, browser: Any) -> Iterator[Here]:
-    from hubcharlstm.demo import pacing
-
-    monkeypatch.setattr(pacing, "MAX_FOLLOWED", 2)
+    for name, value in (("AT_ONCE", "2"), ("WAITING", "1")):
+        monkeypatch.setenv(f"HUBCHARLSTM_{name}", value)
     served = Here(tmp_path / "tiny")
     yield served
     served.close()
@@ -157,23 +157,30 @@ def test_a_page_closed_mid_stream_frees_its_row_within_a_second(here: Here, brow
     assert here.rows == 0
 
 
-def test_a_busy_page_says_so_and_keeps_the_line(here: Here, browser: Any) -> None:
-    visitors = [Visitor(browser, here.url) for _ in range(3)]
-    first, second, third = visitors
+def test_a_busy_page_has_a_visitor_wait_and_sends_the_next_one_away(here: Here, browser: Any) -> None:
+    visitors = [Visitor(browser, here.url) for _ in range(4)]
+    first, second, third, fourth = visitors
     for visitor in (first, second):
         visitor.send("Mine", length=2_000, wait=False)
         visitor.page.wait_for_function("document.querySelector('.reply').textContent.length > 30")
-    third.type("Three")
-    third.page.press("#field-message textarea", "Enter")
-    assert third.problem().startswith("2 replies are being written; expected fewer: try again")
-    assert third.message == "Three" and third.turns == 0
+    for visitor in (third, fourth):
+        visitor.set("Length", 20)
+        visitor.type("Three")
+        visitor.page.press("#field-message textarea", "Enter")
+        if visitor is third:
+            visitor.page.wait_for_selector(".waiting")
+            assert visitor.page.text_content(".waiting").startswith("The app is busy: 0 before you, about ")
+    assert fourth.problem().startswith("The app is busy (3 requests are written or wait): try again in about ")
+    assert fourth.message == "Three" and fourth.turns == 0
     first.page.keyboard.press("Escape")
     first.until_done()
+    third.page.wait_for_selector(".reply")
     third.until_done()
-    third.send("Three", length=20)
-    assert len(third.text) == len("Three") + 20
+    assert len(third.text) == len("Three") + 20 and third.page.locator(".waiting").count() == 0
     second.page.keyboard.press("Escape")
     second.until_done()
+    fourth.send("Three")
+    assert len(fourth.text) == len("Three") + 20
     for visitor in visitors:
         visitor.leave()
 
@@ -266,6 +273,7 @@ def test_axe_finds_nothing_serious(app: App, browser: Any, scheme: str) -> None:
     visitor.type("To be")
     visitor.page.press("#field-message textarea", "Enter")
     visitor.problem()
+    visitor.until_done()
     full = axe.run(visitor.page)
     found = [
         (one["id"], one["impact"], [node["html"][:160] for node in one["nodes"]][:4])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncGenerator, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,7 @@ from hubcharlstm.decoder import DamagedModelError
 gr = pytest.importorskip("gradio")
 
 from hubcharlstm.demo import ask, chat, launch, pacing, shelf, turns, write  # noqa: E402  # they need gradio
+from hubcharlstm.demo.limits import Gate, Limits  # noqa: E402
 from hubcharlstm.demo.states import States  # noqa: E402
 
 LETTERS = "\n !&'*,-.:;<>?_`ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz{}"
@@ -59,13 +61,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[TextStream]:
     """Every stream that a model opens from here on."""
     streams: list[TextStream] = []
-    original = CharLSTM.stream
 
-    def stream(self: CharLSTM, *args: Any, **kwargs: Any) -> TextStream:
-        streams.append(original(self, *args, **kwargs))
+    def stream(*args: Any, **kwargs: Any) -> TextStream:
+        streams.append(TextStream(*args, **kwargs))
         return streams[-1]
 
-    monkeypatch.setattr(CharLSTM, "stream", stream)
+    monkeypatch.setattr(shelf, "TextStream", stream)
     return streams
 
 
@@ -314,13 +315,13 @@ def desk_of(model: CharLSTM) -> chat.Desk:
     """The handlers, as they stand behind the page."""
     made: list[chat.Desk] = []
     with gr.Blocks():
-        made.append(chat.chat_page(shelf.Shelf(model, "user/tiny", open_to_all=False)))
+        made.append(chat.chat_page(shelf.Shelf(model, "user/tiny", open_to_all=False), Gate(Limits())))
     return made[0]
 
 
 def asked(desk: chat.Desk, data: dict[str, Any], **controls: Any) -> AsyncGenerator[Any, None]:
     values = {getattr(desk.controls, name): value for name, value in (CONTROLS | controls).items()}
-    return desk.respond(values, gr.EventData(None, {"turn": TURN, **data}))
+    return desk.respond(values, gr.EventData(None, {"turn": TURN, **data}), gr.Request())
 
 
 def test_the_desk_tells_that_it_heard_then_the_turn(model: CharLSTM) -> None:
@@ -443,61 +444,77 @@ def test_text_keeps_to_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_many_readers_have_fewer_updates_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "UPDATES_PER_SECOND", 20)
-    slept: list[float] = []
-    sleep = asyncio.sleep
-
-    async def count(seconds: float) -> None:
-        slept.append(seconds)
-        await sleep(0)
-
-    monkeypatch.setattr(pacing.asyncio, "sleep", count)
+    monkeypatch.setattr(pacing, "CLOCK", clock := pacing.Clock())
+    monkeypatch.setattr(pacing, "UPDATES_PER_SECOND", 40)
+    monkeypatch.setattr(pacing, "CHARACTERS_PER_SECOND", 100)
+    updates: list[int] = []
 
     async def read(stream: Clock) -> None:
+        updates.append(0)
+        mine = len(updates) - 1
         async for _ in pacing.follow([stream]):
-            pass
+            updates[mine] += 1
 
-    async def run() -> None:
-        await asyncio.gather(*(read(Clock("x" * 3_000)) for _ in range(10)))
+    async def run() -> float:
+        started = time.monotonic()
+        await asyncio.gather(*(read(Clock("x" * 60)) for _ in range(10)))
+        return time.monotonic() - started
 
-    asyncio.run(run())
-    assert max(slept) == pytest.approx(0.5) and pacing._following == 0
-
-
-# --- for programs -------------------------------------------------------------------------------------------------
-
-
-def built(model: CharLSTM) -> Any:
-    return launch.build(shelf.Shelf(model, "user/tiny"))
+    seconds = asyncio.run(run())
+    assert sum(updates) <= 10 + 40 * seconds and max(updates) - min(updates) <= 2 and clock.readers == 0
 
 
-def handler(model: CharLSTM, name: str) -> Any:
-    return next(f.fn for f in built(model).fns.values() if f.name == name)
+def test_the_pace_falls_while_updates_come_late_and_recovers(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, late = pacing.Clock(), 1.0
+
+    class Time:
+        now = 0.0
+
+        def monotonic(self) -> float:
+            return self.now
+
+    async def sleep(seconds: float) -> None:
+        pacing.time.now += seconds + late  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(pacing, "time", Time())
+    monkeypatch.setattr(pacing.asyncio, "sleep", sleep)
+
+    async def spacing() -> float:
+        for _ in range(200):
+            await clock.tick(0)
+        return clock._slower
+
+    assert asyncio.run(spacing()) == 10
+    late = 0.0
+    asyncio.run(spacing())
+    assert asyncio.run(spacing()) == 1
 
 
-def test_programs_see_one_endpoint(model: CharLSTM) -> None:
-    config = built(model).get_config_file()
-    public = [d["api_name"] for d in config["dependencies"] if d["api_visibility"] == "public"]
-    assert public == ["complete"]
+def test_text_waits_for_a_reader_who_is_behind_and_nobody_is_served_who_does_not_read() -> None:
+    class Reader:
+        behind, looks = True, 0
+
+        def check(self) -> None:
+            self.looks += 1
+            if self.looks == 3:
+                self.behind = False
+
+        async def caught_up(self) -> None:
+            raise ask.Problem("Nobody reads what is written.")
+
+    async def run() -> list[str]:
+        pieces = []
+        stream = Clock("x" * 30)
+        with pytest.raises(ask.Problem):
+            async for (piece,) in pacing.follow([stream], full_speed=True, listener=Reader()):
+                pieces.append(piece)
+        assert stream.cancelled
+        return pieces
+
+    assert asyncio.run(run()) == ["x" * 30]
 
 
-def test_the_endpoint_completes(model: CharLSTM) -> None:
-    updates = collect(handler(model, "complete")("To be", 0.8, 40, 7))
-    assert updates[-1] == {
-        "text": model.generate("To be", max_new_tokens=40, seed=7),
-        "prompt": "To be",
-        "seed": 7,
-        "notes": [],
-        "finish_reason": "length",
-    }
-    for wrong, sentence in (
-        (("To be", 0.8, 0, 7), "The length is 0"),
-        (("To be", 3, 10, 7), "The temperature is 3"),
-        (("x" * 10_001, 0.8, 10, 7), "The message has 10,001 characters"),
-        (("To be", 0.8, 10, -7), "The seed is '-7'"),
-    ):
-        with pytest.raises(gr.Error, match=sentence):
-            collect(handler(model, "complete")(*wrong))
+# --- the look, and what it tells ----------------------------------------------------------------------------------
 
 
 def test_the_theme_has_system_fonts_only() -> None:
@@ -574,7 +591,7 @@ def test_a_space_whose_model_comes_later_says_so_and_lets_it_take_over(
     offered = launch.load_shelf()
     assert offered.labels == ["shipped model", "late"] and offered.default == "shipped model"
     with gr.Blocks():
-        desk = chat.chat_page(offered)
+        desk = chat.chat_page(offered, Gate(Limits()))
     told = asyncio.run(desk.greet())
     assert told[0]["field"] == "model" and told[0]["sentence"] == "user/late cannot be loaded now."
     made[0][1]["on_change"](model)

@@ -22,7 +22,7 @@ from hubcharlstm.batch import STEPS, Batch
 from hubcharlstm.decoder import DamagedModelError
 from hubcharlstm.engine import Engine
 from hubcharlstm.sampling import RandomStream, SamplingParams
-from hubcharlstm.schedule import BusyError, Job
+from hubcharlstm.schedule import BusyError, EngineError, Job
 from hubcharlstm.sequence import Request
 
 LONG = 100_000
@@ -246,7 +246,7 @@ def test_what_is_ready_is_had_without_waiting(model: CharLSTM) -> None:
     engine.close()
 
 
-def test_an_engine_that_fails_tells_its_readers_and_starts_again(
+def test_an_engine_that_fails_tells_its_readers_and_goes_on(
     model: CharLSTM, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its thread once died with requests in its lists, which a new thread would have found there half done."""
@@ -256,12 +256,49 @@ def test_an_engine_that_fails_tells_its_readers_and_starts_again(
     with monkeypatch.context() as patch:
         patch.setattr("hubcharlstm.batch.next_ids", lambda *_: 1 / 0)
         for stream in streams:
-            with pytest.raises(ZeroDivisionError):
+            with pytest.raises(EngineError, match=r"ZeroDivisionError.*send the request again"):
                 list(stream)
-    wait_until(lambda: not engine.alive)
     assert "The engine failed." in caplog.text
-    assert engine.load == IDLE
+    assert engine.alive and engine.load == IDLE
     assert "".join(model.stream("To be", seed=4, engine=engine)) == model.generate("To be", seed=4)
+    engine.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("who_notices", ["a reader", "the next request", "a look at its health"])
+def test_a_thread_that_dies_is_noticed_and_another_begins(
+    model: CharLSTM, monkeypatch: pytest.MonkeyPatch, who_notices: str
+) -> None:
+    """Not even `except Exception` sees it go."""
+    engine = Engine(model.decoder, max_rows=2)
+    stream = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)
+    next(stream)
+    with monkeypatch.context() as patch:
+        patch.setattr("hubcharlstm.batch.next_ids", lambda *_: sys.exit())
+        wait_until(lambda: not engine.alive)
+    if who_notices == "the next request":
+        assert "".join(model.stream("To be", seed=4, engine=engine)) == model.generate("To be", seed=4)
+    if who_notices == "a look at its health":
+        engine.check()
+    with pytest.raises(EngineError, match="send the request again"):
+        list(stream)
+    assert engine.alive and engine.load == IDLE
+    engine.close()
+
+
+def test_an_engine_that_makes_no_step_is_stuck(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(model.decoder, max_rows=2)
+    held = threading.Event()
+    stream = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)
+    next(stream)
+    assert not engine.is_stuck
+    monkeypatch.setattr("hubcharlstm.engine.STUCK_SECONDS", 0.05)
+    step = Batch.step
+    monkeypatch.setattr(Batch, "step", lambda batch: held.wait(10) and step(batch))
+    wait_until(lambda: engine.is_stuck)
+    held.set()
+    wait_until(lambda: not engine.is_stuck)
+    stream.cancel()
     engine.close()
 
 

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from hubcharlstm.generation import TextStream
 from hubcharlstm.generation_config import GenerationConfig
-from hubcharlstm.model import CharLSTM
 from hubcharlstm.sampling import MAX_SEED, new_seed
 
 MAX_MESSAGE = 10_000
@@ -79,13 +77,13 @@ def field_of(name: str) -> str:
     return name.replace("_", "-")
 
 
-def check_message(text: Any) -> str:
+def check_message(text: Any, name: str = "message") -> str:
     """`text` if it is one that may be sent."""
     if not isinstance(text, str):
-        raise Problem(f"The message is of type {type(text).__name__}; expected text: send it as a string.")
+        raise Problem(f"The {name} is of type {type(text).__name__}; expected text: send it as a string.")
     if len(text) > MAX_MESSAGE:
         raise Problem(
-            f"The message has {len(text):,} characters; expected {MAX_MESSAGE:,} at most: shorten it, or use Python."
+            f"The {name} has {len(text):,} characters; expected {MAX_MESSAGE:,} at most: shorten it, or use Python."
         )
     return text
 
@@ -216,18 +214,3 @@ def read_temperatures(value: Any, otherwise: float) -> tuple[float, ...]:
     for temperature in value:
         check_number("temperature", temperature, 0, MAX_TEMPERATURE)
     return tuple(value)
-
-
-def open_stream(model: CharLSTM, prompt: str, settings: Settings, *, seed: int | None, **options: Any) -> TextStream:
-    """A stream within the limits of the app; raises `ValueError` for what the model itself refuses."""
-    return model.stream(
-        prompt,
-        max_new_tokens=settings.length,
-        temperature=settings.temperature,
-        top_k=settings.top_k,
-        top_p=settings.top_p,
-        min_p=settings.min_p,
-        stop=settings.stop or None,
-        seed=seed,
-        **options,
-    )

@@ -16,19 +16,26 @@ import gradio as gr
 from hubcharlstm.demo.ask import MAX_LENGTH, Ask, Problem, Settings, check_number, read_id
 from hubcharlstm.demo.controls import Controls, settings_panel, speaker_choices, speaker_row
 from hubcharlstm.demo.intro import about, intro
-from hubcharlstm.demo.pacing import check_room
+from hubcharlstm.demo.limits import Gate, Visitor
+from hubcharlstm.demo.listening import Listening
 from hubcharlstm.demo.receipts import read_link
 from hubcharlstm.demo.shelf import Loaded, Shelf
 from hubcharlstm.demo.states import States
 from hubcharlstm.demo.theme import ASSETS
 from hubcharlstm.demo.turns import Turn, read_place
 from hubcharlstm.demo.write import Halt, go_on, write
+from hubcharlstm.schedule import EngineError
 
 SCRIPTS = ("store.js", "intro.js", "turn.js", "problem.js", "chat.js")
 """One script in the end, in this order."""
 
+WAITING_SECONDS = 1.0
+"""Between two words to a visitor who waits for a turn."""
+
+ENDED = "the app is being restarted, so what was under way stops here: continue it in a minute"
+
 Value = dict[str, Any]
-"""What the page is told: a turn, a problem, another model's introduction, or what a link wishes."""
+"""What the page is told: a turn, a problem, a wait, another model's introduction, or what a link wishes."""
 
 
 def do(verb: str, *, with_text: bool = False) -> str:
@@ -41,14 +48,16 @@ def do(verb: str, *, with_text: bool = False) -> str:
 class Desk:
     """The handlers of the page's events, over the models on the shelf."""
 
-    def __init__(self, shelf: Shelf, controls: Controls) -> None:
-        self.shelf, self.controls, self.built_with = shelf, controls, shelf.default
+    def __init__(self, shelf: Shelf, controls: Controls, gate: Gate) -> None:
+        self.shelf, self.controls, self.gate, self.built_with = shelf, controls, gate, shelf.default
         self.outputs: list[Any] = []
         """What another model changes on the page."""
         self.states = States()
         self.running: dict[str, Halt] = {}
 
-    async def respond(self, values: dict[Any, Any], event: gr.EventData) -> AsyncGenerator[Any, None]:
+    async def respond(
+        self, values: dict[Any, Any], event: gr.EventData, request: gr.Request
+    ) -> AsyncGenerator[Any, None]:
         """A message, a starter, a retry, an edit, a continuation or a link's text: the turn as it grows."""
         data = event._data if isinstance(event._data, dict) else {}
         turn_id = ""
@@ -57,34 +66,42 @@ class Desk:
             halt = self.running[turn_id] = Halt()
             yield {"kind": "heard", "turn": turn_id}, gr.skip()
             seed: Any = None
-            async with aclosing(self.turns(data, self.controls.read(values), halt)) as turns:
-                async for turn in turns:
-                    used = gr.skip() if seed is not None or "place" in data else str(turn["replies"][0]["seed"])
-                    seed = turn["replies"][0]["seed"]
-                    yield {"kind": "turn", "turn": turn}, used
-        except ValueError as error:
+            visitor = Visitor.of(request)
+            listener = Listening.of(request)
+            with self.gate.enter(visitor) as place:
+                while not await place.comes(WAITING_SECONDS):
+                    listener.check()
+                    yield {"kind": "waiting", "turn": turn_id, "sentence": place.notice}, gr.skip()
+                async with aclosing(self.turns(data, self.controls.read(values), halt, listener)) as turns:
+                    async for turn in turns:
+                        used = gr.skip() if seed is not None or "place" in data else str(turn["replies"][0]["seed"])
+                        seed = turn["replies"][0]["seed"]
+                        yield {"kind": "turn", "turn": turn}, used
+        except (ValueError, EngineError) as error:
             yield problem(error, turn_id), gr.skip()
         finally:
             self.running.pop(turn_id, None)
 
-    async def turns(self, data: dict[str, Any], controls: dict[str, Any], halt: Halt) -> AsyncGenerator[Turn, None]:
+    async def turns(
+        self, data: dict[str, Any], controls: dict[str, Any], halt: Halt, listener: Listening
+    ) -> AsyncGenerator[Turn, None]:
         """The updates of one wish; raises `ValueError` for one that cannot be met."""
-        check_room()
+        told: dict[str, Any] = {"halted": lambda: halt.wanted or self.gate.must_stop, "listener": listener}
         full_speed = controls.get("full_speed") is True
         if "place" in data:
             place = read_place(data)
             length = controls.get("length")
             check_number("length", length, 1, MAX_LENGTH, whole=True, unit=" characters")
             loaded = await self.shelf.get(place.reply.get("model"))
-            updates = go_on(
-                place, data["turn"], int(length or 1), loaded, self.states, full_speed=full_speed, halted=halt
-            )
+            updates = go_on(place, data["turn"], int(length or 1), loaded, self.states, full_speed=full_speed, **told)
         else:
             loaded = await self.shelf.get(data.get("model") or controls.get("model"))
             ask = Ask.read(data, controls, loaded.model.generation_config)
-            updates = write(ask, loaded, self.states, halt)
+            updates = write(ask, loaded, self.states, **told)
         async with aclosing(updates):
             async for turn in updates:
+                if self.gate.must_stop and not halt.wanted and not any(one["writing"] for one in turn["replies"]):
+                    turn = {**turn, "notes": [*turn["notes"], ENDED]}
                 yield turn
 
     def halt(self, event: gr.EventData) -> None:
@@ -158,13 +175,13 @@ class Desk:
         }
 
 
-def problem(error: ValueError, turn: str) -> Value:
+def problem(error: Exception, turn: str) -> Value:
     """The sentence of `error`, and the control that it stands beside."""
     field = error.field if isinstance(error, Problem) else "message"
     return {"kind": "problem", "turn": turn, "field": field, "sentence": str(error)}
 
 
-def chat_page(shelf: Shelf) -> Desk:
+def chat_page(shelf: Shelf, gate: Gate) -> Desk:
     """Lay out the page and wire its events, inside a `gr.Blocks`."""
     first = shelf.first
     quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
@@ -206,7 +223,7 @@ def chat_page(shelf: Shelf) -> Desk:
             controls, lines, copies = settings_panel(shelf, speaker)
     serving = gr.State(shelf.default)
 
-    desk = Desk(shelf, controls)
+    desk = Desk(shelf, controls, gate)
     for verb, button in (buttons | copies).items():
         button.click(None, js=do(verb), **quiet)
     stop.click(None, js=do("stop"), **quiet)

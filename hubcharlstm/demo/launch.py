@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import gradio as gr
 import huggingface_hub.constants
+from fastapi import FastAPI
+from gradio.route_utils import FnIndexInferError
+from gradio.routes import App
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Mount
 
 from hubcharlstm.demo.api import add_api
 from hubcharlstm.demo.chat import chat_page
+from hubcharlstm.demo.guard import Guard, misunderstood
+from hubcharlstm.demo.health import health
 from hubcharlstm.demo.intro import intro
+from hubcharlstm.demo.limits import Gate, Limits
+from hubcharlstm.demo.server import Server, leave_a_core
+from hubcharlstm.demo.sessions import keep_small
 from hubcharlstm.demo.shelf import Shelf
 from hubcharlstm.demo.theme import CSS, theme
 from hubcharlstm.model import CharLSTM
@@ -19,8 +32,9 @@ from hubcharlstm.model_source import ModelSource
 
 MODEL_VARIABLE = "HUBCHARLSTM_MODEL"
 HOST, PORT = "127.0.0.1", 7860
-MAX_THREADS = 400
-"""Job slots of Gradio's queue, more than there are replies at one time, each of which holds one."""
+ORIGINS_VARIABLE = "HUBCHARLSTM_ALLOW_ORIGINS"
+SPARE_SLOTS = 100
+"""Job slots of Gradio's queue beyond those whose requests are served or wait, for who is told that there is no room."""
 
 
 def launch(
@@ -66,54 +80,87 @@ def load_shelf(
     return shelf
 
 
-def build(shelf: Shelf) -> gr.Blocks:
-    """The page over the models of `shelf`, not yet served."""
+def build(shelf: Shelf, gate: Gate | None = None) -> gr.Blocks:
+    """The page and the API over the models of `shelf`, not yet served. gate: how many are served at one time."""
     stay_quiet()
+    gate = gate or Gate(Limits.of(os.environ))
     first = shelf.first
     title = intro(first.model, first.label)["title"]
     demo = gr.Blocks(title=f"{title} · hubcharlstm", analytics_enabled=False, fill_height=True)
     with demo:
-        desk = chat_page(shelf)
+        desk = chat_page(shelf, gate)
         demo.load(desk.greet, None, desk.outputs, queue=False, api_visibility="private", show_progress="hidden")
-        add_api(shelf)
+        add_api(shelf, gate)
+    demo.max_threads = gate.limits.at_once + gate.limits.waiting + SPARE_SLOTS
     demo.queue(api_open=False)  # a direct POST would get the first update only
+    demo.hubcharlstm = (shelf, gate)  # type: ignore[attr-defined]  # what `server_of` serves it with
     return demo
 
 
 def serve(demo: gr.Blocks, host: str | None = None, port: int | None = None) -> None:
     """Serve `demo` until it is ended; raises `ValueError` if the port is taken."""
-    start(demo, host, port)
-    print(f"The app is open at {demo.local_url} (Ctrl+C ends it).", flush=True)
-    demo.block_thread()
+    leave_a_core()
+    server = server_of(demo, host, port)
+    url = f"http://{server.config.host}:{server.config.port}/"
+    server.opened = lambda: print(f"The app is open at {url} (Ctrl+C ends it).", flush=True)
+    with suppress(KeyboardInterrupt):  # which ends it like any other signal, and is told again after that
+        server.run()
 
 
-def start(demo: gr.Blocks, host: str | None = None, port: int | None = None) -> None:
-    """Serve `demo` from now on, beside what this thread does next; raises `ValueError` if the port is taken."""
+def server_of(demo: gr.Blocks, host: str | None = None, port: int | None = None) -> Server:
+    """The server of what `build` made, still to be run; raises `ValueError` if the port is taken."""
     stay_quiet()
     host, port = find_address(host, port)
     check_free(host, port)
-    demo.launch(
+    shelf, gate = demo.hubcharlstm  # type: ignore[attr-defined]
+    root = os.environ.get("GRADIO_ROOT_PATH", "").rstrip("/")
+    origins = [origin.strip() for origin in os.environ.get(ORIGINS_VARIABLE, "").split(",") if origin.strip()]
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    # With this one Gradio leaves out its own, which lets any page in wherever the app is not on this machine.
+    app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
+    gr.mount_gradio_app(
+        app,
+        demo,
+        path="/",
         server_name=host,
         server_port=port,
+        root_path=root or None,
         theme=theme(),
         css_paths=CSS,
-        max_threads=MAX_THREADS,
-        max_file_size=1,  # no component takes files: an upload is refused rather than kept
+        max_file_size=1,
         footer_links=["api", "gradio"],
         run_history=False,
         enable_monitoring=False,
-        mcp_server=False,
+        show_error=False,
+        mcp_server=has_mcp(),
         pwa=False,
-        share=False,
         ssr_mode=False,
-        quiet=True,
-        prevent_thread_lock=True,
+        app_kwargs={
+            "exception_handlers": dict.fromkeys((FnIndexInferError, LookupError, TypeError, ValueError), misunderstood)
+        },
     )
+    mounted = [route.app for route in app.routes if isinstance(route, Mount)]
+    demo.app = next(one for one in mounted if isinstance(one, App))  # not the one that `queue` made
+    keep_small(demo)
+    if demo.mcp_server_obj is not None:  # else it would call whatever host a request names
+        name = "127.0.0.1" if host in ("0.0.0.0", "") else host
+        demo.mcp_server_obj._local_url = f"http://{name}:{port}/"
+    path = urlsplit(root).path if "://" in root else root
+    guard = Guard(app, root=path, origins=origins, health=lambda: health(shelf, gate))
+    return Server(guard, demo, gate, host, port)
+
+
+def has_mcp() -> bool:
+    """Whether the package that makes the app a tool of assistants is installed."""
+    return importlib.util.find_spec("mcp") is not None
 
 
 def stay_quiet() -> None:
     """Keep Gradio and the Hub's client from reporting use."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    # A table of the last 10,000 calls, made anew after each of them for a page that is switched off:
+    os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(10**9)
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # for what this process starts; this one has read it already:
     huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
 

@@ -7,31 +7,50 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
 
-from hubcharlstm import BusyError
-
 CHARACTERS_PER_SECOND = 100
 """The pace of reading along."""
 
 UPDATE_SECONDS = 1 / 15
 """Time between two updates of the page; more often costs the server more than a reader sees."""
 
-UPDATES_PER_SECOND = 450
-"""Updates that the server sends in all; beyond that everyone's come less often rather than late."""
+LONGER, LONGEST = 1.5, 0.5
+"""At full speed each pause is so many times the one before, up to seconds: whoever waits for the end wants the end."""
+
+UPDATES_PER_SECOND = 300
+"""Updates that the server sends in all, of some 600 that it could: the rest of its time is for those who come."""
 
 FIRST_LOOK = 0.004
 """Seconds between looks for the first character, which a visitor waits for."""
 
-MAX_FOLLOWED = 200
-"""Replies that are written at one time; the next visitor is told that the page is busy. Below Gradio's job slots."""
-
-_following = 0
-"""Replies that are being followed now; only the event loop's own thread counts them."""
+LATE = 0.05
+"""Seconds that an update comes after its time, from which on the server is taken to be slower than it was thought."""
 
 
-def check_room() -> None:
-    """Raise `BusyError` if the page writes as much as it can."""
-    if _following >= MAX_FOLLOWED:
-        raise BusyError(f"{_following} replies are being written; expected fewer: try again in a few seconds.")
+class Clock:
+    """The times at which updates are sent: one after the other for all readers, so that many have fewer each.
+
+    The pace falls while updates come late, and recovers. Used by one event loop alone.
+    """
+
+    def __init__(self) -> None:
+        self.readers = 0
+        self._last = 0.0
+        self._slower = 1.0
+
+    async def tick(self, pause: float) -> None:
+        """Wait for `pause` seconds, and for the others who come first."""
+        now = time.monotonic()
+        self._last = due = max(now + pause, self._last + self._slower / UPDATES_PER_SECOND)
+        await asyncio.sleep(due - now)
+        late = time.monotonic() - due > LATE
+        self._slower = min(self._slower * 1.02, 10.0) if late else max(self._slower * 0.99, 1.0)
+
+    async def look(self) -> None:
+        """Wait for a moment: shorter than a person notices, longer where many do."""
+        await asyncio.sleep(FIRST_LOOK * max(1.0, self.readers / 10))
+
+
+CLOCK = Clock()
 
 
 class Stream(Protocol):
@@ -43,34 +62,52 @@ class Stream(Protocol):
     def finish_reason(self) -> str | None: ...
 
 
+class Listener(Protocol):
+    """Whether what is sent is also read."""
+
+    def check(self) -> None: ...
+    @property
+    def behind(self) -> bool: ...
+    async def caught_up(self) -> None: ...
+
+
 async def follow(
-    streams: Sequence[Stream], *, full_speed: bool = False, halted: Callable[[], bool] = lambda: False
+    streams: Sequence[Stream],
+    *,
+    full_speed: bool = False,
+    halted: Callable[[], bool] = lambda: False,
+    listener: Listener | None = None,
 ) -> AsyncGenerator[list[str], None]:
     """What `streams` write, a piece of each at every update: at `CHARACTERS_PER_SECOND`, or as fast as it goes.
 
     Ends when all have ended and all is told, or once `halted()`. The streams are cancelled when the reader leaves
-    early (the generator is closed or its task cancelled). Raises what ended a stream.
+    early (the generator is closed or its task cancelled). Raises what ended a stream, and `ValueError` if nobody reads.
     """
-    global _following
     waiting, told = [""] * len(streams), 0
     started: float | None = None
-    _following += 1
+    pause = UPDATE_SECONDS
+    CLOCK.readers += 1
     try:
         while not halted():
+            if listener is not None:
+                listener.check()
             waiting = [text + stream.ready() for text, stream in zip(waiting, streams, strict=True)]
             if started is None and any(waiting):
                 started = time.monotonic()
             due = 0 if started is None else 1 + int((time.monotonic() - started) * CHARACTERS_PER_SECOND) - told
             pieces = [text if full_speed else text[: max(0, due)] for text in waiting]
-            if any(pieces):
+            if any(pieces) and not (listener is not None and listener.behind):
                 waiting = [text[len(piece) :] for text, piece in zip(waiting, pieces, strict=True)]
                 told += max(map(len, pieces))
                 yield pieces
+                if full_speed:
+                    pause = min(pause * LONGER, LONGEST)
             if not any(waiting) and all(stream.finish_reason is not None for stream in streams):
-                return
-            pause = max(UPDATE_SECONDS, _following / UPDATES_PER_SECOND)
-            await asyncio.sleep(FIRST_LOOK if started is None else pause)
+                break
+            await (CLOCK.look() if started is None else CLOCK.tick(pause))
+        if listener is not None and not halted():
+            await listener.caught_up()
     finally:
-        _following -= 1
+        CLOCK.readers -= 1
         for stream in streams:
             stream.cancel()

@@ -6,10 +6,14 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from hubcharlstm.demo.ask import Problem
+from hubcharlstm import Score, TextStream, Vocabulary, threads
+from hubcharlstm.decoder import Decoder
+from hubcharlstm.demo.ask import Problem, Settings
 from hubcharlstm.engine import Engine
 from hubcharlstm.model import CharLSTM
+from hubcharlstm.sampling import SamplingParams
 
 SHIPPED = "shipped model"
 MAX_LOADED = 4
@@ -17,19 +21,63 @@ MAX_LOADED = 4
 
 MAX_NAME = 300
 
+SHORT = 1_000
+"""Characters of a prompt that are read at once; a longer one is read in a thread, so that nobody waits for it."""
+
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model that is served. label: what the page calls it. source: what receipts name, None for the shipped model."""
+    """A model that is served. label: what the page calls it. source: what receipts name, None for the shipped model.
+
+    decoder, fingerprint: of the weights as they were loaded, which nobody changes here; the model itself would compare
+    all of them again at every request.
+    """
 
     label: str
     source: str | None
     model: CharLSTM
     engine: Engine
+    decoder: Decoder
+    fingerprint: str
 
     @classmethod
     def of(cls, label: str, source: str | None, model: CharLSTM) -> Loaded:
-        return cls(label, source, model, Engine(model.decoder))
+        decoder = model.decoder
+        return cls(label, source, model, Engine(decoder), decoder, model.fingerprint)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self.model.vocabulary
+
+    @property
+    def start_text(self) -> str:
+        return self.model.start_text
+
+    async def stream(
+        self, prompt: str, settings: Settings, *, seed: int | None, length: int | None = None, **options: Any
+    ) -> TextStream:
+        """A stream through the engine; raises `ValueError` for what the model itself refuses. length: in its place."""
+
+        def opened() -> TextStream:
+            return TextStream(
+                self,
+                prompt,
+                max_new_tokens=length or settings.length,
+                sampling=SamplingParams(settings.temperature, settings.top_k, settings.top_p, settings.min_p),
+                stop=settings.stop or (),
+                seed=seed,
+                engine=self.engine,
+                **options,
+            )
+
+        return opened() if len(prompt) <= SHORT else await asyncio.to_thread(opened)
+
+    def score(self, text: str) -> Score:
+        """What the model makes of `text`; for a thread of its own, whose OpenMP threads are given back after it."""
+        try:
+            return self.model.score(text)
+        finally:
+            threads.give_back()
 
 
 class Shelf:
@@ -65,6 +113,16 @@ class Shelf:
     @property
     def first(self) -> Loaded:
         return self._loaded[self.default]
+
+    @property
+    def loaded(self) -> list[Loaded]:
+        """Those in memory."""
+        return list(self._loaded.values())
+
+    def describe(self) -> list[dict[str, Any]]:
+        """What programs may know of the models on offer, the first one first."""
+        names = [self.default, *(label for label in self.labels if label != self.default)]
+        return [{"name": name, "default": name == self.default, **describe(self._loaded.get(name))} for name in names]
 
     def take_over(self, source: str | None, model: CharLSTM) -> None:
         """Let `model` be the one that visitors see first, from now on and without a notice."""
@@ -139,3 +197,20 @@ class Shelf:
         """End all engines."""
         for loaded in self._loaded.values():
             loaded.engine.close()
+
+
+def describe(loaded: Loaded | None) -> dict[str, Any]:
+    """A model in numbers, as far as it is known before it is loaded."""
+    if loaded is None:
+        return {"loaded": False}
+    config = loaded.model.generation_config
+    return {
+        "loaded": True,
+        "revision": loaded.model.revision,
+        "parameters": loaded.model.config.num_parameters,
+        "characters": len(loaded.vocabulary),
+        "precision": loaded.decoder.precision,
+        "temperature": config.temperature,
+        "max_new_tokens": config.max_new_tokens,
+        "examples": list(config.examples),
+    }

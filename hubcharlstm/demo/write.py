@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hubcharlstm.demo import receipts
-from hubcharlstm.demo.ask import MAX_REPLY, Ask, Problem, Settings, compose, open_stream
-from hubcharlstm.demo.pacing import follow
+from hubcharlstm.demo.ask import MAX_REPLY, Ask, Problem, Settings, compose
+from hubcharlstm.demo.pacing import Listener, follow
 from hubcharlstm.demo.shelf import Loaded
 from hubcharlstm.demo.states import States
 from hubcharlstm.demo.turns import ENDINGS, Place, Reply, Turn, circle_in, text_hash, with_settings
@@ -39,7 +39,11 @@ def never() -> bool:
 
 
 async def write(
-    ask: Ask, loaded: Loaded, states: States, halted: Callable[[], bool] = never
+    ask: Ask,
+    loaded: Loaded,
+    states: States,
+    halted: Callable[[], bool] = never,
+    listener: Listener | None = None,
 ) -> AsyncGenerator[Turn, None]:
     """The turn, again and again as its replies grow. Raises `ValueError` for what cannot be written."""
     model, config = loaded.model, loaded.model.generation_config
@@ -48,8 +52,7 @@ async def write(
     streams: list[TextStream] = []
     try:
         for wish in wishes:
-            options = {"engine": loaded.engine, "ahead": ahead(ask.full_speed)}
-            streams.append(await asyncio.to_thread(open_stream, model, prompt, wish, seed=ask.seed, **options))
+            streams.append(await loaded.stream(prompt, wish, seed=ask.seed, ahead=ahead(ask.full_speed)))
         notes = [ask.note, *streams[0].notes]
         turn = Turn(
             id=ask.turn,
@@ -61,7 +64,8 @@ async def write(
             notes=[note for note in notes if note],
             replies=[begin(loaded, wish, ask.seed) for wish in wishes],
         )
-        async with aclosing(grow(turn, streams, full_speed=ask.full_speed, halted=halted)) as turns:
+        manner = {"full_speed": ask.full_speed, "halted": halted, "listener": listener}
+        async with aclosing(grow(turn, streams, **manner)) as turns:
             async for turn in turns:
                 yield turn
         replies = []
@@ -84,6 +88,7 @@ async def go_on(
     *,
     full_speed: bool = False,
     halted: Callable[[], bool] = never,
+    listener: Listener | None = None,
 ) -> AsyncGenerator[Turn, None]:
     """The turn with one reply continued exactly where it stopped, by up to `length` characters."""
     text = place.text + (place.settings.stop if place.ended_by_stop else "")
@@ -94,14 +99,14 @@ async def go_on(
     turn: Turn = {**place.turn, "id": turn_id, "replies": [*place.turn["replies"]]}
     turn["replies"][place.index] = first
     yield turn
-    state = states.find(place.reply["id"], text_hash(place.text), loaded.model.fingerprint)
+    state = states.find(place.reply["id"], text_hash(place.text), loaded.fingerprint)
     if state is None:
         state = await replay(place, text, loaded, halted)
-    options = {"engine": loaded.engine, "ahead": ahead(full_speed), "state": state}
-    stream = await asyncio.to_thread(open_stream, loaded.model, "", wish, seed=None, **options)
+    stream = await loaded.stream("", wish, seed=None, state=state, ahead=ahead(full_speed))
     started, before = time.monotonic(), len(text)
     try:
-        async with aclosing(follow([stream], full_speed=full_speed, halted=halted)) as pieces:
+        following = follow([stream], full_speed=full_speed, halted=halted, listener=listener)
+        async with aclosing(following) as pieces:
             async for (piece,) in pieces:
                 text += piece
                 turn = put(turn, place.index, with_settings(turn["replies"][place.index], text=text))
@@ -116,14 +121,10 @@ async def go_on(
 
 async def replay(place: Place, text: str, loaded: Loaded, halted: Callable[[], bool]) -> GenerationState:
     """The state after `text`, made again from its receipt; raises `Problem` if the text comes out otherwise."""
-    wish = replace(place.settings, stop="")
-    options: dict[str, Any] = {
-        "temperature": wish.temperature, "top_k": wish.top_k, "top_p": wish.top_p, "min_p": wish.min_p,
-        "max_new_tokens": len(text), "seed": place.seed, "engine": loaded.engine, "ahead": AHEAD_AT_FULL_SPEED,
-    }  # fmt: skip
     if not text:
         raise Problem("This reply has no text yet to go on from: retry it.")
-    stream = await asyncio.to_thread(loaded.model.stream, place.prompt, **options)
+    wish = replace(place.settings, stop="")
+    stream = await loaded.stream(place.prompt, wish, length=len(text), seed=place.seed, ahead=AHEAD_AT_FULL_SPEED)
     again = ""
     async with aclosing(follow([stream], full_speed=True, halted=halted)) as pieces:
         async for (piece,) in pieces:
@@ -138,13 +139,11 @@ async def replay(place: Place, text: str, loaded: Loaded, halted: Callable[[], b
     return (await asyncio.to_thread(lambda: stream.completion)).state
 
 
-async def grow(
-    turn: Turn, streams: list[TextStream], *, full_speed: bool, halted: Callable[[], bool]
-) -> AsyncGenerator[Turn, None]:
+async def grow(turn: Turn, streams: list[TextStream], **manner: Any) -> AsyncGenerator[Turn, None]:
     """`turn` with its replies growing at their ends."""
     yield turn
     started = time.monotonic()
-    async with aclosing(follow(streams, full_speed=full_speed, halted=halted)) as updates:
+    async with aclosing(follow(streams, **manner)) as updates:
         async for pieces in updates:
             grown = zip(turn["replies"], pieces, strict=True)
             turn = {**turn, "replies": [with_settings(reply, text=reply["text"] + piece) for reply, piece in grown]}
@@ -155,7 +154,7 @@ async def grow(
 
 def begin(loaded: Loaded, wish: Settings, seed: int) -> Reply:
     """The reply before its first character."""
-    decoder = loaded.model.decoder
+    decoder = loaded.decoder
     reply = Reply(
         id=uuid.uuid4().hex,
         text="",

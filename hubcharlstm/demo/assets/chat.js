@@ -220,9 +220,20 @@ function save() {
   if (!saveNow(conversation)) showProblem("message", "This browser keeps no more of the conversation: save it as text, then clear it.");
 }
 
+const wait = make("p", "hint waiting");
+
+function takeWait({ turn, sentence: text }) {
+  if (!asked || turn !== asked.turn) return;
+  expectNews(SILENT);
+  if (!wait.isConnected) composer().before(wait);
+  wait.textContent = text;
+  say(text);
+}
+
 function takeTurn(turn) {
   if (!asked || turn.id !== asked.turn) return;
   expectNews(SILENT);
+  wait.remove();
   if (!asked.begun) {
     asked.begun = true;
     past.push(asked.before);
@@ -252,6 +263,7 @@ function settle() {
   if (!asked) return;
   const { begun, failed } = asked;
   clearTimeout(patience);
+  wait.remove();
   asked = null;
   setWriting(false);
   conversation = conversation.map(settled);
@@ -269,6 +281,7 @@ function takeValue() {
   const value = props.value;
   if (value?.kind === "turn") takeTurn(value.turn);
   else if (value?.kind === "heard" && value.turn === asked?.turn) expectNews(SILENT);
+  else if (value?.kind === "waiting") takeWait(value);
   else if (value?.kind === "problem") takeProblem(value);
   else if (value?.kind === "link") ask(value.ask, conversation.length);
   else if (value?.kind === "intro") {

@@ -1,0 +1,154 @@
+"""Visitors for the load: each a connection of its own, over plain asyncio, so that the load takes little of the machine.
+
+A program's visit goes through `/gradio_api/call/v2/...`; the page's through its own event, as the browser sends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+LIMIT = 2**24
+
+
+@dataclass
+class Visit:
+    """What one visitor saw. Times in seconds since the visit began; text "" and sentence for one that was refused."""
+
+    first: float | None = None
+    done: float = 0.0
+    updates: int = 0
+    text: str = ""
+    sentence: str = ""
+    failed: str = ""
+    began: float = field(default_factory=time.perf_counter)
+
+    @property
+    def is_busy(self) -> bool:
+        return "busy" in self.sentence
+
+    def see(self, text: str) -> None:
+        self.updates += 1
+        self.text = text
+        if text and self.first is None:
+            self.first = time.perf_counter() - self.began
+
+
+class Connection:
+    """One connection to the app, kept for several requests."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    async def __aenter__(self) -> Connection:
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port, limit=LIMIT)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.writer.close()
+
+    async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, AsyncIterator[bytes]]:
+        """(status, the answer's pieces as they come)."""
+        data = b"" if body is None else json.dumps(body).encode()
+        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nContent-Type: application/json\r\n"
+        self.writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+        answer = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        return int(answer.split()[1]), self._pieces(answer)
+
+    async def _pieces(self, head: str) -> AsyncIterator[bytes]:
+        if "content-length:" in head:
+            yield await self.reader.readexactly(int(head.split("content-length:")[1].split("\r\n")[0]))
+            return
+        while size := int(await self.reader.readline(), 16):
+            yield (await self.reader.readexactly(size + 2))[:-2]
+        await self.reader.readexactly(2)
+
+    async def json(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        status, pieces = await self.ask(method, path, body)
+        return status, json.loads(b"".join([piece async for piece in pieces]))
+
+    async def events(self, path: str) -> AsyncIterator[dict[str, str]]:
+        """Server-sent events as {"event": ..., "data": ...}."""
+        _, pieces = await self.ask("GET", path)
+        rest = b""
+        async for piece in pieces:
+            *whole, rest = (rest + piece).split(b"\n\n")
+            for one in whole:
+                yield dict(line.split(": ", 1) for line in one.decode().split("\n") if ": " in line)
+
+
+async def call(port: int, name: str, arguments: dict[str, Any], visit: Visit) -> None:
+    """A program's visit."""
+    async with Connection(port) as connection:
+        status, told = await connection.json("POST", f"/gradio_api/call/v2/{name}", arguments)
+        if status != 200:
+            visit.failed = f"{status} {told}"
+            return
+        async for event in connection.events(f"/gradio_api/call/v2/{name}/{told['event_id']}"):
+            if event.get("event") in ("generating", "complete"):
+                value = json.loads(event["data"])[0]
+                visit.see(value["text"] if isinstance(value, dict) else value)
+            elif event.get("event") == "error":
+                visit.text, visit.sentence = "", str((json.loads(event["data"]) or {}).get("error"))
+    visit.done = time.perf_counter() - visit.began
+
+
+async def find_page(port: int) -> dict[str, Any]:
+    """What the page's own message event takes."""
+    async with Connection(port) as connection:
+        _, config = await connection.json("GET", "/config")
+    event = next(one for one in config["dependencies"] if one["targets"] and one["targets"][0][1] == "ask")
+    parts = {one["id"]: one["props"].get("elem_id") for one in config["components"]}
+    return {"fn_index": event["id"], "inputs": [parts[part] for part in event["inputs"]]}
+
+
+async def page(port: int, found: dict[str, Any], length: int, visit: Visit, *, leave_after: float | None = None) -> None:
+    """A message on the page at reading pace. leave_after: seconds after which the tab is closed."""
+    values = {"field-temperature": 0.8, "field-length": length, "full-speed": False, "field-stop": ""}
+    values |= {"field-top-k": 0, "field-top-p": 1, "field-min-p": 0}
+    session = uuid.uuid4().hex[:12]
+    body = {
+        "data": [values.get(name) for name in found["inputs"]],
+        "fn_index": found["fn_index"],
+        "session_hash": session,
+        "event_data": {"turn": uuid.uuid4().hex, "typed": "To be, or not to be"},
+    }
+    async with Connection(port) as connection:
+        status, told = await connection.json("POST", "/gradio_api/queue/join", body)
+        if status != 200:
+            visit.failed = f"{status} {told}"
+            return
+        text = ""
+        async for event in connection.events(f"/gradio_api/queue/data?session_hash={session}"):
+            message = json.loads(event["data"])
+            if message["msg"] not in ("process_generating", "process_completed"):
+                continue
+            if not message["success"]:
+                visit.failed = str(message["output"])
+            text += new_text(message)
+            if text != visit.text:
+                visit.see(text)
+            visit.sentence = visit.sentence or find_sentence(message)
+            if leave_after is not None and time.perf_counter() - visit.began > leave_after:
+                return
+    visit.done = time.perf_counter() - visit.began
+
+
+def new_text(message: dict[str, Any]) -> str:
+    """What an update adds to the first reply: Gradio sends the ends of texts that grow, as paths into the value."""
+    data = (message["output"].get("data") or [None])[0]
+    if message["msg"] == "process_generating" and isinstance(data, list):
+        at_reply = [edit for edit in data if edit[1][-3:] == ["replies", 0, "text"] and edit[0] == "append"]
+        return "".join(edit[2] for edit in at_reply)
+    return ""
+
+
+def find_sentence(message: dict[str, Any]) -> str:
+    data = message["output"].get("data") or [None]
+    whole = json.dumps(data[0])
+    return str(data[0].get("sentence", "")) if isinstance(data[0], dict) else whole if "busy" in whole else ""
