@@ -1,7 +1,7 @@
 """A hundred visitors and more on the app, beside a bare Gradio app: how long each waits, and what is left behind.
 
-`python -m benchmarks.load api page crowd same usual` runs what is named, `soak --minutes 30` for long; a table for people,
-one JSON line for machines. App, bare app and load share the machine; the model is the shipped one.
+`python -m benchmarks.load api page crowd same usual` runs what is named, `soak --minutes 30` for long; a table for
+people, one JSON line for machines. App, bare app and load share the machine; the model is the shipped one.
 """
 
 from __future__ import annotations

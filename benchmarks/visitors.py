@@ -1,4 +1,4 @@
-"""Visitors for the load: each a connection of its own, over plain asyncio, so that the load takes little of the machine.
+"""Visitors for the load: each a connection of its own over plain asyncio, which takes little of the machine.
 
 A program's visit goes through `/gradio_api/call/v2/...`; the page's through its own event, as the browser sends it.
 """
