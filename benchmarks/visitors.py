@@ -1,4 +1,4 @@
-"""Visitors for the load: each a connection of its own, over plain asyncio, so that the load takes little of the machine.
+"""Visitors for the load: each a connection of its own over plain asyncio, which takes little of the machine.
 
 A program's visit goes through `/gradio_api/call/v2/...`; the page's through its own event, as the browser sends it.
 """
@@ -107,7 +107,9 @@ async def find_page(port: int) -> dict[str, Any]:
     return {"fn_index": event["id"], "inputs": [parts[part] for part in event["inputs"]]}
 
 
-async def page(port: int, found: dict[str, Any], length: int, visit: Visit, *, leave_after: float | None = None) -> None:
+async def page(
+    port: int, found: dict[str, Any], length: int, visit: Visit, *, leave_after: float | None = None
+) -> None:
     """A message on the page at reading pace. leave_after: seconds after which the tab is closed."""
     values = {"field-temperature": 0.8, "field-length": length, "full-speed": False, "field-stop": ""}
     values |= {"field-top-k": 0, "field-top-p": 1, "field-min-p": 0}
