@@ -311,6 +311,11 @@ def test_examples_are_beginnings_of_lines(text: str, seed: int) -> None:
         assert example and any(line.startswith(example) for line in lines)
 
 
+def test_a_line_of_few_words_is_cut_between_them() -> None:
+    text = "MISSING = _MISSING_TYPE()\nclass FrozenInstanceError(Error):pass\nDonaudampfschifffahrtsgesellschaft\n"
+    assert set(find_examples(text, None, 0)) == {"MISSING = ", "class ", "Donaudampfschiff"}
+
+
 def test_examples_name_speakers_first_and_differ_by_seed() -> None:
     text = "".join(f"line number {n} of a text that goes on\n" for n in range(50))
     talk = Talk(("A", "B", "C"), "Stranger", "", ":\n", "\n\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 from hubcharlstm import GenerationConfig
@@ -11,6 +12,7 @@ from training.speakers import Talk, find_talk
 
 ENOUGH = 8_000_000
 """Characters of a long text that are looked through."""
+WHOLE_WORDS = re.compile(r"\w.{0,14}\W")
 
 
 def suggest(corpus: Corpus, seed: int = 0) -> GenerationConfig:
@@ -35,7 +37,11 @@ def find_examples(text: str, talk: Talk | None, seed: int, count: int = 6) -> li
     for line in draw.sample(lines, min(count, len(lines))):
         rest = said.get(line, line)
         words = rest.split(" ")
-        beginning = " ".join(words[: max(2, len(words) // 2)]) + " " if len(words) > 3 else rest[:16]
+        if len(words) > 3:
+            beginning = " ".join(words[: max(2, len(words) // 2)]) + " "
+        else:
+            whole_words = WHOLE_WORDS.match(rest)
+            beginning = whole_words[0] if whole_words else rest[:16]
         beginning = line[: len(line) - len(rest)] + beginning
         beginnings.append(beginning if beginning.strip() else line)
     names = [talk.head(name) for name in draw.sample(talk.speakers[:12], min(2, len(talk.speakers)))] if talk else []
