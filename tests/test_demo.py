@@ -443,6 +443,12 @@ def test_text_keeps_to_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seconds >= 0.28 and "".join(pieces) == "x" * 30 and len(pieces) > 3 and stream.cancelled
 
 
+def test_text_that_had_to_wait_catches_up() -> None:
+    assert [pacing.paced(now, 0.0, 1.0) for now in (1.0, 1.5, 2.0, 3.0)] == [
+        1, 1 + pacing.CHARACTERS_PER_SECOND, 1 + 2 * pacing.CHARACTERS_PER_SECOND, 1 + 3 * pacing.CHARACTERS_PER_SECOND
+    ]  # fmt: skip
+
+
 def test_many_readers_have_fewer_updates_each(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pacing, "CLOCK", clock := pacing.Clock())
     monkeypatch.setattr(pacing, "UPDATES_PER_SECOND", 40)

@@ -10,6 +10,9 @@ from typing import Protocol
 CHARACTERS_PER_SECOND = 100
 """The pace of reading along."""
 
+CATCH_UP = 2
+"""Times that pace at which text comes that is late, since its beginning had to wait for others."""
+
 UPDATE_SECONDS = 1 / 15
 """Time between two updates of the page; more often costs the server more than a reader sees."""
 
@@ -84,7 +87,7 @@ async def follow(
     early (the generator is closed or its task cancelled). Raises what ended a stream, and `ValueError` if nobody reads.
     """
     waiting, told = [""] * len(streams), 0
-    started: float | None = None
+    asked, started = time.monotonic(), None
     pause = UPDATE_SECONDS
     CLOCK.readers += 1
     try:
@@ -94,7 +97,7 @@ async def follow(
             waiting = [text + stream.ready() for text, stream in zip(waiting, streams, strict=True)]
             if started is None and any(waiting):
                 started = time.monotonic()
-            due = 0 if started is None else 1 + int((time.monotonic() - started) * CHARACTERS_PER_SECOND) - told
+            due = 0 if started is None else paced(time.monotonic(), asked, started) - told
             pieces = [text if full_speed else text[: max(0, due)] for text in waiting]
             if any(pieces) and not (listener is not None and listener.behind):
                 waiting = [text[len(piece) :] for text, piece in zip(waiting, pieces, strict=True)]
@@ -111,3 +114,8 @@ async def follow(
         CLOCK.readers -= 1
         for stream in streams:
             stream.cancel()
+
+
+def paced(now: float, asked: float, started: float) -> int:
+    """Characters that a reader has by now: as many as since the question, once what came late is caught up with."""
+    return 1 + int(min(now - asked, (now - started) * CATCH_UP) * CHARACTERS_PER_SECOND)
