@@ -128,7 +128,9 @@ def test_a_damaged_folder_is_refused_in_one_sentence(model_folder: Path, damage:
     assert "\n" not in str(caught.value)
 
 
-def test_what_names_no_model_is_refused(tmp_path: Path) -> None:
+def test_what_names_no_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")  # whatever lies beside the checkout, nothing does beside this
     for name in ("no such folder/with spaces", str(tmp_path / "absent"), "../x", "~nobody-at-all/x", "a" * 5000):
         with pytest.raises(ValueError, match=r"neither a folder here nor|No whole copy of"):
             CharLSTM.from_pretrained(name, local_files_only=True)
