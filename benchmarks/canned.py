@@ -30,15 +30,13 @@ def build() -> gr.Blocks:
 
     def usual(prompt: str, characters: int) -> Iterator[str]:
         """One generator for each visitor, `nn.LSTM` called for each character, an update for each."""
-        text = ""
-        with torch.inference_mode():
-            ids = torch.tensor([model.vocabulary.encode(prompt).ids])
-            logits, state = model(ids, model.initial_state(1))
-            for _ in range(characters):
-                new_id = int(torch.multinomial(torch.softmax(logits[0, -1] / 0.8, -1), 1))
-                text += model.vocabulary.decode((new_id,))
-                yield text
-                logits, state = model(torch.tensor([[new_id]]), state)
+        text, new_ids, state = "", list(model.vocabulary.encode(prompt).ids), model.initial_state(1)
+        for _ in range(characters):
+            with torch.no_grad():  # for each step: Gradio takes each from whatever thread is free
+                logits, state = model(torch.tensor([new_ids]), state)
+            new_ids = [int(torch.multinomial(torch.softmax(logits[0, -1] / 0.8, -1), 1))]
+            text += model.vocabulary.decode(new_ids)
+            yield text
 
     with gr.Blocks(analytics_enabled=False) as demo:
         gr.api(canned, api_name="canned", concurrency_limit=None)
