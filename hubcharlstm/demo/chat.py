@@ -29,7 +29,7 @@ from hubcharlstm.schedule import EngineError
 SCRIPTS = ("store.js", "intro.js", "turn.js", "problem.js", "chat.js")
 """One script in the end, in this order."""
 
-WAITING_SECONDS = 1.0
+WAITING_SECONDS = 0.5
 """Between two words to a visitor who waits for a turn."""
 
 ENDED = "the app is being restarted, so what was under way stops here: continue it in a minute"
@@ -71,6 +71,8 @@ class Desk:
             with self.gate.enter(visitor) as place:
                 while not await place.comes(WAITING_SECONDS):
                     listener.check()
+                    if halt.wanted:
+                        raise Problem("Stopped before it was your turn; the line is still here: send it again.")
                     yield {"kind": "waiting", "turn": turn_id, "sentence": place.notice}, gr.skip()
                 async with aclosing(self.turns(data, self.controls.read(values), halt, listener)) as turns:
                     async for turn in turns:
