@@ -169,7 +169,7 @@ def test_a_busy_page_has_a_visitor_wait_and_sends_the_next_one_away(here: Here, 
         visitor.page.press("#field-message textarea", "Enter")
         if visitor is third:
             visitor.page.wait_for_selector(".waiting")
-            assert visitor.page.text_content(".waiting").startswith("The app is busy: 0 before you, about ")
+            assert visitor.page.text_content(".waiting").startswith("The app is busy: you are next, in about ")
     assert fourth.problem().startswith("The app is busy (3 requests are written or wait): try again in about ")
     assert fourth.message == "Three" and fourth.turns == 0
     first.page.keyboard.press("Escape")

@@ -327,11 +327,11 @@ def asked(desk: chat.Desk, data: dict[str, Any], **controls: Any) -> AsyncGenera
 def test_the_desk_tells_that_it_heard_then_the_turn(model: CharLSTM) -> None:
     desk = desk_of(model)
     updates = collect(asked(desk, {"typed": "To be"}))
-    assert updates[0][0] == {"kind": "heard", "turn": TURN}
-    assert updates[1][1] == "7" and {value["kind"] for value, _ in updates[1:]} == {"turn"}
-    turn = updates[-1][0]["turn"]
+    assert updates[0] == {"kind": "heard", "turn": TURN}
+    assert {value["kind"] for value in updates[1:]} == {"turn"}
+    turn = updates[-1]["turn"]
     assert turn["id"] == TURN and desk.running == {}
-    more = collect(asked(desk, {"place": turn, "index": 0}, length=20))[-1][0]["turn"]
+    more = collect(asked(desk, {"place": turn, "index": 0}, length=20))[-1]["turn"]
     assert more["replies"][0]["text"] == model.generate("To be", max_new_tokens=60, seed=7)
     desk.forget(gr.EventData(None, {"replies": [turn["replies"][0]["id"], 7, None]}))
     assert len(desk.states) == 0
@@ -340,10 +340,10 @@ def test_the_desk_tells_that_it_heard_then_the_turn(model: CharLSTM) -> None:
 
 def test_a_problem_is_told_with_its_control(model: CharLSTM) -> None:
     desk = desk_of(model)
-    value, _ = collect(asked(desk, {"typed": "To be"}, seed="<b>"))[-1]
+    value = collect(asked(desk, {"typed": "To be"}, seed="<b>"))[-1]
     assert (value["kind"], value["turn"], value["field"]) == ("problem", TURN, "seed")
     assert value["sentence"].startswith("The seed is '<b>'; expected")
-    value, _ = collect(asked(desk, {"typed": "To be", "model": "other/model"}))[-1]
+    value = collect(asked(desk, {"typed": "To be", "model": "other/model"}))[-1]
     assert value["field"] == "model" and "is not offered here; expected one of" in value["sentence"]
     desk.shelf.close()
 
@@ -359,7 +359,7 @@ def test_a_damaged_model_is_told() -> None:
         written(loaded)
     loaded.engine.close()
     desk = desk_of(model)
-    value, _ = collect(asked(desk, {"typed": "To be"}))[-1]
+    value = collect(asked(desk, {"typed": "To be"}))[-1]
     assert value["kind"] == "problem" and "not finite" in value["sentence"]
     desk.shelf.close()
 
@@ -382,7 +382,7 @@ def test_a_reader_who_leaves_frees_the_work(model: CharLSTM, opened: list[TextSt
 
     async def run() -> None:
         updates = asked(desk, {"typed": "To be"}, length=2_000, full_speed=False)
-        async for value, _ in updates:
+        async for value in updates:
             if value["kind"] == "turn" and len(value["turn"]["replies"][0]["text"]) > 20:
                 break
         await updates.aclose()

@@ -110,7 +110,7 @@ def test_a_program_waits_for_its_turn_and_is_told(monkeypatch: pytest.MonkeyPatc
         time.sleep(0.2)
         served.read("complete", unread)
         waiting.join(20)
-        assert told[0][1][0]["queue"].startswith("The app is busy: 0 before you")
+        assert told[0][1][0]["queue"].startswith("The app is busy: you are next, in about ")
         assert told[-1][1][0]["text"] == served.model.generate("To be", seed=7)
 
 

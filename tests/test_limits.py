@@ -68,7 +68,7 @@ def test_the_row_is_served_in_order_and_is_bounded() -> None:
             with second, third, fourth:
                 assert await first.comes(0) and await second.comes(0)
                 assert not await third.comes(0.01) and third.before == 0 and fourth.before == 1
-                assert fourth.notice == "The app is busy: 1 before you, about 3 seconds."
+                assert fourth.notice == "The app is busy: 1 before you, in about 3 seconds."
                 with pytest.raises(
                     BusyError, match=r"busy \(4 requests are written or wait\): try again in about 5 seconds"
                 ):

@@ -139,7 +139,7 @@ def offer(function: Callable[..., Any], description: str, answer: Any, **options
     """Add an endpoint named as `function`. answer: the type of one answer, which a generator's own hint hides."""
     function.__doc__ = description
     function.__annotations__["return"] = answer
-    told = " ".join(description.split())
+    told = " ".join(description.replace("`", "").split())  # shown as plain text
     api(function, api_name=function.__name__, api_description=told, concurrency_limit=None, **options)
 
 

@@ -29,7 +29,13 @@ from hubcharlstm.schedule import EngineError
 SCRIPTS = ("store.js", "intro.js", "turn.js", "problem.js", "chat.js")
 """One script in the end, in this order."""
 
-WAITING_SECONDS = 1.0
+USED_SEED = """(value, seed) => {
+  const reply = value?.kind === "turn" ? value.turn.replies[0] : null;
+  return reply && !value.turn.replies.some((one) => one.continued) ? reply.seed : seed;
+}"""
+"""The seed that was used goes into its field, for who wants to keep it; going on uses none."""
+
+WAITING_SECONDS = 0.5
 """Between two words to a visitor who waits for a turn."""
 
 ENDED = "the app is being restarted, so what was under way stops here: continue it in a minute"
@@ -64,21 +70,20 @@ class Desk:
         try:
             turn_id = read_id(data.get("turn"))
             halt = self.running[turn_id] = Halt()
-            yield {"kind": "heard", "turn": turn_id}, gr.skip()
-            seed: Any = None
+            yield {"kind": "heard", "turn": turn_id}
             visitor = Visitor.of(request)
             listener = Listening.of(request)
             with self.gate.enter(visitor) as place:
                 while not await place.comes(WAITING_SECONDS):
                     listener.check()
-                    yield {"kind": "waiting", "turn": turn_id, "sentence": place.notice}, gr.skip()
+                    if halt.wanted:
+                        raise Problem("Stopped before it was your turn; the line is still here: send it again.")
+                    yield {"kind": "waiting", "turn": turn_id, "sentence": place.notice}
                 async with aclosing(self.turns(data, self.controls.read(values), halt, listener)) as turns:
                     async for turn in turns:
-                        used = gr.skip() if seed is not None or "place" in data else str(turn["replies"][0]["seed"])
-                        seed = turn["replies"][0]["seed"]
-                        yield {"kind": "turn", "turn": turn}, used
+                        yield {"kind": "turn", "turn": turn}
         except (ValueError, EngineError) as error:
-            yield problem(error, turn_id), gr.skip()
+            yield problem(error, turn_id)
         finally:
             self.running.pop(turn_id, None)
 
@@ -231,13 +236,14 @@ def chat_page(shelf: Shelf, gate: Gate) -> Desk:
     writing = chat.ask(
         desk.respond,
         inputs=set(controls.all),
-        outputs=[chat, controls.seed],  # the seed that was used, for who wants to keep it
+        outputs=chat,  # alone: Gradio makes a part anew at each update that leaves it out
         preprocess=False,  # a slider's own check has another sentence, and lets NaN through
         show_progress="hidden",
         trigger_mode="multiple",
         concurrency_limit=None,
         api_visibility="private",
     )
+    writing.then(None, [chat, controls.seed], controls.seed, js=USED_SEED, **quiet)
     writing.then(None, js=do("settle"), **quiet)  # after any end: the text's own, an error's, a lost connection's
     chat.halt(desk.halt, **quiet)
     chat.forget(desk.forget, **quiet)

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from hubcharlstm.demo.ask import MAX_LENGTH, MAX_TEMPERATURE, Settings
+from hubcharlstm.demo.ask import MAX_LENGTH, MAX_MESSAGE, MAX_TEMPERATURE, Settings
 from hubcharlstm.demo.intro import about
 from hubcharlstm.demo.shelf import Shelf
 from hubcharlstm.generation_config import GenerationConfig
@@ -18,6 +18,11 @@ PRESETS: dict[str, float | None] = {"Careful": 0.5, "Balanced": None, "Wild": 1.
 
 NOBODY = "no one: just go on"
 STOPS = [("nothing", ""), ("a line break", "\n"), ("a blank line", "\n\n")]
+
+BOUNDS = (
+    f"Up to {MAX_MESSAGE:,} characters a message and {MAX_LENGTH:,} a reply. What you write is kept in this browser; "
+    "the server keeps none of it."
+)
 
 DRAW_SEED = """() => {
   const [high, low] = crypto.getRandomValues(new Uint32Array(2));
@@ -140,6 +145,13 @@ def settings_panel(shelf: Shelf, speaker: gr.Dropdown) -> tuple[Controls, gr.HTM
             kind: gr.Button(f"Save as {name}", min_width=0, elem_id=f"save-{kind}", size="sm")
             for kind, name in (("text", "text"), ("json", "JSON"))
         }
+    gr.HTML(
+        BOUNDS,
+        elem_id="bounds",
+        html_template="<p>{{value}}</p>",
+        js_on_load=None,
+        apply_default_css=False,
+    )
     controls = Controls(
         menu, temperature, length, seed, locked, full_speed, top_k, top_p, min_p, stop, speaker, go_on
     )  # fmt: skip

@@ -184,7 +184,8 @@ class Place:
     def notice(self) -> str:
         """What to tell while it waits."""
         before = self.before
-        return f"The app is busy: {before:,} before you, {self._gate.in_about(before)}."
+        place = f"{before:,} before you" if before else "you are next"
+        return f"The app is busy: {place}, in {self._gate.in_about(before)}."
 
     async def comes(self, timeout: float) -> bool:
         """True once it is this request's turn, False after `timeout` seconds; raises `BusyError` if the app ends."""
