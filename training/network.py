@@ -14,7 +14,7 @@ class TrainingNetwork(nn.Module):
     """`network` in training: its config's `dropout` after each layer, and `weight_drop` on its recurrent weights.
 
     Both draw one mask for a whole window: locked dropout (Gal & Ghahramani 2016) and DropConnect on the recurrent
-    weights (Merity et al. 2018). A mask for each step costs a third of the step, and learns worse.
+    weights (Merity et al. 2018). Drawing one for each step would cost up to a third of it.
     """
 
     def __init__(self, network: CharLSTMNetwork, weight_drop: float = 0.0) -> None:
