@@ -120,7 +120,8 @@ async def follow(
                     pause = min(pause * LONGER, LONGEST)
             if done and not any(waiting):
                 break
-            await (CLOCK.look() if started is None else CLOCK.tick(pause, ended if full_speed else lambda: False))
+            early = full_speed and not done
+            await (CLOCK.look() if started is None else CLOCK.tick(pause, ended if early else lambda: False))
         if listener is not None and not halted():
             await listener.caught_up()
     finally:
