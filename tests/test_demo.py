@@ -520,6 +520,32 @@ def test_text_waits_for_a_reader_who_is_behind_and_nobody_is_served_who_does_not
     assert asyncio.run(run()) == ["x" * 30]
 
 
+def test_whoever_is_behind_on_a_text_that_has_ended_holds_nobody_up() -> None:
+    """The wait for its end, which had come, was once no wait at all, and the event loop stood still."""
+
+    class Reader:
+        behind = True
+
+        def check(self) -> None: ...
+        async def caught_up(self) -> None: ...
+
+    async def run() -> int:
+        reader, turns = Reader(), 0
+
+        async def read() -> None:
+            async for _ in pacing.follow([Clock("x" * 30)], full_speed=True, listener=reader):
+                pass
+
+        task = asyncio.create_task(read())
+        while not task.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+            reader.behind = turns < 5
+        return turns
+
+    assert asyncio.run(run()) >= 5
+
+
 # --- the look, and what it tells ----------------------------------------------------------------------------------
 
 

@@ -16,14 +16,17 @@ CATCH_UP = 2
 UPDATE_SECONDS = 1 / 15
 """Time between two updates of the page; more often costs the server more than a reader sees."""
 
-LONGER, LONGEST = 1.5, 0.5
+LONGER, LONGEST = 2.0, 1.0
 """At full speed each pause is so many times the one before, up to seconds: whoever waits for the end wants the end."""
 
-UPDATES_PER_SECOND = 300
+UPDATES_PER_SECOND = 400
 """Updates that the server sends in all, of some 600 that it could: the rest of its time is for those who come."""
 
 FIRST_LOOK = 0.004
 """Seconds between looks for the first character, which a visitor waits for."""
+
+SHORT_LOOK = 0.04
+"""Seconds between looks whether a text has ended, which whoever waits for it wants to know."""
 
 LATE = 0.05
 """Seconds that an update comes after its time, from which on the server is taken to be slower than it was thought."""
@@ -40,11 +43,15 @@ class Clock:
         self._last = 0.0
         self._slower = 1.0
 
-    async def tick(self, pause: float) -> None:
-        """Wait for `pause` seconds, and for the others who come first."""
+    async def tick(self, pause: float, ended: Callable[[], bool] = lambda: False) -> None:
+        """Wait for `pause` seconds, and for the others who come first; for what has `ended`, no longer."""
         now = time.monotonic()
         self._last = due = max(now + pause, self._last + self._slower / UPDATES_PER_SECOND)
-        await asyncio.sleep(due - now)
+        while (left := due - time.monotonic()) > SHORT_LOOK and not ended():
+            await asyncio.sleep(SHORT_LOOK)
+        if left > SHORT_LOOK:
+            return
+        await asyncio.sleep(max(0.0, left))
         late = time.monotonic() - due > LATE
         self._slower = min(self._slower * 1.02, 10.0) if late else max(self._slower * 0.99, 1.0)
 
@@ -87,6 +94,12 @@ async def follow(
     early (the generator is closed or its task cancelled). Raises what ended a stream, and `ValueError` if nobody reads.
     """
     waiting, told = [""] * len(streams), 0
+
+    def ended() -> bool:
+        nonlocal waiting
+        waiting = [text + stream.ready() for text, stream in zip(waiting, streams, strict=True)]
+        return all(stream.finish_reason is not None for stream in streams)
+
     asked, started = time.monotonic(), None
     pause = UPDATE_SECONDS
     CLOCK.readers += 1
@@ -94,7 +107,7 @@ async def follow(
         while not halted():
             if listener is not None:
                 listener.check()
-            waiting = [text + stream.ready() for text, stream in zip(waiting, streams, strict=True)]
+            done = ended()
             if started is None and any(waiting):
                 started = time.monotonic()
             due = 0 if started is None else paced(time.monotonic(), asked, started) - told
@@ -105,9 +118,10 @@ async def follow(
                 yield pieces
                 if full_speed:
                     pause = min(pause * LONGER, LONGEST)
-            if not any(waiting) and all(stream.finish_reason is not None for stream in streams):
+            if done and not any(waiting):
                 break
-            await (CLOCK.look() if started is None else CLOCK.tick(pause))
+            early = full_speed and not done
+            await (CLOCK.look() if started is None else CLOCK.tick(pause, ended if early else lambda: False))
         if listener is not None and not halted():
             await listener.caught_up()
     finally:

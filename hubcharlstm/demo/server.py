@@ -30,8 +30,8 @@ SILENT_SECONDS = 15.0
 STALLED_SECONDS = 60.0
 """A connection whose reader takes nothing for so long is cut."""
 
-SWITCH_SECONDS = 0.001
-"""How long the engine and the page's events wait for one another at most, a fifth of what Python has it be."""
+SWITCH_SECONDS = 0.0005
+"""How long the engine and the page's events wait for one another at most, a tenth of what Python has it be."""
 
 
 class Server(uvicorn.Server):
