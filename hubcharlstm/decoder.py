@@ -143,9 +143,9 @@ class Decoder:
 
     def _step(self, ids: Tensor, v: View) -> None:
         for product, bias, layer in zip(self._products, self._biases, v.layers, strict=True):
-            gates = product.many(layer.read).add_(self._table[ids] if bias is None else bias)
+            gates = product.many(layer.read)[: v.count].add_(self._table[ids] if bias is None else bias)
             self._update(gates, layer, v.out)
-        torch.add(self._head_bias, self._head.many(v.layers[-1].h), out=v.logits)
+        torch.add(self._head_bias, self._head.many(v.top)[: v.count], out=v.logits)
 
 
 def update(gates: Tensor, layer: Layer, out: Tensor) -> None:

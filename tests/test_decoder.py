@@ -10,7 +10,7 @@ from torch import Tensor
 from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary
 from hubcharlstm.decoder import PREFILL_CHUNK, Decoder, fastest_device
 from hubcharlstm.network import CharLSTMNetwork, State
-from hubcharlstm.rows import BLOCK
+from hubcharlstm.rows import BLOCK, multiplied
 
 
 def step_by_the_equations(network: CharLSTMNetwork, ids: Tensor, state: State) -> tuple[Tensor, State]:
@@ -85,6 +85,33 @@ def test_int8_stays_near_fp32(vocabulary: Vocabulary, hidden_size: int) -> None:
     difference = torch.log_softmax(near, -1) - torch.log_softmax(exact, -1)
     assert difference.abs().max() < 0.05
     assert difference.abs().mean() < 0.01
+
+
+def test_products_are_asked_for_few_numbers_of_rows(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """oneDNN keeps a kernel for each number: an app under changing load once grew by 215 MB until it had them all."""
+    decoder, asked = Decoder(model), set()
+    rows = decoder.rows(BLOCK)
+    for product in (*decoder._products, decoder._head):
+        many = product.many
+        monkeypatch.setattr(product, "many", lambda x, many=many: asked.add(len(x)) or many(x))
+    for count in range(2, BLOCK + 1):
+        decoder.step(torch.zeros(count, dtype=torch.int64), rows)
+    assert len(asked) < 50
+    assert all(count <= multiplied(count) <= max(count, 1.125 * count) for count in range(1, BLOCK + 1))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_rows_that_are_multiplied_for_nothing_change_nothing(model: CharLSTM, precision: str) -> None:
+    decoder, ids = Decoder(model, precision), torch.arange(17) % model.config.vocab_size
+    used, fresh = decoder.rows(40), decoder.rows(40)
+    decoder.step(torch.ones(33, dtype=torch.int64), used)
+    rests = [used.get(row) for row in range(17, 33)]
+    for row in range(17):
+        used.put(row, None)
+    assert torch.equal(decoder.step(ids, used), decoder.step(ids, fresh))
+    for row, (h, c) in enumerate(rests, 17):
+        assert torch.equal(used.get(row)[0], h)
+        assert torch.equal(used.get(row)[1], c)
 
 
 def test_bf16_stays_near_fp32(vocabulary: Vocabulary) -> None:
