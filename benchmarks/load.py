@@ -82,22 +82,29 @@ async def together(visits: Sequence[Any]) -> float:
     return time.perf_counter() - started
 
 
-async def look(port: int, waits: list[float], told: list[dict[str, Any]]) -> None:
-    """Ask for the app's health, again and again."""
-    while True:
-        started = time.perf_counter()
-        async with Connection(port) as connection:
-            _, found = await connection.json("GET", "/healthz")
-        waits.append(time.perf_counter() - started)
-        told.append(found)
-        await asyncio.sleep(0.05)
+LOOK = """
+import http.client, sys, time
+print(flush=True)
+while True:
+    started = time.perf_counter()
+    connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
+    connection.request("GET", "/healthz")
+    assert connection.getresponse().read()
+    connection.close()
+    print(time.perf_counter() - started, flush=True)
+    time.sleep(0.05)
+"""
+"""Asks for the app's health, again and again, in a process of its own: among hundreds of visitors it would wait for them."""
 
 
 async def health_under(port: int, visits: Sequence[Any]) -> tuple[float, list[float]]:
-    waits: list[float] = []
-    looking = asyncio.create_task(look(port, waits, []))
+    """Seconds until all visits are done, and those that each look at the health took meanwhile."""
+    process = subprocess.Popen([sys.executable, "-c", LOOK, str(port)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()  # it has begun
     seconds = await together(visits)
-    looking.cancel()
+    process.terminate()
+    waits = [float(line) for line in process.stdout.read().split()]
     return seconds, waits
 
 
