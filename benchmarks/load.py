@@ -94,7 +94,7 @@ while True:
     print(time.perf_counter() - started, flush=True)
     time.sleep(0.05)
 """
-"""Asks for the app's health, again and again, in a process of its own: among hundreds of visitors it would wait for them."""
+"""Asks for the health again and again, in a process of its own: among hundreds of visitors it would wait for them."""
 
 
 async def health_under(port: int, visits: Sequence[Any]) -> tuple[float, list[float]]:
