@@ -64,7 +64,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.serving
 	$(BIN)/python -m benchmarks.page
-	$(BIN)/python -m benchmarks.load api page crowd same usual
+	$(BIN)/python -m benchmarks.load api often page crowd same usual
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,7 +1,7 @@
 """A hundred visitors and more on the app, beside a bare Gradio app: how long each waits, and what is left behind.
 
-`python -m benchmarks.load api page crowd same usual` runs what is named, `soak --minutes 30` for long; a table for
-people, one JSON line for machines. App, bare app and load share the machine; the model is the shipped one.
+`python -m benchmarks.load api often page crowd same usual` runs what is named, `soak --minutes 30` for long: a table
+for people, one JSON line for machines. App, bare app and load share the machine; the model is the shipped one.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from hubcharlstm import CharLSTM
 ROOT = Path(__file__).parent.parent
 PROMPT = "To be, or not to be"
 PACE = 100
+PARTS = ("api", "often", "clients", "clients-often", "page", "crowd", "same", "usual", "soak")
 CLIENTS = """
 import json, sys, threading, time
 from gradio_client import Client
@@ -259,20 +260,27 @@ async def soak(port: int, process: int, minutes: float) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="+", choices=["api", "clients", "page", "crowd", "same", "usual", "soak"])
-    parser.add_argument("--rounds", type=int, default=3, help="of api, clients, page and crowd (default: 3)")
+    parser.add_argument("parts", nargs="+", choices=PARTS)
+    parser.add_argument("--rounds", type=int, default=3, help=f"of {', '.join(PARTS[:-3])} (default: 3)")
     parser.add_argument("--length", type=int, default=500, help="characters for each visitor (default: 500)")
     parser.add_argument("--minutes", type=float, default=30)
     options = parser.parse_args()
     print(f"{conditions(os.cpu_count() or 1)}; load average {os.getloadavg()[0]:.1f}\n", flush=True)
     results: dict[str, list[dict[str, float]]] = {}
-    with running() as (port, process), running("benchmarks.canned") as (bare, _):
-        asyncio.run(api(port, bare, 5, 50))  # both have done everything once
+    with (
+        running() as (port, process),
+        running("benchmarks.canned") as (bare, _),
+        running("benchmarks.often") as (often, _),
+    ):
+        for app in (port, often):
+            asyncio.run(api(app, bare, 5, 50))  # each has done everything once
         for part in options.parts:
-            for _ in range(options.rounds if part in ("api", "clients", "page", "crowd") else 1):
+            for _ in range(1 if part in PARTS[-3:] else options.rounds):
                 figures = {
                     "api": lambda: asyncio.run(api(port, bare, 100, options.length)),
+                    "often": lambda: asyncio.run(api(often, bare, 100, options.length)),
                     "clients": lambda: clients(port, bare, 100, options.length),
+                    "clients-often": lambda: clients(often, bare, 100, options.length),
                     "page": lambda: asyncio.run(on_page(port, 100, options.length)),
                     "crowd": lambda: asyncio.run(crowd(port, 500, options.length)),
                     "same": lambda: asyncio.run(same(port, 1_000)),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
-from ast import literal_eval
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -214,11 +214,11 @@ def test_it_is_a_tool_of_assistants(served: Served) -> None:
 
         for seed, done in enumerate(await asyncio.gather(*(complete(seed) for seed in range(6)))):
             assert not done.isError
-            told = literal_eval(done.content[0].text)
+            told = json.loads(done.content[0].text)
             assert told["text"] == served.model.generate("To be", max_new_tokens=40, seed=seed)
         done = await session.call_tool("score", {"text": "To be"})
-        assert literal_eval(done.content[0].text)["bpc"] == pytest.approx(served.model.score("To be").bpc)
-        assert "tiny" in (await session.call_tool("models", {})).content[0].text
+        assert json.loads(done.content[0].text)["bpc"] == pytest.approx(served.model.score("To be").bpc)
+        assert "tiny" in json.loads((await session.call_tool("models", {})).content[0].text)[0]["name"]
         wrong = await session.call_tool("complete", {"prompt": "To be", "temperature": 9})
         assert wrong.isError and "The temperature is 9; expected 0 to 2" in wrong.content[0].text
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import socket
 from contextlib import suppress
@@ -27,6 +26,7 @@ from hubcharlstm.demo.server import Server, leave_a_core
 from hubcharlstm.demo.sessions import keep_small
 from hubcharlstm.demo.shelf import Shelf
 from hubcharlstm.demo.theme import CSS, theme
+from hubcharlstm.demo.tools import has_mcp, settle_tools
 from hubcharlstm.model import CharLSTM
 from hubcharlstm.model_source import ModelSource
 
@@ -142,17 +142,10 @@ def server_of(demo: gr.Blocks, host: str | None = None, port: int | None = None)
     mounted = [route.app for route in app.routes if isinstance(route, Mount)]
     demo.app = next(one for one in mounted if isinstance(one, App))  # not the one that `queue` made
     keep_small(demo)
-    if demo.mcp_server_obj is not None:  # else it would call whatever host a request names
-        name = "127.0.0.1" if host in ("0.0.0.0", "") else host
-        demo.mcp_server_obj._local_url = f"http://{name}:{port}/"
+    settle_tools(demo, host, port)
     path = urlsplit(root).path if "://" in root else root
     guard = Guard(app, root=path, origins=origins, health=lambda: health(shelf, gate))
     return Server(guard, demo, gate, host, port)
-
-
-def has_mcp() -> bool:
-    """Whether the package that makes the app a tool of assistants is installed."""
-    return importlib.util.find_spec("mcp") is not None
 
 
 def stay_quiet() -> None:

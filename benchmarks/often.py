@@ -1,0 +1,14 @@
+"""The app with as many updates as Gradio can send, more than it sends by itself: `python -m benchmarks.often PORT`."""
+
+from __future__ import annotations
+
+import sys
+
+from hubcharlstm.demo import pacing
+from hubcharlstm.demo.launch import build, load_shelf, serve
+
+UPDATES_PER_SECOND = 600
+
+if __name__ == "__main__":
+    pacing.UPDATES_PER_SECOND, pacing.LONGER = UPDATES_PER_SECOND, 1.0
+    serve(build(load_shelf()), "127.0.0.1", int(sys.argv[1]))
