@@ -1,8 +1,8 @@
 """Continuous batching for many readers at once: requests join and leave between steps; ids only.
 
-Policy (who joins, who makes room, who leaves) is `Schedule`, mechanism is `Batch`; the engine is the thread that
-runs them. A request's text does not depend on the others: its random stream is its own, its prompt is read alone
-in chunks whose bounds depend on it alone, and in int8 its logits are the same to the bit in any batch.
+Policy (who joins, who makes room, who leaves) is `Schedule`, mechanism is `Prompts` and `Batch`; the engine is the
+thread that runs them. A request's text does not depend on the others: its random stream is its own, in int8 its logits
+are the same to the bit in any batch, and otherwise its prompt is read alone in chunks whose bounds depend on it alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from collections.abc import Iterator
 
 from hubcharlstm import threads
 from hubcharlstm.batch import Batch
-from hubcharlstm.decoder import PREFILL_CHUNK, Decoder
+from hubcharlstm.decoder import Decoder
+from hubcharlstm.prompts import Done, Prompts, prompts_of
 from hubcharlstm.schedule import BusyError, EngineError, Job, Schedule
 from hubcharlstm.sequence import FinishReason, Request, Sequence
 from hubcharlstm.stopping import Ids
@@ -178,9 +179,11 @@ class Engine:
     def _run(self) -> None:
         while True:
             batch = Batch(self._decoder, self._schedule.rows, self._max_rows)
+            prompts = prompts_of(self._decoder, self._max_rows)
             try:
-                while self._manage(batch):
-                    self._read_prompts(batch)
+                while self._manage(prompts, batch):
+                    if self._schedule.reading:
+                        self._read_prompts(prompts, batch)
                     if self._schedule.rows:
                         self._decode(batch)
                 return
@@ -194,7 +197,7 @@ class Engine:
         for job in everyone:
             job.end("cancelled", EngineError(failure))
 
-    def _manage(self, batch: Batch) -> bool:
+    def _manage(self, prompts: Prompts, batch: Batch) -> bool:
         """Let requests leave, rest, wait and start; False if the engine is closed. Most steps need none of it."""
         schedule = self._schedule
         self._last_step = time.monotonic()
@@ -206,8 +209,10 @@ class Engine:
             self._called = False
             if self._closed:
                 gone = schedule.take_all()
+                prompts.forget(gone)
             else:
                 gone = schedule.take_cancelled()
+                prompts.forget(gone)
                 for row in reversed(range(len(schedule.rows))):
                     if schedule.rows[row].cancelled:
                         gone.append(batch.leave(row))
@@ -219,30 +224,24 @@ class Engine:
             job.end("cancelled")
         return not self._closed
 
-    def _read_prompts(self, batch: Batch) -> None:
-        """Read some `PREFILL_CHUNK` ids of prompts; one that is read through takes a row."""
-        reading, budget = self._schedule.reading, PREFILL_CHUNK
-        while reading and budget > 0:
-            job = reading[0]
-            sequence = job.sequence
-            before = len(sequence.unread)
-            error: Exception | None = None
-            # A stop string may have been complete in what an earlier call held back: then nothing is to be read.
-            ended = sequence.finish_reason
-            if ended is None and before > 1:
-                try:
-                    sequence.state, sequence.unread = self._decoder.prefill_chunk(sequence.unread, sequence.state)
-                except Exception as failure:  # whatever it is, it is this request's alone
-                    error = failure
-            budget -= before - len(sequence.unread)
+    def _read_prompts(self, prompts: Prompts, batch: Batch) -> None:
+        """Read some of the prompts; one that is read through takes a row."""
+        reading = self._schedule.reading
+        # A stop string may have been complete in what an earlier call held back: then nothing is to be read.
+        ready = [job for job in reading if job.sequence.finish_reason is not None or len(job.sequence.unread) == 1]
+        self._start_writing([(job, None) for job in ready], batch)
+        if reading:
+            self._start_writing(prompts.read(reading), batch)
+
+    def _start_writing(self, done: list[Done], batch: Batch) -> None:
+        """Give those whose prompts are read a row, or end them."""
+        for job, error in done:
+            ended = job.sequence.finish_reason
             with self._changed:  # whoever asks for the load finds it in one place
-                reading.popleft()
+                self._schedule.reading.remove(job)
                 if ended is None and error is None:
                     try:
-                        if len(sequence.unread) == 1:
-                            batch.join(job)
-                        else:
-                            reading.append(job)
+                        batch.join(job)
                     except Exception as failure:  # such as a state of the wrong size
                         error = failure
             if error is not None:

@@ -49,8 +49,8 @@ class OneRow:
         self._out, self._logits = v.out.numpy(), v.logits.numpy()
         self._int8 = v.layers[0].h.dtype == torch.int8
 
-    def step(self, ids: Tensor) -> None:
-        """ids (1,): the next state and logits, in place."""
+    def step(self, ids: Tensor, *, logits: bool = True) -> None:
+        """ids (1,): the next state, and logits unless nobody wants them, in place."""
         i, f, o, g, out = self._i, self._f, self._o, self._g, self._out
         for layer in self._layers:
             base = self._table[ids.numpy()] if layer.bias is None else layer.bias
@@ -67,4 +67,5 @@ class OneRow:
                 np.multiply(out, INT8_SCALE, out)
                 np.rint(out, out)
             np.copyto(layer.h, out, "unsafe")
-        np.add(self._head_bias, self._head(), self._logits)
+        if logits:
+            np.add(self._head_bias, self._head(), self._logits)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -23,6 +23,12 @@ def multiplied(count: int) -> int:
     """
     step = 1 << max(0, count.bit_length() - 4)
     return -(-count // step) * step
+
+
+class OneRowStep(Protocol):
+    def step(self, ids: Tensor, *, logits: bool = True) -> None:
+        """ids (1,): the next state, and logits unless nobody wants them, in place."""
+        ...
 
 
 class Rows:
@@ -46,8 +52,8 @@ class Rows:
         self.cells = [torch.zeros(capacity, size, device=device) for _ in range(config.num_layers)]
         self.out = torch.empty(capacity, size, device=device)
         self.logits = torch.empty(capacity, padded_vocab, device=device)
-        self.step_one: Callable[[Tensor], None] | None = None
-        """A quicker way to the step of the first row alone, ids (1,), if the decoder knows one."""
+        self.one: OneRowStep | None = None
+        """A quicker way to the step of the first row alone, if the decoder knows one."""
         self._hidden_size, self._size, self._int8 = config.hidden_size, size, precision == "int8"
         self._on_cpu = device.type == "cpu"
         self._vocab_size = config.vocab_size

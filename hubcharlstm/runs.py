@@ -13,6 +13,14 @@ from hubcharlstm.sequence import Sequence as Progress
 from hubcharlstm.stopping import Ids
 
 
+def read_all(progress: Progress, decoder: Decoder) -> State:
+    """Read all that is unread but the last id -> the state before that one."""
+    *unread, last = progress.unread
+    if unread or progress.state is None:
+        progress.state, progress.unread = decoder.read(unread, progress.state), (last,)
+    return progress.state
+
+
 class LocalRun:
     """One request decoded here and now, in rows of its own."""
 
@@ -44,12 +52,8 @@ class LocalRun:
         progress.accept((new_id,))
 
     def _read(self) -> None:
-        progress = self.progress
-        while True:
-            progress.state, progress.unread = self._decoder.prefill_chunk(progress.unread, progress.state)
-            if len(progress.unread) == 1:
-                break
-        self._rows.put(0, progress.state)
+        read_all(self.progress, self._decoder)
+        self._rows.put(0, self.progress.state)
         self._in_row = True
 
     @property
@@ -100,7 +104,4 @@ class EngineRun:
         return tuple(new_id for ids in self._reader for new_id in ids)
 
     def state(self) -> State:
-        progress = self.progress
-        while progress.state is None or len(progress.unread) > 1:
-            progress.state, progress.unread = self._decoder.prefill_chunk(progress.unread, progress.state)
-        return progress.state
+        return read_all(self.progress, self._decoder)

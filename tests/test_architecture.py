@@ -25,7 +25,8 @@ ROOMS = {
     "loops": {"decoder", "network"},
     "schedule": {"sequence"},
     "batch": {"decoder", "sampling", "schedule"},
-    "engine": {"batch", "decoder", "schedule", "sequence", "stopping", "threads"},
+    "prompts": {"decoder", "schedule"},
+    "engine": {"batch", "decoder", "prompts", "schedule", "sequence", "stopping", "threads"},
     "generation_state": {"decoder", "sampling", "stopping"},
     "runs": {"decoder", "engine", "network", "sampling", "sequence", "stopping"},
     "generation": {
