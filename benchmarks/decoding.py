@@ -1,4 +1,4 @@
-"""One reader and one step: the library against a plain nn.LSTM loop, the tutorial's loop and ONNX Runtime.
+"""One reader, one prompt and one step: the library against a plain nn.LSTM loop, the tutorial's loop and ONNX Runtime.
 
 `python -m benchmarks.decoding` prints a table for people and one JSON line for machines. All take turns in one
 run; medians count. Weights are random: the time of a step does not depend on them.
@@ -23,6 +23,13 @@ from hubcharlstm.decoder import Decoder
 VOCABULARY = Vocabulary([chr(code) for code in range(32, 97)])  # 65 symbols
 Run = Callable[[int], object]
 
+
+def config_of(layers: str) -> CharLSTMConfig:
+    """The network of "1x896"."""
+    num_layers, hidden_size = map(int, layers.split("x"))
+    return CharLSTMConfig(len(VOCABULARY), hidden_size=hidden_size, num_layers=num_layers)
+
+
 REST_SECONDS = 0.3
 """Before each timed run: the threads of ONNX Runtime and of PyTorch spin for a while after their last work, and would
 take a core from whatever is timed next."""
@@ -46,6 +53,11 @@ def steps(decoder: Decoder, count: int) -> Run:
     return lambda characters: [decoder.step(ids, rows) for _ in range(characters)]
 
 
+def prompt(decoder: Decoder) -> Run:
+    """A prompt read alone, as the library does in the decoder's precision."""
+    return lambda characters: decoder.read([0] * characters, None)
+
+
 def onnx_steps(decoder: OnnxDecoder, count: int) -> Run:
     ids = np.zeros((1, count), np.int64)
     return lambda characters: [decoder.step(ids) for _ in range(characters)]
@@ -55,10 +67,11 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=9, help="taken in turn; the median counts (default: 9)")
     arguments.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments.add_argument("--layers", default="1x896", help="of the network, as 2x512 (default: the shipped model's)")
     options = arguments.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    model = CharLSTM(CharLSTMConfig(len(VOCABULARY), hidden_size=512, num_layers=2), VOCABULARY).eval()
+    model = CharLSTM(config_of(options.layers), VOCABULARY).eval()
     # name: (how to run it, steps in a round, the name it is compared with)
     runs: dict[str, tuple[Run, int, str]] = {
         "one reader, plain nn.LSTM loop": (lambda n: plain_loop(model, n), 300, ""),
@@ -69,6 +82,7 @@ def main() -> None:
     }
     for precision in ("fp32", "int8"):
         decoder = Decoder(model, precision)
+        runs[f"prompt, {precision}"] = (prompt(decoder), 640, "" if precision == "fp32" else "prompt, fp32")
         for count, rounds in ((1, 1000), (256, 30)):
             rival = OnnxDecoder(model, count, int8=precision == "int8", threads=options.threads)
             runs[f"step, {count} rows, {precision}, ONNX Runtime"] = (onnx_steps(rival, count), rounds, "")
@@ -86,7 +100,7 @@ def main() -> None:
             run(count)
             times[name].append((time.perf_counter() - start) / count * 1e6)
     medians = {name: statistics.median(values) for name, values in times.items()}
-    print(f"2 x 512, 65 symbols; {conditions(options.threads)}\n")
+    print(f"{options.layers}, 65 symbols; {conditions(options.threads)}\n")
     print("| | us per step or character | compared with | times as fast |\n|---|---|---|---|")
     for name, value in medians.items():
         other = runs[name][2]

@@ -16,17 +16,17 @@ import time
 
 import torch
 
-from benchmarks.decoding import VOCABULARY
+from benchmarks.decoding import VOCABULARY, config_of
 from benchmarks.machine import conditions
-from hubcharlstm import CharLSTM, CharLSTMConfig, threads
+from hubcharlstm import CharLSTM, threads
 from hubcharlstm.engine import Engine
 from hubcharlstm.sampling import RandomStream, SamplingParams
 from hubcharlstm.sequence import Request
 
 
-def build(hidden_size: int, precision: str) -> CharLSTM:
+def build(layers: str, precision: str) -> CharLSTM:
     torch.manual_seed(0)
-    model = CharLSTM(CharLSTMConfig(len(VOCABULARY), hidden_size=hidden_size, num_layers=2), VOCABULARY).eval()
+    model = CharLSTM(config_of(layers), VOCABULARY).eval()
     with torch.no_grad():
         model.head.weight.mul_(20)  # random weights hardly prefer a character; sharper ones test more
     model.precision = precision
@@ -113,10 +113,10 @@ def first_character(model: CharLSTM, others: int = 99, tries: int = 60) -> dict[
     return {"p50 ms": waits[tries // 2] * 1e3, "p95 ms": waits[int(tries * 0.95)] * 1e3}
 
 
-def sameness(hidden_size: int, precision: str, requests: int) -> dict[str, float]:
+def sameness(layers: str, precision: str, requests: int) -> dict[str, float]:
     """How many of many random requests get another text beside others than alone."""
-    model = build(hidden_size, precision)
-    draw = random.Random(hidden_size)
+    model = build(layers, precision)
+    draw = random.Random(model.config.hidden_size)
     wanted = []
     for seed in range(requests):
         length = 5000 if seed % 100 == 0 else draw.choice([1, 5, 20, 100])
@@ -152,7 +152,7 @@ def sameness(hidden_size: int, precision: str, requests: int) -> dict[str, float
         not whole.startswith(text) if leaves else whole != text
         for whole, text, (_, _, _, leaves) in zip(alone, texts, wanted, strict=True)
     )
-    return {"hidden_size": hidden_size, "requests": requests, "texts that differ": differ}
+    return {"requests": requests, "texts that differ": differ}
 
 
 def memory(model: CharLSTM, characters: int) -> dict[str, float]:
@@ -175,21 +175,22 @@ def memory(model: CharLSTM, characters: int) -> dict[str, float]:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments.add_argument("--layers", default="1x896", help="of the network, as 2x512 (default: the shipped model's)")
     arguments.add_argument("--requests", type=int, default=1000, help="of the sameness test (default: 1000)")
     arguments.add_argument("--memory-characters", type=int, default=1_000_000)
     options = arguments.parse_args()
     torch.set_num_threads(options.threads)
-    print(f"2 x 512, 65 symbols; {conditions(options.threads)}\n")
-    model = build(512, "int8")
+    print(f"{options.layers}, 65 symbols; {conditions(options.threads)}\n")
+    model = build(options.layers, "int8")
     results: dict[str, dict[str, float]] = {
         "100 requests of 500 characters": throughput(model),
         "first character while 99 others run": first_character(model),
     }
     for readers in (500, 600):
         results[f"{readers} readers at 100 characters/s"] = carried(model, readers)
-    for hidden_size in (97, 300, 512):
-        results[f"sameness, int8, {hidden_size}"] = sameness(hidden_size, "int8", options.requests)
-    results["sameness, fp32, 512"] = sameness(512, "fp32", options.requests)
+    for layers in ("2x97", "2x300", options.layers):
+        results[f"sameness, int8, {layers}"] = sameness(layers, "int8", options.requests)
+    results[f"sameness, fp32, {options.layers}"] = sameness(options.layers, "fp32", options.requests)
     results["memory"] = memory(model, options.memory_characters)
     for name, figures in results.items():
         print(f"| {name} | {', '.join(f'{key} {value:,.3g}' for key, value in figures.items())} |")

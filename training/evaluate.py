@@ -13,8 +13,11 @@ from torch.nn.functional import cross_entropy
 from hubcharlstm.network import CharLSTMNetwork
 from hubcharlstm.scoring import WINDOW, cold_log_probs, token_log_probs
 
-DYNAMIC_WINDOW = 50
-DYNAMIC_RATE = 6e-4
+DYNAMIC_WINDOW = 30
+DYNAMIC_RATE = 8e-4
+DYNAMIC_RETURN = 0.003
+"""Share of the way back to the weights it came with that a copy goes at each step."""
+
 DYNAMIC_MEMORY = 0.999
 DYNAMIC_CLIP = 1.0
 
@@ -35,7 +38,7 @@ def dynamic_loss(
     """Mean loss over ids[1:] of a copy that learns from each window once it is scored.
 
     Dynamic evaluation (Mikolov 2010; Krause et al. 2018): gradient steps divided by a running root mean square of each
-    weight's gradients, which is Adam without momentum, on windows of one lane.
+    weight's gradients, which is Adam without momentum, on windows of one lane, and a decay towards the first weights.
     """
     ids = np.asarray(ids)
     adapting = copy.deepcopy(network).eval().requires_grad_()
@@ -52,4 +55,7 @@ def dynamic_loss(
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(adapting.parameters(), DYNAMIC_CLIP)
         optimizer.step()
+        with torch.no_grad():
+            for weight, first in zip(adapting.parameters(), network.parameters(), strict=True):
+                weight.lerp_(first, DYNAMIC_RETURN)
     return total / (len(ids) - 1)
