@@ -85,6 +85,32 @@ def test_who_says_nothing_is_left_out() -> None:
     assert play_text("**A**\n_[Exit]_\n\n**B**\nWell.\n") == "B:\nWell.\n\n"
 
 
+@pytest.mark.parametrize(
+    ("markdown", "text"),
+    [
+        (
+            "**A**\nHis end?\n\nBISHOP\n\n**OF WINCHESTER**\nHe was.\n",
+            "A:\nHis end?\n\nBISHOP OF WINCHESTER:\nHe was.\n\n",
+        ),
+        (
+            "**A**\nDefend me!\n\nGhost\n\n**of Prince Edward**\nBe cheerful.\n",
+            "Ghost of Prince Edward:\nBe cheerful.\n\n",
+        ),
+        (
+            "**A**\nMy lord,--\n\n_\\[To B]_  \n**LUCILIUS**  \nServilius!\n",
+            "A:\nMy lord,--\n\nLUCILIUS:\nServilius!\n\n",
+        ),
+        ("**A**\nCome.\n\nEPILOGUE  \nFirst my fear.\n", "A:\nCome.\n\nEPILOGUE:\nFirst my fear.\n\n"),
+        ("**A**\nCome.\n\nEPILOGUE\n\n**Chorus**  \nThus far.\n", "A:\nCome.\n\nChorus:\nThus far.\n\n"),
+        ("**A**\nLose it.\n\nCYMBELINE\n\n### SCENE IV.\n\n**B**\nFear it not.\n", "B:\nFear it not.\n\n"),
+        ("**A**\nI hope?\n\nOF EPHESUS\n\n**LUCE**\nI thought.\n", "A:\nI hope?\n\nLUCE:\nI thought.\n\n"),
+        ("**A**\nYour son,\nBERTRAM.\n\n**B**\nO! O!\n", "A:\nYour son,\nBERTRAM.\n\nB:\nO! O!\n\n"),
+    ],
+)
+def test_names_whose_marks_were_lost_are_speakers_and_headings_are_not(markdown: str, text: str) -> None:
+    assert play_text(markdown).endswith(text)
+
+
 @pytest.fixture(scope="module")
 def macbeth() -> Corpus:
     return read_corpus("macbeth")

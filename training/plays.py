@@ -25,11 +25,17 @@ EMPHASIZED = re.compile(r"^_+[^_]+_+ *$|_+[^_\n]+_+|(?<!\*)\*(?!\*)[^*]+\*(?!\*)
 SPEAKER = re.compile(r"\*\*(.+?)\*\*[ \n]*")
 NO_SPEECH = re.compile(r"#|\d+\.|(?:_[^_]*_|\[[^\]\n]*+\]?|\s)+$")
 """Headings, numbered processions, and blocks of nothing but stage directions."""
+HALF_A_NAME = re.compile(r"^(?!EPILOGUE|OF )([A-Z][A-Z ]*[A-Z]|Ghost) *\n\s*\n\*\*(?=[\w ]+\*\*)", re.MULTILINE)
+BARE_NAME = re.compile(r"^(?:SPOKEN BY )?([A-Z][A-Z ]*[A-Z]) *$", re.MULTILINE)
+LATE_NAME = re.compile(r"^(_\\?\[[^\]\n]*\]_) *\n(?=\*\*)", re.MULTILINE)
+"""Speakers that a reader of Markdown would miss: half of the name unmarked (BISHOP, then **OF WINCHESTER**), or all of
+it, or a stage direction before it in the same block."""
 
 
 def play_text(markdown: str) -> str:
     """A play in Markdown -> the play format `NAME:\\nline\\nline\\n\\n`, without headings and stage directions."""
     text = markdown.replace("\\", "").replace("&amp;", "&").replace("\u2014", "--")
+    text = LATE_NAME.sub(r"\1\n\n", BARE_NAME.sub(r"\n**\1**\n", HALF_A_NAME.sub(r"\n**\1 ", text)))
     speeches: list[list[str]] = []  # each a name and its lines
     for block in re.split(r"\n\s*\n", text):
         block = block.strip()
