@@ -68,10 +68,11 @@ def test_the_repository_is_a_valid_space() -> None:
     assert FRONT_MATTER["license"] == PROJECT["license"].lower()
 
 
-def test_a_space_installs_the_base_dependencies_at_the_tested_versions() -> None:
+def test_a_space_installs_what_the_app_needs_at_the_tested_versions() -> None:
     """It installs them before the repository's files are there, so `-e .` would fail; gradio comes with the SDK."""
     space = pins("requirements.txt")
-    assert set(space) == {Requirement(line).name for line in PROJECT["dependencies"]}
+    needed = {requirement.name for requirement in requirements("app")}
+    assert set(space) == (needed | {Requirement(line).name for line in PROJECT["dependencies"]}) - {"gradio"}
     assert all(CONSTRAINTS[name] == pin for name, pin in space.items())
 
 

@@ -30,6 +30,13 @@ SILENT_SECONDS = 15.0
 STALLED_SECONDS = 60.0
 """A connection whose reader takes nothing for so long is cut."""
 
+COLLECT_SECONDS, COLLECT_AT_LATEST = 30.0, 600.0
+"""Between two searches for cycles among all objects, which wait until nobody is served, no longer than the second."""
+
+YOUNG = (5_000, 4, 10**9)
+"""Objects that are new before they are searched, and searches before the survivors are; of all there is none by itself:
+500 visitors bring 280,000 objects, which took 0.14 s again and again, and hardly one was ever garbage."""
+
 SWITCH_SECONDS = 0.0005
 """How long the engine and the page's events wait for one another at most, a tenth of what Python has it be."""
 
@@ -56,11 +63,11 @@ class Server(uvicorn.Server):
         self.demo, self.gate, self.opened = demo, gate, opened
         self._idle: dict[Any, float] = {}
         self._stalled: dict[Any, tuple[int, float]] = {}
-        self._sweeper: asyncio.Task[None] | None = None
+        self._cleaners: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
-        self._sweeper = asyncio.create_task(sweep(self.demo))
+        self._cleaners = [asyncio.create_task(sweep(self.demo)), asyncio.create_task(collect(self.gate))]
         settle()
         self.opened()
 
@@ -90,8 +97,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: Any = None) -> None:
         await self.gate.end(FINISH, STOP)
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for task in self._cleaners:
+            task.cancel()
         await asyncio.sleep(0.05)  # in which the last words are sent
         self.demo.app.stop_event.set()  # ends the streams that tell pages that the server is there
         self.demo.is_running = False
@@ -118,7 +125,18 @@ def settle() -> None:
     """Set the process up to serve, once all is loaded."""
     gc.collect()
     gc.freeze()  # a full collection took 0.3 s, in which nobody got a letter
+    gc.set_threshold(*YOUNG)
     sys.setswitchinterval(SWITCH_SECONDS)
+
+
+async def collect(gate: Gate) -> None:
+    """Search all objects for cycles, again and again, while nobody is served."""
+    last = time.monotonic()
+    while True:
+        await asyncio.sleep(COLLECT_SECONDS)
+        if not gate.running or time.monotonic() - last > COLLECT_AT_LATEST:
+            gc.collect()
+            last = time.monotonic()
 
 
 def leave_a_core() -> None:
