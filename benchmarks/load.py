@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -267,12 +267,12 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{conditions(os.cpu_count() or 1)}; load average {os.getloadavg()[0]:.1f}\n", flush=True)
     results: dict[str, list[dict[str, float]]] = {}
-    with (
-        running() as (port, process),
-        running("benchmarks.canned") as (bare, _),
-        running("benchmarks.often") as (often, _),
-    ):
-        for app in (port, often):
+    with ExitStack() as stack:
+        port, process = stack.enter_context(running())
+        bare, _ = stack.enter_context(running("benchmarks.canned"))
+        wanted = {"often", "clients-often"} & set(options.parts)
+        often = stack.enter_context(running("benchmarks.often"))[0] if wanted else port
+        for app in {port, often}:
             asyncio.run(api(app, bare, 5, 50))  # each has done everything once
         for part in options.parts:
             for _ in range(1 if part in PARTS[-3:] else options.rounds):

@@ -141,7 +141,8 @@ class Decoder:
             for one in torch.tensor(ids, dtype=torch.int64)[:, None]:
                 self.advance(one, rows)
             return rows.get(0)
-        unread, state = (*ids, 0), self.initial_state(1) if state is None else state
+        state = self.initial_state(1) if state is None else state
+        unread = (*ids, 0)  # a chunk leaves the last id unread, whatever it is
         while len(unread) > 1:
             state, unread = self.prefill_chunk(unread, state)
         return state

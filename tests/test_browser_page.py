@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_app import App, Visitor, free_port, save_model
+from browser_app import SECONDS, App, Visitor, free_port, save_model
 
 from hubcharlstm import CharLSTM
 
@@ -145,13 +145,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, browser: Any) -> Itera
     served.close()
 
 
-def test_a_page_closed_mid_stream_frees_its_row_long_before_the_end(here: Here, browser: Any) -> None:
+def test_a_page_closed_mid_stream_frees_its_row_within_a_second(here: Here, browser: Any) -> None:
     visitor = Visitor(browser, here.url)
     visitor.send("To be", length=2_000, wait=False)
     visitor.page.wait_for_function("document.querySelector('.reply').textContent.length > 60")
     assert here.rows == 1
     visitor.context.close()
-    deadline = time.monotonic() + 8  # the text has 20 seconds
+    deadline = time.monotonic() + SECONDS
+    while here.server.server_state.connections and time.monotonic() < deadline:
+        time.sleep(0.02)  # the browser itself takes a while to close, where the machine is busy
+    deadline = time.monotonic() + 1
     while here.rows and time.monotonic() < deadline:
         time.sleep(0.02)
     assert here.rows == 0

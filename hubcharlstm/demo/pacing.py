@@ -43,15 +43,15 @@ class Clock:
         self._last = 0.0
         self._slower = 1.0
 
-    async def tick(self, pause: float, ended: Callable[[], bool] = lambda: False) -> None:
-        """Wait for `pause` seconds, and for the others who come first; for what has `ended`, no longer."""
+    async def tick(self, pause: float, ended: Callable[[], bool] | None = None) -> None:
+        """Wait for `pause` seconds, and for the others who come first, but no longer once it has `ended`."""
         now = time.monotonic()
         self._last = due = max(now + pause, self._last + self._slower / UPDATES_PER_SECOND)
-        while (left := due - time.monotonic()) > SHORT_LOOK and not ended():
+        while ended is not None and due - time.monotonic() > SHORT_LOOK:
+            if ended():
+                return
             await asyncio.sleep(SHORT_LOOK)
-        if left > SHORT_LOOK:
-            return
-        await asyncio.sleep(max(0.0, left))
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
         late = time.monotonic() - due > LATE
         self._slower = min(self._slower * 1.02, 10.0) if late else max(self._slower * 0.99, 1.0)
 
@@ -95,7 +95,8 @@ async def follow(
     """
     waiting, told = [""] * len(streams), 0
 
-    def ended() -> bool:
+    def take() -> bool:
+        """Take what is written by now; True if that is all."""
         nonlocal waiting
         waiting = [text + stream.ready() for text, stream in zip(waiting, streams, strict=True)]
         return all(stream.finish_reason is not None for stream in streams)
@@ -107,7 +108,7 @@ async def follow(
         while not halted():
             if listener is not None:
                 listener.check()
-            done = ended()
+            done = take()
             if started is None and any(waiting):
                 started = time.monotonic()
             due = 0 if started is None else paced(time.monotonic(), asked, started) - told
@@ -121,7 +122,7 @@ async def follow(
             if done and not any(waiting):
                 break
             early = full_speed and not done
-            await (CLOCK.look() if started is None else CLOCK.tick(pause, ended if early else lambda: False))
+            await (CLOCK.look() if started is None else CLOCK.tick(pause, take if early else None))
         if listener is not None and not halted():
             await listener.caught_up()
     finally:

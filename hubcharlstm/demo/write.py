@@ -192,9 +192,9 @@ def end(
     told: how many characters of the stream's own text the visitor has seen.
     """
     ending, circle, digest = ENDINGS["cancelled"], "", text_hash(reply["text"])
-    finished = stream.finish_reason not in (None, "cancelled") and len(stream.completion.text) == told
-    if finished:
-        completion = stream.completion
+    completion = stream.completion if stream.finish_reason not in (None, "cancelled") else None
+    finished = completion is not None and len(completion.text) == told
+    if completion is not None and finished:
         ending, circle = ENDINGS[completion.finish_reason], completion.circle or ""
         if wish.temperature == 0 and not circle:
             circle = circle_in(reply["text"])
