@@ -1,0 +1,121 @@
+"""What the code base writes and learns, to the bit: recorded before a refactoring, compared after it.
+
+`python -m benchmarks.golden record FILE` writes the texts of 200 seeds over all settings in fp32 and int8 and the losses
+of 200 training steps by `nn.LSTM` and by the packed layer; `check FILE` makes them again and exits with 1 where one
+differs. The record belongs to one kind of processor: another one's fp32 products round differently. Where the processor
+has no bfloat16 the packed layer runs in fp32, and where it has no VNNI int8 is forced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import hubcharlstm.model
+import training.network
+from benchmarks.machine import conditions
+from hubcharlstm import CharLSTM, Vocabulary
+from training.corpus import read_corpus
+from training.fit import config_of
+from training.ids import TrainIds
+from training.loop import Loop
+from training.lstm import Layer, PackedLSTM, has_fast_bf16
+from training.recipe import PRESETS, Plan
+
+SEEDS = 200
+STEPS = 200
+TEMPERATURES = (0, 0.3, 0.5, 0.8, 1.0, 1.4)
+PROMPTS = ("", "To be, or ", "ROMEO:\n", "Café “déjà” vu — 🙂", "CLEOPATRA:\nO, ", "the ", "x" * 150, "\n\n")
+
+
+def settings_of(seed: int) -> dict[str, Any]:
+    """The settings of one text, drawn by its seed."""
+    draw = random.Random(seed)
+    return {
+        "prompt": draw.choice(PROMPTS),
+        "max_new_tokens": draw.randint(1, 120),
+        "temperature": draw.choice(TEMPERATURES),
+        "top_k": draw.choice([0, 0, 1, 5, 20]),
+        "top_p": draw.choice([1.0, 1.0, 0.9, 0.5]),
+        "min_p": draw.choice([0.0, 0.0, 0.02, 0.2]),
+        "stop": draw.choice([None, None, "\n", "the", [" a", "\n\n"]]),
+    }
+
+
+def texts(precision: str) -> list[list[Any]]:
+    """For each seed a text, why it ended, and the text that goes on from its state."""
+    hubcharlstm.model.has_int8 = lambda: True
+    model, found = CharLSTM.from_pretrained(precision=precision), []
+    for seed in range(SEEDS):
+        done = model.complete(seed=seed, **settings_of(seed))
+        more = model.complete(state=done.state, max_new_tokens=40, temperature=0.8)
+        found.append([done.text, done.finish_reason, done.num_tokens, more.text])
+    return found
+
+
+def native_lstm(x: Tensor, h: Tensor, c: Tensor, layer: Layer) -> tuple[Tensor, Tensor, Tensor]:
+    w_ih, w_hh, bias = layer
+    weights = [w_ih, w_hh, bias, torch.zeros_like(bias)]
+    outputs, h, c = torch.lstm(x, (h[None], c[None]), weights, True, 1, 0.0, True, False, False)
+    return outputs, h[0], c[0]
+
+
+def packed_lstm(x: Tensor, h: Tensor, c: Tensor, layer: Layer) -> tuple[Tensor, Tensor, Tensor]:
+    dtype = torch.bfloat16 if has_fast_bf16() else torch.float32
+    outputs, h, c = PackedLSTM.apply(x, h, c, *layer, dtype)
+    return outputs, h, c
+
+
+def losses(layer: Callable[..., Any]) -> list[float]:
+    """The loss of each of the first steps of `small` on Macbeth, its LSTM computed by `layer`."""
+    torch.manual_seed(1)
+    torch.set_flush_denormal(True)
+    usual, training.network.lstm = training.network.lstm, layer
+    try:
+        corpus = read_corpus("macbeth")
+        recipe, _ = PRESETS["small"].fitted_to(len(corpus.train))
+        vocabulary = Vocabulary(corpus.chars)
+        model = CharLSTM(config_of(recipe, vocabulary), vocabulary)
+        model.reset_for_training()
+        loop = Loop(model, recipe, Plan.of(recipe, len(corpus.train)), TrainIds(corpus.train, vocabulary))
+        return [float(loop.step(step)) for step in range(STEPS)]
+    finally:
+        training.network.lstm = usual
+        torch.set_flush_denormal(False)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("verb", choices=("record", "check"))
+    parser.add_argument("file", type=Path)
+    options = parser.parse_args()
+    found = {
+        "conditions": conditions(torch.get_num_threads()),
+        "texts fp32": texts("fp32"),
+        "texts int8": texts("int8"),
+        "losses native": losses(native_lstm),
+        "losses packed": losses(packed_lstm),
+    }
+    if options.verb == "record":
+        options.file.write_text(json.dumps(found, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+        return 0
+    wanted = json.loads(options.file.read_text(encoding="utf-8"))
+    print(f"recorded: {wanted['conditions']}\nnow:      {found['conditions']}")
+    differ = 0
+    for name in ("texts fp32", "texts int8", "losses native", "losses packed"):
+        count = sum(one != other for one, other in zip(found[name], wanted[name], strict=True))
+        print(f"{name}: {len(found[name]) - count} of {len(found[name])} the same")
+        differ += count
+    return 1 if differ else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
