@@ -15,7 +15,7 @@ help:
 	@echo "make train                    train a small model on Macbeth, about two minutes"
 	@echo "make train CORPUS=mine.txt    the same on your own text (also OUT=runs/mine PRESET=base)"
 	@echo "make test, make test-fast     the tests, all or without the slow ones"
-	@echo "make check                    lint, format and types"
+	@echo "make check                    lint, format, types and import contracts"
 	@echo "make bench                    the benchmarks behind benchmarks/RESULTS.md"
 
 # One stamp for each set of extras; `train` holds what the printed next step, the chat, needs too.
@@ -54,6 +54,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

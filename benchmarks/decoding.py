@@ -18,7 +18,7 @@ import torch
 from benchmarks.machine import conditions
 from benchmarks.rivals import OnnxDecoder, plain_loop, tutorial_loop
 from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary
-from hubcharlstm.decoder import Decoder
+from hubcharlstm.decoding.decoder import Decoder
 
 VOCABULARY = Vocabulary([chr(code) for code in range(32, 97)])  # 65 symbols
 Run = Callable[[int], object]

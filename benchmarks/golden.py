@@ -1,9 +1,9 @@
 """What the code base writes and learns, to the bit: recorded before a refactoring, compared after it.
 
-`python -m benchmarks.golden record FILE` writes the texts of 200 seeds over all settings in fp32 and int8 and the losses
-of 200 training steps by `nn.LSTM` and by the packed layer; `check FILE` makes them again and exits with 1 where one
-differs. The record belongs to one kind of processor: another one's fp32 products round differently. Where the processor
-has no bfloat16 the packed layer runs in fp32, and where it has no VNNI int8 is forced.
+`python -m benchmarks.golden record FILE` writes the texts of 200 seeds over all settings in fp32 and int8, and the
+losses of 200 training steps by `nn.LSTM` and by the packed layer. `check FILE` makes them again and exits with 1 where
+one differs. The record belongs to one kind of processor: another one's fp32 products round differently. Where the
+processor has no bfloat16 the packed layer runs in fp32, and where it has no VNNI int8 is forced.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ import hubcharlstm.model
 import training.network
 from benchmarks.machine import conditions
 from hubcharlstm import CharLSTM, Vocabulary
-from training.corpus import read_corpus
-from training.fit import config_of
-from training.ids import TrainIds
-from training.loop import Loop
+from training.bptt import Loop
+from training.data.corpus import read_corpus
+from training.data.encoded import TrainIds
 from training.lstm import Layer, PackedLSTM, has_fast_bf16
-from training.recipe import PRESETS, Plan
+from training.pipeline import config_of
+from training.recipe import PRESETS
+from training.schedule import Plan
 
 SEEDS = 200
 STEPS = 200

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-import training.run
+import training.trainer
 from training.__main__ import main as train
 
 FILES = ("model/model.safetensors", "checkpoint/tensors.safetensors")

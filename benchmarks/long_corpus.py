@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from training.corpus import read_corpus
+from training.data.corpus import read_corpus
 
 
 def write(path: Path, megabytes: int) -> None:

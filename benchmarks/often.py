@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from hubcharlstm.demo import pacing
+from hubcharlstm.demo.chat import pacing
 from hubcharlstm.demo.launch import build, load_shelf, serve
 
 UPDATES_PER_SECOND = 600

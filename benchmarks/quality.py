@@ -12,9 +12,9 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.machine import conditions
 from hubcharlstm import CharLSTM
-from hubcharlstm.decoder import Decoder
-from training.corpus import read_corpus
-from training.fit import encode
+from hubcharlstm.decoding.decoder import Decoder
+from training.data.corpus import read_corpus
+from training.pipeline import encode
 
 LANES = 128
 

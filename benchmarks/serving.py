@@ -18,10 +18,11 @@ import torch
 
 from benchmarks.decoding import VOCABULARY, config_of
 from benchmarks.machine import conditions
-from hubcharlstm import CharLSTM, threads
-from hubcharlstm.engine import Engine
-from hubcharlstm.sampling import RandomStream, SamplingParams
-from hubcharlstm.sequence import Request
+from hubcharlstm import CharLSTM
+from hubcharlstm.decoding import openmp as threads
+from hubcharlstm.decoding.sampling import RandomStream, SamplingParams
+from hubcharlstm.engine.engine import Engine
+from hubcharlstm.engine.sequence import Request
 
 
 def build(layers: str, precision: str) -> CharLSTM:

@@ -16,14 +16,15 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from benchmarks.article import TutorialNetwork, tutorial_step
 from benchmarks.machine import conditions
+from benchmarks.tutorial import TutorialNetwork, tutorial_step
 from hubcharlstm import CharLSTM, Vocabulary
-from training.fit import config_of
-from training.ids import TrainIds
-from training.loop import Loop
-from training.memory import keep_memory
-from training.recipe import PRESETS, Plan, Recipe
+from training.allocator import keep_memory
+from training.bptt import Loop
+from training.data.encoded import TrainIds
+from training.pipeline import config_of
+from training.recipe import PRESETS, Recipe
+from training.schedule import Plan
 
 
 def bare_step(recipe: Recipe, vocab_size: int) -> Callable[[], None]:

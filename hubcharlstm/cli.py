@@ -154,7 +154,7 @@ def run_info(arguments: argparse.Namespace) -> int:
     import torch
 
     from hubcharlstm import CharLSTM, __version__
-    from hubcharlstm.decoder import has_int8
+    from hubcharlstm.decoding.decoder import has_int8
 
     model = CharLSTM.from_pretrained(arguments.model, **chosen(arguments))
     precision = model.decoder.precision

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from hubcharlstm.sampling import SamplingParams
+from hubcharlstm.decoding.sampling import SamplingParams
 
 
 @dataclass(frozen=True)

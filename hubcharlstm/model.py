@@ -10,14 +10,17 @@ from typing import Any, Literal, Self, overload
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 
-from hubcharlstm import card, folder, hub, hub_push
-from hubcharlstm.decoder import Decoder, fastest_device, has_int8
-from hubcharlstm.engine import Engine
-from hubcharlstm.generation import Completion, GenerationState, TextStream
+from hubcharlstm.decoding.decoder import Decoder, fastest_device, has_int8
+from hubcharlstm.decoding.sampling import SamplingParams, new_seed
+from hubcharlstm.engine.engine import Engine
+from hubcharlstm.generation.stream import Completion, GenerationState, TextStream
 from hubcharlstm.generation_config import GenerationConfig
+from hubcharlstm.hub import download as hub
+from hubcharlstm.hub import model_card as card
+from hubcharlstm.hub import model_folder as folder
+from hubcharlstm.hub import upload as hub_push
+from hubcharlstm.inspection.scoring import Score, score
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork
-from hubcharlstm.sampling import SamplingParams, new_seed
-from hubcharlstm.scoring import Score, score
 from hubcharlstm.vocabulary import Vocabulary
 
 PRECISIONS = ("auto", "fp32", "int8", "bf16")

@@ -14,10 +14,10 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 import pytest
 import torch
-from browser_app import App, Visitor, open_browser
-from hub_client import author, hub, offline, reader  # noqa: F401  # fixtures for all that talk to a Hub
 
 from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
+from tests.support.browser_app import App, Visitor, open_browser
+from tests.support.hub_client import author, hub, offline, reader  # noqa: F401
 
 TEXT = "FIRST:\nTo be, or not to be: that is the question.\n\nSECOND:\nWhether 'tis nobler?\n\n"
 

@@ -10,7 +10,7 @@ import pytest
 
 from hubcharlstm import CharLSTM
 from hubcharlstm.cli import main, parser
-from hubcharlstm.decoder import has_int8
+from hubcharlstm.decoding.decoder import has_int8
 
 
 def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:

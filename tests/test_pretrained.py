@@ -7,10 +7,10 @@ import re
 import pytest
 
 from hubcharlstm import CharLSTM
-from hubcharlstm.folder import PRETRAINED
-from training.corpus import Corpus, read_corpus
-from training.evaluate import carried_loss
-from training.fit import encode
+from hubcharlstm.hub.model_folder import PRETRAINED
+from training.data.corpus import Corpus, read_corpus
+from training.evaluation.losses import carried_loss
+from training.pipeline import encode
 
 
 @pytest.fixture(scope="module")

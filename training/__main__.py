@@ -8,8 +8,8 @@ import os
 import shlex
 import sys
 
+from training.allocator import keep_memory
 from training.commands import run_evaluate, run_fit, run_push, run_resume, run_space
-from training.memory import keep_memory
 from training.options import parser
 
 COMMANDS = {"fit": run_fit, "resume": run_resume, "evaluate": run_evaluate, "push": run_push, "space": run_space}

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from hubcharlstm.folder import replace_folder
+from hubcharlstm.hub.atomic import replace_folder
 from hubcharlstm.network import CharLSTMNetwork, State
 
 FOLDER = "checkpoint"

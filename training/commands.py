@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from training.options import OVERRIDES
 from training.recipe import PRESETS, Recipe
-from training.watching import check_tracker
+from training.tracking import check_tracker
 
 if TYPE_CHECKING:
     from training.warm_start import Base
@@ -39,7 +39,7 @@ BEFORE: dict[str, Any] = {
 
 
 def run_fit(arguments: argparse.Namespace) -> int:
-    from training.corpus import locate
+    from training.data.corpus import locate
 
     corpus = locate(arguments.corpus)
     out: Path = arguments.out or Path("runs") / (Path(corpus).stem or "text")
@@ -128,7 +128,7 @@ def check_kinds(values: Any, kinds: Kinds, where: str) -> None:
 
 
 def run_evaluate(arguments: argparse.Namespace) -> int:
-    from training.evaluating import report
+    from training.evaluation.report import report
 
     for line in report(arguments.model, arguments.corpus, encoding=arguments.encoding, dynamic=arguments.dynamic):
         print(line, flush=True)
@@ -136,14 +136,14 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
 
 
 def run_push(arguments: argparse.Namespace) -> int:
-    from training.publish import push
+    from training.publishing.model import push
 
     print(push(arguments.run, arguments.repo_id, private=arguments.private))
     return 0
 
 
 def run_space(arguments: argparse.Namespace) -> int:
-    from training import space
+    from training.publishing import space
 
     if arguments.dry_run is None:
         host(arguments.space_id, arguments.model, arguments)
@@ -156,7 +156,7 @@ def run_space(arguments: argparse.Namespace) -> int:
 
 def host(space_id: str, model_id: str, arguments: argparse.Namespace) -> None:
     """Create or update the Space and say what changed."""
-    from training import space
+    from training.publishing import space
 
     options = {name: getattr(arguments, name) for name in ("hardware", "private", "torch_index")}
     done = space.publish(space_id, model_id, **options)
@@ -171,7 +171,7 @@ def host(space_id: str, model_id: str, arguments: argparse.Namespace) -> None:
 
 def publish(out: Path, hub: dict[str, Any]) -> None:
     """What `fit` was asked to do on the Hub once the model is trained."""
-    from training.publish import push
+    from training.publishing.model import push
 
     print(push(out, hub["model"], private=hub["private"]), flush=True)
     if hub["space"]:
@@ -184,7 +184,7 @@ def checked_hub(settings: dict[str, Any]) -> dict[str, Any]:
     if hub["space"] and not hub["model"]:
         raise ValueError("--space has no model to serve; expected --push-to-hub with it: add it, such as user/model.")
     if hub["model"]:
-        from training.publish import check_account
+        from training.publishing.model import check_account
 
         return hub | {kind: check_account(hub[kind]) for kind in ("model", "space") if hub[kind]}
     return hub
@@ -192,10 +192,10 @@ def checked_hub(settings: dict[str, Any]) -> dict[str, Any]:
 
 def train(out: Path, settings: dict[str, Any], *, resume: bool, base: Base | None = None, dry_run: bool = False) -> int:
     """Begin or resume the run that `settings` describe; they are what run.json holds."""
-    from training import doctor
-    from training.corpus import read_corpus
-    from training.fit import config_of, fit, vocabulary_of
-    from training.suggest import suggest
+    from training import preflight as doctor
+    from training.data.corpus import read_corpus
+    from training.data.examples import suggest
+    from training.pipeline import config_of, fit, vocabulary_of
     from training.warm_start import Base
 
     recipe, source = Recipe.from_dict(settings["recipe"]), settings["source"]

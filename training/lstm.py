@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from hubcharlstm.products import has_onednn
+from hubcharlstm.decoding.kernels import has_onednn
 
 AHEAD = 4
 """Steps of the backward pass whose gates' slopes are computed at once: enough for the cores, few for the cache."""

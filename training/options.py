@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from training.recipe import PRESET_TIMES, PRESETS, Recipe
-from training.watching import TRACKERS
+from training.tracking import TRACKERS
 
 OVERRIDES = (
     "embedding_dim", "hidden_size", "num_layers", "dropout", "weight_drop", "batch_size", "seq_len", "learning_rate",

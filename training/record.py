@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from training.checkpoint import Progress
-from training.corpus import Corpus
+from training.data.corpus import Corpus
 from training.recipe import Recipe
 
 TIME_LAPSE_SEED = 1

@@ -11,14 +11,14 @@ import gradio as gr
 from gradio.events import api
 
 from hubcharlstm import BusyError
-from hubcharlstm.demo.ask import MAX_LENGTH, MAX_MESSAGE, Settings, check_message, check_number, read_seed
-from hubcharlstm.demo.limits import ENDING, Gate, Place, Visitor
-from hubcharlstm.demo.listening import Listening
-from hubcharlstm.demo.pacing import follow
-from hubcharlstm.demo.shelf import Shelf
-from hubcharlstm.demo.write import AHEAD_AT_FULL_SPEED
-from hubcharlstm.sampling import new_seed
-from hubcharlstm.schedule import EngineError
+from hubcharlstm.decoding.sampling import new_seed
+from hubcharlstm.demo.chat.pacing import follow
+from hubcharlstm.demo.chat.replies import AHEAD_AT_FULL_SPEED
+from hubcharlstm.demo.models import Shelf
+from hubcharlstm.demo.serving.admission import ENDING, Gate, Place, Visitor
+from hubcharlstm.demo.serving.backpressure import Listening
+from hubcharlstm.demo.settings import MAX_LENGTH, MAX_MESSAGE, Settings, check_message, check_number, read_seed
+from hubcharlstm.errors import EngineError
 
 WAITING_SECONDS = 2.0
 """Between two words to a program that waits for its turn."""

@@ -17,18 +17,18 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount
 
 from hubcharlstm.demo.api import add_api
-from hubcharlstm.demo.chat import chat_page
-from hubcharlstm.demo.guard import Guard, misunderstood
-from hubcharlstm.demo.health import health
-from hubcharlstm.demo.intro import intro
-from hubcharlstm.demo.limits import Gate, Limits
-from hubcharlstm.demo.server import Server, leave_a_core
-from hubcharlstm.demo.sessions import keep_small
-from hubcharlstm.demo.shelf import Shelf
-from hubcharlstm.demo.theme import CSS, theme
-from hubcharlstm.demo.tools import has_mcp, settle_tools
+from hubcharlstm.demo.model_source import ModelSource
+from hubcharlstm.demo.models import Shelf
+from hubcharlstm.demo.page.layout import chat_page
+from hubcharlstm.demo.page.theme import CSS, theme
+from hubcharlstm.demo.page.welcome import intro
+from hubcharlstm.demo.serving.admission import Gate, Limits
+from hubcharlstm.demo.serving.gradio_compat import has_mcp, keep_small, settle_tools
+from hubcharlstm.demo.serving.health import health
+from hubcharlstm.demo.serving.middleware import Guard, misunderstood
+from hubcharlstm.demo.serving.runtime import leave_a_core
+from hubcharlstm.demo.serving.server import Server
 from hubcharlstm.model import CharLSTM
-from hubcharlstm.model_source import ModelSource
 
 MODEL_VARIABLE = "HUBCHARLSTM_MODEL"
 HOST, PORT = "127.0.0.1", 7860

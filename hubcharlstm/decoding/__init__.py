@@ -1,0 +1,1 @@
+"""Token ids -> logits -> next id: no text, no threads of its own."""

@@ -1,0 +1,1 @@
+"""The page: layout, event handlers, controls, theme and static files."""

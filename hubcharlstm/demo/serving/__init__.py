@@ -1,0 +1,1 @@
+"""The HTTP server around Gradio: limits, middleware, back-pressure, health."""

@@ -1,0 +1,36 @@
+"""What `/healthz` tells: whether the app can write now, and how much it has to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hubcharlstm import __version__
+from hubcharlstm.demo.models import Loaded, Shelf
+from hubcharlstm.demo.serving.admission import Gate
+
+
+def health(shelf: Shelf, gate: Gate) -> tuple[int, dict[str, Any]]:
+    """The HTTP status, 200 while requests are served and 503 otherwise, and the figures behind it."""
+    engines = {loaded.label: engine(loaded) for loaded in shelf.loaded}
+    stuck = any(one["state"] == "stuck" for one in engines.values())
+    state = "ending" if gate.is_ending else "stuck" if stuck else "ok"
+    told = {
+        "status": state,
+        "model": shelf.default,
+        "engines": engines,
+        "readers": len(gate.running),
+        "queue": len(gate.waiting),
+        "room": {"readers": gate.limits.at_once, "queue": gate.limits.waiting},
+        "notice": shelf.notice,
+        "version": __version__,
+    }
+    return (200 if state == "ok" else 503), told
+
+
+def engine(loaded: Loaded) -> dict[str, Any]:
+    """state: "ready" before its first request and between two, "writing", or "stuck" if it makes no step."""
+    one = loaded.engine
+    one.check()
+    load = one.load
+    state = "stuck" if one.is_stuck else "writing" if any(load.values()) else "ready"
+    return {"state": state, **load}

@@ -1,0 +1,104 @@
+"""Sampling settings of a request and their ranges, checked as from a stranger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from hubcharlstm.decoding.sampling import MAX_SEED
+from hubcharlstm.demo.errors import Problem
+from hubcharlstm.generation_config import GenerationConfig
+
+MAX_MESSAGE = 10_000
+
+
+MAX_LENGTH = 2_000
+
+
+MAX_REPLY = 20_000
+"""Characters up to which a reply may be continued."""
+
+
+MAX_TEMPERATURE = 2.0
+
+
+MAX_TOP_K = 1_000
+
+
+MAX_STOP = 200
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to write. length: in characters. stop: what ends a reply, "" for nothing. Raises `Problem` out of range."""
+
+    temperature: float = 0.8
+    length: int = 200
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    stop: str = ""
+
+    def __post_init__(self) -> None:
+        check_number("temperature", self.temperature, 0, MAX_TEMPERATURE)
+        check_number("length", self.length, 1, MAX_LENGTH, whole=True, unit=" characters")
+        check_number("top-k", self.top_k, 0, MAX_TOP_K, whole=True)
+        check_number("top-p", self.top_p, 0.01, 1)
+        check_number("min-p", self.min_p, 0, 0.99)
+        if not isinstance(self.stop, str) or len(self.stop) > MAX_STOP:
+            raise Problem(f"The text to stop at is no text of up to {MAX_STOP} characters: shorten it.", "stop")
+
+    @classmethod
+    def of(cls, config: GenerationConfig, **wishes: Any) -> Self:
+        """The model's own defaults, but for what is wished; None is no wish."""
+        own = cls(
+            temperature=min(config.temperature, MAX_TEMPERATURE),
+            length=min(config.max_new_tokens, MAX_LENGTH),
+            top_k=min(config.top_k, MAX_TOP_K),
+            top_p=max(config.top_p, 0.01),
+            min_p=min(config.min_p, 0.99),
+        )
+        return replace(own, **{name: value for name, value in wishes.items() if value is not None})
+
+
+def check_number(name: str, value: Any, low: float, high: float, *, whole: bool = False, unit: str = "") -> None:
+    """Raise `Problem` unless `value` is a number from `low` to `high`."""
+    kind = int if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
+        shown = f"{value:,}" if isinstance(value, (int, float)) and not isinstance(value, bool) else repr(value)[:40]
+        a_number = "a whole number from " if whole else ""
+        raise Problem(
+            f"The {name} is {shown}; expected {a_number}{low:,} to {high:,}{unit}: choose another.", field_of(name)
+        )
+
+
+def field_of(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def check_message(text: Any, name: str = "message") -> str:
+    """`text` if it is one that may be sent."""
+    if not isinstance(text, str):
+        raise Problem(f"The {name} is of type {type(text).__name__}; expected text: send it as a string.")
+    if len(text) > MAX_MESSAGE:
+        raise Problem(
+            f"The {name} has {len(text):,} characters; expected {MAX_MESSAGE:,} at most: shorten it, or use Python."
+        )
+    return text
+
+
+def read_seed(value: Any) -> int | None:
+    """The seed as typed or given, None for none; raises `Problem` for anything but a whole number."""
+    text = "" if value is None else str(value).strip()
+    if isinstance(value, bool) or (text and not (text.isascii() and text.isdecimal() and len(text) <= 19)):
+        raise seed_problem(text)
+    if text and int(text) > MAX_SEED:
+        raise seed_problem(text)
+    return int(text) if text else None
+
+
+def seed_problem(text: str) -> Problem:
+    return Problem(
+        f"The seed is {text[:40]!r}; expected a whole number from 0 to {MAX_SEED}: correct it, or leave it empty.",
+        "seed",
+    )

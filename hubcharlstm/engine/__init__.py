@@ -1,0 +1,1 @@
+"""Continuous batching: many requests, one decoding thread, token ids only."""

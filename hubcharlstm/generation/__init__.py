@@ -1,0 +1,1 @@
+"""Text in, text out, over the decoder or an engine."""

@@ -1,0 +1,108 @@
+"""One request under way: decoded here and now, or by an engine beside others. Ids only."""
+
+from __future__ import annotations
+
+import torch
+
+from hubcharlstm.decoding.decoder import Decoder
+from hubcharlstm.decoding.sampling import SamplingBatch, next_ids
+from hubcharlstm.engine.engine import Engine
+from hubcharlstm.engine.sequence import FinishReason, Request
+from hubcharlstm.engine.sequence import Sequence as Progress
+from hubcharlstm.engine.stopping import Ids
+from hubcharlstm.errors import DamagedModelError
+from hubcharlstm.network import State
+
+
+def read_all(progress: Progress, decoder: Decoder) -> State:
+    """Read all that is unread but the last id -> the state before that one."""
+    *unread, last = progress.unread
+    if unread or progress.state is None:
+        progress.state, progress.unread = decoder.read(unread, progress.state), (last,)
+    return progress.state
+
+
+class LocalRun:
+    """One request decoded here and now, in rows of its own."""
+
+    def __init__(self, request: Request, decoder: Decoder) -> None:
+        self.progress = Progress(request)
+        self._decoder = decoder
+        self._rows = decoder.rows(1)
+        self._batch = SamplingBatch.of([request.sampling])
+        self._in_row = False
+
+    def take(self) -> Ids:
+        """The next ids that may be shown; none only at the end."""
+        progress = self.progress
+        while not progress.ready and progress.finish_reason is None:
+            self._advance()
+        ids, progress.ready = tuple(progress.ready), []
+        return ids
+
+    take_now = take
+
+    def _advance(self) -> None:
+        progress = self.progress
+        if not self._in_row:
+            self._read()
+        logits = self._decoder.step(torch.tensor(progress.unread, device=self._decoder.device), self._rows)
+        new_id = int(next_ids(logits.cpu().numpy(), self._batch, progress.uniforms(1))[0])
+        if new_id < 0:
+            raise DamagedModelError
+        progress.accept((new_id,))
+
+    def _read(self) -> None:
+        read_all(self.progress, self._decoder)
+        self._rows.put(0, self.progress.state)
+        self._in_row = True
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        return self.progress.finish_reason if not self.progress.ready else None
+
+    def cancel(self) -> None:
+        self.progress.cancel()
+
+    def rest(self) -> Ids:
+        """What was drawn and not yet taken when it was cancelled: nothing, for it draws when asked."""
+        return ()
+
+    def state(self) -> State:
+        """(h, c) before the one id that is left unread."""
+        if not self._in_row:
+            self._read()
+        return self._rows.get(0)
+
+
+class EngineRun:
+    """One request decoded by an engine, beside others."""
+
+    def __init__(self, request: Request, engine: Engine, decoder: Decoder, ahead: int | None) -> None:
+        self._reader = engine.submit(request, ahead=ahead)
+        self._decoder = decoder
+
+    def take(self) -> Ids:
+        return next(self._reader, ())
+
+    def take_now(self) -> Ids:
+        """The ids that are there, without waiting."""
+        return self._reader.take(0)
+
+    @property
+    def progress(self) -> Progress:
+        return self._reader.sequence
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        return self._reader.finish_reason
+
+    def cancel(self) -> None:
+        self._reader.cancel()
+
+    def rest(self) -> Ids:
+        """What was drawn and not yet taken when it was cancelled; it ends within a step."""
+        return tuple(new_id for ids in self._reader for new_id in ids)
+
+    def state(self) -> State:
+        return read_all(self.progress, self._decoder)

@@ -1,0 +1,62 @@
+"""Where a completion stopped, as a value that can be kept in a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from hubcharlstm.decoding.decoder import Decoder
+from hubcharlstm.decoding.sampling import RandomStream
+from hubcharlstm.engine.stopping import Ids
+
+
+@dataclass(frozen=True)
+class GenerationState:
+    """Where a completion stopped: all that is needed to go on exactly there. A few kilobytes, never changed.
+
+    h, c: (num_layers, 1, H) each, after every id but `last_id`, which is still to be read.
+    stream: the random stream with the draws made so far. held: generated ids that a stop string may still
+    need and that were not shown. fingerprint: the model it belongs to.
+    """
+
+    h: torch.Tensor
+    c: torch.Tensor
+    last_id: int
+    stream: RandomStream
+    held: Ids
+    fingerprint: str
+
+    def save(self, path: str | Path) -> None:
+        """Write it as a safetensors file."""
+        numbers = {
+            "last_id": str(self.last_id),
+            "key": str(self.stream.key),
+            "draws": str(self.stream.draws),
+            "held": ",".join(map(str, self.held)),
+            "fingerprint": self.fingerprint,
+        }
+        save_file({"h": self.h.cpu().contiguous(), "c": self.c.cpu().contiguous()}, path, metadata=numbers)
+
+    @classmethod
+    def load(cls, path: str | Path) -> GenerationState:
+        """Read what `save` wrote; raises `ValueError` if `path` holds anything else."""
+        try:
+            with safe_open(path, framework="pt", device="cpu") as file:
+                numbers = file.metadata() or {}
+                held = tuple(int(part) for part in numbers["held"].split(",") if part)
+                stream = RandomStream(int(numbers["key"]), int(numbers["draws"]))
+                h, c = file.get_tensor("h"), file.get_tensor("c")
+            return cls(h, c, int(numbers["last_id"]), stream, held, numbers["fingerprint"])
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise ValueError(f"{path} is no saved state ({error}); expected one that save wrote: check it.") from error
+
+
+def check_state(state: GenerationState, decoder: Decoder) -> None:
+    """Raise `ValueError` for a state that cannot be this model's whatever its fingerprint says."""
+    shape = (decoder.config.num_layers, 1, decoder.config.hidden_size)
+    if any(part.shape != shape or not bool(torch.isfinite(part).all()) for part in (state.h, state.c)):
+        raise ValueError(f"The state is damaged; expected finite numbers {shape}: go on from another one.")

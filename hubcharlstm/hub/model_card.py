@@ -1,0 +1,224 @@
+"""A run's record -> the model card that every saved and published model gets."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from hubcharlstm.network import CharLSTMConfig
+from hubcharlstm.vocabulary import Vocabulary, visible
+
+TEMPLATE = "model_card.md"
+"""Lies beside the package in a checkout, an sdist and a Space, and inside the package in a wheel."""
+TAGS = ["char-lstm", "lstm", "character-level", "pytorch"]
+MOST_CHARS = 300
+"""Characters of the vocabulary that are shown."""
+REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def render(
+    config: CharLSTMConfig,
+    vocabulary: Vocabulary,
+    record: Mapping[str, Any],
+    *,
+    repo_id: str | None = None,
+    revision: str | None = None,
+    has_loss_plot: bool = False,
+) -> str:
+    """The card as Markdown with its metadata; sections that the record says nothing of are left out.
+
+    repo_id, revision: where the model will be, for the lines that load it.
+    """
+    record = well_formed(record)
+    seen = [char for char in vocabulary.chars if char.isprintable() and char != " "]
+    unseen = [char for char in vocabulary.chars if char not in seen]
+    more = f" and {len(seen) - MOST_CHARS:,} more" if len(seen) > MOST_CHARS else ""
+    card = ModelCard.from_template(
+        card_data(record),
+        template_path=str(find_template()),
+        config=config,
+        vocabulary=vocabulary,
+        record=record,
+        repo_id=repo_id or "user/model",
+        revision=revision,
+        has_loss_plot=has_loss_plot,
+        fence=fence,
+        bits=lambda nats: nats / math.log(2),
+        plain=plain,
+        code=code,
+        quoted=lambda text: json.dumps(text, ensure_ascii=False),
+        lasted=lasted,
+        shown_chars=" ".join(code(char) for char in seen[:MOST_CHARS]) + more,
+        unseen_chars=", ".join(visible(char) for char in unseen),
+    )
+    return str(card)
+
+
+def find_template() -> Path:
+    """The card's template, wherever this copy of the package keeps it."""
+    package = Path(__file__).parents[1]
+    return next(path for path in (package / TEMPLATE, package.parent / TEMPLATE) if path.is_file())
+
+
+def fence(text: str) -> str:
+    """A Markdown fence that no line of `text` can close."""
+    return "~" * max([3, *(len(run) + 1 for run in re.findall("~+", text))])
+
+
+def code(text: str) -> str:
+    """A Markdown code span of `text`, whatever backticks it has."""
+    ticks = "`"
+    while re.search(f"(?<!`){ticks}(?!`)", text):
+        ticks += "`"
+    pad = " " if text.strip(" ") and (text[0] in "` " or text[-1] in "` ") else ""  # one is taken off at either end
+    return f"{ticks}{pad}{text}{pad}{ticks}"
+
+
+def plain(text: str) -> str:
+    """`text` so that Markdown and its tables show it as it stands, on one line."""
+    return re.sub(r"([\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", " ".join(text.split()))
+
+
+def lasted(seconds: float) -> str:
+    if seconds < 1:
+        return "less than a second"
+    return (
+        f"{seconds:.0f} second{'' if round(seconds) == 1 else 's'}" if seconds < 60 else f"{seconds / 60:.1f} minutes"
+    )
+
+
+def card_data(record: Mapping[str, Any]) -> ModelCardData:
+    """The metadata that the Hub reads."""
+    metadata = record.get("card", {})
+    corpus, results = record.get("corpus", {}).get("name"), []
+    measured = (
+        ("cross_entropy", "loss, nats per character", record.get("val_loss")),
+        ("bits_per_character", "bits per character", record.get("val_bpc")),
+    )
+    for metric_type, metric_name, value in measured:
+        if corpus and value is not None:
+            results.append(
+                EvalResult(
+                    task_type="text-generation",
+                    dataset_type=corpus,
+                    dataset_name=f"{corpus}, held-out part",
+                    dataset_split="held out",
+                    metric_type=metric_type,
+                    metric_name=metric_name,
+                    metric_value=round(float(value), 4),
+                )
+            )
+    return ModelCardData(
+        library_name="hubcharlstm",
+        pipeline_tag="text-generation",
+        license=metadata.get("license"),
+        language=metadata.get("language"),
+        datasets=metadata.get("datasets"),
+        base_model=record.get("base_model"),
+        tags=TAGS,
+        model_name=record.get("name") or (f"charlstm-{corpus}" if corpus else "charlstm") if results else None,
+        eval_results=results or None,
+    )
+
+
+# --- what of a record is well formed ------------------------------------------------------------------------------
+
+NUMBER = (int, float)
+HAS_WORDS = 0.5
+"""The share of the held-out text's words that the training text has; where it is less, its letters are no words."""
+Kind = type | tuple[type, ...]
+PARTS: dict[str, dict[str, Kind]] = {
+    "corpus": {"name": str, "title": str, "sha256": str, "chars": int, "train_chars": int, "held_out": str},
+    "samples": {"prompt": str, "temperature": NUMBER, "seed": int, "text": str},
+    "moments": {"chars": int, "text": str},
+    "time_lapse": {"characters_read": int, "text": str},
+    "baselines": {"nats": NUMBER},
+}
+SCALARS: dict[str, Kind] = {
+    "name": str, "sample_prompt": str, "command": str, "hardware": str,
+    "val_loss": NUMBER, "val_bpc": NUMBER, "seconds": NUMBER,
+}  # fmt: skip
+
+
+def well_formed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a record that a card can be made from; what somebody else wrote otherwise is left out."""
+    known = {name: record[name] for name, kind in SCALARS.items() if _is(record.get(name), kind)}
+    if _has(record.get("corpus"), "corpus"):
+        known["corpus"] = record["corpus"]
+    if _all_have(record.get("samples"), "samples"):
+        known["samples"] = record["samples"]
+    if moments := _time_lapse(record):
+        known["time_lapse"] = moments
+    if baselines := _entries(record.get("baselines"), lambda part: _has(part, "baselines")):
+        known["baselines"] = baselines
+    if copying := _copying(record.get("copying")):
+        known["copying"] = copying
+    words = _entries(record.get("words"), lambda share: _is(share, NUMBER))
+    if words.get("held_out", 0) >= HAS_WORDS:
+        known["words"] = words
+    if isinstance(epochs := record.get("kept_epochs"), list) and all(_is(epoch, int) for epoch in epochs):
+        known["kept_epochs"] = epochs
+    if isinstance(base := record.get("base_model"), str) and REPO_ID.fullmatch(base):
+        known["base_model"] = base
+    if isinstance(record.get("versions"), list):
+        known["versions"] = [str(version) for version in record["versions"]]
+    if isinstance(record.get("card"), Mapping):
+        known["card"] = {k: v for k, v in record["card"].items() if k in ("license", "language") and isinstance(v, str)}
+        datasets = record["card"].get("datasets")
+        if isinstance(datasets, list) and all(isinstance(name, str) for name in datasets) and datasets:
+            known["card"]["datasets"] = datasets
+    if {"val_loss", "val_bpc"} - known.keys():
+        known = {k: v for k, v in known.items() if k not in ("val_loss", "val_bpc", "baselines")}
+    if {"command", "corpus", "seconds", "hardware", "versions"} - known.keys():
+        known.pop("command", None)
+    return known
+
+
+def _time_lapse(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Prompt and text of each moment, with the characters read and, where they are known, minutes and loss."""
+    lapse: Any = record.get("time_lapse")
+    prompt = record.get("time_lapse_prompt")
+    if isinstance(lapse, Mapping):  # as the first runs wrote it
+        lapse, prompt = lapse.get("moments"), lapse.get("prompt")
+        if not _all_have(lapse, "moments"):
+            return []
+        lapse = [{"characters_read": moment["chars"], "text": moment["text"]} for moment in lapse]
+    if not isinstance(prompt, str) or not _all_have(lapse, "time_lapse"):
+        return []
+    told = ("characters_read", "text", "minutes", "val_loss")
+    return [
+        {"prompt": prompt} | {key: moment[key] for key in told if _is(moment.get(key), (str, *NUMBER))}
+        for moment in lapse
+    ]
+
+
+def _copying(report: Any) -> dict[str, dict[str, float]]:
+    """For each length of a run of characters, as a string, the share of them that stands in the corpus."""
+    if not isinstance(report, Mapping):
+        return {}
+    kinds = {kind: _entries(report.get(kind), lambda share: _is(share, NUMBER)) for kind in ("sampled", "held_out")}
+    return kinds if kinds["sampled"] else {}
+
+
+def _entries(parts: Any, good: Callable[[Any], bool]) -> dict[str, Any]:
+    if not isinstance(parts, Mapping):
+        return {}
+    return {name: part for name, part in parts.items() if isinstance(name, str) and good(part)}
+
+
+def _is(value: Any, kind: Kind) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _has(part: Any, name: str) -> bool:
+    return isinstance(part, Mapping) and all(_is(part.get(key), kind) for key, kind in PARTS[name].items())
+
+
+def _all_have(parts: Any, name: str) -> bool:
+    return isinstance(parts, list) and bool(parts) and all(_has(part, name) for part in parts)

@@ -1,0 +1,169 @@
+"""The folded decoder against its slow twin: the five gate equations, and nn.LSTM itself."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary
+from hubcharlstm.decoding.decoder import PREFILL_CHUNK, Decoder, fastest_device
+from hubcharlstm.decoding.state_buffer import BLOCK, multiplied
+from hubcharlstm.network import CharLSTMNetwork, State
+from tests.conftest import tiny_model
+
+
+def step_by_the_equations(network: CharLSTMNetwork, ids: Tensor, state: State) -> tuple[Tensor, State]:
+    """One step as Hochreiter & Schmidhuber and Gers et al. write it, gate by gate, in float64."""
+    tensors = {name: value.double() for name, value in network.state_dict().items()}
+    x = tensors["embedding.weight"][ids]
+    hidden, cells = [], []
+    for layer, (h, c) in enumerate(zip(*state, strict=True)):
+        pre = (
+            x @ tensors[f"lstm.weight_ih_l{layer}"].T
+            + tensors[f"lstm.bias_ih_l{layer}"]
+            + h @ tensors[f"lstm.weight_hh_l{layer}"].T
+            + tensors[f"lstm.bias_hh_l{layer}"]
+        )
+        i, f, g, o = pre.chunk(4, dim=1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        x = torch.sigmoid(o) * torch.tanh(c)
+        hidden.append(x)
+        cells.append(c)
+    return x @ tensors["head.weight"].T + tensors["head.bias"], (torch.stack(hidden), torch.stack(cells))
+
+
+def step_all(decoder: Decoder, ids: Tensor) -> Tensor:
+    """ids (B, T), stepped side by side from zero -> logits (B, T, V)."""
+    rows = decoder.rows(ids.shape[0])
+    return torch.stack([decoder.step(column.contiguous(), rows).clone() for column in ids.T], dim=1)
+
+
+@pytest.mark.parametrize(("hidden_size", "num_layers"), [(24, 1), (24, 2), (33, 3)])
+def test_a_step_follows_the_gate_equations(vocabulary: Vocabulary, hidden_size: int, num_layers: int) -> None:
+    network = tiny_model(vocabulary, hidden_size=hidden_size, num_layers=num_layers)
+    decoder = Decoder(network)
+    ids = torch.randint(len(vocabulary), (5, 20), generator=torch.Generator().manual_seed(1))
+    rows = decoder.rows(5)
+    h, c = decoder.initial_state(5)
+    slow: State = (h.double(), c.double())
+    for column in ids.T:
+        logits = decoder.step(column.contiguous(), rows)
+        slow_logits, slow = step_by_the_equations(network, column, slow)
+        torch.testing.assert_close(logits.double(), slow_logits, atol=1e-4, rtol=1e-4)
+    for row in range(5):
+        h, c = rows.get(row)
+        torch.testing.assert_close(h.double(), slow[0][:, row : row + 1], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(c.double(), slow[1][:, row : row + 1], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("hidden_size", "num_layers"), [(48, 2), (97, 1)])
+def test_a_thousand_steps_equal_nn_lstm(vocabulary: Vocabulary, hidden_size: int, num_layers: int) -> None:
+    torch.manual_seed(0)
+    network = CharLSTMNetwork(CharLSTMConfig(len(vocabulary), 16, hidden_size, num_layers)).eval()
+    ids = torch.randint(len(vocabulary), (1, 1000))
+    with torch.no_grad():
+        whole, _ = network(ids)
+    torch.testing.assert_close(step_all(Decoder(network), ids), whole, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("hidden_size", [97, 300, 512])
+def test_in_int8_a_row_has_the_same_bits_in_any_batch(vocabulary: Vocabulary, hidden_size: int) -> None:
+    decoder = Decoder(tiny_model(vocabulary, hidden_size=hidden_size), "int8")
+    ids = torch.randint(len(vocabulary), (BLOCK + 67, 12), generator=torch.Generator().manual_seed(1))
+    together = step_all(decoder, ids)
+    for rows in ([0], [66], [BLOCK + 1], [3, 40], list(range(20, 53)), list(range(250, 270))):
+        assert torch.equal(step_all(decoder, ids[rows]), together[rows])
+
+
+@pytest.mark.parametrize("hidden_size", [24, 300])
+def test_int8_stays_near_fp32(vocabulary: Vocabulary, hidden_size: int) -> None:
+    torch.manual_seed(0)
+    network = CharLSTMNetwork(CharLSTMConfig(len(vocabulary), 16, hidden_size, 2)).eval()
+    ids = torch.randint(len(vocabulary), (4, 200))
+    exact, near = step_all(Decoder(network), ids), step_all(Decoder(network, "int8"), ids)
+    difference = torch.log_softmax(near, -1) - torch.log_softmax(exact, -1)
+    assert difference.abs().max() < 0.05
+    assert difference.abs().mean() < 0.01
+
+
+def test_products_are_asked_for_few_numbers_of_rows(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """oneDNN keeps a kernel for each number: an app under changing load once grew by 215 MB until it had them all."""
+    decoder, asked = Decoder(model), set()
+    rows = decoder.rows(BLOCK)
+    for product in (*decoder._products, decoder._head):
+        many = product.many
+        monkeypatch.setattr(product, "many", lambda x, many=many: asked.add(len(x)) or many(x))
+    for count in range(2, BLOCK + 1):
+        decoder.step(torch.zeros(count, dtype=torch.int64), rows)
+    assert len(asked) < 50
+    assert all(count <= multiplied(count) <= max(count, 1.125 * count) for count in range(1, BLOCK + 1))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_rows_that_are_multiplied_for_nothing_change_nothing(model: CharLSTM, precision: str) -> None:
+    decoder, ids = Decoder(model, precision), torch.arange(17) % model.config.vocab_size
+    used, fresh = decoder.rows(40), decoder.rows(40)
+    decoder.step(torch.ones(33, dtype=torch.int64), used)
+    rests = [used.get(row) for row in range(17, 33)]
+    for row in range(17):
+        used.put(row, None)
+    assert torch.equal(decoder.step(ids, used), decoder.step(ids, fresh))
+    for row, (h, c) in enumerate(rests, 17):
+        assert torch.equal(used.get(row)[0], h)
+        assert torch.equal(used.get(row)[1], c)
+
+
+def test_bf16_stays_near_fp32(vocabulary: Vocabulary) -> None:
+    torch.manual_seed(0)
+    network = CharLSTMNetwork(CharLSTMConfig(len(vocabulary), 16, 48, 2)).eval()
+    ids = torch.randint(len(vocabulary), (4, 100))
+    difference = step_all(Decoder(network, "bf16"), ids) - step_all(Decoder(network), ids)
+    assert 0 < difference.abs().max() < 0.02
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+def test_rows_are_put_moved_and_got_back_as_they_are(model: CharLSTM, precision: str) -> None:
+    decoder = Decoder(model, precision)
+    rows = decoder.rows(4)
+    decoder.step(torch.tensor([1, 2, 3, 4]), rows)
+    state = rows.get(2)
+    rows.move(2, 0)
+    other = decoder.rows(1)
+    other.put(0, state)
+    following = decoder.step(torch.tensor([5]), other).clone()
+    assert torch.equal(decoder.step(torch.tensor([5]), rows)[0], following[0])
+    h, c = other.get(0)
+    other.put(0, (h, c))
+    assert torch.equal(other.get(0)[0], h)
+    assert torch.equal(other.get(0)[1], c)
+
+
+@pytest.mark.parametrize("length", [1, 2, PREFILL_CHUNK, PREFILL_CHUNK + 1, 2 * PREFILL_CHUNK + 3])
+def test_prefill_reaches_the_state_of_stepping(model: CharLSTM, length: int) -> None:
+    decoder = Decoder(model)
+    ids = torch.randint(len(model.vocabulary), (length,), generator=torch.Generator().manual_seed(2))
+    rows = decoder.rows(1)
+    for one in ids[:-1]:
+        decoder.step(one[None], rows)
+    state, unread = decoder.prefill_chunk(ids.tolist(), None)
+    while len(unread) > 1:
+        state, unread = decoder.prefill_chunk(unread, state)
+    assert unread == (int(ids[-1]),)
+    torch.testing.assert_close(state[0], rows.get(0)[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(state[1], rows.get(0)[1], atol=1e-4, rtol=1e-5)
+
+
+def test_prefill_drops_nothing_out_and_leaves_the_mode_alone(model: CharLSTM) -> None:
+    model.train()
+    decoder = Decoder(model)
+    first, _ = decoder.prefill_chunk([1, 2, 3], None)
+    second, _ = decoder.prefill_chunk([1, 2, 3], None)
+    assert torch.equal(first[0], second[0])
+    assert model.training
+
+
+def test_the_cpu_is_chosen_where_it_is_alone(model: CharLSTM) -> None:
+    if torch.accelerator.is_available():
+        pytest.skip("this machine has an accelerator")
+    assert fastest_device(model) == torch.device("cpu")

@@ -1,0 +1,110 @@
+"""Receipts: what they say writes the same text, and what strangers put into a link is refused."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+import pytest
+
+from hubcharlstm.cli import parser
+
+pytest.importorskip("gradio")
+
+from hubcharlstm.demo.chat import permalinks as receipts
+from hubcharlstm.demo.errors import Problem
+
+TURN: dict[str, Any] = {"typed": "To be & <b>\n", "speaker": "", "context": "", "prompt": "To be & <b>\n"}
+REPLY: dict[str, Any] = {
+    "seed": str(2**63 - 1), "temperature": 0.8, "length": 40, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "stop": "",
+    "model": "tiny", "precision": "int8", "hash": "0123456789abcdef",
+}  # fmt: skip
+
+
+def test_a_link_says_everything_and_is_read_back() -> None:
+    reply = {**REPLY, "stop": "\n\n", "top_k": 5}
+    query = receipts.link(TURN, reply)  # type: ignore[arg-type]
+    assert "<" not in query and parse_qs(query[1:])["message"] == ["To be & <b>\n"]
+    wishes = receipts.read_link(query)
+    assert wishes is not None
+    assert wishes["typed"] == TURN["typed"] and wishes["seed"] == 2**63 - 1 and wishes["model"] == "tiny"
+    assert wishes["settings"] == {
+        "temperature": 0.8, "length": 40, "top_k": 5, "top_p": 1.0, "min_p": 0.0, "stop": "\n\n"
+    }  # fmt: skip
+    assert wishes["written"] == {"hash": REPLY["hash"], "precision": "int8"}
+
+
+def test_a_link_of_a_talk_names_the_speaker_and_one_with_context_its_whole_prompt() -> None:
+    talk = {**TURN, "speaker": "JULIET", "prompt": "STRANGER:\nTo be\n\nJULIET:\n"}
+    assert parse_qs(receipts.link(talk, REPLY)[1:])["speaker"] == ["JULIET"]  # type: ignore[arg-type]
+    after = parse_qs(receipts.link({**talk, "context": "So far."}, REPLY)[1:])  # type: ignore[arg-type]
+    assert after["message"] == [talk["prompt"]] and "speaker" not in after
+
+
+def test_what_is_too_long_for_a_link_has_none() -> None:
+    assert receipts.link({**TURN, "typed": "é" * 2_000}, REPLY) == ""  # type: ignore[arg-type]
+    assert receipts.link(TURN, {**REPLY, "length": 2_001}) == ""  # type: ignore[arg-type]
+
+
+def test_the_command_is_one_that_the_command_line_knows() -> None:
+    words = shlex.split(receipts.command({**TURN, "prompt": "-'$(x)'\n"}, {**REPLY, "stop": "--x"}, "u/m", "abc"))  # type: ignore[arg-type]
+    read = parser().parse_args(words[1:])
+    assert (read.prompt, read.stop, read.seed, read.model) == ("-'$(x)'\n", ["--x"], 2**63 - 1, "u/m")
+    assert (read.revision, read.max_new_tokens, read.temperature) == ("abc", 40, 0.8)
+    assert read.precision == "int8"  # a text of fp32 may come out otherwise where int8 is the default
+
+
+def test_the_python_lines_name_model_and_revision() -> None:
+    lines = receipts.python(TURN, REPLY, "u/m", "abc")  # type: ignore[arg-type]
+    compile(lines, "receipt", "exec")
+    assert "CharLSTM.from_pretrained('u/m', revision='abc', precision='int8')" in lines
+
+
+@pytest.mark.parametrize("query", [None, 7, "", "?", "?__theme=dark", "?utm_source=x&view=api"])
+def test_other_peoples_parameters_are_no_link_of_ours(query: Any) -> None:
+    assert receipts.read_link(query) is None
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "sentence"),
+    [
+        ("?temperature=9", "temperature", "expected 0 to 2"),
+        ("?temperature=inf", "temperature", "expected 0 to 2"),
+        ("?temperature=", "temperature", "The link's temperature is ''"),
+        ("?length=1.5", "length", "The link's length is '1.5'"),
+        ("?length=٣", "length", "expected a number"),
+        ("?top_k=1_0", "top-k", "expected a number"),
+        ("?top_p=" + "1" * 30, "top-p", "expected a number"),
+        ("?seed=1e3", "seed", "expected a whole number"),
+        ("?stop=" + "x" * 201, "stop", "shorten it"),
+        ("?speaker=a%0Ab", "speaker", "on one line"),
+        ("?message=" + "x" * 10_001, "message", "The message has 10,001"),
+        ("?message=%ff", "message", "The link is damaged"),
+        ("?seed=1&seed=2", "message", "names one setting twice"),
+        ("?" + "&".join(f"x{n}=1" for n in range(99)) + "&seed=1", "message", "The link is damaged"),
+    ],
+)
+def test_a_hostile_link_is_refused(query: str, field: str, sentence: str) -> None:
+    with pytest.raises(Problem, match=sentence) as caught:
+        receipts.read_link(query)
+    assert caught.value.field == field
+
+
+def test_a_link_made_by_hand_leaves_the_rest_to_the_model() -> None:
+    wishes = receipts.read_link("?" + urlencode({"message": "x", "seed": 7}))
+    assert wishes is not None and wishes["settings"] == {"stop": ""} and wishes["seed"] == 7
+
+
+@pytest.mark.parametrize(
+    ("written", "verdict"),
+    [
+        (None, ""),
+        ({"hash": ""}, ""),
+        ({"hash": "0123456789abcdef", "precision": "fp32"}, "same text"),
+        ({"hash": "other", "precision": "int8"}, "differs on this hardware"),
+        ({"hash": "other", "precision": "fp32"}, "differs on this hardware (written in fp32, here int8)"),
+    ],
+)
+def test_the_verdict_on_a_replay(written: Any, verdict: str) -> None:
+    assert receipts.verdict(written, REPLY) == verdict  # type: ignore[arg-type]

@@ -1,0 +1,254 @@
+"""The endpoints as programs use them: with Gradio's client, over plain HTTP, and as tools of an assistant."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from hubcharlstm import CharLSTM
+
+pytest.importorskip("gradio")
+
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from tests.demo.chat.test_chat import tiny_model
+from tests.support.served import Served, serving
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    with serving(tiny_model(examples=("To be, ",)), sources=["user/other"]) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(served: Served) -> Client:
+    return Client(served.url, verbose=False, analytics_enabled=False)
+
+
+# --- what is offered ------------------------------------------------------------------------------------------------
+
+
+def test_three_endpoints_are_offered_described_and_typed(client: Client) -> None:
+    offered = client.view_api(return_format="dict", print_info=False)
+    assert isinstance(offered, dict)
+    endpoints = offered["named_endpoints"]
+    assert set(endpoints) == {"/complete", "/score", "/models"} and not offered["unnamed_endpoints"]
+    parameters = {one["parameter_name"]: one for one in endpoints["/complete"]["parameters"]}
+    assert list(parameters) == [
+        "prompt", "max_new_tokens", "temperature", "seed", "top_k", "top_p", "min_p", "stop", "model"
+    ]  # fmt: skip
+    assert [name for name, one in parameters.items() if not one["parameter_has_default"]] == ["prompt"]
+    assert parameters["prompt"]["python_type"]["type"] == "str"
+    assert parameters["max_new_tokens"]["python_type"]["type"] == "None | int"
+    assert parameters["temperature"]["python_type"]["type"] == "None | float"
+    for name, endpoint in endpoints.items():
+        assert len(endpoint["description"]) > 100, name
+        for one in endpoint["parameters"]:
+            assert one["parameter_name"] in endpoint["description"]
+        assert endpoint["returns"][0]["python_type"]["type"].lower().startswith(("dict", "list"))
+
+
+def test_models_are_listed(client: Client, served: Served) -> None:
+    first, other, *rest = client.predict(api_name="/models")
+    assert (first["name"], first["default"], first["loaded"]) == ("tiny", True, True)
+    assert first["characters"] == len(served.model.vocabulary) and first["examples"] == ["To be, "]
+    assert other == {"name": "other", "default": False, "loaded": False} and not rest
+
+
+# --- complete -------------------------------------------------------------------------------------------------------
+
+
+def test_the_client_gets_the_librarys_text(client: Client, served: Served) -> None:
+    done = client.predict(prompt="To be", max_new_tokens=40, seed=7, api_name="/complete")
+    assert done == {
+        "text": served.model.generate("To be", max_new_tokens=40, seed=7),
+        "prompt": "To be",
+        "seed": 7,
+        "finish_reason": "length",
+        "model": "tiny",
+        "notes": [],
+    }
+    filtered: dict[str, Any] = {"temperature": 1.3, "top_k": 5, "top_p": 0.9, "min_p": 0.02}
+    done = client.predict("To be", 300, 1.3, 7, 5, 0.9, 0.02, "e", "tiny", api_name="/complete")
+    assert done["text"] == served.model.generate("To be", max_new_tokens=300, seed=7, stop="e", **filtered)
+    assert done["finish_reason"] == "stop"
+
+
+def test_it_streams_and_every_update_goes_on_from_the_one_before(client: Client) -> None:
+    updates = list(client.submit(prompt="To be", max_new_tokens=2_000, seed=7, api_name="/complete"))
+    texts = [update["text"] for update in updates]
+    assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
+    assert len(texts[-1]) == 2_000 and updates[-1]["finish_reason"] == "length"
+    assert {update["finish_reason"] for update in updates[:-1]} == {None}
+
+
+def test_a_seed_that_is_drawn_repeats_the_text_in_any_language(client: Client) -> None:
+    done = client.predict("To be", api_name="/complete")
+    assert 0 <= done["seed"] < 2**53  # larger ones are rounded by JavaScript
+    again = client.predict("To be", seed=done["seed"], api_name="/complete")
+    assert again["text"] == done["text"]
+    assert client.predict("To be", seed=str(2**63 - 1), api_name="/complete")["seed"] == 2**63 - 1
+
+
+def test_what_is_read_otherwise_is_told(client: Client) -> None:
+    done = client.predict("É😀", 5, api_name="/complete")
+    assert done["prompt"] == "E" and done["notes"] == ["É read as E; 😀 skipped"]
+    done = client.predict("", 5, api_name="/complete")
+    assert len(done["text"]) == 5 and "nothing to start from" in done["notes"][0]
+
+
+def test_plain_http_takes_names_and_streams(served: Served) -> None:
+    told = served.call("complete", prompt="To be", max_new_tokens=40, seed=7)
+    assert {what for what, _ in told[:-1]} == {"generating"} and told[-1][0] == "complete"
+    assert told[-1][1][0]["text"] == served.model.generate("To be", max_new_tokens=40, seed=7)
+    assert served.last("complete", prompt="To be")["finish_reason"] == "length"
+
+
+def test_many_at_once_get_each_their_own(served: Served) -> None:
+    def one(seed: int) -> str:
+        return str(served.last("complete", prompt="To be", max_new_tokens=60 + seed, seed=seed)["text"])
+
+    with ThreadPoolExecutor(20) as pool:
+        texts = list(pool.map(one, range(40)))
+    assert texts == [served.model.generate("To be", max_new_tokens=60 + seed, seed=seed) for seed in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"prompt": "x" * 10_001}, "The prompt has 10,001 characters; expected 10,000 at most: shorten it"),
+        ({"prompt": 7}, "The prompt is of type int; expected text"),
+        ({"prompt": None}, "The prompt is of type NoneType; expected text"),
+        ({"max_new_tokens": 2_001}, "The max_new_tokens is 2,001; expected a whole number from 1 to 2,000 characters"),
+        ({"max_new_tokens": "many"}, "The max_new_tokens is 'many'; expected a whole number"),
+        ({"max_new_tokens": True}, "The max_new_tokens is True; expected a whole number"),
+        ({"temperature": -1}, "The temperature is -1; expected 0 to 2"),
+        ({"temperature": [1]}, r"The temperature is \[1\]; expected 0 to 2"),
+        ({"seed": -1}, "The seed is '-1'; expected a whole number from 0"),
+        ({"seed": 1e300}, "expected a whole number from 0"),
+        ({"top_k": 1.5}, "The top-k is 1.5; expected a whole number"),
+        ({"top_p": 0}, "The top-p is 0; expected 0.01 to 1"),
+        ({"min_p": {}}, "The min-p is {}; expected 0 to 0.99"),
+        ({"stop": 5}, "The text to stop at is no text"),
+        ({"model": "/etc/passwd"}, "The model '/etc/passwd' is not offered here; expected one of tiny, other"),
+        ({"model": "someone/else"}, "is not offered here"),
+        ({"model": ["tiny"]}, "The model's name is no text"),
+    ],
+)
+def test_what_is_out_of_range_is_said_in_one_sentence(served: Served, wrong: dict[str, Any], sentence: str) -> None:
+    assert re.search(sentence, served.refusal("complete", **{"prompt": "To be", **wrong}))
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_that_json_has_not_are_refused(served: Served, number: str) -> None:
+    answer = httpx.post(
+        f"{served.url}/gradio_api/call/v2/complete",
+        content=f'{{"prompt": "To be", "temperature": {number}}}',
+        headers={"content-type": "application/json"},
+    )
+    what, data = served.read("complete", answer.json()["event_id"])[-1]
+    assert what == "error" and "expected 0 to 2" in data["error"]
+
+
+def test_the_client_raises_the_sentence(client: Client) -> None:
+    with pytest.raises(AppError, match="The temperature is 9; expected 0 to 2"):
+        client.predict("To be", temperature=9, api_name="/complete")
+
+
+def test_a_model_whose_folder_is_here_is_not_opened_by_name(tmp_path: Path) -> None:
+    model = tiny_model()
+    model.save_pretrained(tmp_path / "secret")
+    with serving(model) as hosted:
+        assert "is not offered here" in hosted.refusal("complete", prompt="", model=str(tmp_path / "secret"))
+        assert "is not offered here" in hosted.refusal("score", text="To be", model=str(tmp_path / "secret"))
+    with serving(model, open_to_all=True) as home:
+        assert len(home.last("complete", prompt="", max_new_tokens=9, model=str(tmp_path / "secret"))["text"]) == 9
+
+
+# --- score ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_score_is_the_librarys(client: Client, served: Served) -> None:
+    done, own = client.predict("To be or 😀not", api_name="/score"), served.model.score("To be or 😀not")
+    assert done["bpc"] == pytest.approx(own.bpc) and done["perplexity"] == pytest.approx(own.perplexity)
+    assert (done["text"], done["characters"], done["notes"]) == (own.text, len(own.text), list(own.notes))
+    assert done["log_probs"] == pytest.approx(own.log_probs.tolist(), abs=1e-5)
+    assert "10,001 characters" in served.refusal("score", text="x" * 10_001)
+    assert "nothing that the model can read" in served.refusal("score", text="😀")
+
+
+# --- as tools of an assistant -----------------------------------------------------------------------------------------
+
+
+async def with_session(url: str, use: Any) -> Any:
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamable_http_client
+
+    async with streamable_http_client(url) as (read, write, _), ClientSession(read, write) as session:
+        await session.initialize()
+        return await use(session)
+
+
+def test_it_is_a_tool_of_assistants(served: Served) -> None:
+    pytest.importorskip("mcp")
+
+    async def use(session: Any) -> None:
+        tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+        assert set(tools) == {"complete", "score", "models"}
+        assert tools["complete"].description.startswith("Go on with a text.")
+        assert "prompt" in tools["complete"].inputSchema["properties"]
+
+        async def complete(seed: int) -> Any:
+            wishes = {"prompt": "To be", "max_new_tokens": 40, "seed": seed}
+            return await session.call_tool("complete", wishes)
+
+        for seed, done in enumerate(await asyncio.gather(*(complete(seed) for seed in range(6)))):
+            assert not done.isError
+            told = json.loads(done.content[0].text)
+            assert told["text"] == served.model.generate("To be", max_new_tokens=40, seed=seed)
+        done = await session.call_tool("score", {"text": "To be"})
+        assert json.loads(done.content[0].text)["bpc"] == pytest.approx(served.model.score("To be").bpc)
+        assert "tiny" in json.loads((await session.call_tool("models", {})).content[0].text)[0]["name"]
+        wrong = await session.call_tool("complete", {"prompt": "To be", "temperature": 9})
+        assert wrong.isError and "The temperature is 9; expected 0 to 2" in wrong.content[0].text
+
+    asyncio.run(with_session(f"{served.url}/gradio_api/mcp/", use))
+
+
+def test_tools_call_this_app_whatever_host_a_request_names() -> None:
+    """Gradio would call the host that the first request claims to have been sent to."""
+    pytest.importorskip("mcp")
+    with serving(tiny_model()) as served:
+        call = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": "complete", "arguments": {"prompt": "To be", "max_new_tokens": 5}},
+        }
+        answer = httpx.post(
+            f"{served.url}/gradio_api/mcp/",
+            json=call,
+            headers={"host": "elsewhere.invalid", "accept": "application/json, text/event-stream"},
+            timeout=30,
+        )
+        assert answer.status_code == 200 and "finish_reason" in answer.text
+        client = served.demo.mcp_server_obj._client_instance
+        assert client.src == served.url + "/"
+
+
+def test_without_the_package_the_app_is_no_tool_and_works(monkeypatch: pytest.MonkeyPatch, model: CharLSTM) -> None:
+    monkeypatch.setattr("hubcharlstm.demo.launch.has_mcp", lambda: False)
+    with serving(tiny_model()) as served:
+        assert httpx.post(f"{served.url}/gradio_api/mcp/", json={}).status_code in (404, 405)
+        assert len(served.last("complete", prompt="To be", max_new_tokens=5)["text"]) == 5

@@ -1,0 +1,173 @@
+"""The wheel and a Space's folder in an environment that holds what is declared and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gradio_client import Client as AppClient
+
+from tests.support.hub_client import Client, clean_environment
+from tests.support.hub_server import Hub
+from training.publishing import space
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(560)]
+
+ROOT = Path(__file__).parents[2]
+IS_ROOT = hasattr(os, "getuid") and os.getuid() == 0
+AS_ANYBODY = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if IS_ROOT else []
+"""For root, no folder is read-only until its capabilities are dropped."""
+
+
+NO_HOT_RELOADING = "RuntimeError: `spaces` package is required to run hot-reloading in Spaces"
+"""Told by Gradio in a thread of its own: the builder of Spaces adds that package, and nothing here needs it."""
+
+
+def checked(command: list[str | Path], **options: Any) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    """Gigabytes, which pytest's own folders would keep for three runs."""
+    folder = Path(tempfile.mkdtemp(prefix="hubcharlstm-space-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def space_folder(place: Path) -> Path:
+    """What `--dry-run` writes."""
+    space.write(place / "space", "user/hosted")
+    return place / "space"
+
+
+@pytest.fixture(scope="module")
+def fresh_python(place: Path, space_folder: Path) -> Path:
+    """An environment with the requirements of the Space, which are those of the library."""
+    checked([sys.executable, "-m", "venv", place / "environment"])
+    install(place, "-r", str(space_folder / "requirements.txt"))
+    return place / "environment" / "bin" / "python"
+
+
+def install(place: Path, *what: str) -> None:
+    pip: list[str | Path] = [place / "environment" / "bin" / "pip", "install", "-q", "-c", ROOT / "constraints.txt"]
+    checked([*pip, *what])
+
+
+WITH_THE_WHEEL = """
+import json
+import hubcharlstm
+from hubcharlstm import CharLSTM
+
+model = CharLSTM.from_pretrained()
+url = model.push_to_hub("user/from-a-wheel")
+again = CharLSTM.from_pretrained("user/from-a-wheel", revision=url.rpartition("/")[2])
+texts = [m.generate("To be, or ", seed=7, max_new_tokens=80) for m in (model, again)]
+print(json.dumps({"file": hubcharlstm.__file__, "texts": texts}))
+"""
+
+
+def test_the_wheel_pushes_and_loads_in_an_empty_environment(hub: Hub, place: Path, fresh_python: Path) -> None:
+    checked([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", place / "dist", ROOT])
+    [wheel] = (place / "dist").glob("*.whl")
+    site = place / "site"
+    install(place, "--no-deps", "--target", str(site), str(wheel))
+    (place / "empty").mkdir()
+    environment = clean_environment(hub.url, place / "wheel-home") | {"PYTHONPATH": str(site)}
+    told = json.loads(checked([fresh_python, "-c", WITH_THE_WHEEL], cwd=place / "empty", env=environment))
+    assert told["file"] == str(site / "hubcharlstm" / "__init__.py")
+    assert told["texts"][0] == told["texts"][1]
+    card = hub.repos["user/from-a-wheel"].files()["README.md"].decode()
+    assert 'from_pretrained("user/from-a-wheel")' in card
+
+
+def free_port() -> int:
+    """7860, which Spaces use, or any other that is free."""
+    for port in (7860, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise AssertionError("no port is free")
+
+
+def test_the_folder_of_a_dry_run_works_as_a_space_runs_it(
+    hub: Hub, author: Client, place: Path, space_folder: Path, fresh_python: Path
+) -> None:
+    pushed = author.call("push", "user/hosted", 95, record={"name": "The hosted one"})
+    version = re.search(r"^sdk_version: (.*)$", (space_folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert version
+    install(place, f"gradio[oauth,mcp]=={version[1]}", "-r", str(space_folder / "requirements.txt"))
+    for path in (space_folder, *space_folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    home, elsewhere = place / "home", place / "elsewhere"
+    for folder in (home, elsewhere):
+        folder.mkdir()
+    before = sorted(space_folder.rglob("*"))
+    touched = subprocess.run([*AS_ANYBODY, "touch", space_folder / "new"], capture_output=True, check=False)
+    assert touched.returncode != 0, "the checkout is not read-only"
+    port = free_port()
+    environment = clean_environment(hub.url, home / ".cache" / "huggingface") | {
+        "HOME": str(home),
+        "SPACE_ID": "user/chat",
+        "SYSTEM": "spaces",
+        "GRADIO_CACHE_EXAMPLES": "true",
+        "GRADIO_SSR_MODE": "true",
+        "GRADIO_SERVER_NAME": "127.0.0.1",  # 0.0.0.0 on a Space; tests stay on this machine
+        "GRADIO_SERVER_PORT": str(port),
+        "HUBCHARLSTM_MODEL": "user/hosted",
+        "PYTHONUNBUFFERED": "1",
+    }
+    log = (place / "log").open("w", encoding="utf-8")
+    start = time.monotonic()
+    process = subprocess.Popen(
+        [*AS_ANYBODY, fresh_python, space_folder / "app.py"], cwd=elsewhere, env=environment, stdout=log, stderr=log
+    )
+
+    def told() -> str:
+        return (place / "log").read_text(encoding="utf-8")  # by a handle of its own: the app writes on at the other's
+
+    try:
+        page = ""
+        while not page:
+            assert process.poll() is None, told()
+            assert time.monotonic() - start < 60, told()
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+                    page = answer.read().decode()
+            except OSError:
+                time.sleep(0.1)
+        client = AppClient(f"http://127.0.0.1:{port}/", verbose=False, analytics_enabled=False)
+        done = client.predict(prompt="To be", max_new_tokens=60, seed=7, api_name="/complete")
+        seconds = time.monotonic() - start
+        assert "The hosted one" in page
+        assert done["text"] == pushed["text"]
+        assert seconds < 60, f"{seconds:.0f} s\n{told()}"
+        failures = re.findall(r"^\w*(?:Error|Exception): .*", told(), re.MULTILINE)
+        assert set(failures) <= {NO_HOT_RELOADING}, told()
+    finally:
+        process.terminate()
+        process.wait(20)
+        log.close()
+        for path in (space_folder, *before):
+            path.chmod(0o755)
+    assert sorted(space_folder.rglob("*")) == before
+    assert not list(elsewhere.iterdir())

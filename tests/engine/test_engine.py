@@ -1,0 +1,326 @@
+"""Many readers at once get what each would get alone; a reader who leaves, waits or fails harms no other."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from hubcharlstm import CharLSTM, Vocabulary
+from hubcharlstm.decoding.sampling import RandomStream, SamplingParams
+from hubcharlstm.engine.engine import Engine
+from hubcharlstm.engine.model_runner import STEPS, Batch
+from hubcharlstm.engine.sequence import Job, Request
+from hubcharlstm.errors import BusyError, DamagedModelError, EngineError
+from tests.conftest import tiny_model
+
+LONG = 100_000
+IDLE = {"rows": 0, "reading": 0, "waiting": 0, "resting": 0}
+
+
+@pytest.fixture
+def model(vocabulary: Vocabulary) -> CharLSTM:
+    model = tiny_model(vocabulary, hidden_size=97)
+    model.precision = "int8"
+    return model
+
+
+@pytest.fixture
+def engine(model: CharLSTM) -> Iterator[Engine]:
+    engine = Engine(model.decoder, max_rows=8, max_waiting=64, share=20)
+    yield engine
+    engine.close()
+    assert not engine.alive
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if true():
+            return
+        time.sleep(0.005)
+    pytest.fail("it did not come true within ten seconds")
+
+
+def test_text_beside_others_is_the_text_alone(model: CharLSTM, engine: Engine, vocabulary: Vocabulary) -> None:
+    """Random prompts, settings, lengths and arrivals, on fewer rows than requests, so that rows are lent in turn."""
+    draw = random.Random(1)
+    requests = []
+    for seed in range(60):
+        prompt = "".join(draw.choice(vocabulary.chars) for _ in range(draw.choice([0, 1, 5, 70, 300])))
+        settings = {
+            "max_new_tokens": draw.randint(1, 150),
+            "temperature": draw.choice([0, 0.5, 0.8, 1.5]),
+            "top_k": draw.choice([0, 3, 99]),
+            "top_p": draw.choice([1.0, 0.7]),
+            "min_p": draw.choice([0.0, 0.1]),
+            "stop": draw.choice([None, "t", "e\n", ["oo", ": "]]),
+            "seed": seed,
+        }
+        requests.append((prompt, settings))
+    expected = [model.complete(prompt, **settings) for prompt, settings in requests]
+    found: list[tuple[str, str, int] | None] = [None] * len(requests)
+
+    def read(index: int) -> None:
+        prompt, settings = requests[index]
+        time.sleep(random.Random(index).random() * 0.2)
+        stream = model.stream(prompt, engine=engine, **settings)
+        text = "".join(stream)
+        done = stream.completion
+        assert text == done.text
+        found[index] = (done.text, done.finish_reason, done.num_tokens)
+
+    threads = [threading.Thread(target=read, args=(index,)) for index in range(len(requests))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found == [(done.text, done.finish_reason, done.num_tokens) for done in expected]
+    assert engine.load == IDLE
+
+
+def test_a_state_goes_on_exactly_alone_or_beside_others(model: CharLSTM, engine: Engine) -> None:
+    whole = model.complete("To be", max_new_tokens=90, seed=3)
+    others = [model.stream("FIRST:", max_new_tokens=LONG, seed=seed, engine=engine) for seed in range(5)]
+    first = model.stream("To be", max_new_tokens=40, seed=3, engine=engine)
+    head = "".join(first)
+    assert head + model.complete(state=first.completion.state, max_new_tokens=50).text == whole.text
+    tail = model.stream(state=first.completion.state, max_new_tokens=50, engine=engine)
+    assert head + "".join(tail) == whole.text
+    assert tail.completion.state.stream == whole.state.stream
+    for other in others:
+        other.cancel()
+
+
+def test_cancel_frees_the_row_and_the_text_goes_on_from_there(model: CharLSTM, engine: Engine) -> None:
+    stream = model.stream("To be", max_new_tokens=LONG, seed=3, engine=engine)
+    next(stream)
+    stream.cancel()
+    wait_until(lambda: engine.load["rows"] == 0)
+    done = stream.completion
+    assert done.finish_reason == "cancelled"
+    assert len(done.text) == done.num_tokens  # the text reaches as far as the state
+    more = model.complete(state=done.state, max_new_tokens=20)
+    assert done.text + more.text == model.generate("To be", max_new_tokens=done.num_tokens + 20, seed=3)
+
+
+def test_a_reader_that_vanishes_is_noticed(model: CharLSTM, engine: Engine) -> None:
+    stream = model.stream("To be", max_new_tokens=LONG, seed=3, engine=engine)
+    next(stream)
+    assert engine.load["rows"] == 1
+    del stream
+    gc.collect()
+    wait_until(lambda: engine.load["rows"] == 0)
+
+
+def test_a_short_request_does_not_wait_for_a_long_one(model: CharLSTM) -> None:
+    engine = Engine(model.decoder, max_rows=1, share=20)
+    long = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)
+    next(long)
+    assert model.generate("FIRST", max_new_tokens=50, seed=2) == "".join(
+        model.stream("FIRST", max_new_tokens=50, seed=2, engine=engine)
+    )
+    assert long.finish_reason is None
+    long.cancel()
+    engine.close()
+
+
+def test_a_full_engine_says_so_at_once_and_takes_more_later(model: CharLSTM) -> None:
+    engine = Engine(model.decoder, max_rows=1, max_waiting=2, share=LONG)
+    running = [model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)]
+    next(running[0])
+    running += [model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine) for _ in range(2)]
+    with pytest.raises(BusyError, match="try again"):
+        model.stream("To be", engine=engine)
+    for stream in running:
+        stream.cancel()
+    wait_until(lambda: engine.load == IDLE)
+    assert "".join(model.stream("To be", seed=4, engine=engine)) == model.generate("To be", seed=4)
+    engine.close()
+
+
+def test_an_error_in_one_request_ends_that_request_alone(vocabulary: Vocabulary) -> None:
+    model = tiny_model(vocabulary)
+    model.precision = "fp32"
+    engine = Engine(model.decoder, max_rows=8)
+    h, c = model.decoder.initial_state(1)
+    good = Request((1, 2), 500, SamplingParams(), RandomStream(1))
+    beside = engine.submit(good)
+    with pytest.raises(DamagedModelError, match="not finite"):
+        list(engine.submit(replace(good, state=(h, torch.full_like(c, float("nan"))))))
+    with pytest.raises(RuntimeError):
+        list(engine.submit(replace(good, state=(h[:, :, :5], c))))
+    assert sum(len(ids) for ids in beside) == 500
+    engine.close()
+
+
+@pytest.mark.slow
+def test_rows_are_independent_on_the_plainest_processor_too() -> None:
+    """Without vector instructions torch takes other paths; each must give a row the same bits in any batch."""
+    script = (
+        "import torch\n"
+        "from tests.conftest import TEXT, tiny_model\n"
+        "from hubcharlstm import Vocabulary\n"
+        "from hubcharlstm.decoding.decoder import Decoder\n"
+        "from tests.decoding.test_decoder import step_all\n"
+        "assert torch.backends.cpu.get_cpu_capability() == 'DEFAULT'\n"
+        "vocabulary = Vocabulary.from_text(TEXT)\n"
+        "for size in (97, 300):\n"
+        "    decoder = Decoder(tiny_model(vocabulary, hidden_size=size), 'int8')\n"
+        "    ids = torch.randint(len(vocabulary), (37, 20), generator=torch.Generator().manual_seed(1))\n"
+        "    together = step_all(decoder, ids)\n"
+        "    for rows in ([0], [36], [5, 6, 7]):\n"
+        "        assert torch.equal(step_all(decoder, ids[rows]), together[rows])\n"
+        "print('same')\n"
+    )
+    root = str(Path(__file__).parents[2])
+    environment = os.environ | {"ATEN_CPU_CAPABILITY": "default", "PYTHONPATH": root}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "same\n", done.stderr
+
+
+def test_close_tells_every_reader(model: CharLSTM) -> None:
+    engine = Engine(model.decoder, max_rows=2)
+    streams = [model.stream("To be", max_new_tokens=LONG, seed=seed, engine=engine) for seed in range(4)]
+    next(streams[0])
+    engine.close()
+    for stream in streams:
+        list(stream)
+        assert stream.finish_reason == "cancelled"
+    with pytest.raises(BusyError, match="closed"):
+        model.stream("To be", engine=engine)
+
+
+def test_a_reader_who_is_behind_lends_the_row_and_misses_nothing(model: CharLSTM, vocabulary: Vocabulary) -> None:
+    engine = Engine(model.decoder, max_rows=1)
+    slow = model.stream("To be", max_new_tokens=300, seed=1, engine=engine, ahead=40)
+    wait_until(lambda: engine.load["resting"] == 1)
+    written = slow.num_tokens
+    assert 40 <= written <= 40 + STEPS
+    assert "".join(model.stream("FIRST", seed=2, engine=engine)) == model.generate("FIRST", seed=2)
+    assert slow.num_tokens == written  # nothing is written that nobody reads
+    text = ""
+    while slow.finish_reason is None:
+        text += slow.ready()
+        time.sleep(0.001)
+    assert text == slow.completion.text == model.generate("To be", max_new_tokens=300, seed=1)
+    wait_until(lambda: engine.load == IDLE)
+    engine.close()
+
+
+def test_a_resting_request_can_be_cancelled_and_goes_on_from_there(model: CharLSTM) -> None:
+    engine = Engine(model.decoder, max_rows=1)
+    stream = model.stream("To be", max_new_tokens=300, seed=1, engine=engine, ahead=40)
+    wait_until(lambda: engine.load["resting"] == 1)
+    stream.cancel()
+    wait_until(lambda: engine.load == IDLE)
+    done = stream.completion
+    rest = model.complete(state=done.state, max_new_tokens=300 - done.num_tokens)
+    assert done.text + rest.text == model.generate("To be", max_new_tokens=300, seed=1)
+    engine.close()
+
+
+def test_what_is_ready_is_had_without_waiting(model: CharLSTM) -> None:
+    engine = Engine(model.decoder, max_rows=1)
+    first = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)
+    assert next(first)
+    waiting = model.stream("FIRST", seed=2, engine=engine)
+    assert waiting.ready() == ""
+    assert waiting.finish_reason is None
+    first.cancel()
+    assert first.ready() == ""
+    text = ""
+    while waiting.finish_reason is None:
+        text += waiting.ready()
+    assert text == model.generate("FIRST", seed=2)
+    engine.close()
+
+
+def test_an_engine_that_fails_tells_its_readers_and_goes_on(
+    model: CharLSTM, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its thread once died with requests in its lists, which a new thread would have found there half done."""
+    engine = Engine(model.decoder, max_rows=2)
+    streams = [model.stream("To be", max_new_tokens=LONG, seed=seed, engine=engine) for seed in range(4)]
+    next(streams[0])
+    with monkeypatch.context() as patch:
+        patch.setattr("hubcharlstm.engine.model_runner.next_ids", lambda *_: 1 / 0)
+        for stream in streams:
+            with pytest.raises(EngineError, match=r"ZeroDivisionError.*send the request again"):
+                list(stream)
+    assert "The engine failed." in caplog.text
+    assert engine.alive and engine.load == IDLE
+    assert "".join(model.stream("To be", seed=4, engine=engine)) == model.generate("To be", seed=4)
+    engine.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("who_notices", ["a reader", "the next request", "a look at its health"])
+def test_a_thread_that_dies_is_noticed_and_another_begins(
+    model: CharLSTM, monkeypatch: pytest.MonkeyPatch, who_notices: str
+) -> None:
+    """Not even `except Exception` sees it go."""
+    engine = Engine(model.decoder, max_rows=2)
+    stream = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)
+    next(stream)
+    with monkeypatch.context() as patch:
+        patch.setattr("hubcharlstm.engine.model_runner.next_ids", lambda *_: sys.exit())
+        wait_until(lambda: not engine.alive)
+    if who_notices == "the next request":
+        assert "".join(model.stream("To be", seed=4, engine=engine)) == model.generate("To be", seed=4)
+    if who_notices == "a look at its health":
+        engine.check()
+    with pytest.raises(EngineError, match="send the request again"):
+        list(stream)
+    assert engine.alive and engine.load == IDLE
+    engine.close()
+
+
+def test_an_engine_that_makes_no_step_is_stuck(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(model.decoder, max_rows=2)
+    held = threading.Event()
+    stream = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)
+    next(stream)
+    assert not engine.is_stuck
+    monkeypatch.setattr("hubcharlstm.engine.engine.STUCK_SECONDS", 0.05)
+    step = Batch.step
+    monkeypatch.setattr(Batch, "step", lambda batch: held.wait(10) and step(batch))
+    wait_until(lambda: engine.is_stuck)
+    held.set()
+    wait_until(lambda: not engine.is_stuck)
+    stream.cancel()
+    engine.close()
+
+
+def test_a_request_is_somewhere_at_any_moment(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between row and rest, and between prompt and row, the load once forgot it for an instant, made longer here."""
+    leave, join = Batch.leave, Batch.join
+
+    def slow_leave(batch: Batch, row: int) -> Job:
+        job = leave(batch, row)
+        time.sleep(0.005)
+        return job
+
+    def slow_join(batch: Batch, job: Job) -> None:
+        time.sleep(0.005)
+        join(batch, job)
+
+    monkeypatch.setattr(Batch, "leave", slow_leave)
+    monkeypatch.setattr(Batch, "join", slow_join)
+    engine = Engine(model.decoder, max_rows=2)
+    stream = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine, ahead=2)
+    for _ in range(60):
+        assert sum(engine.load.values()) == 1
+        stream.ready()
+        time.sleep(0.002)
+    stream.cancel()
+    engine.close()

@@ -1,0 +1,222 @@
+"""The card says what the record says, and leaves out what nobody filled."""
+
+from __future__ import annotations
+
+import ast
+import json
+from typing import Any
+
+import pytest
+from huggingface_hub import ModelCard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from hubcharlstm import CharLSTMConfig, Vocabulary
+from hubcharlstm.hub import model_card as card
+from tests.conftest import tiny_model
+from tests.support.hub_client import Client
+
+VOCABULARY = Vocabulary.from_text("abc`|* \n<>é")
+CONFIG = CharLSTMConfig(len(VOCABULARY), 4, 8, 2)
+RECORD: dict[str, Any] = {
+    "name": "charlstm-recipes",
+    "corpus": {
+        "name": "recipes", "title": "recipes.txt", "sha256": "ab" * 32, "chars": 120_000, "train_chars": 108_000,
+        "held_out": "the last 12,000 of 120,000 characters",
+    },
+    "card": {"language": "en", "license": "cc0-1.0", "datasets": ["user/recipes"]},
+    "base_model": "user/charlstm-shakespeare",
+    "kept_epochs": [1, 12],
+    "baselines": {"5-gram, Kneser-Ney": {"nats": 1.5, "seconds": 2.0}, "xz": {"nats": 1.75, "seconds": 0.1}},
+    "copying": {"sampled": {"20": 0.25, "40": 0.031, "80": 0.0}, "held_out": {"20": 0.125, "40": 0.01, "80": 0}},
+    "words": {"0.5": 0.975, "1": 0.9, "held_out": 0.96},
+    "val_loss": 1.25,
+    "val_bpc": 1.8034,
+    "sample_prompt": "Take two eggs",
+    "samples": [{"prompt": "Take ", "temperature": 0.5, "seed": 7, "text": "two `eggs` and ~~~"}],
+    "time_lapse": [
+        {"characters_read": 2400, "minutes": 0.25, "val_loss": 3.0161, "text": "xqz"},
+        {"characters_read": 99_000, "minutes": 2.5, "val_loss": 1.25, "text": "two eggs"},
+    ],
+    "time_lapse_prompt": "Take ",
+    "command": "python -m training fit recipes.txt --out runs/recipes",
+    "seconds": 180.0,
+    "hardware": "CPU, 2 threads",
+    "versions": ["torch 2.13.0"],
+}  # fmt: skip
+
+
+def test_a_full_record_makes_a_full_card() -> None:
+    text = card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes", has_loss_plot=True)
+    for part in (
+        'CharLSTM.from_pretrained("user/recipes")',
+        "Take two eggs",
+        "two `eggs`",
+        "temperature 0.5, seed 7",
+        "1.2500",
+        "108,000 characters",
+        "loss.png",
+        "After 2,400 characters, 15 seconds, held-out loss 3.016",
+        "Take xqz",
+        'revision="epoch-01"`, `revision="epoch-12"`',
+        "| this model, state carried | 1.2500 | 1.8034 |",
+        "| 5-gram, Kneser-Ney | 1.5000 | 2.1640 |",
+        "| xz | 1.7500 | 2.5247 |",
+        "| 20 | 25.0 % | 12.5 % |",
+        "| 80 | 0.0 % | 0.0 % |",
+        "97.5 % of what it writes at temperature 0.5, 90.0 % of what it writes at temperature 1, 96.0 % of the",
+        "before that what [user/charlstm-shakespeare]",
+        "fit recipes.txt --out runs/recipes",
+        "3.0 minutes on CPU, 2 threads",
+        "2 LSTM layers of 8 units",
+    ):
+        assert part in text
+    order = [
+        "## Use",
+        "## How it learned",
+        "loss.png",
+        "## Samples",
+        "## How good",
+        "## How much",
+        "## Real",
+        "## Inside",
+    ]
+    assert sorted(order, key=text.index) == order
+    letters_are_no_words = RECORD | {"words": {"0.5": 0.3, "held_out": 0.2}}
+    assert "## Real words" not in card.render(
+        CONFIG, VOCABULARY, letters_are_no_words, repo_id=None, has_loss_plot=False
+    )
+    assert text.count("~~~~") == 2  # the sample holds ~~~, which must not end its own fence
+
+
+def test_the_metadata_survives_a_round_trip() -> None:
+    data = ModelCard(card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes")).data
+    assert data.library_name == "hubcharlstm"
+    assert data.pipeline_tag == "text-generation"
+    assert (data.language, data.license, data.datasets) == ("en", "cc0-1.0", ["user/recipes"])
+    assert data.base_model == "user/charlstm-shakespeare"
+    assert data.tags == card.TAGS
+    assert data.eval_results is not None
+    assert {(r.metric_type, r.metric_value, r.dataset_type, r.dataset_split) for r in data.eval_results} == {
+        ("cross_entropy", 1.25, "recipes", "held out"),
+        ("bits_per_character", 1.8034, "recipes", "held out"),
+    }
+    text = card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes")
+    assert str(ModelCard(text)) == text
+
+
+@pytest.mark.parametrize("record", [RECORD, {}, {key: RECORD[key] for key in ("corpus", "val_loss", "val_bpc")}])
+def test_the_hub_finds_nothing_wrong_with_a_card(author: Client, record: dict[str, Any]) -> None:
+    author.call("validate_card", card.render(CONFIG, VOCABULARY, record, repo_id="user/recipes"))
+
+
+def test_the_hub_of_these_tests_does_find_what_is_wrong(author: Client) -> None:
+    text = card.render(CONFIG, VOCABULARY, RECORD | {"card": {"license": "my own"}})
+    assert "license" in author.outcome("validate_card", text)["error"]
+    record = RECORD | {"card": {"language": "English"}}
+    assert "language" in author.outcome("validate_card", card.render(CONFIG, VOCABULARY, record))["error"]
+
+
+def test_the_card_of_an_earlier_epoch_loads_that_epoch() -> None:
+    text = card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes", revision="epoch-01")
+    assert 'from_pretrained("user/recipes", revision="epoch-01")' in text
+    assert "As it was earlier" not in text
+
+
+def test_a_time_lapse_as_the_first_runs_wrote_it() -> None:
+    lapse = {"prompt": "Take ", "seed": 1, "temperature": 0.8, "moments": [{"chars": 2400, "text": "xqz"}]}
+    text = card.render(
+        CONFIG, VOCABULARY, {key: v for key, v in RECORD.items() if "lapse" not in key} | {"time_lapse": lapse}
+    )
+    assert "After 2,400 characters:" in text and "Take xqz" in text
+
+
+def test_without_a_record_the_sections_are_left_out() -> None:
+    text = card.render(CONFIG, VOCABULARY, {})
+    for heading in (
+        "## Samples",
+        "## How good",
+        "## How it learned",
+        "## How much",
+        "## Training",
+        "loss.png",
+        "None",
+        "Undefined",
+    ):
+        assert heading not in text
+    assert "## Use" in text
+    assert ModelCard(text).data.eval_results is None
+
+
+@pytest.mark.parametrize("key", [*RECORD, *(f"corpus.{name}" for name in RECORD["corpus"])])
+@pytest.mark.parametrize("value", [None, 7, "text", [], [1], {}, {"a": 1}])
+def test_a_record_that_somebody_else_wrote_never_breaks_the_card(key: str, value: Any) -> None:
+    """A model from the Hub with an odd training.json loaded, but could not be saved again."""
+    record = RECORD | {"corpus": dict(RECORD["corpus"])}
+    if key.startswith("corpus."):
+        record["corpus"][key.removeprefix("corpus.")] = value
+    else:
+        record[key] = value
+    assert "## Use" in card.render(CONFIG, VOCABULARY, record)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*RECORD, "text"]), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from(list(RECORD)), json_values))
+def test_any_json_makes_a_card(record: dict[str, Any]) -> None:
+    assert "## Use" in card.render(CONFIG, VOCABULARY, record)
+
+
+def test_a_saved_model_has_its_card(tmp_path: Any) -> None:
+    model = tiny_model(VOCABULARY)
+    model.record = RECORD
+    model.save_pretrained(tmp_path / "m", repo_id="user/recipes")
+    assert 'from_pretrained("user/recipes")' in (tmp_path / "m" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a | b.txt", "it's `py`.txt", "<img src=x onerror=alert(1)>", "[x](http://y)", "**a** _b_ c_d", "``", "🐍\tx"],
+)
+def test_odd_names_and_prompts_are_shown_as_they_stand(name: str) -> None:
+    """A pipe in a file's name broke the table, and an emoji's prompt was another one in the snippet."""
+    record = RECORD | {
+        "corpus": RECORD["corpus"] | {"title": name}, "sample_prompt": name, "command": f"fit '{name}'",
+        "samples": [{"prompt": name, "temperature": 0.5, "seed": 7, "text": "x"}],
+    }  # fmt: skip
+    text = card.render(CONFIG, Vocabulary.from_text("ab\t\n `|"), record, repo_id="user/recipes")
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    shown = ["".join(child.content for child in token.children or ()) for token in tokens if token.type == "inline"]
+    assert f"It has read only {' '.join(name.split())} (108,000" in " ".join(shown)
+    assert not [c for t in tokens for c in t.children or () if c.type in ("html_inline", "em_open", "strong_open")]
+    assert any(f"Prompt {json.dumps(name, ensure_ascii=False)}, temperature 0.5" in one for one in shown)
+    fences = [token.content for token in tokens if token.type == "fence"]
+    assert f"fit '{name}'\n" in fences
+    [call] = [line for fence in fences for line in fence.splitlines() if line.startswith("print(")]
+    argument = ast.parse(call, mode="eval").body.args[0].args[0]  # type: ignore[attr-defined]
+    assert argument.value == name
+    assert "besides line break" not in text and "besides tab, line break, space." in text
+
+
+@given(st.text(min_size=1, alphabet="`a |"))
+def test_a_code_span_holds_any_backticks(text: str) -> None:
+    [span] = MarkdownIt().parse(card.code(text))[1].children or ()
+    assert (span.type, span.content) == ("code_inline", text)
+
+
+def test_a_large_vocabulary_is_shown_in_part() -> None:
+    chars = Vocabulary.from_text("".join(chr(0x4E00 + n) for n in range(1000)))
+    assert "and 700 more" in card.render(CONFIG, chars, RECORD)
+    assert "`丁`" in card.render(CONFIG, chars, RECORD)
+
+
+def test_how_long_it_took_is_never_no_time() -> None:
+    """The first moments stood at 0.0 minutes."""
+    assert [card.lasted(seconds) for seconds in (0.4, 59, 90)] == ["less than a second", "59 seconds", "1.5 minutes"]

@@ -1,0 +1,242 @@
+"""The real app beside the tests and a browser to look at it with: what the browser tests share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 60.0  # nothing here takes that long but on a machine with other work
+
+# Runs the file named after it, and tells of every host beyond this machine that it looks up or connects to.
+WATCHED = """
+import runpy, sys
+
+def hook(event, details):
+    if event in ("socket.getaddrinfo", "socket.connect", "socket.sendto"):
+        target = details[0] if event == "socket.getaddrinfo" else details[1]
+        host = target[0] if isinstance(target, tuple) else target
+        if str(host) not in ("127.0.0.1", "localhost", "::1", "None"):
+            print("REACHED OUT", event, target, flush=True)
+
+sys.addaudithook(hook)
+sys.path.insert(0, sys.argv[1].rpartition("/")[0])
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+RECORD = {
+    "name": "charlstm-tiny",
+    "corpus": {
+        "name": "tiny",
+        "title": "one small play",
+        "sha256": "0",
+        "chars": 1000,
+        "train_chars": 900,
+        "held_out": "its end",
+    },
+    "val_loss": 1.5,
+    "val_bpc": 2.164,
+    "samples": [{"prompt": "ROMEO:\n", "temperature": 0.8, "seed": 7, "text": "O, that I were a glove."}],
+    "time_lapse": {
+        "prompt": "ROMEO:\n",
+        "seed": 1,
+        "temperature": 0.8,
+        "moments": [
+            {"chars": 4096, "text": "qx7&zz"},
+            {"chars": 65536, "text": "the te ou"},
+            {"chars": 1000000, "text": "What light is this?"},
+        ],
+    },
+    "history": [{"chars": 1000000, "seconds": 120.0}],
+}
+
+
+def missing(what: str) -> None:
+    """Skip where the browser is not installed, but not where the tests must all run."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what} is missing; expected it where CI=true: install it.")
+    pytest.skip(f"{what} is not installed")
+
+
+def save_model(folder: Path, *, talks: bool = True, name: str = "charlstm-tiny") -> None:
+    """A tiny model with random weights, and with speakers if it `talks`."""
+    torch.manual_seed(0)
+    vocabulary = Vocabulary(sorted({chr(code) for code in range(32, 127)} | {"\n"}))
+    config = CharLSTMConfig(len(vocabulary), embedding_dim=8, hidden_size=32, num_layers=1, dropout=0.0)
+    turns: dict[str, Any] = {
+        "speakers": ("ROMEO", "JULIET"),
+        "turn_template": "STRANGER:\n{message}\n\n{speaker}:\n",
+        "turn_stop": "\n\n",
+    }
+    generation = GenerationConfig(
+        examples=("ROMEO:\n", "To be, or ", "What light "), max_new_tokens=60, **(turns if talks else {})
+    )
+    record = {**RECORD, "name": name} if talks else {"name": name}
+    CharLSTM(config, vocabulary, generation_config=generation, record=record).save_pretrained(folder)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class App:
+    """`app.py` as one runs it at home, from a folder where nothing else is, with the package beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        save_model(folder / "tiny")
+        save_model(folder / "mute", talks=False, name="charlstm-mute")
+        self.folder, self.port = folder, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.output: list[str] = []
+        self.start()
+
+    def start(self) -> None:
+        here = {
+            "HUBCHARLSTM_MODEL": f"{self.folder / 'tiny'},{self.folder / 'mute'}",
+            "GRADIO_SERVER_PORT": str(self.port),
+            "GRADIO_TEMP_DIR": str(self.folder / "gradio"),
+            "HF_HUB_OFFLINE": "1",
+        }
+        inherited = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "SPACE_ID")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", WATCHED, str(ROOT / "app.py")],
+            cwd=self.folder,
+            env={**inherited, **here},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.is_open = threading.Event()
+        threading.Thread(target=self._read, args=(self.process, self.is_open), daemon=True).start()
+        assert self.is_open.wait(SECONDS) and self.process.poll() is None, "".join(self.output)
+
+    def _read(self, process: subprocess.Popen[str], is_open: threading.Event) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.output.append(line)
+            if self.url in line:
+                is_open.set()
+        is_open.set()
+
+    def close(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(10)
+
+
+def open_browser() -> Iterator[Any]:
+    """Headless Chromium, driven by Playwright."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        missing("Chromium")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ModuleNotFoundError:
+        missing("playwright")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=flags)
+        yield opened
+        opened.close()
+
+
+class Visitor:
+    """Somebody with a browser of their own on the page, and what they do there."""
+
+    def __init__(self, browser: Any, url: str, **options: Any) -> None:
+        self.url = url
+        self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(SECONDS * 1000)
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.open()
+
+    def open(self, query: str = "") -> None:
+        self.page.goto(self.url + "/" + query)
+        self.page.wait_for_selector("#conversation .title")
+        self.page.wait_for_selector("#send")
+
+    def leave(self) -> None:
+        """Close the page; none of its requests went elsewhere and the console holds no error."""
+        self.context.close()
+        assert self.requests and [u for u in self.requests if not u.startswith((self.url, "data:", "blob:"))] == []
+        assert self.errors == [], self.errors
+
+    # --- what they do ---
+
+    def type(self, text: str) -> None:
+        self.page.fill("#field-message textarea", text)
+
+    def send(self, text: str, *, length: int | None = None, wait: bool = True) -> None:
+        """Send a line and wait for the end of the reply, or else for its first letter."""
+        if length is not None:
+            self.set("Length", length)
+        self.type(text)
+        self.asks(lambda: self.page.press("#field-message textarea", "Enter"), wait=wait)
+
+    def asks(self, act: Any, *, wait: bool = True) -> None:
+        """Do what makes the model write."""
+        before = self.page.locator(".turn").last.get_attribute("data-id") if self.turns else ""
+        act()
+        begun = "id => ![undefined, id].includes(document.querySelector('.turn:last-child')?.dataset.id)"
+        self.page.wait_for_function(begun, arg=before)
+        if wait:
+            self.until_done()
+
+    def set(self, label: str, number: float) -> None:
+        field = self.page.get_by_label(f"number input for {label}")
+        field.fill(str(number))
+        field.press("Tab")
+
+    def until_done(self) -> None:
+        self.page.wait_for_selector("#send", state="visible")
+        assert self.page.locator(".reply.writing").count() == 0
+
+    # --- what they see ---
+
+    @property
+    def turns(self) -> int:
+        return int(self.page.locator(".turn").count())
+
+    @property
+    def text(self) -> str:
+        """The last reply with what stands before it, the words for screen readers left out."""
+        shown = "e => [...e.childNodes].filter(n => n.className !== 'unseen').map(n => n.textContent).join('')"
+        return str(self.page.locator(".reply").last.evaluate(shown))
+
+    @property
+    def foot(self) -> str:
+        return str(self.page.locator(".foot").last.text_content())
+
+    @property
+    def seed(self) -> str:
+        return self.foot.split("seed ")[1].split(" ")[0]
+
+    @property
+    def message(self) -> str:
+        return str(self.page.input_value("#field-message textarea"))
+
+    def problem(self) -> str:
+        self.page.wait_for_selector(".problem")
+        return str(self.page.text_content(".problem"))

@@ -1,0 +1,73 @@
+"""What can go wrong between a client and a Hub, on command."""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["status", "slow", "cut", "flip", "reset", "lost"]
+
+
+@dataclass
+class Fault:
+    """The next `times` requests of `method` to a path in which `pattern` is found go wrong.
+
+    kind: "status" answers with `status`; "slow" answers after `seconds`; "cut" sends half of the body and closes;
+    "flip" changes one bit of the body; "reset" breaks the connection after half of the body; "lost" does what was
+    asked and closes without an answer. skip: how many such requests go well first.
+    """
+
+    method: str
+    pattern: str
+    kind: Kind = "status"
+    times: int = 1
+    skip: int = 0
+    status: int = 500
+    seconds: float = 0.0
+    headers: dict[str, str] = field(default_factory=dict)
+    message: str = "on command"
+    happened: int = 0
+
+    def meets(self, method: str, path: str) -> bool:
+        """Whether this request goes wrong; counts it if so."""
+        if method != self.method or not re.search(self.pattern, path) or self.happened >= self.times:
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        self.happened += 1
+        return True
+
+    def happen(self, handler: Any, answer: Callable[[], Any]) -> None:
+        """Answer a request wrongly; `answer` does what was asked and says what would have been sent."""
+        from tests.support.hub_calls import as_json
+
+        if self.kind == "status":
+            message = {"X-Error-Message": self.message}
+            handler.send(as_json({"error": self.message}, self.status, message | self.headers))
+            return
+        if self.kind == "slow":
+            time.sleep(self.seconds)
+            handler.send(answer())
+            return
+        reply = answer()
+        half = reply.body[: len(reply.body) // 2]
+        if self.kind == "flip":
+            handler.send(reply, half + bytes([reply.body[len(half)] ^ 1]) + reply.body[len(half) + 1 :])
+            return
+        if self.kind in ("cut", "reset"):
+            handler.send(reply, half)
+            handler.wfile.flush()
+        handler.close_connection = True
+        if self.kind == "reset":
+            time.sleep(0.1)  # what was sent before arrives first
+            linger = struct.pack("ii", 1, 0)
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            handler.connection.close()
+        else:
+            handler.connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,283 @@
+"""The routes of the loopback Hub: one function answers one kind of request. Those of uploads are in hub_uploads.py."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from email.message import Message
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import yaml
+
+from tests.support.hub_calls import Call, Refused, Reply, as_json
+from tests.support.hub_server import READ_TOKEN, Files, Hub, Repo, git_oid, is_large, lfs_oid, lfs_pointer
+from tests.support.hub_uploads import (
+    check_no_token,
+    commit,
+    complete_upload,
+    create_tag,
+    delete_tag,
+    lfs_batch,
+    preupload,
+    upload,
+    upload_part,
+)
+
+# --- who asks, and new repositories ------------------------------------------------------------------------------
+
+
+def whoami(call: Call) -> Reply:
+    if call.user is None:
+        raise Refused(401, "Invalid username or password.")
+    role = "read" if call.token == READ_TOKEN else "write"
+    token = {"displayName": "a token", "role": role}
+    return as_json({"type": "user", "name": call.user, "orgs": [], "auth": {"accessToken": token}})
+
+
+def create_repo(call: Call) -> Reply:
+    asked = json.loads(call.body)
+    if call.user is None:
+        raise Refused(401, "Invalid username or password.")
+    kind = asked.get("type", "model") + "s"
+    owner = asked.get("organization") or call.user
+    name = f"{owner}/{asked['name']}"
+    key = name if kind == "models" else f"{kind}/{name}"
+    answer = {"url": f"{call.hub.url}/{key}", "name": name, "id": name}
+    if owner != call.user or call.token == READ_TOKEN:
+        raise Refused(403, f"You don't have the rights to create a {kind[:-1]} under the namespace {owner!r}")
+    if key in call.hub.repos:
+        return as_json(answer | {"error": f"You already created this {kind[:-1]} repo: {name}"}, 409)
+    repo = call.hub.add_repo(name, private=asked.get("visibility") == "private", kind=kind)
+    repo.hardware = asked.get("hardware") or repo.hardware
+    repo.variables |= {variable["key"]: variable["value"] for variable in asked.get("variables", [])}
+    return as_json(answer)
+
+
+COLORS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+LICENSES = {"mit", "apache-2.0", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0", "gpl-3.0", "other", "unknown"}
+
+
+def validate_card(call: Call) -> Reply:
+    """What the Hub says of a card's metadata; the rules that matter here, from its documentation."""
+    asked = json.loads(call.body)
+    errors, warnings = card_faults(asked["content"], asked["repoType"])
+    answer = {"errors": [{"message": m} for m in errors], "warnings": [{"message": m} for m in warnings]}
+    return as_json(answer, 400 if errors else 200)
+
+
+def card_faults(content: str, kind: str) -> tuple[list[str], list[str]]:
+    found = re.match(r"---\n(.*?)\n---(\n|$)", content, re.DOTALL)
+    if found is None:
+        return [], ["empty or missing yaml metadata in repo card"]
+    try:
+        data = yaml.safe_load(found[1])
+    except yaml.YAMLError as error:
+        return [f"YAML: {error}"], []
+    if not isinstance(data, dict):
+        return ["the metadata is no mapping"], []
+    checks = {
+        '"license" must be one of the known ones': data.get("license", "mit") in LICENSES,
+        '"language" must be an ISO 639 code': re.fullmatch("[a-z]{2,3}", str(data.get("language", "en"))),
+        '"tags" must be a list of strings': all(isinstance(tag, str) for tag in data.get("tags", [])),
+        '"datasets" must be ids': all(re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) for name in data.get("datasets", [])),
+        '"base_model" must be an id': re.fullmatch(r"[\w.-]+/[\w.-]+", data.get("base_model", "a/b")),
+    }
+    for model in data.get("model-index", []):
+        checks['"model-index" needs a name'] = isinstance(model.get("name"), str)
+        for result in model["results"]:
+            checks['"model-index" needs a task type'] = isinstance(result["task"].get("type"), str)
+            checks['"model-index" needs a dataset'] = {"type", "name"} <= result["dataset"].keys()
+            values = [metric["value"] for metric in result["metrics"]]
+            checks['"model-index" needs values'] = values and all(isinstance(value, float) for value in values)
+    if kind == "space":
+        checks |= {
+            '"sdk" must be gradio, docker or static': data.get("sdk") in ("gradio", "docker", "static"),
+            '"colorFrom" and "colorTo" must be colours': {data.get("colorFrom"), data.get("colorTo")} <= COLORS,
+            '"short_description" must have at most 60 characters': len(data.get("short_description", "")) <= 60,
+            '"preload_from_hub" holds at most 10': len(data.get("preload_from_hub", [])) <= 10,
+            '"sdk_version" must be a version': re.fullmatch(r"\d+\.\d+\.\d+", str(data.get("sdk_version"))),
+            '"python_version" must be a string': isinstance(data.get("python_version"), str),
+        }
+    return [message for message, good in checks.items() if not good], []
+
+
+# --- what there is -----------------------------------------------------------------------------------------------
+
+
+def refs(call: Call) -> Reply:
+    repo = call.repo()
+    listed = {
+        kind: [{"name": name, "ref": f"refs/{path}/{name}", "targetCommit": commit} for name, commit in refs.items()]
+        for kind, path, refs in (("branches", "heads", repo.branches), ("tags", "tags", repo.tags))
+    }
+    return as_json(listed | {"converts": []})
+
+
+def history(call: Call) -> Reply:
+    """Commits of the whole repository, newest first; branches are not told apart here."""
+    repo = call.repo()
+    date = "2026-01-01T00:00:00.000Z"
+    return as_json(
+        [
+            {"id": oid, "title": message, "message": "", "date": date, "authors": [{"user": repo.owner}]}
+            for oid, message in reversed(repo.messages.items())
+        ]
+    )
+
+
+def describe(path: str, content: bytes, *, size_key: str) -> dict[str, Any]:
+    """What listings say of a file: its size, its id in git, and for a large one what git's pointer says."""
+    if not is_large(path):
+        return {"oid": git_oid(content), "size": len(content)}
+    pointer, oid = lfs_pointer(content), lfs_oid(content)
+    lfs = {size_key: oid, "size": len(content), "pointerSize": len(pointer)}
+    return {"oid": git_oid(pointer), "size": len(content), "lfs": lfs}
+
+
+def repo_info(call: Call) -> Reply:
+    repo = call.repo()
+    sha = call.commit_id(repo)
+    siblings: list[dict[str, Any]] = []
+    for path, content in repo.commits[sha].items():
+        told = describe(path, content, size_key="sha256") if "blobs" in call.query else {}
+        siblings.append({"rfilename": path, **({"blobId": told.pop("oid")} if told else {}), **told})
+    info = {"id": repo.name, "sha": sha, "private": repo.private, "gated": repo.gated and "auto", "downloads": 0}
+    return as_json(info | {"likes": 0, "tags": [], "siblings": siblings})
+
+
+def tree(call: Call) -> Reply:
+    """All files with their folders; the client asks for nothing but recursive listings of the whole."""
+    files: Files = (repo := call.repo()).commits[call.commit_id(repo)]
+    folders = sorted({path[: m.start()] for path in files for m in re.finditer("/", path)})
+    listing = [{"type": "directory", "path": path, "oid": git_oid(path.encode()), "size": 0} for path in folders]
+    listing += [{"type": "file", "path": path, **describe(path, c, size_key="oid")} for path, c in files.items()]
+    return as_json(listing)
+
+
+def resolve(call: Call) -> Reply:
+    """A file, or for a large one the way to it."""
+    repo = call.repo()
+    if repo.gated and call.user != repo.owner:
+        raise Refused(403 if call.user else 401, f"Access to model {repo.name} is restricted.", "GatedRepo")
+    commit = call.commit_id(repo)
+    path = call.parts["path"]
+    headers = {"X-Repo-Commit": commit, "Accept-Ranges": "bytes", "Content-Type": "application/octet-stream"}
+    content = repo.commits[commit].get(path)
+    if content is None:
+        return Reply(404, b"Entry not found", headers | {"X-Error-Code": "EntryNotFound"})
+    if not is_large(path):
+        return in_range(call, content, headers | {"ETag": f'"{git_oid(content)}"'})
+    oid = lfs_oid(content)
+    call.hub.objects[oid] = content  # a commit made by a test has not uploaded it
+    large = {"Location": f"{call.hub.storage_url}/large/{oid}?signature=x", "X-Linked-Size": str(len(content))}
+    return Reply(302, b"", headers | large | {"X-Linked-Etag": f'"{oid}"', "ETag": f'"{git_oid(content)}"'})
+
+
+def large(call: Call) -> Reply:
+    check_no_token(call)
+    content = call.hub.objects[call.parts["oid"]]
+    return in_range(call, content, {"Content-Type": "application/octet-stream"})
+
+
+def in_range(call: Call, content: bytes, headers: dict[str, str]) -> Reply:
+    """The bytes that the Range header asks for, or all."""
+    wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", call.headers.get("Range", ""))
+    if wanted is None:
+        return Reply(200, content, headers)
+    first, last = int(wanted[1]), min(int(wanted[2] or len(content)), len(content) - 1)
+    headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
+    return Reply(206, content[first : last + 1], headers)
+
+
+# --- Spaces ------------------------------------------------------------------------------------------------------
+
+
+def told_variables(repo: Repo) -> Reply:
+    date = "2026-01-01T00:00:00.000Z"
+    return as_json({key: {"value": value, "updatedAt": date} for key, value in repo.variables.items()})
+
+
+def variables(call: Call) -> Reply:
+    return told_variables(call.repo(write=True))
+
+
+def set_variable(call: Call) -> Reply:
+    repo = call.repo(write=True)
+    asked = json.loads(call.body)
+    repo.variables[asked["key"]] = asked["value"]
+    return told_variables(repo)
+
+
+def delete_variable(call: Call) -> Reply:
+    repo = call.repo(write=True)
+    repo.variables.pop(json.loads(call.body)["key"], None)
+    return told_variables(repo)
+
+
+def runtime(call: Call) -> Reply:
+    return told_runtime(call.repo())
+
+
+def told_runtime(repo: Repo) -> Reply:
+    hardware = {"current": repo.hardware, "requested": repo.hardware}
+    return as_json({"stage": "BUILDING", "hardware": hardware, "gcTimeout": None})
+
+
+def set_hardware(call: Call) -> Reply:
+    repo = call.repo(write=True)
+    repo.hardware = json.loads(call.body)["flavor"]
+    return told_runtime(repo)
+
+
+# --- the table ---------------------------------------------------------------------------------------------------
+
+# A quoted revision holds no slash, so that patterns are matched before anything is unquoted.
+REPO = r"(?P<repo>[^/]+(?:/[^/]+)?)"
+REVISION = r"(?P<revision>[^/]+)"
+API = rf"/api/(?P<kind>models|spaces)/{REPO}"
+PAGE = rf"/(?P<kind>spaces/)?{REPO}"
+OID = r"(?P<oid>[0-9a-f]{64})"
+Route = Callable[[Call], Reply]
+ROUTES: list[tuple[str, str, Route]] = [
+    ("GET", "/api/whoami-v2", whoami),
+    ("POST", "/api/repos/create", create_repo),
+    ("POST", "/api/validate-yaml", validate_card),
+    ("POST", f"{API}/preupload/{REVISION}", preupload),
+    ("POST", f"{PAGE}\\.git/info/lfs/objects/batch", lfs_batch),
+    ("PUT", f"/upload/{OID}", upload),
+    ("PUT", f"/upload/{OID}/(?P<part>[0-9]+)", upload_part),
+    ("POST", f"/upload/{OID}/complete", complete_upload),
+    ("POST", f"{API}/commit/{REVISION}", commit),
+    ("POST", f"{API}/tag/{REVISION}", create_tag),
+    ("DELETE", f"{API}/tag/{REVISION}", delete_tag),
+    ("GET", f"{API}/refs", refs),
+    ("GET", f"{API}/commits/{REVISION}", history),
+    ("GET", f"{API}/tree/{REVISION}", tree),
+    ("GET", f"{API}/variables", variables),
+    ("POST", f"{API}/variables", set_variable),
+    ("DELETE", f"{API}/variables", delete_variable),
+    ("GET", f"{API}/runtime", runtime),
+    ("POST", f"{API}/hardware", set_hardware),
+    ("GET", f"{API}/revision/{REVISION}", repo_info),
+    ("GET", API, repo_info),
+    ("GET", f"{PAGE}/resolve/{REVISION}/(?P<path>.+)", resolve),
+    ("GET", f"/large/{OID}", large),
+]
+
+
+def answer(hub: Hub, method: str, target: str, headers: Message, body: bytes) -> Reply:
+    """One request at a time, as commits must not interleave. HEAD is GET without its body."""
+    url = urlsplit(target)
+    query = parse_qs(url.query, keep_blank_values=True)
+    with hub.lock:
+        try:
+            for wanted, pattern, route in ROUTES:
+                match = re.fullmatch(pattern, url.path)
+                if match and wanted == ("GET" if method == "HEAD" else method):
+                    parts = {name: unquote(value) for name, value in match.groupdict().items() if value}
+                    return route(Call(hub, headers, query, body, parts))
+            raise Refused(404, f"This Hub has no {method} {url.path}")
+        except Refused as refusal:
+            return refusal.reply

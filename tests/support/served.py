@@ -1,0 +1,90 @@
+"""The app served from the test's own process, and plain HTTP to talk to it as a program does."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from hubcharlstm import CharLSTM
+from hubcharlstm.demo import launch
+from hubcharlstm.demo.models import Shelf
+from hubcharlstm.demo.serving.admission import Gate, Limits
+from tests.support.browser_app import free_port
+
+SECONDS = 60.0
+
+
+class Served:
+    """A model behind the whole app at an address of its own."""
+
+    def __init__(self, model: CharLSTM, limits: Limits | None = None, **shelf: Any) -> None:
+        self.model = model
+        self.shelf = Shelf(model, "user/tiny", **shelf)
+        self.gate = Gate(limits or Limits())
+        self.demo = launch.build(self.shelf, self.gate)
+        self.port = free_port()
+        self.server = launch.server_of(self.demo, "127.0.0.1", self.port)
+        self.server.run_in_thread()
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    @property
+    def is_idle(self) -> bool:
+        busy = any(sum(loaded.engine.load.values()) for loaded in self.shelf.loaded)
+        return not (busy or self.gate.running or self.gate.waiting)
+
+    def close(self) -> None:
+        self.server.close()
+        self.shelf.close()
+
+    # --- plain HTTP ---
+
+    def post(self, name: str, **arguments: Any) -> httpx.Response:
+        return httpx.post(f"{self.url}/gradio_api/call/v2/{name}", json=arguments, timeout=SECONDS)
+
+    def read(self, name: str, event: str) -> list[tuple[str, Any]]:
+        """All that a call's stream tells: (what, data)."""
+        told: list[tuple[str, Any]] = []
+        with httpx.stream("GET", f"{self.url}/gradio_api/call/v2/{name}/{event}", timeout=SECONDS) as answer:
+            for line in answer.iter_lines():
+                if line.startswith("event: "):
+                    told.append((line[7:], None))
+                elif line.startswith("data: "):
+                    told[-1] = (told[-1][0], json.loads(line[6:]))
+        return [(what, data) for what, data in told if what != "heartbeat"]
+
+    def call(self, name: str, **arguments: Any) -> list[tuple[str, Any]]:
+        answer = self.post(name, **arguments)
+        assert answer.status_code == 200, answer.text
+        return self.read(name, answer.json()["event_id"])
+
+    def last(self, name: str, **arguments: Any) -> Any:
+        """The last value of a call that succeeds."""
+        what, data = self.call(name, **arguments)[-1]
+        assert what == "complete", data
+        return data[0]
+
+    def refusal(self, name: str, **arguments: Any) -> str:
+        """The sentence of a call that is refused."""
+        what, data = self.call(name, **arguments)[-1]
+        assert what == "error", data
+        return str(data["error"])
+
+    def raw(self, text: bytes) -> socket.socket:
+        """A connection on which `text` has been sent as it is."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS)
+        connection.sendall(text)
+        return connection
+
+
+@contextmanager
+def serving(model: CharLSTM, limits: Limits | None = None, **shelf: Any) -> Iterator[Served]:
+    served = Served(model, limits, **shelf)
+    try:
+        yield served
+    finally:
+        served.close()

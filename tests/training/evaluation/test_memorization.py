@@ -1,0 +1,51 @@
+"""Shares of copied runs, against counting in a set; sketches that know a text again."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from training.data.encoded import EncodedText
+from training.evaluation import memorization as copying
+from training.evaluation.memorization import copied_shares, overlap, run_hashes, sketch
+
+
+def words(seed: int, count: int) -> str:
+    draw = random.Random(seed)
+    return " ".join("".join(draw.choices("abcdéfg🐍", k=draw.randint(1, 7))) for _ in range(count))
+
+
+@pytest.mark.parametrize("block", [97, 4_000_000])
+def test_shares_are_those_that_a_set_gives(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(copying, "BLOCK", block)
+    source = words(1, 400)
+    texts = [words(2, 50) + source[100:200] + words(3, 20), source[500:530], "short"]
+    for source_text in (source, EncodedText.write(iter([source]), len(source), tuple(sorted(set(source))), None)):
+        found = copied_shares(texts, source_text)
+        for length in (20, 40, 80):
+            runs = [text[i : i + length] for text in texts for i in range(len(text) - length + 1)]
+            assert found[str(length)] == pytest.approx(sum(run in source for run in runs) / len(runs), abs=1e-6)
+    assert copied_shares(["short"], source) == {}
+
+
+def test_hashes_tell_runs_apart_wherever_they_stand() -> None:
+    text = words(4, 3000)
+    hashes = run_hashes(text, 20)
+    runs = [text[i : i + 20] for i in range(len(text) - 19)]
+    assert len(np.unique(hashes)) == len(set(runs))
+    assert len({(run, int(value)) for run, value in zip(runs, hashes, strict=True)}) == len(set(runs))
+
+
+def test_a_sketch_knows_how_much_of_a_text_it_has_seen() -> None:
+    source, other = words(5, 6000), words(6, 6000)
+    known = sketch(source)
+    assert len(known) == 256
+    assert overlap(source, known) == 1.0
+    assert overlap(other, known) == 0.0
+    half = overlap(source[: len(source) // 2] + other[: len(source) // 2], known)
+    assert half == pytest.approx(0.5, abs=0.15)
+    assert overlap("x" * 39, known) is None
+    for nonsense in (None, 7, "", [], ["xyz"], [None], [-1], [2**70]):
+        assert overlap(source, nonsense) is None

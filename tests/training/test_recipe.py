@@ -1,0 +1,157 @@
+"""A recipe laid over a text: every window lies in its lane, nothing is read twice in an epoch, the rate is a hill."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.recipe import PRESET_TIMES, PRESETS, READINGS_CHANGE, Recipe
+from training.schedule import MAX_LOOKS, Plan
+
+recipes = st.builds(
+    Recipe,
+    batch_size=st.integers(1, 300),
+    seq_len=st.integers(1, 600),
+    chars=st.integers(1, 10**9),
+    max_epochs=st.integers(1, 200),
+    warmup=st.floats(0, 0.99),
+    seed=st.integers(0, 2**63 - 1),
+)
+lengths = st.integers(180, 10**6)
+
+
+@given(recipes, lengths)
+def test_every_window_lies_in_its_lane_and_an_epoch_reads_no_position_twice(recipe: Recipe, train_chars: int) -> None:
+    recipe, _ = recipe.fitted_to(train_chars)
+    plan = Plan.of(recipe, train_chars)
+    lane = train_chars // recipe.batch_size
+    assert plan.steps_per_epoch >= 1
+    for epoch in (0, 1, (plan.total_steps - 1) // plan.steps_per_epoch):
+        offset = plan.offset(recipe, epoch)
+        assert 0 <= offset <= recipe.seq_len
+        # Inputs are offset ... offset + steps * seq_len - 1, each once; the last target is one further.
+        assert offset + plan.steps_per_epoch * recipe.seq_len <= lane - 1
+    # No more of a lane than three windows is left unread.
+    assert lane - plan.steps_per_epoch * recipe.seq_len <= 3 * recipe.seq_len
+
+
+@given(recipes, lengths)
+def test_looks_and_moments_lie_within_the_run_and_end_with_it(recipe: Recipe, train_chars: int) -> None:
+    recipe, _ = recipe.fitted_to(train_chars)
+    plan = Plan.of(recipe, train_chars)
+    total = plan.total_steps
+    assert max(plan.evaluate_at) == total
+    assert min(plan.evaluate_at) >= 1
+    assert len(plan.evaluate_at) <= 2 * MAX_LOOKS
+    assert {1, total} <= plan.time_lapse_at
+    assert all(1 <= step <= total for step in plan.time_lapse_at)
+    assert len(plan.time_lapse_at) <= 8
+    assert total <= max(1, round(plan.steps_per_epoch * recipe.max_epochs))
+    epochs = total / plan.steps_per_epoch
+    if 8 <= epochs <= MAX_LOOKS:
+        assert set(range(plan.steps_per_epoch, total, plan.steps_per_epoch)) <= plan.evaluate_at
+
+
+@given(recipes, lengths)
+def test_the_learning_rate_climbs_to_its_peak_and_falls_to_a_hundredth(recipe: Recipe, train_chars: int) -> None:
+    recipe, _ = recipe.fitted_to(train_chars)
+    plan = Plan.of(recipe, train_chars)
+    steps = sorted({0, plan.total_steps - 1, *np.linspace(0, plan.total_steps - 1, 60, dtype=int).tolist()})
+    rates = [plan.learning_rate(recipe, step) for step in steps]
+    peak = recipe.learning_rate
+    assert all(0 < rate <= peak * (1 + 1e-12) for rate in rates)
+    top = rates.index(max(rates))
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    warm = max(1, round(recipe.warmup * plan.total_steps))
+    assert plan.learning_rate(recipe, warm - 1) == pytest.approx(peak)
+    if warm < plan.total_steps:
+        assert plan.learning_rate(recipe, plan.total_steps) == pytest.approx(peak / 100)
+
+
+@given(recipes, lengths)
+def test_batch_and_window_shrink_to_the_text_and_say_so(recipe: Recipe, train_chars: int) -> None:
+    fitted, note = recipe.fitted_to(train_chars)
+    assert fitted.batch_size <= recipe.batch_size and fitted.seq_len <= recipe.seq_len
+    assert fitted.batch_size * fitted.seq_len * 8 <= train_chars
+    assert ("batch" in note) == (fitted.batch_size != recipe.batch_size)
+    assert ("window" in note) == (fitted.seq_len != recipe.seq_len)
+    assert fitted.fitted_to(train_chars) == (fitted, "")  # so that a resumed run has the same lanes
+    changes = ("batch_size", "seq_len", *READINGS_CHANGE)
+    assert replace(fitted, **{name: getattr(recipe, name) for name in changes}) == recipe
+
+
+def test_a_text_that_is_read_many_times_gets_more_dropout_unless_told_otherwise() -> None:
+    small = PRESETS["small"]
+    fitted, _ = small.fitted_to(small.chars // 20)
+    assert fitted.dropout > small.dropout and fitted.weight_drop > small.weight_drop
+    assert small.fitted_to(small.chars // 5) == (small, "")
+    chosen = replace(small, dropout=0.1)
+    assert chosen.fitted_to(small.chars // 20) == (chosen, "")
+    base = PRESETS["base"]
+    assert base.fitted_to(base.chars // 20) == (base, "")
+    fitted, _ = base.fitted_to(base.chars // 5)
+    assert all(getattr(fitted, name) < getattr(base, name) for name in READINGS_CHANGE)
+
+
+def test_the_note_on_a_short_text_reads_well() -> None:
+    fitted, note = Recipe().fitted_to(180)
+    assert (fitted.batch_size, fitted.seq_len) == (1, 22)
+    assert note == "the text is short, so the batch is 1 instead of 24 and the window is 22 instead of 100"
+    assert Recipe().fitted_to(1000)[1] == "the text is short, so the batch is 1 instead of 24"
+
+
+def test_a_run_is_as_long_as_asked() -> None:
+    recipe = Recipe(batch_size=10, seq_len=100, chars=1_000_000, max_epochs=40)
+    plan = Plan.of(recipe, 1_000_000)
+    assert abs(plan.total_steps * 1000 - recipe.chars) <= 1000
+    plan = Plan.of(replace(recipe, chars=10**12), 1_000_000)
+    assert plan.total_steps == 40 * plan.steps_per_epoch
+    # However many epochs are asked for, a plan is made at once and looks are bounded.
+    plan = Plan.of(replace(recipe, chars=10**18, max_epochs=10**9), 1_000_000)
+    assert len(plan.evaluate_at) <= 2 * MAX_LOOKS
+
+
+def test_a_text_shorter_than_its_recipe_is_our_own_mistake() -> None:
+    with pytest.raises(AssertionError, match="fitted"):
+        Plan.of(Recipe(), 200)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("chars", 0),
+        ("batch_size", 0),
+        ("seq_len", -1),
+        ("max_epochs", 0),
+        ("learning_rate", -1e-3),
+        ("learning_rate", 0.0),
+        ("learning_rate", math.nan),
+        ("learning_rate", math.inf),
+        ("grad_clip", 0.0),
+        ("weight_decay", -0.1),
+        ("weight_decay", math.nan),
+        ("warmup", 1.0),
+        ("cold_starts", -0.1),
+        ("cold_starts", 1.1),
+        ("cold_starts", math.nan),
+        ("seed", -1),
+        ("seed", 2**63),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_by_name(setting: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{setting} is .*; expected .*: "):
+        replace(Recipe(), **{setting: value})
+
+
+def test_recipes_survive_their_record_and_every_preset_has_its_time() -> None:
+    assert set(PRESETS) == set(PRESET_TIMES)
+    for name, recipe in PRESETS.items():
+        assert recipe.preset == name
+        assert Recipe.from_dict(recipe.to_dict()) == recipe

@@ -1,0 +1,61 @@
+"""How good a network is on a text, in nats per character: carried, from cold, and adapting as it reads."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from hubcharlstm.inspection.scoring import WINDOW, cold_log_probs, token_log_probs
+from hubcharlstm.network import CharLSTMNetwork
+
+DYNAMIC_WINDOW = 30
+DYNAMIC_RATE = 8e-4
+DYNAMIC_RETURN = 0.003
+"""Share of the way back to the weights it came with that a copy goes at each step."""
+
+DYNAMIC_MEMORY = 0.999
+DYNAMIC_CLIP = 1.0
+
+
+def carried_loss(network: CharLSTMNetwork, ids: ArrayLike | Tensor, *, lanes: int = 32, window: int = WINDOW) -> float:
+    """Mean loss over ids[1:], each scored once, with the state carried; ids (N,) integers, N at least 2."""
+    return -float(token_log_probs(network, ids, lanes=lanes, window=window).mean(dtype=np.float64))
+
+
+def cold_loss(network: CharLSTMNetwork, ids: ArrayLike | Tensor, *, window: int = WINDOW) -> float:
+    """Mean loss over ids[1:] with the state put back to zero every `window` characters."""
+    return -float(cold_log_probs(network, ids, window=window).mean(dtype=np.float64))
+
+
+def dynamic_loss(
+    network: CharLSTMNetwork, ids: ArrayLike | Tensor, *, window: int = DYNAMIC_WINDOW, rate: float = DYNAMIC_RATE
+) -> float:
+    """Mean loss over ids[1:] of a copy that learns from each window once it is scored.
+
+    Dynamic evaluation (Mikolov 2010; Krause et al. 2018): gradient steps divided by a running root mean square of each
+    weight's gradients, which is Adam without momentum, on windows of one lane, and a decay towards the first weights.
+    """
+    ids = np.asarray(ids)
+    adapting = copy.deepcopy(network).eval().requires_grad_()
+    device = adapting.head.weight.device
+    optimizer = torch.optim.Adam(adapting.parameters(), lr=rate, betas=(0.0, DYNAMIC_MEMORY), fused=True)
+    state, total = adapting.initial_state(1), 0.0
+    for start in range(0, len(ids) - 1, window):
+        part = torch.from_numpy(ids[start : start + window + 1].astype(np.int64)).to(device)
+        logits, (h, c) = adapting(part[None, :-1], state)
+        state = (h.detach(), c.detach())
+        loss = cross_entropy(logits[0], part[1:])
+        total += float(loss.detach()) * (len(part) - 1)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(adapting.parameters(), DYNAMIC_CLIP)
+        optimizer.step()
+        with torch.no_grad():
+            for weight, first in zip(adapting.parameters(), network.parameters(), strict=True):
+                weight.lerp_(first, DYNAMIC_RETURN)
+    return total / (len(ids) - 1)

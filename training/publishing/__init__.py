@@ -1,0 +1,1 @@
+"""A trained model -> the Hub, and a Space that serves it."""

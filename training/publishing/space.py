@@ -1,0 +1,156 @@
+"""A Gradio Space that serves a model of the Hub: the files that go up, and their push in one commit."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from huggingface_hub import HfApi, RepoCard, SpaceCardData
+
+from hubcharlstm.hub import upload as hub_push
+from hubcharlstm.hub.retry import CLIENT_ERRORS, patiently
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = "hubcharlstm"
+MODEL_VARIABLE = "HUBCHARLSTM_MODEL"
+"""The Space's variable that names its model; the app reads it."""
+PYTHON_VERSION = "3.11"
+SHORT_DESCRIPTION = 60
+"""Characters; the Hub refuses a longer one."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A Space on the Hub. sent, dropped: paths that changed. model_is_private: the Space needs a token to read it."""
+
+    url: str
+    sent: tuple[str, ...]
+    dropped: tuple[str, ...]
+    model_is_private: bool
+
+
+def publish(
+    space_id: str,
+    model_id: str,
+    *,
+    hardware: str | None = None,
+    private: bool | None = None,
+    torch_index: str | None = None,
+    token: str | None = None,
+) -> Published:
+    """Create or update the Space in one commit; raises `ValueError` if the Hub refuses or has no such model.
+
+    hardware: a flavour such as "cpu-upgrade"; None leaves it as it is. private: for a new Space.
+    """
+    model_is_private = hub_push.is_private(model_id, token=token)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "space"
+        files = write(folder, model_id, torch_index=torch_index, preload=not model_is_private)
+        options = {"space_sdk": "gradio", "space_variables": [{"key": MODEL_VARIABLE, "value": model_id}]}
+        space_id = hub_push.create_repository(
+            space_id, private=private, token=token, repo_type="space", space_hardware=hardware, **options
+        )
+        _configure(HfApi(token=token), space_id, model_id, hardware)
+        pushed = hub_push.push_files(
+            space_id,
+            {file: folder / file for file in files},
+            ours=lambda path: path.startswith(f"{PACKAGE}/"),
+            commit_message=f"Serve {model_id}",
+            repo_type="space",
+            token=token,
+        )
+    page = pushed.url.rpartition("/commit/")[0]
+    return Published(page, pushed.sent, pushed.dropped, model_is_private)
+
+
+def _configure(api: HfApi, space_id: str, model_id: str, hardware: str | None) -> None:
+    """Model and hardware of a Space that was there before; each change restarts it, so none is made in vain."""
+
+    def configure() -> None:
+        variables = api.get_space_variables(space_id)
+        if MODEL_VARIABLE not in variables or variables[MODEL_VARIABLE].value != model_id:
+            api.add_space_variable(space_id, MODEL_VARIABLE, model_id)
+        if hardware and api.get_space_runtime(space_id).requested_hardware != hardware:
+            api.request_space_hardware(space_id, hardware)  # type: ignore[arg-type]  # as create_repo takes it
+
+    try:
+        patiently(configure, pauses=hub_push.PAUSES)
+    except CLIENT_ERRORS as error:
+        raise hub_push.not_taken(error, space_id) from error
+
+
+# --- the files ---------------------------------------------------------------------------------------------------
+
+
+def write(folder: Path, model_id: str, *, torch_index: str | None = None, preload: bool = True) -> list[str]:
+    """Fill `folder`, new or empty, with the files of the Space and return their paths, sorted.
+
+    preload: fetch the model when the Space is built, which it cannot for a private one.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} exists already; expected a new or empty folder: empty it, or choose another.")
+    contents: dict[str, Callable[[Path], object]] = {
+        path: partial(shutil.copyfile, ROOT / path) for path in ("app.py", "model_card.md", *package_files())
+    }
+    card, needed = front_page(model_id, preload=preload), requirements(torch_index)
+    contents["README.md"] = lambda path: path.write_text(card, encoding="utf-8")
+    contents["requirements.txt"] = lambda path: path.write_text(needed, encoding="utf-8")
+    for path, put in contents.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        put(folder / path)
+    return sorted(contents)
+
+
+def package_files() -> list[str]:
+    """All that the wheel holds of the package, and nothing hidden or compiled."""
+    paths = [PurePosixPath(path.relative_to(ROOT).as_posix()) for path in (ROOT / PACKAGE).rglob("*") if path.is_file()]
+    kept = [path for path in paths if not any(part.startswith((".", "__pycache__")) for part in path.parts)]
+    return sorted(str(path) for path in kept if path.suffix not in (".pyc", ".pyo"))
+
+
+def requirements(torch_index: str | None = None) -> str:
+    """What the Space installs besides gradio. torch_index: an index of packages with other builds of torch."""
+    pins = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    if torch_index is None:
+        return pins
+    if not re.fullmatch(r"https?://[^\s#]+", torch_index):
+        raise ValueError(f"--torch-index is {torch_index!r}; expected an address such as https://...: correct it.")
+    return f"--extra-index-url {torch_index}\n{pins}"
+
+
+def front_page(model_id: str, *, preload: bool = True) -> str:
+    """The README of the Space, whose metadata is its configuration."""
+    name = model_id.rpartition("/")[2]
+    described = f"Chat with {name}, a character LSTM"
+    data = SpaceCardData(
+        title=name,
+        emoji="🪶",
+        colorFrom="yellow",
+        colorTo="gray",
+        sdk="gradio",
+        sdk_version=gradio_version(),
+        python_version=PYTHON_VERSION,
+        app_file="app.py",
+        models=[model_id],
+        preload_from_hub=[model_id] if preload else None,
+        license="mit",
+        short_description=described if len(described) <= SHORT_DESCRIPTION else "Chat with a character LSTM",
+    )
+    text = (
+        f"# {name}\n\nA chat with `{model_id}`, a character-level LSTM: begin a line, and it goes on.\n\n"
+        f"Made by `python -m training space` of hubcharlstm. The variable `{MODEL_VARIABLE}` names the model; "
+        "change it in the settings to serve another.\n"
+    )
+    return str(RepoCard(f"---\n{data.to_yaml()}\n---\n\n{text}"))
+
+
+def gradio_version() -> str:
+    """The version that the tests ran with."""
+    found = re.search(r"^gradio==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert found, "constraints.txt pins gradio"
+    return found[1]
