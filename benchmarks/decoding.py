@@ -21,7 +21,7 @@ from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary
 from hubcharlstm.decoding.decoder import Decoder
 
 VOCABULARY = Vocabulary([chr(code) for code in range(32, 97)])  # 65 symbols
-Run = Callable[[int], object]
+Trainer = Callable[[int], object]
 
 
 def config_of(layers: str) -> CharLSTMConfig:
@@ -35,7 +35,7 @@ REST_SECONDS = 0.3
 take a core from whatever is timed next."""
 
 
-def reader(model: CharLSTM, precision: str) -> Run:
+def reader(model: CharLSTM, precision: str) -> Trainer:
     """What the library does for one reader, from `stream` down, sampling and text included."""
     model.precision = precision
 
@@ -47,18 +47,18 @@ def reader(model: CharLSTM, precision: str) -> Run:
     return run
 
 
-def steps(decoder: Decoder, count: int) -> Run:
+def steps(decoder: Decoder, count: int) -> Trainer:
     """The decoder's step alone, for `count` rows."""
-    rows, ids = decoder.rows(count), torch.zeros(count, dtype=torch.int64)
+    rows, ids = decoder.state_buffer(count), torch.zeros(count, dtype=torch.int64)
     return lambda characters: [decoder.step(ids, rows) for _ in range(characters)]
 
 
-def prompt(decoder: Decoder) -> Run:
+def prompt(decoder: Decoder) -> Trainer:
     """A prompt read alone, as the library does in the decoder's precision."""
     return lambda characters: decoder.read([0] * characters, None)
 
 
-def onnx_steps(decoder: OnnxDecoder, count: int) -> Run:
+def onnx_steps(decoder: OnnxDecoder, count: int) -> Trainer:
     ids = np.zeros((1, count), np.int64)
     return lambda characters: [decoder.step(ids) for _ in range(characters)]
 
@@ -73,7 +73,7 @@ def main() -> None:
     torch.manual_seed(0)
     model = CharLSTM(config_of(options.layers), VOCABULARY).eval()
     # name: (how to run it, steps in a round, the name it is compared with)
-    runs: dict[str, tuple[Run, int, str]] = {
+    runs: dict[str, tuple[Trainer, int, str]] = {
         "one reader, plain nn.LSTM loop": (lambda n: plain_loop(model, n), 300, ""),
         "one reader, fp32": (reader(model, "fp32"), 1000, "one reader, plain nn.LSTM loop"),
         "one reader, int8": (reader(model, "int8"), 2000, "one reader, plain nn.LSTM loop"),

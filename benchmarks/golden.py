@@ -23,13 +23,13 @@ import hubcharlstm.model
 import training.network
 from benchmarks.machine import conditions
 from hubcharlstm import CharLSTM, Vocabulary
-from training.bptt import Loop
+from training.bptt import TruncatedBPTT
 from training.data.corpus import read_corpus
 from training.data.encoded import TrainIds
 from training.lstm import Layer, PackedLSTM, has_fast_bf16
 from training.pipeline import config_of
 from training.recipe import PRESETS
-from training.schedule import Plan
+from training.schedule import TrainSchedule
 
 SEEDS = 200
 STEPS = 200
@@ -86,7 +86,9 @@ def losses(layer: Callable[..., Any]) -> list[float]:
         vocabulary = Vocabulary(corpus.chars)
         model = CharLSTM(config_of(recipe, vocabulary), vocabulary)
         model.reset_for_training()
-        loop = Loop(model, recipe, Plan.of(recipe, len(corpus.train)), TrainIds(corpus.train, vocabulary))
+        loop = TruncatedBPTT(
+            model, recipe, TrainSchedule.of(recipe, len(corpus.train)), TrainIds(corpus.train, vocabulary)
+        )
         return [float(loop.step(step)) for step in range(STEPS)]
     finally:
         training.network.lstm = usual

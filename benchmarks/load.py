@@ -182,7 +182,7 @@ async def crowd(port: int, readers: int, length: int) -> dict[str, float]:
 async def same(port: int, requests: int) -> dict[str, float]:
     """Random requests, 50 at a time, against each alone in this process."""
     model, draw = CharLSTM.from_pretrained(precision="int8"), random.Random(8)
-    wishes = []
+    params = []
     for seed in range(requests):
         prompt = "".join(draw.choices(model.vocabulary.chars, k=draw.choice([1, 5, 20, 100, 1_000])))
         settings = {
@@ -190,16 +190,16 @@ async def same(port: int, requests: int) -> dict[str, float]:
             "top_k": draw.choice([0, 0, 3, 10]), "top_p": draw.choice([1.0, 1.0, 0.9]),
             "min_p": draw.choice([0.0, 0.0, 0.05]), "stop": draw.choice([None, None, "e", "\n\n", "the"]), "seed": seed,
         }  # fmt: skip
-        wishes.append((prompt, settings))
+        params.append((prompt, settings))
     room = asyncio.Semaphore(50)
-    visits = [Visit() for _ in wishes]
+    visits = [Visit() for _ in params]
 
     async def one(prompt: str, settings: dict[str, Any], visit: Visit) -> None:
         async with room:
             await call(port, "complete", {"prompt": prompt, **settings}, visit)
 
-    seconds = await together([one(*wish, visit) for wish, visit in zip(wishes, visits, strict=True)])
-    alone = [model.generate(prompt, **settings) for prompt, settings in wishes]
+    seconds = await together([one(*wish, visit) for wish, visit in zip(params, visits, strict=True)])
+    alone = [model.generate(prompt, **settings) for prompt, settings in params]
     refused = [visit.sentence or visit.failed for visit in visits if visit.sentence or visit.failed]
     differ = sum(visit.text != text for visit, text in zip(visits, alone, strict=True))
     return {"requests": requests, "texts that differ": differ, "refused": len(refused), "seconds": seconds}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from hubcharlstm.demo.chat import pacing
-from hubcharlstm.demo.launch import build, load_shelf, serve
+from hubcharlstm.demo.launch import build, load_registry, serve
 
 UPDATES_PER_SECOND = 600
 
 if __name__ == "__main__":
     pacing.UPDATES_PER_SECOND, pacing.LONGER = UPDATES_PER_SECOND, 1.0
-    serve(build(load_shelf()), "127.0.0.1", int(sys.argv[1]))
+    serve(build(load_registry()), "127.0.0.1", int(sys.argv[1]))

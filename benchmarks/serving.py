@@ -19,7 +19,7 @@ import torch
 from benchmarks.decoding import VOCABULARY, config_of
 from benchmarks.machine import conditions
 from hubcharlstm import CharLSTM
-from hubcharlstm.decoding import openmp as threads
+from hubcharlstm.decoding import openmp
 from hubcharlstm.decoding.sampling import RandomStream, SamplingParams
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.engine.sequence import Request
@@ -44,7 +44,7 @@ def throughput(model: CharLSTM, readers: int = 100, characters: int = 500) -> di
     The steps run in a thread of their own, as the engine's do, after a warm-up.
     """
     decoder = model.decoder  # once: asking for it compares all weights with those that it has folded
-    rows, ids = decoder.rows(readers), torch.randint(len(VOCABULARY), (readers,))
+    rows, ids = decoder.state_buffer(readers), torch.randint(len(VOCABULARY), (readers,))
     alone: list[float] = []
     through: list[float] = []
 
@@ -56,7 +56,7 @@ def throughput(model: CharLSTM, readers: int = 100, characters: int = 500) -> di
         alone.append(400 * readers / (time.perf_counter() - start))
 
     for _ in range(7):
-        threads.give_back()
+        openmp.release_thread_team()
         thread = threading.Thread(target=steps)
         thread.start()
         thread.join()

@@ -20,11 +20,11 @@ from benchmarks.machine import conditions
 from benchmarks.tutorial import TutorialNetwork, tutorial_step
 from hubcharlstm import CharLSTM, Vocabulary
 from training.allocator import keep_memory
-from training.bptt import Loop
+from training.bptt import TruncatedBPTT
 from training.data.encoded import TrainIds
 from training.pipeline import config_of
 from training.recipe import PRESETS, Recipe
-from training.schedule import Plan
+from training.schedule import TrainSchedule
 
 
 def bare_step(recipe: Recipe, vocab_size: int) -> Callable[[], None]:
@@ -52,7 +52,7 @@ def our_step(recipe: Recipe, text: str) -> Callable[[], None]:
     vocabulary = Vocabulary(sorted(set(text)))
     model = CharLSTM(config_of(recipe, vocabulary), vocabulary)
     model.reset_for_training()
-    loop = Loop(model, recipe, Plan.of(recipe, len(text)), TrainIds(text, vocabulary))
+    loop = TruncatedBPTT(model, recipe, TrainSchedule.of(recipe, len(text)), TrainIds(text, vocabulary))
     losses, done = torch.zeros(()), count()
 
     def step() -> None:

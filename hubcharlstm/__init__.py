@@ -8,7 +8,7 @@ from hubcharlstm.generation_config import GenerationConfig
 from hubcharlstm.inspection.scoring import Score
 from hubcharlstm.model import CharLSTM
 from hubcharlstm.network import CharLSTMConfig
-from hubcharlstm.vocabulary import Reading, Vocabulary
+from hubcharlstm.vocabulary import Encoding, Vocabulary
 
 __version__ = "0.1.0"
 
@@ -17,12 +17,12 @@ __all__ = [
     "CharLSTM",
     "CharLSTMConfig",
     "Completion",
+    "Encoding",
     "Engine",
     "GenerationConfig",
     "GenerationState",
     "HubError",
     "NotAModelError",
-    "Reading",
     "SamplingParams",
     "Score",
     "TextStream",

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-SCORING_LANES = 32
+SCORING_CHUNKS = 32
 """Parts of a long file that `score` reads side by side."""
 
 
@@ -107,10 +107,8 @@ def run_generate(arguments: argparse.Namespace) -> int:
             sys.stdout.flush()
         sys.stdout.write("\n")
         done = stream.completion
-        circle = (
-            [f"the text goes in circles ({done.circle!r}); a higher temperature leaves them"] if done.circle else []
-        )
-        for note in (*done.notes, *circle):
+        cycle = [f"the text goes in circles ({done.cycle!r}); a higher temperature leaves them"] if done.cycle else []
+        for note in (*done.warnings, *cycle):
             print(f"note: {note}", file=sys.stderr)
         print(f"seed {done.seed}, {done.finish_reason}, {done.num_tokens} characters", file=sys.stderr)
         assert done.seed is not None
@@ -123,8 +121,8 @@ def run_score(arguments: argparse.Namespace) -> int:
 
     text = read_text(arguments.file)
     model = CharLSTM.from_pretrained(arguments.model, **chosen(arguments))
-    done = model.score(text, lanes=SCORING_LANES)
-    for note in done.notes:
+    done = model.score(text, num_chunks=SCORING_CHUNKS)
+    for note in done.warnings:
         print(f"note: {note}", file=sys.stderr)
     if arguments.characters:
         for char, value in zip(done.text, done.log_probs, strict=True):

@@ -15,10 +15,10 @@ from hubcharlstm.decoding.sampling import SamplingParams, new_seed
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.generation.stream import Completion, GenerationState, TextStream
 from hubcharlstm.generation_config import GenerationConfig
-from hubcharlstm.hub import download as hub
-from hubcharlstm.hub import model_card as card
-from hubcharlstm.hub import model_folder as folder
-from hubcharlstm.hub import upload as hub_push
+from hubcharlstm.hub import download
+from hubcharlstm.hub import model_card
+from hubcharlstm.hub import model_folder
+from hubcharlstm.hub import upload
 from hubcharlstm.inspection.scoring import Score, score
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork
 from hubcharlstm.vocabulary import Vocabulary
@@ -79,7 +79,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         """
         if precision not in PRECISIONS:
             raise ValueError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}: pick one.")
-        artifact = hub.load(
+        artifact = download.load(
             pretrained_model_name_or_path,
             revision=revision,
             cache_dir=cache_dir,
@@ -112,35 +112,35 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         extra_files: dict[str, bytes] | None = None,
         **push_to_hub_kwargs: Any,
     ) -> str | None:
-        """Write a model folder in one atomic step (see `folder.save`); with `push_to_hub`, publish it too.
+        """Write a model folder in one atomic step (see `model_folder.save`); with `push_to_hub`, publish it too.
 
         dtype: how weights are stored. Returns the commit's URL if pushed, else None.
         """
         if push_to_hub:  # first, for the card names the whole id
-            repo_id = hub_push.create_repository(
+            repo_id = upload.create_repository(
                 repo_id or Path(save_directory).name,
                 private=push_to_hub_kwargs.get("private"),
                 token=push_to_hub_kwargs.get("token"),
             )
-        folder.save(
+        model_folder.save(
             Path(save_directory),
             config=self.config,
             vocabulary=self.vocabulary,
             tensors=self.state_dict(),
             generation=self.generation_config,
             record=self.record,
-            card=card.render(
+            card=model_card.render(
                 self.config,
                 self.vocabulary,
                 self.record,
                 repo_id=repo_id,
-                has_loss_plot=folder.LOSS_PLOT in (extra_files or {}),
+                has_loss_plot=model_folder.LOSS_PLOT in (extra_files or {}),
             ),
             dtype=dtype,
             extra_files=extra_files,
         )
         if push_to_hub and repo_id:
-            return hub_push.push_folder(Path(save_directory), repo_id, **push_to_hub_kwargs)
+            return upload.push_folder(Path(save_directory), repo_id, **push_to_hub_kwargs)
         return None
 
     def push_to_hub(  # type: ignore[override]
@@ -183,7 +183,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         seed: int | None = None,
         state: GenerationState | None = None,
         engine: Engine | None = None,
-        ahead: int | None = None,
+        max_buffered_tokens: int | None = None,
     ) -> TextStream:
         """The continuation of `prompt` as an iterator of text pieces; then its `completion` tells the rest.
 
@@ -209,7 +209,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
             seed=seed,
             state=state,
             engine=engine,
-            ahead=ahead,
+            max_buffered_tokens=max_buffered_tokens,
         )
 
     def complete(self, prompt: str = "", **settings: Any) -> Completion:
@@ -247,13 +247,13 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
 
     # --- read ------------------------------------------------------------------------------------------------
 
-    def score(self, text: str, *, lanes: int = 1) -> Score:
+    def score(self, text: str, *, num_chunks: int = 1) -> Score:
         """Bits per character, and the log-probability of every character of `text` as if it came after `start_text`.
 
         In fp32, in bounded memory however long the text is. lanes: more than 1 reads parts of a long text side by
         side, faster and equal but for the last digits. Raises `ValueError` if the model can read none of it.
         """
-        return score(self, self.vocabulary, text, start_text=self.start_text, lanes=lanes)
+        return score(self, self.vocabulary, text, start_text=self.start_text, num_chunks=num_chunks)
 
     # --- what generation asks of a model ---------------------------------------------------------------------
 

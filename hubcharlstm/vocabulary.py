@@ -30,7 +30,7 @@ PLAIN_SPELLING: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Reading:
+class Encoding:
     """A text as the model reads it.
 
     `ids` and `text` agree one to one. `folded` holds each distinct (character, what it was read as),
@@ -40,19 +40,19 @@ class Reading:
 
     ids: tuple[int, ...]
     text: str
-    folded: tuple[tuple[str, str], ...] = ()
-    skipped: tuple[str, ...] = ()
+    substituted: tuple[tuple[str, str], ...] = ()
+    dropped: tuple[str, ...] = ()
 
     @property
     def exact(self) -> bool:
         """True if nothing was folded and nothing skipped."""
-        return not self.folded and not self.skipped
+        return not self.substituted and not self.dropped
 
     def describe(self) -> str:
         """One quiet line for a person, such as `É read as E; 😀 skipped`; empty if all was read as it stands."""
-        notes = [f"{visible(old)} read as {visible(new)}" for old, new in self.folded]
-        notes += [f"{visible(run)} skipped" for run in self.skipped]
-        return "; ".join(notes)
+        warnings = [f"{visible(old)} read as {visible(new)}" for old, new in self.substituted]
+        warnings += [f"{visible(run)} skipped" for run in self.dropped]
+        return "; ".join(warnings)
 
 
 def visible(text: str) -> str:
@@ -116,10 +116,10 @@ class Vocabulary:
     def __repr__(self) -> str:
         return f"Vocabulary({''.join(self.chars)!r}, lowercase={self.lowercase})"
 
-    def encode(self, text: str) -> Reading:
+    def encode(self, text: str) -> Encoding:
         """Read `text` by the rules of this vocabulary; never raises on an unknown character."""
-        folded: dict[str, str] = {}
-        skipped: dict[str, None] = {}
+        substituted: dict[str, str] = {}
+        dropped: dict[str, None] = {}
         ids: list[int] = []
         run = ""
         for char in normalize(text, lowercase=self.lowercase):
@@ -127,27 +127,27 @@ class Vocabulary:
             if known is not None:
                 ids.append(known)
             elif plain := self._fold(char):
-                folded[char] = plain
+                substituted[char] = plain
                 ids.extend(self._id_of[c] for c in plain)
             else:
                 run += char
                 continue
             if run:
-                skipped[run] = None
+                dropped[run] = None
                 run = ""
         if run:
-            skipped[run] = None
+            dropped[run] = None
         if self.lowercase:
-            folded = self._with_case(text, folded)
-        return Reading(tuple(ids), self.decode(ids), tuple(folded.items()), tuple(skipped))
+            substituted = self._with_case(text, substituted)
+        return Encoding(tuple(ids), self.decode(ids), tuple(substituted.items()), tuple(dropped))
 
-    def _with_case(self, text: str, folded: dict[str, str]) -> dict[str, str]:
+    def _with_case(self, text: str, substituted: dict[str, str]) -> dict[str, str]:
         """`folded` named by the characters of `text` itself, whose upper case was lowered before."""
         named: dict[str, str] = {}
         for char in normalize(text):
             lowered = char.lower()
-            if lowered in folded:
-                named[char] = folded[lowered]
+            if lowered in substituted:
+                named[char] = substituted[lowered]
             elif lowered != char and all(c in self._id_of for c in lowered):
                 named[char] = lowered
         return named

@@ -63,16 +63,16 @@ def test_the_reading_rules_applied_twice_change_nothing(text: str, lowercase: bo
     ],
 )
 def test_what_is_folded_and_what_is_skipped(
-    text: str, read: str, folded: tuple[tuple[str, str], ...], skipped: tuple[str, ...]
+    text: str, read: str, substituted: tuple[tuple[str, str], ...], dropped: tuple[str, ...]
 ) -> None:
     reading = ENGLISH.encode(text)
-    assert (reading.text, reading.folded, reading.skipped) == (read, folded, skipped)
+    assert (reading.text, reading.substituted, reading.dropped) == (read, substituted, dropped)
 
 
 def test_case_is_folded_and_reported_by_a_lower_case_model() -> None:
     reading = LOWER.encode("Élan, OH")
     assert reading.text == "elan, oh"
-    assert reading.folded == (("É", "e"), ("O", "o"), ("H", "h"))
+    assert reading.substituted == (("É", "e"), ("O", "o"), ("H", "h"))
 
 
 def test_an_upper_case_vocabulary_reads_lower_case() -> None:

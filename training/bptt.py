@@ -14,10 +14,10 @@ from hubcharlstm import CharLSTM
 from training import checkpoint
 from training.checkpoint import Progress
 from training.data.encoded import TrainIds
-from training.ema import Average
+from training.ema import WeightEMA
 from training.network import TrainingNetwork
 from training.recipe import Recipe
-from training.schedule import Plan
+from training.schedule import TrainSchedule
 
 
 def new_accelerator() -> Accelerator:
@@ -28,16 +28,16 @@ def new_accelerator() -> Accelerator:
     return Accelerator(mixed_precision="bf16" if fast else "no")
 
 
-class Loop:
+class TruncatedBPTT:
     """Network, optimizer, averages and carried state of a run, and the step that moves them.
 
     `model` is the module that is trained, `average.model` the one to look at and to keep.
     """
 
-    def __init__(self, model: CharLSTM, recipe: Recipe, plan: Plan, ids: TrainIds) -> None:
+    def __init__(self, model: CharLSTM, recipe: Recipe, plan: TrainSchedule, ids: TrainIds) -> None:
         self.accelerator = new_accelerator()
         self.model, self.recipe, self.plan, self.ids = model, recipe, plan, ids
-        self.average = Average(model.to(self.accelerator.device), recipe.average, recipe.softmax_temperature)
+        self.average = WeightEMA(model.to(self.accelerator.device), recipe.average, recipe.softmax_temperature)
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
@@ -64,7 +64,7 @@ class Loop:
     def step(self, step: int) -> Tensor:
         """Step `step`, counted from 0; returns its mean loss, a scalar that stays on the device."""
         epoch, window = divmod(step, self.plan.steps_per_epoch)
-        self.start_cold(step, everywhere=window == 0)
+        self.reset_states(step, everywhere=window == 0)
         inputs, targets = self.window(epoch, window)
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.learning_rate(self.recipe, step)
@@ -79,13 +79,13 @@ class Loop:
         self.average.update(step + 1)
         return loss.detach()
 
-    def start_cold(self, step: int, *, everywhere: bool) -> None:
+    def reset_states(self, step: int, *, everywhere: bool) -> None:
         """Put the state of some lanes back to zero, as it is when a text begins.
 
         With states carried from epoch to epoch a network hardly ever sees a zero state and writes garbage from it.
         """
         draws = np.random.default_rng([self.recipe.seed, 1, step]).random(self.recipe.batch_size)
-        cold = torch.from_numpy((draws < self.recipe.cold_starts) | everywhere).to(self.accelerator.device)
+        cold = torch.from_numpy((draws < self.recipe.state_reset_prob) | everywhere).to(self.accelerator.device)
         h, c = self.state
         self.state = h.masked_fill(cold[:, None], 0.0), c.masked_fill(cold[:, None], 0.0)
 
@@ -96,10 +96,10 @@ class Loop:
     def window(self, epoch: int, window: int) -> tuple[Tensor, Tensor]:
         """Inputs and targets (T, B) of a window; each epoch begins at an offset of its own of up to T."""
         batch, length = self.recipe.batch_size, self.recipe.seq_len
-        lane = len(self.ids) // batch
+        stream_len = len(self.ids) // batch
         offset = self.plan.offset(self.recipe, epoch)
         rows = offset + window * length + np.arange(length + 1)[:, None]
-        positions = rows + np.arange(batch) * lane
+        positions = rows + np.arange(batch) * stream_len
         if self.resident is None:
             ids = torch.from_numpy(self.ids[positions]).to(self.accelerator.device)
         else:

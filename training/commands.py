@@ -17,7 +17,7 @@ from training.recipe import PRESETS, Recipe
 from training.tracking import check_tracker
 
 if TYPE_CHECKING:
-    from training.warm_start import Base
+    from training.warm_start import PretrainedInit
 
 Kinds = Mapping[str, Any]
 KINDS: Kinds = {"int": int, "float": (int, float), "str": str, "bool": bool}
@@ -58,9 +58,9 @@ def run_fit(arguments: argparse.Namespace) -> int:
     if arguments.init_from == "":
         raise ValueError("--init-from is empty; expected a Hub id or a folder: name one, or leave the option out.")
     if arguments.init_from:
-        from training.warm_start import Base
+        from training.warm_start import PretrainedInit
 
-        base = Base.load(arguments.init_from)
+        base = PretrainedInit.load(arguments.init_from)
         recipe = base.fit_recipe(recipe, set(given))
     source = {
         "corpus": corpus,
@@ -190,13 +190,15 @@ def checked_hub(settings: dict[str, Any]) -> dict[str, Any]:
     return hub
 
 
-def train(out: Path, settings: dict[str, Any], *, resume: bool, base: Base | None = None, dry_run: bool = False) -> int:
+def train(
+    out: Path, settings: dict[str, Any], *, resume: bool, base: PretrainedInit | None = None, dry_run: bool = False
+) -> int:
     """Begin or resume the run that `settings` describe; they are what run.json holds."""
-    from training import preflight as doctor
+    from training import preflight
     from training.data.corpus import read_corpus
     from training.data.examples import suggest
     from training.pipeline import config_of, fit, vocabulary_of
-    from training.warm_start import Base
+    from training.warm_start import PretrainedInit
 
     recipe, source = Recipe.from_dict(settings["recipe"]), settings["source"]
     corpus = read_corpus(
@@ -210,11 +212,11 @@ def train(out: Path, settings: dict[str, Any], *, resume: bool, base: Base | Non
             "put it back, or start a new run with fit and another --out."
         )
     if resume and settings.get("base"):
-        base = Base(settings["base"]["name"], settings["base"]["chars"])
+        base = PretrainedInit(settings["base"]["name"], settings["base"]["chars"])
     corpus = replace(corpus, card=corpus.card | settings.get("card", {}))
     hub = checked_hub(settings)
     recipe, note = recipe.fitted_to(len(corpus.train))
-    for line in (*corpus.notes, note):
+    for line in (*corpus.warnings, note):
         if line:
             print(f"note: {line}")
     print(
@@ -226,8 +228,8 @@ def train(out: Path, settings: dict[str, Any], *, resume: bool, base: Base | Non
     vocabulary = vocabulary_of(corpus, recipe, base)
     config = config_of(recipe, vocabulary)
     if not resume:
-        baselines = doctor.measure_baselines(corpus, vocabulary)
-        for line in doctor.examine(corpus, recipe, config, generation, baselines):
+        baselines = preflight.measure_baselines(corpus, vocabulary)
+        for line in preflight.examine(corpus, recipe, config, generation, baselines):
             print(line, flush=True)
         settings = settings | {"baselines": baselines, "marks": corpus.marks()}
     if dry_run:

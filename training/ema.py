@@ -9,7 +9,7 @@ import torch
 from hubcharlstm import CharLSTM
 
 
-class Average:
+class WeightEMA:
     """An exponential moving average of a model's weights (Polyak & Juditsky 1992); `model` holds it.
 
     decay: the share that stays at each step; the first steps are forgotten faster, and 0 keeps the last weights.

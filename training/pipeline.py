@@ -14,15 +14,15 @@ from torch import Tensor
 
 from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
 from hubcharlstm.hub.model_folder import STORED_DTYPES
-from training.bptt import Loop
+from training.bptt import TruncatedBPTT
 from training.checkpoint import Progress
 from training.data.corpus import Corpus
 from training.data.encoded import TrainIds, code_points, table_of
 from training.recipe import GREEDY, Recipe
-from training.schedule import Plan
+from training.schedule import TrainSchedule
 from training.tracking import Tracker, locked
-from training.trainer import Outcome, Run
-from training.warm_start import Base
+from training.trainer import Trainer, TrainResult
+from training.warm_start import PretrainedInit
 
 SETTINGS = "run.json"
 MAX_PARAMETERS = 2**31
@@ -39,9 +39,9 @@ def fit(
     dtype: str = "float32",
     keep_epochs: Collection[int] = (),
     baselines: Mapping[str, Any] | None = None,
-    base: Base | None = None,
+    base: PretrainedInit | None = None,
     tracker: str | None = None,
-) -> Outcome:
+) -> TrainResult:
     """Train on `corpus.train` and keep the weights best on `corpus.held_out` in `out`/model.
 
     recipe: one that `Recipe.fitted_to` has fitted to the text. settings: what `resume` needs to find the corpus
@@ -56,7 +56,7 @@ def fit(
         raise ValueError(f"dtype is {dtype!r}; expected one of {', '.join(STORED_DTYPES)}: pick one.")
     torch.manual_seed(recipe.seed)
     vocabulary = vocabulary_of(corpus, recipe, base)
-    plan = Plan.of(recipe, len(corpus.train))
+    plan = TrainSchedule.of(recipe, len(corpus.train))
     whole_epochs = plan.total_steps // plan.steps_per_epoch
     if wrong := [epoch for epoch in keep_epochs if not 1 <= epoch <= whole_epochs]:
         raise ValueError(
@@ -70,7 +70,7 @@ def fit(
     model.reset_for_training()
     if base is not None and not resume:
         base.copy_into(model)
-    loop = Loop(model, recipe, plan, TrainIds(corpus.train, vocabulary))
+    loop = TruncatedBPTT(model, recipe, plan, TrainIds(corpus.train, vocabulary))
     main = loop.accelerator.is_main_process
     progress = loop.load(out) if resume else Progress()
     if main and not resume:
@@ -80,7 +80,7 @@ def fit(
         with locked(out) if main else nullcontext():
             if main and not resume:
                 _write_settings(out, settings)
-            run = Run(
+            run = Trainer(
                 corpus, recipe, plan, out, dtype, settings.get("command", ""), loop, progress,
                 held_out_ids=encode(corpus.held_out, vocabulary), keep_epochs=sorted(set(keep_epochs)),
                 baselines=dict(baselines or {}), base_model=base.name if base else None,
@@ -92,7 +92,7 @@ def fit(
         torch.set_flush_denormal(False)
 
 
-def vocabulary_of(corpus: Corpus, recipe: Recipe, base: Base | None = None) -> Vocabulary:
+def vocabulary_of(corpus: Corpus, recipe: Recipe, base: PretrainedInit | None = None) -> Vocabulary:
     if base is not None:
         return base.vocabulary(corpus.chars, lowercase=recipe.lowercase)
     return Vocabulary(corpus.chars, lowercase=recipe.lowercase)

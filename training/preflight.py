@@ -18,7 +18,7 @@ from training.data.encoded import TrainIds
 from training.evaluation.baselines import KNESER_NEY, MAX_CHARS, PPMD, number_to_beat, ppmd
 from training.network import TrainingNetwork
 from training.recipe import Recipe
-from training.schedule import Plan
+from training.schedule import TrainSchedule
 
 LOOKED_AT = 8_000_000
 """Characters of a long text in which repeated lines are sought."""
@@ -41,7 +41,7 @@ def examine(
     corpus: Corpus, recipe: Recipe, config: CharLSTMConfig, generation: GenerationConfig, baselines: Baselines
 ) -> list[str]:
     """Lines for a person. Raises `ValueError` if the run cannot fit into this machine's memory."""
-    plan = Plan.of(recipe, len(corpus.train))
+    plan = TrainSchedule.of(recipe, len(corpus.train))
     needed, free = memory_needed(config, recipe, corpus), psutil.virtual_memory().available
     if needed > free:
         raise ValueError(
@@ -119,7 +119,7 @@ def memory_needed(config: CharLSTMConfig, recipe: Recipe, corpus: Corpus) -> int
     return ROOM + weights + 4 * recipe.batch_size * recipe.seq_len * kept + text
 
 
-def expected_minutes(config: CharLSTMConfig, recipe: Recipe, plan: Plan) -> float:
+def expected_minutes(config: CharLSTMConfig, recipe: Recipe, plan: TrainSchedule) -> float:
     """From a few windows of a network of the same shape, on the processor."""
     with torch.random.fork_rng():
         network = CharLSTMNetwork(config)

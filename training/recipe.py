@@ -39,7 +39,7 @@ class Recipe:
     weight_decay: float = 0.01
     grad_clip: float = 1.0
     warmup: float = 0.02
-    cold_starts: float = 0.03
+    state_reset_prob: float = 0.03
     average: float = 0.998
     softmax_temperature: float = 1.1
     chars: int = 6_500_000
@@ -57,8 +57,8 @@ class Recipe:
         for name in ("learning_rate", "grad_clip", "softmax_temperature"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number above 0: correct it.")
-        if not 0 <= self.cold_starts <= 1:
-            raise ValueError(f"cold_starts is {self.cold_starts}; expected a share from 0 to 1: correct it.")
+        if not 0 <= self.state_reset_prob <= 1:
+            raise ValueError(f"cold_starts is {self.state_reset_prob}; expected a share from 0 to 1: correct it.")
         if not 0 <= self.weight_decay < math.inf:
             raise ValueError(f"weight_decay is {self.weight_decay}; expected a number of at least 0: correct it.")
         for name in ("weight_drop", "average"):

@@ -9,11 +9,11 @@ import numpy as np
 
 from training.recipe import Recipe
 
-MAX_LOOKS = 1000
+MAX_EVALUATIONS = 1000
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainSchedule:
     """A recipe laid over a text.
 
     steps_per_epoch: windows that an epoch has, one step each. evaluate_at, time_lapse_at: the steps after which the
@@ -23,18 +23,18 @@ class Plan:
     steps_per_epoch: int
     total_steps: int
     evaluate_at: frozenset[int]
-    time_lapse_at: frozenset[int]
+    snapshot_at: frozenset[int]
 
     @classmethod
-    def of(cls, recipe: Recipe, train_chars: int) -> Plan:
+    def of(cls, recipe: Recipe, train_chars: int) -> TrainSchedule:
         # One window fewer than fits, so that each epoch can begin at an offset of its own, of up to a window.
-        lane = train_chars // recipe.batch_size
-        assert lane > 2 * recipe.seq_len, "the recipe is fitted to the text first"
-        steps_per_epoch = (lane - 1) // recipe.seq_len - 1
+        stream_len = train_chars // recipe.batch_size
+        assert stream_len > 2 * recipe.seq_len, "the recipe is fitted to the text first"
+        steps_per_epoch = (stream_len - 1) // recipe.seq_len - 1
         wanted = recipe.chars / (steps_per_epoch * recipe.seq_len * recipe.batch_size)
         total = max(1, round(steps_per_epoch * min(wanted, recipe.max_epochs)))
         # A look after each epoch, more often in a run of few epochs, and never more than about MAX_LOOKS.
-        every = max(1, min(steps_per_epoch, total // 8), total // MAX_LOOKS)
+        every = max(1, min(steps_per_epoch, total // 8), total // MAX_EVALUATIONS)
         looks = [*range(every, total, every), total]
         moments = {round(total ** (n / 7)) for n in range(8)}  # log-spaced from the first batch to the last
         # From the first look on a moment waits for the nearest one, whose loss is known.

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from hubcharlstm import CharLSTM
 from hubcharlstm.hub.model_folder import EPOCHS_IN_RUN, MODEL_IN_RUN
 from training import checkpoint
-from training.bptt import Loop
+from training.bptt import TruncatedBPTT
 from training.checkpoint import Progress
 from training.data.corpus import Corpus
 from training.evaluation.baselines import KNESER_NEY
@@ -24,13 +24,13 @@ from training.evaluation.losses import carried_loss
 from training.evaluation.memorization import copied_shares, known_words, sketch
 from training.recipe import Recipe
 from training.record import TEMPERATURE, TIME_LAPSE_SEED, loss_plot, make_record
-from training.schedule import Plan
+from training.schedule import TrainSchedule
 from training.signals import asked_to_stop
 from training.tracking import Tracker, write_metrics
 
 CHECKPOINT_SECONDS = 60.0
 SAMPLE_TEMPERATURES = (0.2, 0.5, 0.8, 1.0)
-MOMENT_CHARS = 20_000
+SNAPSHOT_CHARS = 20_000
 """Of the held-out text, on which a moment of the time-lapse is measured that comes before the first look."""
 COPYING_CHARS, COPYING_SAMPLES = 4000, 4
 HELD_OUT_COPYING = 100_000
@@ -42,7 +42,7 @@ class TrainingError(ValueError):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainResult:
     """The model folder with the best weights, their held-out loss, and whether the run came to its end."""
 
     model_folder: Path
@@ -51,16 +51,16 @@ class Outcome:
 
 
 @dataclass
-class Run:
+class Trainer:
     """One run under way: the loop's steps, and between them what is looked at, shown and kept."""
 
     corpus: Corpus
     recipe: Recipe
-    plan: Plan
+    plan: TrainSchedule
     out: Path
     dtype: str
     command: str
-    loop: Loop
+    loop: TruncatedBPTT
     progress: Progress
     held_out_ids: Tensor
     keep_epochs: list[int]
@@ -68,7 +68,7 @@ class Run:
     base_model: str | None
     tracker: Tracker | None = None
 
-    def run(self) -> Outcome:
+    def run(self) -> TrainResult:
         total, main = self.plan.total_steps, self.loop.accelerator.is_main_process
         started = time.monotonic() - self.progress.seconds
         losses = torch.tensor(self.progress.loss_sum, device=self.loop.accelerator.device)
@@ -87,7 +87,7 @@ class Run:
                 self.progress.step += 1
                 bar.update()
                 self.progress.seconds = time.monotonic() - started
-                moment = self.progress.step in self.plan.time_lapse_at
+                moment = self.progress.step in self.plan.snapshot_at
                 epoch, rest = divmod(self.progress.step, self.plan.steps_per_epoch)
                 kept = rest == 0 and epoch in self.keep_epochs
                 look = kept or self.progress.step in self.plan.evaluate_at
@@ -98,7 +98,7 @@ class Run:
                     losses.zero_()
                     self.progress.loss_count = 0
                 if moment or (look and self.ended):
-                    self.take_moment(look=look)
+                    self.take_snapshot(look=look)
                 if kept and main:
                     self.keep_epoch(epoch)
                 if look or time.monotonic() - last_saved > CHECKPOINT_SECONDS:
@@ -111,7 +111,7 @@ class Run:
                 self.finish(folder)
         if self.tracker:
             self.tracker.finish()
-        return Outcome(folder, self.progress.best_loss, finished)
+        return TrainResult(folder, self.progress.best_loss, finished)
 
     @property
     def model(self) -> CharLSTM:
@@ -202,12 +202,12 @@ class Run:
         self.model.record = self.record() | loss
         self.save_model(self.model, self.out / EPOCHS_IN_RUN / f"epoch-{epoch:02}")
 
-    def take_moment(self, *, look: bool) -> None:
+    def take_snapshot(self, *, look: bool) -> None:
         """One more moment of the time-lapse: the same prompt and seed as at the others."""
         if look:
             val_loss = self.progress.history[-1]["val_loss"]
         else:
-            val_loss = carried_loss(self.model, self.held_out_ids[:MOMENT_CHARS])
+            val_loss = carried_loss(self.model, self.held_out_ids[:SNAPSHOT_CHARS])
         if self.loop.accelerator.is_main_process:
             _, text = self.sample(200, seed=TIME_LAPSE_SEED)
             chars = self.progress.step * self.recipe.batch_size * self.recipe.seq_len

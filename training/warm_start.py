@@ -13,7 +13,7 @@ SIZES = ("embedding_dim", "hidden_size", "num_layers")
 
 
 @dataclass(frozen=True)
-class Base:
+class PretrainedInit:
     """Where a run's first weights come from. `model` is None for a run that goes on: its checkpoint has them."""
 
     name: str
@@ -21,7 +21,7 @@ class Base:
     model: CharLSTM | None = None
 
     @classmethod
-    def load(cls, name: str) -> Base:
+    def load(cls, name: str) -> PretrainedInit:
         """By Hub id or folder; raises `ValueError` if there is no such model."""
         model = CharLSTM.from_pretrained(name, device="cpu")
         return cls(name, "".join(model.vocabulary.chars), model)

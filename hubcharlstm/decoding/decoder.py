@@ -21,10 +21,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hubcharlstm.decoding import openmp as threads
-from hubcharlstm.decoding.kernels import INT8_MAX, DeviceProduct, Fp32Product, Int8Product, Product, has_onednn
-from hubcharlstm.decoding.single_row import OneRow
-from hubcharlstm.decoding.state_buffer import Layer, Rows, View
+from hubcharlstm.decoding import openmp
+from hubcharlstm.decoding.kernels import (
+    INT8_MAX,
+    DeviceLinearKernel,
+    Fp32LinearKernel,
+    Int8LinearKernel,
+    LinearKernel,
+    has_onednn,
+)
+from hubcharlstm.decoding.single_row import SingleRowStep
+from hubcharlstm.decoding.state_buffer import BatchView, Layer, StateBuffer
 from hubcharlstm.errors import DamagedModelError
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork, State
 
@@ -71,20 +78,20 @@ class Decoder:
             self._biases.append(bias(n))
         head = _pad_rows(_pad_columns(tensors["head.weight"], self.size), self.padded_vocab)
         self._head_bias = _pad_rows(tensors["head.bias"], self.padded_vocab)
-        self._products: Sequence[Product]
-        self._head: Product
-        self._for_one_row: Callable[[View], OneRow] | None = None
+        self._products: Sequence[LinearKernel]
+        self._head: LinearKernel
+        self._for_one_row: Callable[[BatchView], SingleRowStep] | None = None
         if self.device.type == "cpu" and precision != "bf16":
-            fold = Int8Product if precision == "int8" else Fp32Product
+            fold = Int8LinearKernel if precision == "int8" else Fp32LinearKernel
             on_cpu, head_on_cpu = [fold(weight) for weight in weights], fold(head)
             self._products, self._head = on_cpu, head_on_cpu
-            self._for_one_row = lambda view: OneRow(
+            self._for_one_row = lambda view: SingleRowStep(
                 view, self._table, on_cpu, self._biases, head_on_cpu, self._head_bias
             )
         else:
-            self._products = [DeviceProduct(weight, precision) for weight in weights]
-            self._head = DeviceProduct(head, precision)
-        threads.give_back()  # loading and folding took some, and whoever decodes may be another thread
+            self._products = [DeviceLinearKernel(weight, precision) for weight in weights]
+            self._head = DeviceLinearKernel(head, precision)
+        openmp.release_thread_team()  # loading and folding took some, and whoever decodes may be another thread
 
     def initial_state(self, batch_size: int) -> State:
         """Zeros, (num_layers, B, H) each."""
@@ -92,9 +99,9 @@ class Decoder:
         return h, torch.zeros_like(h)
 
     @torch.inference_mode()
-    def rows(self, capacity: int) -> Rows:
+    def state_buffer(self, capacity: int) -> StateBuffer:
         """Room for `capacity` rows, all at the initial state."""
-        rows = Rows(
+        rows = StateBuffer(
             capacity,
             self.config,
             size=self.size,
@@ -103,7 +110,7 @@ class Decoder:
             device=self.device,
         )
         if self._for_one_row is not None:
-            rows.one = self._for_one_row(rows.view(slice(0, 1)))
+            rows.single_row = self._for_one_row(rows.view(slice(0, 1)))
         return rows
 
     @torch.inference_mode()
@@ -128,42 +135,42 @@ class Decoder:
         In int8 as `step` reads, which takes less than half the time of `nn.LSTM` in fp32; otherwise in chunks.
         """
         if self.precision == "int8":
-            rows = self.rows(1)
+            rows = self.state_buffer(1)
             rows.put(0, state)
-            for one in torch.tensor(ids, dtype=torch.int64)[:, None]:
-                self.advance(one, rows)
+            for bind_row in torch.tensor(ids, dtype=torch.int64)[:, None]:
+                self.advance(bind_row, rows)
             return rows.get(0)
         state = self.initial_state(1) if state is None else state
-        unread = (*ids, 0)  # a chunk leaves the last id unread, whatever it is
-        while len(unread) > 1:
-            state, unread = self.prefill_chunk(unread, state)
+        pending_ids = (*ids, 0)  # a chunk leaves the last id unread, whatever it is
+        while len(pending_ids) > 1:
+            state, pending_ids = self.prefill_chunk(pending_ids, state)
         return state
 
-    def advance(self, ids: Tensor, rows: Rows) -> None:
+    def advance(self, ids: Tensor, rows: StateBuffer) -> None:
         """ids (n,) int64: one step of the first n of `rows`, in place, where nobody wants the logits."""
         views, _ = rows.first(len(ids))
         with torch.inference_mode():
-            if len(ids) == 1 and rows.one is not None:
-                rows.one.step(ids, logits=False)
+            if len(ids) == 1 and rows.single_row is not None:
+                rows.single_row.step(ids, logits=False)
                 return
             for view in views:
                 self._advance(ids[view.rows], view)
 
-    def step(self, ids: Tensor, rows: Rows) -> Tensor:
+    def step(self, ids: Tensor, rows: StateBuffer) -> Tensor:
         """ids (n,) int64: one step of the first n of `rows`, in place -> logits (n, V), good until the next step."""
         views, logits = rows.first(len(ids))
         with torch.inference_mode():
-            if len(ids) == 1 and rows.one is not None:
-                rows.one.step(ids)
+            if len(ids) == 1 and rows.single_row is not None:
+                rows.single_row.step(ids)
                 return logits
             for view in views:
                 self._advance(ids[view.rows], view)
-                torch.add(self._head_bias, self._head.many(view.top)[: view.count], out=view.logits)
+                torch.add(self._head_bias, self._head.matmul(view.top)[: view.count], out=view.logits)
         return logits
 
-    def _advance(self, ids: Tensor, v: View) -> None:
+    def _advance(self, ids: Tensor, v: BatchView) -> None:
         for product, bias, layer in zip(self._products, self._biases, v.layers, strict=True):
-            gates = product.many(layer.read)[: v.count].add_(self._table[ids] if bias is None else bias)
+            gates = product.matmul(layer.read)[: v.count].add_(self._table[ids] if bias is None else bias)
             self._update(gates, layer, v.out)
 
 
@@ -217,7 +224,7 @@ def fastest_device(network: CharLSTMNetwork) -> torch.device:
 
 def seconds_per_step(decoder: Decoder, steps: int = 30) -> float:
     """The median time of one row's step, its logits brought to the CPU as sampling does."""
-    ids, rows = torch.zeros(1, dtype=torch.int64, device=decoder.device), decoder.rows(1)
+    ids, rows = torch.zeros(1, dtype=torch.int64, device=decoder.device), decoder.state_buffer(1)
     seconds = []
     for _ in range(steps):
         start = time.perf_counter()

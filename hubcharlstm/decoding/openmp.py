@@ -10,7 +10,7 @@ SOFT = 1
 """omp_pause_soft of OpenMP 5.0 (section 3.2.44): threads end, settings stay."""
 
 
-def give_back() -> None:
+def release_thread_team() -> None:
     """End the team of the calling thread; it comes again when it is needed.
 
     As long as there are more such threads than cores, none of them waits awake, and each parallel step of any thread

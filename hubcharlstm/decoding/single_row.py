@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hubcharlstm.decoding.kernels import INT8_MAX, CpuProduct, Floats
-from hubcharlstm.decoding.state_buffer import View
+from hubcharlstm.decoding.kernels import INT8_MAX, CpuLinearKernel, Floats
+from hubcharlstm.decoding.state_buffer import BatchView
 
 INT8_SCALE = np.float32(INT8_MAX)
 
@@ -30,19 +30,21 @@ class Layer:
     h: NDArray[np.generic]
 
 
-class OneRow:
+class SingleRowStep:
     """The first row of a `View`, every array at hand."""
 
     def __init__(
-        self, v: View, table: Tensor, products: Sequence[CpuProduct], biases: Sequence[Tensor | None], head: CpuProduct,
+        self, v: BatchView, table: Tensor, products: Sequence[CpuLinearKernel], biases: Sequence[Tensor | None], head: CpuLinearKernel,
         head_bias: Tensor,
     ) -> None:  # fmt: skip
         self._table = table.numpy()
         self._layers = [
-            Layer(product.one(layer.read), None if bias is None else bias.numpy(), layer.c.numpy(), layer.h.numpy())
+            Layer(
+                product.bind_row(layer.read), None if bias is None else bias.numpy(), layer.c.numpy(), layer.h.numpy()
+            )
             for layer, product, bias in zip(v.layers, products, biases, strict=True)
         ]
-        self._head, self._head_bias = head.one(v.layers[-1].h), head_bias.numpy()
+        self._head, self._head_bias = head.bind_row(v.layers[-1].h), head_bias.numpy()
         gates, size = torch.empty(1, table.shape[1]), v.out.shape[1]
         self._gates, self._three = gates.numpy(), gates[:, : 3 * size]
         self._i, self._f, self._o, self._g = np.split(self._gates, 4, axis=1)

@@ -15,7 +15,7 @@ BLOCK = 256
 """Rows that take a step together on a CPU: their buffers stay in the cache, and the weights are read seldom enough."""
 
 
-def multiplied(count: int) -> int:
+def padded_batch_size(count: int) -> int:
     """How many rows a product on a CPU has for `count` of them: the next number of four binary digits and zeros.
 
     oneDNN makes and keeps a kernel for every number of rows it is asked for: half a millisecond and 0.9 MB each, so
@@ -25,13 +25,13 @@ def multiplied(count: int) -> int:
     return -(-count // step) * step
 
 
-class OneRowStep(Protocol):
+class RowStep(Protocol):
     def step(self, ids: Tensor, *, logits: bool = True) -> None:
         """ids (1,): the next state, and logits unless nobody wants them, in place."""
         ...
 
 
-class Rows:
+class StateBuffer:
     """Up to `capacity` rows of a decoder; its `step` changes them in place.
 
     The hidden states of all layers stand side by side, (capacity, num_layers * size): an upper layer reads the one
@@ -52,15 +52,15 @@ class Rows:
         self.cells = [torch.zeros(capacity, size, device=device) for _ in range(config.num_layers)]
         self.out = torch.empty(capacity, size, device=device)
         self.logits = torch.empty(capacity, padded_vocab, device=device)
-        self.one: OneRowStep | None = None
+        self.single_row: RowStep | None = None
         """A quicker way to the step of the first row alone, if the decoder knows one."""
         self._hidden_size, self._size, self._int8 = config.hidden_size, size, precision == "int8"
         self._on_cpu = device.type == "cpu"
         self._vocab_size = config.vocab_size
-        self._first: tuple[list[View], Tensor] = [], self.logits
+        self._first: tuple[list[BatchView], Tensor] = [], self.logits
         self._count = 0
 
-    def first(self, count: int) -> tuple[list[View], Tensor]:
+    def first(self, count: int) -> tuple[list[BatchView], Tensor]:
         """The first `count` rows in blocks, and their logits (count, V); kept, for slicing takes time too."""
         if self._count != count:
             self._count = count
@@ -69,10 +69,10 @@ class Rows:
             self._first = views, self.logits[:count, : self._vocab_size]
         return self._first
 
-    def view(self, rows: slice) -> View:
+    def view(self, rows: slice) -> BatchView:
         """Some rows of every buffer."""
         size, hidden, count = self._size, self.hidden[rows], rows.stop - rows.start
-        read = self.hidden[rows.start :][: multiplied(count) if self._on_cpu else count]
+        read = self.hidden[rows.start :][: padded_batch_size(count) if self._on_cpu else count]
         layers = [
             Layer(
                 read=read[:, max(0, n - 1) * size : (n + 1) * size],
@@ -81,7 +81,7 @@ class Rows:
             )
             for n, cells in enumerate(self.cells)
         ]
-        return View(rows, count, layers, read[:, -size:], self.out[rows], self.logits[rows])
+        return BatchView(rows, count, layers, read[:, -size:], self.out[rows], self.logits[rows])
 
     def _of(self, layer: int, row: int) -> Tensor:
         return self.hidden[row, layer * self._size : layer * self._size + self._hidden_size]
@@ -123,7 +123,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class View:
+class BatchView:
     """Some rows of the buffers of `Rows`: those of each layer, what the head reads (the top layer's h, of `multiplied`
     rows), a place for tanh(c), and the logits."""
 

@@ -14,9 +14,9 @@ from hubcharlstm import BusyError
 from hubcharlstm.decoding.sampling import new_seed
 from hubcharlstm.demo.chat.pacing import follow
 from hubcharlstm.demo.chat.replies import AHEAD_AT_FULL_SPEED
-from hubcharlstm.demo.models import Shelf
-from hubcharlstm.demo.serving.admission import ENDING, Gate, Place, Visitor
-from hubcharlstm.demo.serving.backpressure import Listening
+from hubcharlstm.demo.models import ModelRegistry
+from hubcharlstm.demo.serving.admission import ENDING, AdmissionController, ClientIdentity, QueueTicket
+from hubcharlstm.demo.serving.backpressure import BackpressureMonitor
 from hubcharlstm.demo.settings import MAX_LENGTH, MAX_MESSAGE, Settings, check_message, check_number, read_seed
 from hubcharlstm.errors import EngineError
 
@@ -47,7 +47,7 @@ For each: `name`, `default`, `loaded` (one that is not is loaded when it is firs
 """
 
 
-def add_api(shelf: Shelf, gate: Gate) -> None:
+def add_api(registry: ModelRegistry, admission: AdmissionController) -> None:
     """Offer `/complete`, `/score` and `/models` inside a `gr.Blocks`."""
     scoring = asyncio.Semaphore(1)  # it takes a core or two for a second
 
@@ -63,23 +63,23 @@ def add_api(shelf: Shelf, gate: Gate) -> None:
         model: str | None = None,
         request: gr.Request = None,  # type: ignore[assignment]
     ) -> AsyncGenerator[dict[str, Any], None]:
-        visitor = Visitor.of(request)
-        listener = Listening.of(request)
+        visitor = ClientIdentity.of(request)
+        listener = BackpressureMonitor.of(request)
         try:
             prompt = check_message(prompt, "prompt")
             if max_new_tokens is not None:
                 check_number("max_new_tokens", max_new_tokens, 1, MAX_LENGTH, whole=True, unit=" characters")
             drawn = new_seed() % 2**53  # which JavaScript still holds exactly
             given = read_seed(seed)
-            with gate.enter(visitor) as place:
+            with admission.enter(visitor) as place:
                 async for notice in waits(place, listener):
                     yield notice
-                loaded = await shelf.get(model)
-                wishes = {"temperature": temperature, "length": max_new_tokens}
+                loaded = await registry.get(model)
+                params = {"temperature": temperature, "length": max_new_tokens}
                 filters = {"top_k": top_k, "top_p": top_p, "min_p": min_p, "stop": stop}
-                settings = Settings.of(loaded.model.generation_config, **wishes, **filters)
+                settings = Settings.of(loaded.model.generation_config, **params, **filters)
                 stream = await loaded.stream(
-                    prompt, settings, seed=drawn if given is None else given, ahead=AHEAD_AT_FULL_SPEED
+                    prompt, settings, seed=drawn if given is None else given, max_buffered_tokens=AHEAD_AT_FULL_SPEED
                 )
                 told: dict[str, Any] = {
                     "text": "",
@@ -87,9 +87,9 @@ def add_api(shelf: Shelf, gate: Gate) -> None:
                     "seed": stream.seed,
                     "finish_reason": None,
                     "model": loaded.label,
-                    "notes": list(stream.notes),
+                    "warnings": list(stream.warnings),
                 }
-                following = follow([stream], full_speed=True, halted=lambda: gate.must_stop, listener=listener)
+                following = follow([stream], full_speed=True, halted=lambda: admission.must_stop, listener=listener)
                 async with aclosing(following) as pieces:
                     async for (piece,) in pieces:
                         told = {**told, "text": told["text"] + piece}
@@ -105,14 +105,14 @@ def add_api(shelf: Shelf, gate: Gate) -> None:
         model: str | None = None,
         request: gr.Request = None,  # type: ignore[assignment]
     ) -> AsyncGenerator[dict[str, Any], None]:
-        listener = Listening.of(request)
+        listener = BackpressureMonitor.of(request)
         try:
             text = check_message(text, "text")
-            with gate.enter(Visitor.of(request)) as place:
+            with admission.enter(ClientIdentity.of(request)) as place:
                 async for notice in waits(place, listener):
                     yield notice
                 async with scoring:
-                    loaded = await shelf.get(model)
+                    loaded = await registry.get(model)
                     done = await asyncio.to_thread(loaded.score, text)
                 yield {
                     "bpc": done.bpc,
@@ -122,13 +122,13 @@ def add_api(shelf: Shelf, gate: Gate) -> None:
                     "text": done.text,
                     "log_probs": [round(float(value), 6) for value in done.log_probs],
                     "model": loaded.label,
-                    "notes": list(done.notes),
+                    "warnings": list(done.warnings),
                 }
         except ValueError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     async def models() -> list[dict[str, Any]]:
-        return shelf.describe()
+        return registry.describe()
 
     offer(complete, COMPLETE, dict[str, Any])
     offer(score, SCORE, dict[str, Any])
@@ -143,7 +143,7 @@ def offer(function: Callable[..., Any], description: str, answer: Any, **options
     api(function, api_name=function.__name__, api_description=told, concurrency_limit=None, **options)
 
 
-async def waits(place: Place, listener: Listening) -> AsyncGenerator[dict[str, Any], None]:
+async def waits(place: QueueTicket, listener: BackpressureMonitor) -> AsyncGenerator[dict[str, Any], None]:
     """What to tell until the request has its turn."""
     while not await place.comes(WAITING_SECONDS):
         listener.check()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Problem(ValueError):
+class UserError(ValueError):
     """What cannot be done, in one sentence. field: the control that it stands beside, by the end of its elem_id."""
 
     def __init__(self, sentence: str, field: str = "message") -> None:

@@ -18,12 +18,12 @@ from starlette.routing import Mount
 
 from hubcharlstm.demo.api import add_api
 from hubcharlstm.demo.model_source import ModelSource
-from hubcharlstm.demo.models import Shelf
+from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.page.layout import chat_page
 from hubcharlstm.demo.page.theme import CSS, theme
 from hubcharlstm.demo.page.welcome import intro
-from hubcharlstm.demo.serving.admission import Gate, Limits
-from hubcharlstm.demo.serving.gradio_compat import has_mcp, keep_small, settle_tools
+from hubcharlstm.demo.serving.admission import AdmissionController, Limits
+from hubcharlstm.demo.serving.gradio_compat import configure_mcp, has_mcp, keep_small
 from hubcharlstm.demo.serving.health import health
 from hubcharlstm.demo.serving.middleware import Guard, misunderstood
 from hubcharlstm.demo.serving.runtime import leave_a_core
@@ -56,12 +56,12 @@ def launch(
     """
     address = find_address(host, port)
     check_free(*address)
-    serve(build(load_shelf(model_id, revision=revision, device=device, precision=precision)), *address)
+    serve(build(load_registry(model_id, revision=revision, device=device, precision=precision)), *address)
 
 
-def load_shelf(
+def load_registry(
     model_id: str | None = None, *, revision: str | None = None, device: str = "auto", precision: str = "auto"
-) -> Shelf:
+) -> ModelRegistry:
     """The models to offer, the first one loaded: by id, by HUBCHARLSTM_MODEL, or the one that ships in the package.
 
     Raises `ValueError` if the first does not load. On a Space, which may start while the Hub is down, the shipped model
@@ -73,27 +73,29 @@ def load_shelf(
     options: dict[str, Any] = {"revision": revision, "device": device, "precision": precision}
     if not os.environ.get("SPACE_ID"):
         first = CharLSTM.from_pretrained(sources[0], **options)
-        return Shelf(first, sources[0], sources[1:], open_to_all=True)
-    wanted = ModelSource(sources[0], **options, on_change=lambda model: shelf.take_over(sources[0], model))
+        return ModelRegistry(first, sources[0], sources[1:], open_to_all=True)
+    wanted = ModelSource(sources[0], **options, on_change=lambda model: registry.take_over(sources[0], model))
     served = sources[0] if wanted.notice is None else None
-    shelf = Shelf(wanted.model, served, sources, notice=wanted.notice)
-    return shelf
+    registry = ModelRegistry(wanted.model, served, sources, notice=wanted.notice)
+    return registry
 
 
-def build(shelf: Shelf, gate: Gate | None = None) -> gr.Blocks:
+def build(registry: ModelRegistry, admission: AdmissionController | None = None) -> gr.Blocks:
     """The page and the API over the models of `shelf`, not yet served. gate: how many are served at one time."""
     stay_quiet()
-    gate = gate or Gate(Limits.of(os.environ))
-    first = shelf.first
+    admission = admission or AdmissionController(Limits.of(os.environ))
+    first = registry.first
     title = intro(first.model, first.label)["title"]
     demo = gr.Blocks(title=f"{title} · hubcharlstm", analytics_enabled=False, fill_height=True)
     with demo:
-        desk = chat_page(shelf, gate)
-        demo.load(desk.greet, None, desk.outputs, queue=False, api_visibility="private", show_progress="hidden")
-        add_api(shelf, gate)
-    demo.max_threads = gate.limits.at_once + gate.limits.waiting + SPARE_SLOTS
+        handlers = chat_page(registry, admission)
+        demo.load(
+            handlers.on_load, None, handlers.outputs, queue=False, api_visibility="private", show_progress="hidden"
+        )
+        add_api(registry, admission)
+    demo.max_threads = admission.limits.max_concurrent + admission.limits.max_queued + SPARE_SLOTS
     demo.queue(api_open=False)  # a direct POST would get the first update only
-    demo.hubcharlstm = (shelf, gate)  # type: ignore[attr-defined]  # what `server_of` serves it with
+    demo.hubcharlstm = (registry, admission)  # type: ignore[attr-defined]  # what `server_of` serves it with
     return demo
 
 
@@ -112,7 +114,7 @@ def server_of(demo: gr.Blocks, host: str | None = None, port: int | None = None)
     stay_quiet()
     host, port = find_address(host, port)
     check_free(host, port)
-    shelf, gate = demo.hubcharlstm  # type: ignore[attr-defined]
+    registry, admission = demo.hubcharlstm  # type: ignore[attr-defined]
     root = os.environ.get("GRADIO_ROOT_PATH", "").rstrip("/")
     origins = [origin.strip() for origin in os.environ.get(ORIGINS_VARIABLE, "").split(",") if origin.strip()]
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -142,10 +144,10 @@ def server_of(demo: gr.Blocks, host: str | None = None, port: int | None = None)
     mounted = [route.app for route in app.routes if isinstance(route, Mount)]
     demo.app = next(one for one in mounted if isinstance(one, App))  # not the one that `queue` made
     keep_small(demo)
-    settle_tools(demo, host, port)
+    configure_mcp(demo, host, port)
     path = urlsplit(root).path if "://" in root else root
-    guard = Guard(app, root=path, origins=origins, health=lambda: health(shelf, gate))
-    return Server(guard, demo, gate, host, port)
+    guard = Guard(app, root=path, origins=origins, health=lambda: health(registry, admission))
+    return Server(guard, demo, admission, host, port)
 
 
 def stay_quiet() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from hubcharlstm import Score, TextStream, Vocabulary
-from hubcharlstm.decoding import openmp as threads
+from hubcharlstm.decoding import openmp
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.sampling import SamplingParams
-from hubcharlstm.demo.errors import Problem
+from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.settings import Settings
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.model import CharLSTM
@@ -28,7 +28,7 @@ SHORT = 1_000
 
 
 @dataclass(frozen=True)
-class Loaded:
+class ServedModel:
     """A model that is served. label: what the page calls it. source: what receipts name, None for the shipped model.
 
     decoder, fingerprint: of the weights as they were loaded, which nobody changes here; the model itself would compare
@@ -43,7 +43,7 @@ class Loaded:
     fingerprint: str
 
     @classmethod
-    def of(cls, label: str, source: str | None, model: CharLSTM) -> Loaded:
+    def of(cls, label: str, source: str | None, model: CharLSTM) -> ServedModel:
         decoder = model.decoder
         return cls(label, source, model, Engine(decoder), decoder, model.fingerprint)
 
@@ -79,10 +79,10 @@ class Loaded:
         try:
             return self.model.score(text)
         finally:
-            threads.give_back()
+            openmp.release_thread_team()
 
 
-class Shelf:
+class ModelRegistry:
     """Models by label. A folder's path never is a label, since visitors see those.
 
     first: served from the start. sources: what else is offered, None for the shipped model. open_to_all: any
@@ -101,23 +101,23 @@ class Shelf:
     ) -> None:
         self.open_to_all, self.notice = open_to_all, notice
         self._sources: dict[str, str | None] = {}
-        self._loaded: dict[str, Loaded] = {}
+        self._loaded: dict[str, ServedModel] = {}
         self._lock = asyncio.Lock()
         self.default = self._name(source)
         for other in sources:
             self._name(other)
-        self._loaded[self.default] = Loaded.of(self.default, self._told(source), first)
+        self._loaded[self.default] = ServedModel.of(self.default, self._told(source), first)
 
     @property
     def labels(self) -> list[str]:
         return list(self._sources)
 
     @property
-    def first(self) -> Loaded:
+    def first(self) -> ServedModel:
         return self._loaded[self.default]
 
     @property
-    def loaded(self) -> list[Loaded]:
+    def loaded(self) -> list[ServedModel]:
         """Those in memory."""
         return list(self._loaded.values())
 
@@ -129,31 +129,31 @@ class Shelf:
     def take_over(self, source: str | None, model: CharLSTM) -> None:
         """Let `model` be the one that visitors see first, from now on and without a notice."""
         label = self._name(source)
-        self._loaded[label] = Loaded.of(label, self._told(source), model)
+        self._loaded[label] = ServedModel.of(label, self._told(source), model)
         self.default, self.notice = label, None
 
     def offers(self, name: str) -> bool:
         return name in self._sources
 
-    async def get(self, name: object) -> Loaded:
+    async def get(self, name: object) -> ServedModel:
         """The model by label, or where allowed by folder or Hub id; raises `Problem` if it does not load."""
         if name is None or name == "":
             return self.first
         if not isinstance(name, str) or len(name) > MAX_NAME:
-            raise Problem("The model's name is no text of a reasonable length: choose one from the menu.", "model")
+            raise UserError("The model's name is no text of a reasonable length: choose one from the menu.", "model")
         name = name.strip()
         if name in self._loaded:
             self._loaded[name] = loaded = self._loaded.pop(name)  # the newest stands last
             return loaded
         if name not in self._sources and not self.open_to_all:
-            raise Problem(
+            raise UserError(
                 f"The model {name!r} is not offered here; expected one of {', '.join(self._sources)}: choose one.",
                 "model",
             )
         async with self._lock:
             return self._loaded.get(name) or await self._load(name)
 
-    async def _load(self, name: str) -> Loaded:
+    async def _load(self, name: str) -> ServedModel:
         source = self._sources.get(name, name)
         known = next((label for label, other in self._sources.items() if other == source), "")
         if known in self._loaded:
@@ -162,9 +162,9 @@ class Shelf:
             model = await asyncio.to_thread(CharLSTM.from_pretrained, source)
             _ = await asyncio.to_thread(lambda: model.decoder)
         except ValueError as error:
-            raise Problem(f"{error} The model before it goes on serving.", "model") from error
+            raise UserError(f"{error} The model before it goes on serving.", "model") from error
         label = name if name in self._sources else self._name(source)
-        loaded = self._loaded[label] = Loaded.of(label, self._told(source), model)
+        loaded = self._loaded[label] = ServedModel.of(label, self._told(source), model)
         self._make_room(label)
         return loaded
 
@@ -201,7 +201,7 @@ class Shelf:
             loaded.engine.close()
 
 
-def describe(loaded: Loaded | None) -> dict[str, Any]:
+def describe(loaded: ServedModel | None) -> dict[str, Any]:
     """A model in numbers, as far as it is known before it is loaded."""
     if loaded is None:
         return {"loaded": False}

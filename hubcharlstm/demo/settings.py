@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from hubcharlstm.decoding.sampling import MAX_SEED
-from hubcharlstm.demo.errors import Problem
+from hubcharlstm.demo.errors import UserError
 from hubcharlstm.generation_config import GenerationConfig
 
 MAX_MESSAGE = 10_000
@@ -46,10 +46,10 @@ class Settings:
         check_number("top-p", self.top_p, 0.01, 1)
         check_number("min-p", self.min_p, 0, 0.99)
         if not isinstance(self.stop, str) or len(self.stop) > MAX_STOP:
-            raise Problem(f"The text to stop at is no text of up to {MAX_STOP} characters: shorten it.", "stop")
+            raise UserError(f"The text to stop at is no text of up to {MAX_STOP} characters: shorten it.", "stop")
 
     @classmethod
-    def of(cls, config: GenerationConfig, **wishes: Any) -> Self:
+    def of(cls, config: GenerationConfig, **params: Any) -> Self:
         """The model's own defaults, but for what is wished; None is no wish."""
         own = cls(
             temperature=min(config.temperature, MAX_TEMPERATURE),
@@ -58,7 +58,7 @@ class Settings:
             top_p=max(config.top_p, 0.01),
             min_p=min(config.min_p, 0.99),
         )
-        return replace(own, **{name: value for name, value in wishes.items() if value is not None})
+        return replace(own, **{name: value for name, value in params.items() if value is not None})
 
 
 def check_number(name: str, value: Any, low: float, high: float, *, whole: bool = False, unit: str = "") -> None:
@@ -67,7 +67,7 @@ def check_number(name: str, value: Any, low: float, high: float, *, whole: bool 
     if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
         shown = f"{value:,}" if isinstance(value, (int, float)) and not isinstance(value, bool) else repr(value)[:40]
         a_number = "a whole number from " if whole else ""
-        raise Problem(
+        raise UserError(
             f"The {name} is {shown}; expected {a_number}{low:,} to {high:,}{unit}: choose another.", field_of(name)
         )
 
@@ -79,9 +79,9 @@ def field_of(name: str) -> str:
 def check_message(text: Any, name: str = "message") -> str:
     """`text` if it is one that may be sent."""
     if not isinstance(text, str):
-        raise Problem(f"The {name} is of type {type(text).__name__}; expected text: send it as a string.")
+        raise UserError(f"The {name} is of type {type(text).__name__}; expected text: send it as a string.")
     if len(text) > MAX_MESSAGE:
-        raise Problem(
+        raise UserError(
             f"The {name} has {len(text):,} characters; expected {MAX_MESSAGE:,} at most: shorten it, or use Python."
         )
     return text
@@ -97,8 +97,8 @@ def read_seed(value: Any) -> int | None:
     return int(text) if text else None
 
 
-def seed_problem(text: str) -> Problem:
-    return Problem(
+def seed_problem(text: str) -> UserError:
+    return UserError(
         f"The seed is {text[:40]!r}; expected a whole number from 0 to {MAX_SEED}: correct it, or leave it empty.",
         "seed",
     )

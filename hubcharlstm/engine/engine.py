@@ -13,12 +13,12 @@ import time
 import weakref
 from collections.abc import Iterator
 
-from hubcharlstm.decoding import openmp as threads
+from hubcharlstm.decoding import openmp
 from hubcharlstm.decoding.decoder import Decoder
-from hubcharlstm.engine.model_runner import Batch
-from hubcharlstm.engine.prefill import Done, Prompts, prompts_of
-from hubcharlstm.engine.scheduler import Schedule
-from hubcharlstm.engine.sequence import FinishReason, Job, Request, Sequence
+from hubcharlstm.engine.model_runner import ModelRunner
+from hubcharlstm.engine.prefill import Done, Prefill, prefill_for
+from hubcharlstm.engine.scheduler import Scheduler
+from hubcharlstm.engine.sequence import EngineRequest, FinishReason, Request, Sequence
 from hubcharlstm.engine.stopping import Ids
 from hubcharlstm.errors import BusyError, EngineError
 
@@ -36,13 +36,13 @@ WAIT_SECONDS = 0.1
 """How long a reader sleeps at most before it looks whether the engine is still alive."""
 
 
-class Reader(Iterator[Ids]):
+class RequestHandle(Iterator[Ids]):
     """One request at the engine, read from another thread: iterate for the ids that may be shown.
 
     `cancel()` frees its row within one step, and so does dropping the reader.
     """
 
-    def __init__(self, job: Job, engine: Engine) -> None:
+    def __init__(self, job: EngineRequest, engine: Engine) -> None:
         self._job, self._engine = job, engine
         weakref.finalize(self, engine.cancel, job).atexit = False
 
@@ -65,7 +65,7 @@ class Reader(Iterator[Ids]):
             ids = job.take()
             if job.error is not None and not ids:
                 raise job.error
-        if ids and job.rests and job.has_room:
+        if ids and job.paused and job.below_low_watermark:
             self._engine.wake()
         return ids
 
@@ -90,32 +90,32 @@ class Engine:
     """One thread that decodes for all readers; it starts with the first request and ends with `close`."""
 
     def __init__(
-        self, decoder: Decoder, *, max_rows: int = MAX_ROWS, max_waiting: int = MAX_WAITING, share: int = SHARE
+        self, decoder: Decoder, *, max_rows: int = MAX_ROWS, max_waiting: int = MAX_WAITING, time_slice: int = SHARE
     ) -> None:
         self._decoder, self._max_rows = decoder, max_rows
-        self._schedule = Schedule(max_rows, max_waiting, share)
-        self._called = False  # something other than decoding is to be done before the next step
+        self._scheduler = Scheduler(max_rows, max_waiting, time_slice)
+        self._wakeup_pending = False  # something other than decoding is to be done before the next step
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
         self._last_step = 0.0
-        threads.give_back()  # of this thread, which most likely has folded the decoder and now only reads
+        openmp.release_thread_team()  # of this thread, which most likely has folded the decoder and now only reads
 
-    def submit(self, request: Request, *, ahead: int | None = None) -> Reader:
+    def submit(self, request: Request, *, max_buffered_tokens: int | None = None) -> RequestHandle:
         """Queue a request; raises `BusyError` at once if too many wait.
 
         ahead: ids that may be drawn beyond those taken, about; then its row is lent to others until half are taken.
         """
-        job = Job(request, ahead)
+        job = EngineRequest(request, max_buffered_tokens)
         self.check()
         with self._changed:
             if self._closed:
                 raise BusyError("The engine is closed; expected an open one: start the program again.")
-            self._schedule.add(job)
+            self._scheduler.add(job)
             if self._thread is None:
                 self._start()
             self._call()
-        return Reader(job, self)
+        return RequestHandle(job, self)
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="hubcharlstm-engine", daemon=True)
@@ -126,11 +126,11 @@ class Engine:
         with self._changed:
             if self._thread is None or self._thread.is_alive() or self._closed:
                 return
-            everyone = self._schedule.take_all()
+            everyone = self._scheduler.take_all()
             self._start()
-        self._tell(everyone, RuntimeError("its thread has died"))
+        self._fail_all(everyone, RuntimeError("its thread has died"))
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: EngineRequest) -> None:
         """End a request before its next id."""
         job.cancelled = True
         self.wake()
@@ -141,7 +141,7 @@ class Engine:
             self._call()
 
     def _call(self) -> None:
-        self._called = True
+        self._wakeup_pending = True
         self._changed.notify()
 
     @property
@@ -151,7 +151,7 @@ class Engine:
     @property
     def is_stuck(self) -> bool:
         """True if there is work and no step was made for `STUCK_SECONDS`."""
-        return any(self.load[queue] for queue in ("rows", "reading")) and (
+        return any(self.load[queue] for queue in ("running", "prefilling")) and (
             time.monotonic() - self._last_step > STUCK_SECONDS
         )
 
@@ -159,12 +159,12 @@ class Engine:
     def load(self) -> dict[str, int]:
         """How many rows are decoded, prompts read, requests waiting, and how many rest until they are read."""
         with self._changed:
-            schedule = self._schedule
+            schedule = self._scheduler
             return {
-                "rows": len(schedule.rows),
-                "reading": len(schedule.reading),
+                "running": len(schedule.running),
+                "prefilling": len(schedule.prefilling),
                 "waiting": len(schedule.waiting),
-                "resting": len(schedule.resting),
+                "paused": len(schedule.paused),
             }
 
     def close(self, timeout: float = 5.0) -> None:
@@ -179,67 +179,69 @@ class Engine:
 
     def _run(self) -> None:
         while True:
-            batch = Batch(self._decoder, self._schedule.rows, self._max_rows)
-            prompts = prompts_of(self._decoder, self._max_rows)
+            batch = ModelRunner(self._decoder, self._scheduler.running, self._max_rows)
+            prompts = prefill_for(self._decoder, self._max_rows)
             try:
-                while self._manage(prompts, batch):
-                    if self._schedule.reading:
+                while self._schedule(prompts, batch):
+                    if self._scheduler.prefilling:
                         self._read_prompts(prompts, batch)
-                    if self._schedule.rows:
+                    if self._scheduler.running:
                         self._decode(batch)
                 return
             except Exception as error:  # nobody is left waiting, and whoever comes next finds a new batch
                 logger.exception("The engine failed.")
                 with self._changed:
-                    everyone = self._schedule.take_all()
-                self._tell(everyone, error)
+                    everyone = self._scheduler.take_all()
+                self._fail_all(everyone, error)
 
-    def _tell(self, everyone: list[Job], failure: BaseException) -> None:
+    def _fail_all(self, everyone: list[EngineRequest], failure: BaseException) -> None:
         for job in everyone:
             job.end("cancelled", EngineError(failure))
 
-    def _manage(self, prompts: Prompts, batch: Batch) -> bool:
+    def _schedule(self, prompts: Prefill, batch: ModelRunner) -> bool:
         """Let requests leave, rest, wait and start; False if the engine is closed. Most steps need none of it."""
-        schedule = self._schedule
+        schedule = self._scheduler
         self._last_step = time.monotonic()
-        if not (self._called or schedule.waiting or schedule.is_idle):
+        if not (self._wakeup_pending or schedule.waiting or schedule.is_idle):
             return True
         with self._changed:
-            while schedule.is_idle and not self._called:
+            while schedule.is_idle and not self._wakeup_pending:
                 self._changed.wait()
-            self._called = False
+            self._wakeup_pending = False
             if self._closed:
                 gone = schedule.take_all()
                 prompts.forget(gone)
             else:
                 gone = schedule.take_cancelled()
                 prompts.forget(gone)
-                for row in reversed(range(len(schedule.rows))):
-                    if schedule.rows[row].cancelled:
+                for row in reversed(range(len(schedule.running))):
+                    if schedule.running[row].cancelled:
                         gone.append(batch.leave(row))
                 schedule.wake()
-                for row in schedule.must_yield():
+                for row in schedule.select_preempted():
                     schedule.waiting.append(batch.leave(row))
                 schedule.admit()
         for job in gone:
             job.end("cancelled")
         return not self._closed
 
-    def _read_prompts(self, prompts: Prompts, batch: Batch) -> None:
+    def _read_prompts(self, prompts: Prefill, batch: ModelRunner) -> None:
         """Read some of the prompts; one that is read through takes a row."""
-        reading = self._schedule.reading
+        prefilling = self._scheduler.prefilling
         # A stop string may have been complete in what an earlier call held back: then nothing is to be read.
-        ready = [job for job in reading if job.sequence.finish_reason is not None or len(job.sequence.unread) == 1]
+        ready = [
+            job for job in prefilling if job.sequence.finish_reason is not None or len(job.sequence.pending_ids) == 1
+        ]
         self._start_writing([(job, None) for job in ready], batch)
-        if reading:
-            self._start_writing(prompts.read(reading), batch)
+        if prefilling:
+            self._start_writing(prompts.read(prefilling), batch)
 
-    def _start_writing(self, done: list[Done], batch: Batch) -> None:
+    def _start_writing(self, done: list[Done], batch: ModelRunner) -> None:
         """Give those whose prompts are read a row, or end them."""
         for job, error in done:
             ended = job.sequence.finish_reason
             with self._changed:  # whoever asks for the load finds it in one place
-                self._schedule.reading.remove(job)
+                self._scheduler.prefilling.remove(job)
                 if ended is None and error is None:
                     try:
                         batch.join(job)
@@ -250,17 +252,17 @@ class Engine:
             if ended is not None or error is not None:
                 job.end(ended or "cancelled", error)
 
-    def _decode(self, batch: Batch) -> None:
+    def _decode(self, batch: ModelRunner) -> None:
         for row, error in batch.step():
             job = batch.leave(row)
             job.end(job.sequence.finish_reason or "cancelled", error)
         if not batch.is_due:
             return
         batch.flush()
-        full = [row for row, job in enumerate(self._schedule.rows) if job.is_full]
+        full = [row for row, job in enumerate(self._scheduler.running) if job.above_high_watermark]
         for row in reversed(full):
             with self._changed:
                 job = batch.leave(row)
-                job.rests = True
-                self._schedule.resting.append(job)
-                self._called = True  # its reader may have caught up by now
+                job.paused = True
+                self._scheduler.paused.append(job)
+                self._wakeup_pending = True  # its reader may have caught up by now

@@ -27,7 +27,7 @@ class Request:
     None for zeros. held: ids that an earlier call drew and held back, by this call's stop rule shown or held on.
     """
 
-    unread: Ids
+    pending_ids: Ids
     max_new_tokens: int
     sampling: SamplingParams
     stream: RandomStream
@@ -41,45 +41,45 @@ class Sequence:
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self.unread: Ids = request.unread
+        self.pending_ids: Ids = request.pending_ids
         self.state = request.state
         self.num_tokens = 0
         self.finish_reason: FinishReason | None = None
         self._rule = StopRule(request.stops)
         self._ahead: Array = request.stream.uniforms(0)[0]
         self._ahead_from = 0  # the draw that the first of them is for
-        self.last_drawn: deque[int] = deque(maxlen=REMEMBERED)
+        self.last_sampled: deque[int] = deque(maxlen=REMEMBERED)
         self.ready: list[int] = []  # ids that may be shown and were not yet taken
         for held_id in request.held:
             if self.finish_reason is None:
                 self._show(held_id)
 
     @property
-    def left(self) -> int:
+    def remaining(self) -> int:
         """Draws until it has all it asked for."""
         return self.request.max_new_tokens - self.num_tokens
 
     def uniforms(self, count: int) -> Array:
         """The uniforms of the next draws, `count` of them or as many as are left."""
-        count = min(count, self.left)
+        count = min(count, self.remaining)
         first = self.num_tokens - self._ahead_from
         if first + count > len(self._ahead):
-            self._ahead = self.stream.uniforms(min(max(count, DRAWN_AHEAD), self.left))[0]
+            self._ahead = self.stream.uniforms(min(max(count, DRAWN_AHEAD), self.remaining))[0]
             self._ahead_from, first = self.num_tokens, 0
         return self._ahead[first : first + count]
 
     def accept(self, ids: Collection[int]) -> None:
         """Take drawn ids, not more than are left; only the last may complete a stop string."""
         self.num_tokens += len(ids)
-        assert self.left >= 0
-        self.last_drawn.extend(ids)
-        self.unread = (self.last_drawn[-1],)
+        assert self.remaining >= 0
+        self.last_sampled.extend(ids)
+        self.pending_ids = (self.last_sampled[-1],)
         if not self.request.stops:
             self.ready.extend(ids)
         else:
             for new_id in ids:
                 self._show(new_id)
-        if self.finish_reason is None and self.left == 0:
+        if self.finish_reason is None and self.remaining == 0:
             self.finish_reason = "length"
 
     def _show(self, new_id: int) -> None:
@@ -102,22 +102,22 @@ class Sequence:
         return RandomStream(self.request.stream.key, self.request.stream.draws + self.num_tokens)
 
 
-class Job:
+class EngineRequest:
     """What a reader and the engine share of a request.
 
     ahead: untaken ids at which it rests until its reader has taken half of them; None for no bound.
     """
 
-    def __init__(self, request: Request, ahead: int | None) -> None:
+    def __init__(self, request: Request, max_buffered_tokens: int | None) -> None:
         self.sequence = Sequence(request)
         self.changed = threading.Condition()
         self.ready: list[int] = []
         self.error: BaseException | None = None
         self.done = False
         self.cancelled = False
-        self.rests = False
+        self.paused = False
         self.since_joined = 0
-        self._ahead = ahead
+        self._ahead = max_buffered_tokens
         self.deliver()
 
     def deliver(self) -> None:
@@ -143,9 +143,9 @@ class Job:
         return ids
 
     @property
-    def is_full(self) -> bool:
+    def above_high_watermark(self) -> bool:
         return self._ahead is not None and len(self.ready) >= self._ahead
 
     @property
-    def has_room(self) -> bool:
+    def below_low_watermark(self) -> bool:
         return self._ahead is None or len(self.ready) <= self._ahead // 2

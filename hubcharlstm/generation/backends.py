@@ -14,21 +14,21 @@ from hubcharlstm.errors import DamagedModelError
 from hubcharlstm.network import State
 
 
-def read_all(progress: Progress, decoder: Decoder) -> State:
+def prefill_pending(progress: Progress, decoder: Decoder) -> State:
     """Read all that is unread but the last id -> the state before that one."""
-    *unread, last = progress.unread
-    if unread or progress.state is None:
-        progress.state, progress.unread = decoder.read(unread, progress.state), (last,)
+    *pending_ids, last = progress.pending_ids
+    if pending_ids or progress.state is None:
+        progress.state, progress.pending_ids = decoder.read(pending_ids, progress.state), (last,)
     return progress.state
 
 
-class LocalRun:
+class LocalBackend:
     """One request decoded here and now, in rows of its own."""
 
     def __init__(self, request: Request, decoder: Decoder) -> None:
         self.progress = Progress(request)
         self._decoder = decoder
-        self._rows = decoder.rows(1)
+        self._rows = decoder.state_buffer(1)
         self._batch = SamplingBatch.of([request.sampling])
         self._in_row = False
 
@@ -40,20 +40,20 @@ class LocalRun:
         ids, progress.ready = tuple(progress.ready), []
         return ids
 
-    take_now = take
+    take_nowait = take
 
     def _advance(self) -> None:
         progress = self.progress
         if not self._in_row:
             self._read()
-        logits = self._decoder.step(torch.tensor(progress.unread, device=self._decoder.device), self._rows)
+        logits = self._decoder.step(torch.tensor(progress.pending_ids, device=self._decoder.device), self._rows)
         new_id = int(next_ids(logits.cpu().numpy(), self._batch, progress.uniforms(1))[0])
         if new_id < 0:
             raise DamagedModelError
         progress.accept((new_id,))
 
     def _read(self) -> None:
-        read_all(self.progress, self._decoder)
+        prefill_pending(self.progress, self._decoder)
         self._rows.put(0, self.progress.state)
         self._in_row = True
 
@@ -75,17 +75,17 @@ class LocalRun:
         return self._rows.get(0)
 
 
-class EngineRun:
+class EngineBackend:
     """One request decoded by an engine, beside others."""
 
-    def __init__(self, request: Request, engine: Engine, decoder: Decoder, ahead: int | None) -> None:
-        self._reader = engine.submit(request, ahead=ahead)
+    def __init__(self, request: Request, engine: Engine, decoder: Decoder, max_buffered_tokens: int | None) -> None:
+        self._reader = engine.submit(request, max_buffered_tokens=max_buffered_tokens)
         self._decoder = decoder
 
     def take(self) -> Ids:
         return next(self._reader, ())
 
-    def take_now(self) -> Ids:
+    def take_nowait(self) -> Ids:
         """The ids that are there, without waiting."""
         return self._reader.take(0)
 
@@ -105,4 +105,4 @@ class EngineRun:
         return tuple(new_id for ids in self._reader for new_id in ids)
 
     def state(self) -> State:
-        return read_all(self.progress, self._decoder)
+        return prefill_pending(self.progress, self._decoder)

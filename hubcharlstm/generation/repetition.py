@@ -22,7 +22,7 @@ SAME_STATE = 0.02
 """The largest difference of h and tanh(c), in (-1, 1), between two rounds; int8 knows h to 1/127."""
 
 
-def period(ids: Sequence[int]) -> int | None:
+def cycle_length(ids: Sequence[int]) -> int | None:
     """The length of the shortest circle that `ids` end in, gone round often enough; None if in none."""
     for length in range(1, LONGEST + 1):
         needed = max(ROUNDS * length, AT_LEAST)
@@ -33,16 +33,16 @@ def period(ids: Sequence[int]) -> int | None:
 
 
 @torch.inference_mode()
-def comes_round(decoder: Decoder, state: State, last_id: int, circle: Sequence[int]) -> bool:
+def returns_to_state(decoder: Decoder, state: State, last_id: int, cycle: Sequence[int]) -> bool:
     """True if the likeliest characters from here are `circle`, once and again, and it leads back to the same state.
 
     state: (h, c) before `last_id`, the circle's last id, is read.
     """
-    rows = decoder.rows(1)
+    rows = decoder.state_buffer(1)
     rows.put(0, state)
     new_id = last_id
-    for number in range(max(1, GOES_ON // len(circle))):
-        for expected in circle:
+    for number in range(max(1, GOES_ON // len(cycle))):
+        for expected in cycle:
             new_id = int(decoder.step(torch.tensor([new_id], device=decoder.device), rows)[0].argmax())
             if new_id != expected:
                 return False

@@ -7,17 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hubcharlstm.decoding import openmp as threads
+from hubcharlstm.decoding import openmp
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.sampling import RandomStream, SamplingParams, check_seed, new_seed
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.engine.sequence import FinishReason, Request
 from hubcharlstm.engine.stopping import Ids
-from hubcharlstm.generation import repetition as loops
-from hubcharlstm.generation.backends import EngineRun, LocalRun
+from hubcharlstm.generation import repetition
+from hubcharlstm.generation.backends import EngineBackend, LocalBackend
 from hubcharlstm.generation.state import GenerationState, check_state
 from hubcharlstm.network import State
-from hubcharlstm.vocabulary import Reading, Vocabulary
+from hubcharlstm.vocabulary import Encoding, Vocabulary
 
 __all__ = ["MAX_NEW_TOKENS", "Completion", "DecodingModel", "GenerationState", "TextStream"]
 
@@ -34,14 +34,14 @@ class Completion:
     """
 
     text: str
-    prompt: Reading
+    prompt: Encoding
     seed: int | None
     finish_reason: FinishReason
     num_tokens: int
     state: GenerationState = field(repr=False)
-    circle: str | None = None
+    cycle: str | None = None
     """What greedy decoding repeats without end, if it does."""
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     """What a person should be told: characters folded or skipped, a start text used, a stop string left out."""
 
 
@@ -77,7 +77,7 @@ class TextStream(Iterator[str]):
         seed: int | None = None,
         state: GenerationState | None = None,
         engine: Engine | None = None,
-        ahead: int | None = None,
+        max_buffered_tokens: int | None = None,
     ) -> None:
         if isinstance(max_new_tokens, bool) or not isinstance(max_new_tokens, int):
             raise ValueError(f"max_new_tokens is {max_new_tokens!r}; expected a whole number: drop the point.")
@@ -98,13 +98,13 @@ class TextStream(Iterator[str]):
             check_state(state, decoder)
         self._vocabulary = model.vocabulary
         self.prompt = model.vocabulary.encode(prompt)
-        notes = [self.prompt.describe()]
+        warnings = [self.prompt.describe()]
         prompt_ids = self.prompt.ids
         if not prompt_ids and state is None:
             prompt_ids = model.vocabulary.encode(model.start_text).ids or (0,)
-            notes.append(f"nothing to start from, so it starts after {model.vocabulary.decode(prompt_ids)!r}")
+            warnings.append(f"nothing to start from, so it starts after {model.vocabulary.decode(prompt_ids)!r}")
         stops, stop_notes = self._read_stops(stop)
-        self.notes = tuple(note for note in (*notes, *stop_notes) if note)
+        self.warnings = tuple(note for note in (*warnings, *stop_notes) if note)
 
         self.seed: int | None
         if state is not None and seed is None and not prompt_ids:
@@ -113,7 +113,7 @@ class TextStream(Iterator[str]):
             self.seed = new_seed() if seed is None else check_seed(seed)
             stream = RandomStream.for_request(self.seed, prompt_ids, state.stream if state else None)
         request = Request(
-            unread=prompt_ids if state is None else (state.last_id, *prompt_ids),
+            pending_ids=prompt_ids if state is None else (state.last_id, *prompt_ids),
             max_new_tokens=max_new_tokens,
             sampling=sampling,
             stream=stream,
@@ -122,43 +122,47 @@ class TextStream(Iterator[str]):
             # Text that an earlier call held back is this call's to show or hold on, but not behind a new prompt.
             held=() if state is None or prompt_ids else state.held,
         )
-        self._run = LocalRun(request, decoder) if engine is None else EngineRun(request, engine, decoder, ahead)
+        self._run = (
+            LocalBackend(request, decoder)
+            if engine is None
+            else EngineBackend(request, engine, decoder, max_buffered_tokens)
+        )
         self._pieces: list[str] = []
-        self._untold: deque[int] = deque()  # ids that came together with one that was asked for
+        self._buffered: deque[int] = deque()  # ids that came together with one that was asked for
         self._cancelled = False
         self._decoder, self._is_greedy = decoder, sampling.temperature == 0
 
     def _read_stops(self, stop: str | Sequence[str]) -> tuple[tuple[Ids, ...], list[str]]:
-        stops, notes = [], []
+        stops, warnings = [], []
         for text in (stop,) if isinstance(stop, str) else stop:
             if not isinstance(text, str) or not text:
                 raise ValueError(f"A stop string is {text!r}; expected text of at least one character: leave it out.")
-            reading = self._vocabulary.encode(text)
-            if reading.skipped:
-                notes.append(f"the stop string {text!r} cannot be written by this model and is left out")
+            prefilling = self._vocabulary.encode(text)
+            if prefilling.dropped:
+                warnings.append(f"the stop string {text!r} cannot be written by this model and is left out")
             else:
-                stops.append(reading.ids)
-        return tuple(stops), notes
+                stops.append(prefilling.ids)
+        return tuple(stops), warnings
 
     def __next__(self) -> str:
         """The next character."""
-        if not self._untold and not self._cancelled:
-            self._untold.extend(self._run.take())
-        if not self._untold or self._cancelled:
+        if not self._buffered and not self._cancelled:
+            self._buffered.extend(self._run.take())
+        if not self._buffered or self._cancelled:
             raise StopIteration
-        self._pieces.append(self._vocabulary.decode((self._untold.popleft(),)))
+        self._pieces.append(self._vocabulary.decode((self._buffered.popleft(),)))
         return self._pieces[-1]
 
-    def ready(self) -> str:
+    def read_available(self) -> str:
         """What an engine has written by now and was not read yet, "" for nothing, without waiting for more.
 
         Without an engine it is the next character. `finish_reason` tells whether more will come.
         """
         if self._cancelled:
             return ""
-        self._untold.extend(self._run.take_now())
-        text = self._vocabulary.decode(tuple(self._untold))
-        self._untold.clear()
+        self._buffered.extend(self._run.take_nowait())
+        text = self._vocabulary.decode(tuple(self._buffered))
+        self._buffered.clear()
         self._pieces.append(text)
         return text
 
@@ -176,7 +180,7 @@ class TextStream(Iterator[str]):
         """Why it ended; None while characters are still to come."""
         if self._cancelled:
             return "cancelled"
-        return None if self._untold else self._run.finish_reason
+        return None if self._buffered else self._run.finish_reason
 
     @property
     def num_tokens(self) -> int:
@@ -194,27 +198,31 @@ class TextStream(Iterator[str]):
         reason = self.finish_reason
         if reason is None:
             raise ValueError("The stream is still running; expected it to have ended: iterate to its end or cancel it.")
-        self._pieces.append(self._vocabulary.decode((*self._untold, *self._run.rest())))  # as far as the state
-        self._untold.clear()
+        self._pieces.append(self._vocabulary.decode((*self._buffered, *self._run.rest())))  # as far as the state
+        self._buffered.clear()
         h, c = self._run.state()
         progress = self._run.progress
-        circle = self._circle((h, c), list(progress.last_drawn)) if self._is_greedy else None
-        if isinstance(self._run, EngineRun):
-            threads.give_back()  # reading a prompt's rest or a circle took some, and the engine's would wait asleep
+        cycle = self._cycle((h, c), list(progress.last_sampled)) if self._is_greedy else None
+        if isinstance(self._run, EngineBackend):
+            openmp.release_thread_team()  # reading a prompt's rest or a circle took some, and the engine's would wait asleep
         return Completion(
             text=self.text,
             prompt=self.prompt,
             seed=self.seed,
             finish_reason=reason,
             num_tokens=progress.num_tokens,
-            circle=circle,
-            state=GenerationState(h, c, progress.unread[0], progress.stream, progress.held, self._fingerprint),
-            notes=self.notes,
+            cycle=cycle,
+            state=GenerationState(h, c, progress.pending_ids[0], progress.stream, progress.held, self._fingerprint),
+            warnings=self.warnings,
         )
 
-    def _circle(self, state: State, drawn: list[int]) -> str | None:
+    def _cycle(self, state: State, sampled: list[int]) -> str | None:
         """What greedy decoding goes round in: drawn several times, and the state comes round with it."""
-        if (length := loops.period(drawn)) is None:
+        if (length := repetition.cycle_length(sampled)) is None:
             return None
-        circle = drawn[-length:]
-        return self._vocabulary.decode(circle) if loops.comes_round(self._decoder, state, drawn[-1], circle) else None
+        cycle = sampled[-length:]
+        return (
+            self._vocabulary.decode(cycle)
+            if repetition.returns_to_state(self._decoder, state, sampled[-1], cycle)
+            else None
+        )

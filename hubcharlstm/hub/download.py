@@ -29,7 +29,7 @@ from hubcharlstm.hub.model_folder import (
     missing_files,
     read_folder,
 )
-from hubcharlstm.hub.retry import CLIENT_ERRORS, SECONDS, answer_within, is_passing, patiently
+from hubcharlstm.hub.retry import CLIENT_ERRORS, SECONDS, call_with_deadline, is_transient, with_retries
 
 PAUSES = (0.5, 2.0)
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -119,7 +119,7 @@ def download(
     except (NotAModelError, HubError):
         raise
     except CLIENT_ERRORS as error:
-        if cached is None or force_download or not is_passing(error):
+        if cached is None or force_download or not is_transient(error):
             raise explain(error, model_id, revision=revision, folder=home, cached=cached is not None) from error
         logger.warning(
             "The Hub cannot be reached (%s): %s%s is read from the cache, commit %s, which may not be the newest.",
@@ -160,7 +160,7 @@ def _fetch(
     patient: ask again where the Hub is busy; else once, for there is a copy to fall back on.
     """
     ask = partial(HfApi(token=token).model_info, model_id, revision=revision, files_metadata=True, timeout=SECONDS)
-    info = patiently(lambda: answer_within(SECONDS, ask), pauses=PAUSES if patient else ())
+    info = with_retries(lambda: call_with_deadline(SECONDS, ask), pauses=PAUSES if patient else ())
     entries = {entry.rfilename: entry for entry in info.siblings or ()}
     pickles = [name for name in entries if name.endswith(PICKLES)]
     if missing := [file for file in REQUIRED_FILES if file not in entries]:
@@ -181,7 +181,7 @@ def _fetch_file(model_id: str, options: dict[str, Any], force: bool, entry: Any)
     """The file in the cache; fetched once more if its content is not what the Hub says of it."""
     for fresh in (force, True):
         get = partial(hf_hub_download, model_id, entry.rfilename, force_download=fresh, **options)
-        path = Path(patiently(get, pauses=PAUSES[:1]))
+        path = Path(with_retries(get, pauses=PAUSES[:1]))
         if _is_what_the_hub_says(path, entry):
             return path
         logger.warning("%s of %s is damaged in the cache.", entry.rfilename, model_id)

@@ -17,7 +17,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # httpx is exported lazily
 
 from hubcharlstm.errors import HubError, NotAModelError
-from hubcharlstm.hub.retry import _causes, asked_to_wait, is_passing
+from hubcharlstm.hub.retry import _causes, is_transient, retry_after
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -74,7 +74,7 @@ def explain(
             f"The cache {folder} cannot be written to ({error.strerror}); expected a folder of your own: "
             "set HF_HOME to one."
         )
-    if refusal is None and is_passing(error):
+    if refusal is None and is_transient(error):
         return HubError(
             f"The Hub cannot be reached ({reason(error)}) and no whole copy of {repo_id} is in the cache; expected one "
             "of both: check the connection, or give a folder."
@@ -90,7 +90,7 @@ def refused(error: Exception, repo_id: str, verb: str) -> HubError:
     if status in (401, 403) or isinstance(error, LocalTokenNotFoundError):
         hint = "check with `hf auth whoami` that your token is valid and may do this, or log in again"
     elif status == 429 and refusal is not None:
-        wait = asked_to_wait(refusal)
+        wait = retry_after(refusal)
         hint = f"wait {wait:.0f} seconds, then try again" if wait else "wait some minutes, then try again"
     elif status >= 500:
         hint = "the fault is the Hub's, so try again later"

@@ -29,7 +29,7 @@ CLIENT_ERRORS = (OSError, httpx.HTTPError, RuntimeError, ValueError)
 # --- patience ----------------------------------------------------------------------------------------------------
 
 
-def answer_within(seconds: float, ask: Callable[[], T]) -> T:
+def call_with_deadline(seconds: float, ask: Callable[[], T]) -> T:
     """What `ask` returns or raises, or `TimeoutError`.
 
     The limits of a request are no limit of its whole: a name is looked up without one, and each address of the name
@@ -50,7 +50,7 @@ def answer_within(seconds: float, ask: Callable[[], T]) -> T:
         raise error if answer.done() else TimeoutError(f"no answer within {seconds:g} seconds") from None
 
 
-def patiently(call: Callable[[], T], *, pauses: Sequence[float]) -> T:
+def with_retries(call: Callable[[], T], *, pauses: Sequence[float]) -> T:
     """What `call` returns, called again after each pause while the Hub is busy or the connection breaks.
 
     A Hub that cannot be reached at all is not asked again: the user would wait for nothing.
@@ -59,9 +59,9 @@ def patiently(call: Callable[[], T], *, pauses: Sequence[float]) -> T:
         try:
             return call()
         except CLIENT_ERRORS as error:
-            if not is_passing(error) or is_unreachable(error):
+            if not is_transient(error) or is_unreachable(error):
                 raise
-            time.sleep(min(MAX_PAUSE, max(pause, asked_to_wait(error))))
+            time.sleep(min(MAX_PAUSE, max(pause, retry_after(error))))
     return call()
 
 
@@ -71,7 +71,7 @@ def is_unreachable(error: BaseException) -> bool:
     return any(isinstance(cause, httpx.ConnectError | httpx.TimeoutException | TimeoutError) for cause in causes)
 
 
-def is_passing(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether it may go well at another time: no connection, or a Hub that is busy."""
     for cause in (error, *_causes(error)):
         if isinstance(cause, HfHubHTTPError):
@@ -81,7 +81,7 @@ def is_passing(error: BaseException) -> bool:
     return False
 
 
-def asked_to_wait(error: BaseException) -> float:
+def retry_after(error: BaseException) -> float:
     """The seconds that the Hub asks to wait, 0 where it does not say."""
     if isinstance(error, HfHubHTTPError):
         said = error.response.headers.get("Retry-After", "")

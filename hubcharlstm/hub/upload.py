@@ -20,11 +20,11 @@ from hubcharlstm.hub.model_folder import MODEL_FILES
 from hubcharlstm.hub.retry import (
     CLIENT_ERRORS,
     SECONDS,
-    answer_within,
-    asked_to_wait,
-    is_passing,
+    call_with_deadline,
+    is_transient,
     is_unreachable,
-    patiently,
+    retry_after,
+    with_retries,
 )
 
 PAUSES = (0.5, 3.0)
@@ -56,9 +56,9 @@ def check_account(repo_id: str, *, token: str | None = None) -> str:
             "set HF_TOKEN."
         )
     try:
-        account = patiently(lambda: answer_within(SECONDS, HfApi(token=token).whoami), pauses=PAUSES)
+        account = with_retries(lambda: call_with_deadline(SECONDS, HfApi(token=token).whoami), pauses=PAUSES)
     except CLIENT_ERRORS as error:
-        raise not_taken(error, repo_id) from error
+        raise to_push_error(error, repo_id) from error
     role = account.get("auth", {}).get("accessToken", {}).get("role")
     namespace, _, name = repo_id.rpartition("/")
     own = {account.get("name"), *(organization.get("name") for organization in account.get("orgs", []))}
@@ -90,11 +90,11 @@ def create_repository(
                 return repo_id
             except RepositoryNotFoundError:
                 pass
-        return str(patiently(lambda: answer_within(CREATE_SECONDS, make), pauses=PAUSES).repo_id)
+        return str(with_retries(lambda: call_with_deadline(CREATE_SECONDS, make), pauses=PAUSES).repo_id)
     except HFValidationError:
         raise HubError(f"{repo_id!r} is no Hub id; expected a name such as user/model: correct it.") from None
     except CLIENT_ERRORS as error:
-        raise not_taken(error, repo_id) from error
+        raise to_push_error(error, repo_id) from error
 
 
 def is_private(model_id: str, *, token: str | None = None) -> bool:
@@ -105,12 +105,12 @@ def is_private(model_id: str, *, token: str | None = None) -> bool:
         return bool(_info(HfApi(token=token), model_id, "model", None).private)
     except RepositoryNotFoundError as error:
         if is_about_the_token(error):
-            raise not_taken(error, model_id) from error
+            raise to_push_error(error, model_id) from error
         raise HubError(
             f"The Hub shows you no model {model_id}; expected one that is there: push it first, or correct the name."
         ) from None
     except CLIENT_ERRORS as error:
-        raise not_taken(error, model_id) from error
+        raise to_push_error(error, model_id) from error
 
 
 def push_folder(
@@ -149,7 +149,7 @@ def has_model_files(folder: Path, repo_id: str, revision: str, *, token: str | N
     except RevisionNotFoundError:
         return False
     except CLIENT_ERRORS as error:
-        raise not_taken(error, repo_id) from error
+        raise to_push_error(error, repo_id) from error
 
 
 def push_files(
@@ -193,11 +193,11 @@ def push_files(
                 f"{repo_id} has no branch {branch!r}; expected one that is there: make it first, or push without it."
             ) from None
         except CLIENT_ERRORS as error:
-            again = _has_moved(error) or (is_passing(error) and not is_unreachable(error))
+            again = _has_moved(error) or (is_transient(error) and not is_unreachable(error))
             if pause is None or not again or create_pr:  # a second try would propose the same twice
-                raise not_taken(error, repo_id) from error
+                raise to_push_error(error, repo_id) from error
             logger.info("The Hub did not take it (%s); trying again", reason(error))
-            time.sleep(max(pause, asked_to_wait(error)))
+            time.sleep(max(pause, retry_after(error)))
     raise AssertionError("the last try returns or raises")
 
 
@@ -230,14 +230,14 @@ def tag(repo_id: str, name: str, commit: str, *, token: str | None = None) -> No
         api.create_tag(repo_id, tag=name, revision=commit, exist_ok=True)
 
     try:
-        patiently(move, pauses=PAUSES)
+        with_retries(move, pauses=PAUSES)
     except CLIENT_ERRORS as error:
-        raise not_taken(error, repo_id) from error
+        raise to_push_error(error, repo_id) from error
 
 
 def _info(api: HfApi, repo_id: str, repo_type: str, revision: str | None) -> Any:
     ask = partial(api.repo_info, repo_id, repo_type=repo_type, revision=revision, files_metadata=True, timeout=SECONDS)
-    return patiently(lambda: answer_within(SECONDS, ask), pauses=PAUSES)
+    return with_retries(lambda: call_with_deadline(SECONDS, ask), pauses=PAUSES)
 
 
 def _has_moved(error: Exception) -> bool:
@@ -245,10 +245,10 @@ def _has_moved(error: Exception) -> bool:
     return isinstance(error, HfHubHTTPError) and error.response.status_code == 412
 
 
-def not_taken(error: Exception, repo_id: str) -> HubError:
+def to_push_error(error: Exception, repo_id: str) -> HubError:
     if isinstance(error, HubError):
         return error
-    if is_passing(error) and not isinstance(error, HfHubHTTPError):
+    if is_transient(error) and not isinstance(error, HfHubHTTPError):
         return HubError(
             f"The Hub cannot be reached or broke off ({reason(error)}), so {repo_id} may not have changed; expected an "
             "answer: push again when the connection is back, which sends only what is missing."

@@ -34,7 +34,7 @@ class Score:
 
     text: str
     log_probs: LogProbs = field(repr=False)
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def nats(self) -> float:
@@ -52,27 +52,29 @@ class Score:
         return math.exp(self.nats)
 
 
-def score(network: CharLSTMNetwork, vocabulary: Vocabulary, text: str, *, start_text: str, lanes: int = 1) -> Score:
+def score(
+    network: CharLSTMNetwork, vocabulary: Vocabulary, text: str, *, start_text: str, num_chunks: int = 1
+) -> Score:
     """The score of `text` as if it came after `start_text`; raises `ValueError` if the model can read none of it.
 
     lanes: 1 reads from end to end. More read as many parts of a long text side by side, which is faster and differs
     in the last digits: each part but the first starts from the state after the `WARM` characters before it.
     """
-    if isinstance(lanes, bool) or not isinstance(lanes, int) or lanes < 1:
-        raise ValueError(f"lanes is {lanes!r}; expected a whole number of at least 1.")
+    if isinstance(num_chunks, bool) or not isinstance(num_chunks, int) or num_chunks < 1:
+        raise ValueError(f"lanes is {num_chunks!r}; expected a whole number of at least 1.")
     reading = vocabulary.encode(text)
     if not reading.ids:
-        skipped = f" ({reading.describe()})" if reading.skipped else ""
-        raise ValueError(f"The text holds nothing that the model can read{skipped}; expected at least one character.")
+        dropped = f" ({reading.describe()})" if reading.dropped else ""
+        raise ValueError(f"The text holds nothing that the model can read{dropped}; expected at least one character.")
     before = vocabulary.encode(start_text).ids or (0,)
     ids = np.array(before + reading.ids, dtype=np.int32)
-    values = token_log_probs(network, ids, lanes=lanes)[len(before) - 1 :]
+    values = token_log_probs(network, ids, num_chunks=num_chunks)[len(before) - 1 :]
     return Score(reading.text, values, (reading.describe(),) if not reading.exact else ())
 
 
 @torch.inference_mode()
 def token_log_probs(
-    network: CharLSTMNetwork, ids: Sequence[int] | ArrayLike | Tensor, *, lanes: int = 1, window: int = WINDOW
+    network: CharLSTMNetwork, ids: Sequence[int] | ArrayLike | Tensor, *, num_chunks: int = 1, window: int = WINDOW
 ) -> LogProbs:
     """Log-probabilities (N - 1,) of ids[1:], each given all before it; ids (N,) integers, N at least 2.
 
@@ -81,16 +83,16 @@ def token_log_probs(
     """
     ids = np.asarray(ids)
     count = len(ids) - 1
-    lanes = max(1, min(lanes, count // (4 * WARM)))
-    warm = WARM if lanes > 1 else 0
-    length = -(-count // lanes)
-    first = np.arange(lanes)[:, None] * length
+    num_chunks = max(1, min(num_chunks, count // (4 * WARM)))
+    warm = WARM if num_chunks > 1 else 0
+    length = -(-count // num_chunks)
+    first = np.arange(num_chunks)[:, None] * length
     found = np.zeros(count, dtype=np.float32)
     with _evaluating(network):
-        state = network.initial_state(lanes)
+        state = network.initial_state(num_chunks)
         for start in (*range(-warm, 0, window), *range(0, length, window)):
             if start == 0 < warm:
-                state = _clear_first_lane(state)
+                state = _clear_first_chunk(state)
             positions = first + np.arange(start, min(start + window, 0 if start < 0 else length))  # (lanes, T)
             safe = positions.clip(0, count - 1)  # what lies outside the text is padding and counts for nothing
             logits, state = network(_tensor(ids[safe], network), state)
@@ -129,7 +131,7 @@ def _log_probs(logits: Tensor, targets: NDArray[np.integer]) -> LogProbs:
     return -losses.cpu().numpy().reshape(targets.shape)
 
 
-def _clear_first_lane(state: State) -> State:
+def _clear_first_chunk(state: State) -> State:
     """Lane 0 has nothing before it: what it read as warm-up was padding."""
     h, c = (part.clone() for part in state)
     h[:, 0] = 0

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary
 from hubcharlstm.decoding.decoder import PREFILL_CHUNK, Decoder, fastest_device
-from hubcharlstm.decoding.state_buffer import BLOCK, multiplied
+from hubcharlstm.decoding.state_buffer import BLOCK, padded_batch_size
 from hubcharlstm.network import CharLSTMNetwork, State
 from tests.conftest import tiny_model
 
@@ -35,7 +35,7 @@ def step_by_the_equations(network: CharLSTMNetwork, ids: Tensor, state: State) -
 
 def step_all(decoder: Decoder, ids: Tensor) -> Tensor:
     """ids (B, T), stepped side by side from zero -> logits (B, T, V)."""
-    rows = decoder.rows(ids.shape[0])
+    rows = decoder.state_buffer(ids.shape[0])
     return torch.stack([decoder.step(column.contiguous(), rows).clone() for column in ids.T], dim=1)
 
 
@@ -44,7 +44,7 @@ def test_a_step_follows_the_gate_equations(vocabulary: Vocabulary, hidden_size: 
     network = tiny_model(vocabulary, hidden_size=hidden_size, num_layers=num_layers)
     decoder = Decoder(network)
     ids = torch.randint(len(vocabulary), (5, 20), generator=torch.Generator().manual_seed(1))
-    rows = decoder.rows(5)
+    rows = decoder.state_buffer(5)
     h, c = decoder.initial_state(5)
     slow: State = (h.double(), c.double())
     for column in ids.T:
@@ -90,26 +90,26 @@ def test_int8_stays_near_fp32(vocabulary: Vocabulary, hidden_size: int) -> None:
 def test_products_are_asked_for_few_numbers_of_rows(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
     """oneDNN keeps a kernel for each number: an app under changing load once grew by 215 MB until it had them all."""
     decoder, asked = Decoder(model), set()
-    rows = decoder.rows(BLOCK)
+    rows = decoder.state_buffer(BLOCK)
     for product in (*decoder._products, decoder._head):
-        many = product.many
-        monkeypatch.setattr(product, "many", lambda x, many=many: asked.add(len(x)) or many(x))
+        matmul = product.matmul
+        monkeypatch.setattr(product, "many", lambda x, matmul=matmul: asked.add(len(x)) or matmul(x))
     for count in range(2, BLOCK + 1):
         decoder.step(torch.zeros(count, dtype=torch.int64), rows)
     assert len(asked) < 50
-    assert all(count <= multiplied(count) <= max(count, 1.125 * count) for count in range(1, BLOCK + 1))
+    assert all(count <= padded_batch_size(count) <= max(count, 1.125 * count) for count in range(1, BLOCK + 1))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_rows_that_are_multiplied_for_nothing_change_nothing(model: CharLSTM, precision: str) -> None:
     decoder, ids = Decoder(model, precision), torch.arange(17) % model.config.vocab_size
-    used, fresh = decoder.rows(40), decoder.rows(40)
+    used, fresh = decoder.state_buffer(40), decoder.state_buffer(40)
     decoder.step(torch.ones(33, dtype=torch.int64), used)
-    rests = [used.get(row) for row in range(17, 33)]
+    paused = [used.get(row) for row in range(17, 33)]
     for row in range(17):
         used.put(row, None)
     assert torch.equal(decoder.step(ids, used), decoder.step(ids, fresh))
-    for row, (h, c) in enumerate(rests, 17):
+    for row, (h, c) in enumerate(paused, 17):
         assert torch.equal(used.get(row)[0], h)
         assert torch.equal(used.get(row)[1], c)
 
@@ -125,11 +125,11 @@ def test_bf16_stays_near_fp32(vocabulary: Vocabulary) -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
 def test_rows_are_put_moved_and_got_back_as_they_are(model: CharLSTM, precision: str) -> None:
     decoder = Decoder(model, precision)
-    rows = decoder.rows(4)
+    rows = decoder.state_buffer(4)
     decoder.step(torch.tensor([1, 2, 3, 4]), rows)
     state = rows.get(2)
     rows.move(2, 0)
-    other = decoder.rows(1)
+    other = decoder.state_buffer(1)
     other.put(0, state)
     following = decoder.step(torch.tensor([5]), other).clone()
     assert torch.equal(decoder.step(torch.tensor([5]), rows)[0], following[0])
@@ -143,13 +143,13 @@ def test_rows_are_put_moved_and_got_back_as_they_are(model: CharLSTM, precision:
 def test_prefill_reaches_the_state_of_stepping(model: CharLSTM, length: int) -> None:
     decoder = Decoder(model)
     ids = torch.randint(len(model.vocabulary), (length,), generator=torch.Generator().manual_seed(2))
-    rows = decoder.rows(1)
+    rows = decoder.state_buffer(1)
     for one in ids[:-1]:
         decoder.step(one[None], rows)
-    state, unread = decoder.prefill_chunk(ids.tolist(), None)
-    while len(unread) > 1:
-        state, unread = decoder.prefill_chunk(unread, state)
-    assert unread == (int(ids[-1]),)
+    state, pending_ids = decoder.prefill_chunk(ids.tolist(), None)
+    while len(pending_ids) > 1:
+        state, pending_ids = decoder.prefill_chunk(pending_ids, state)
+    assert pending_ids == (int(ids[-1]),)
     torch.testing.assert_close(state[0], rows.get(0)[0], atol=1e-5, rtol=0)
     torch.testing.assert_close(state[1], rows.get(0)[1], atol=1e-4, rtol=1e-5)
 

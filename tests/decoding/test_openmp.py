@@ -8,18 +8,18 @@ import sys
 
 import pytest
 
-from hubcharlstm.decoding import openmp as threads
+from hubcharlstm.decoding import openmp
 
 SCRIPT = """
 import os, time
 import torch
-from hubcharlstm.decoding import openmp as threads
+from hubcharlstm.decoding import openmp
 
 torch.set_num_threads(2)
 before = len(os.listdir("/proc/self/task"))
 x = torch.ones(512, 512).sin()
 with_team = len(os.listdir("/proc/self/task"))
-threads.give_back()
+openmp.give_back()
 for _ in range(200):
     after = len(os.listdir("/proc/self/task"))
     if after < with_team:
@@ -29,7 +29,7 @@ print(with_team - before, after - before, bool((x.sin() == x.sin()).all()), torc
 """
 
 
-@pytest.mark.skipif(threads.gnu_openmp() is None, reason="PyTorch does not stand on GNU OpenMP here")
+@pytest.mark.skipif(openmp.gnu_openmp() is None, reason="PyTorch does not stand on GNU OpenMP here")
 def test_the_team_ends_and_comes_again() -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],

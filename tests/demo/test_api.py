@@ -77,7 +77,7 @@ def test_the_client_gets_the_librarys_text(client: Client, served: Served) -> No
         "seed": 7,
         "finish_reason": "length",
         "model": "tiny",
-        "notes": [],
+        "warnings": [],
     }
     filtered: dict[str, Any] = {"temperature": 1.3, "top_k": 5, "top_p": 0.9, "min_p": 0.02}
     done = client.predict("To be", 300, 1.3, 7, 5, 0.9, 0.02, "e", "tiny", api_name="/complete")
@@ -103,9 +103,9 @@ def test_a_seed_that_is_drawn_repeats_the_text_in_any_language(client: Client) -
 
 def test_what_is_read_otherwise_is_told(client: Client) -> None:
     done = client.predict("É😀", 5, api_name="/complete")
-    assert done["prompt"] == "E" and done["notes"] == ["É read as E; 😀 skipped"]
+    assert done["prompt"] == "E" and done["warnings"] == ["É read as E; 😀 skipped"]
     done = client.predict("", 5, api_name="/complete")
-    assert len(done["text"]) == 5 and "nothing to start from" in done["notes"][0]
+    assert len(done["text"]) == 5 and "nothing to start from" in done["warnings"][0]
 
 
 def test_plain_http_takes_names_and_streams(served: Served) -> None:
@@ -182,7 +182,7 @@ def test_a_model_whose_folder_is_here_is_not_opened_by_name(tmp_path: Path) -> N
 def test_a_score_is_the_librarys(client: Client, served: Served) -> None:
     done, own = client.predict("To be or 😀not", api_name="/score"), served.model.score("To be or 😀not")
     assert done["bpc"] == pytest.approx(own.bpc) and done["perplexity"] == pytest.approx(own.perplexity)
-    assert (done["text"], done["characters"], done["notes"]) == (own.text, len(own.text), list(own.notes))
+    assert (done["text"], done["characters"], done["warnings"]) == (own.text, len(own.text), list(own.warnings))
     assert done["log_probs"] == pytest.approx(own.log_probs.tolist(), abs=1e-5)
     assert "10,001 characters" in served.refusal("score", text="x" * 10_001)
     assert "nothing that the model can read" in served.refusal("score", text="😀")
@@ -210,8 +210,8 @@ def test_it_is_a_tool_of_assistants(served: Served) -> None:
         assert "prompt" in tools["complete"].inputSchema["properties"]
 
         async def complete(seed: int) -> Any:
-            wishes = {"prompt": "To be", "max_new_tokens": 40, "seed": seed}
-            return await session.call_tool("complete", wishes)
+            params = {"prompt": "To be", "max_new_tokens": 40, "seed": seed}
+            return await session.call_tool("complete", params)
 
         for seed, done in enumerate(await asyncio.gather(*(complete(seed) for seed in range(6)))):
             assert not done.isError

@@ -11,17 +11,17 @@ from hubcharlstm import CharLSTM
 
 pytest.importorskip("gradio")
 
-from hubcharlstm.demo import models as shelf
-from hubcharlstm.demo.errors import Problem
-from hubcharlstm.demo.page import welcome as intro
+from hubcharlstm.demo import models
+from hubcharlstm.demo.errors import UserError
+from hubcharlstm.demo.page import welcome
 
 
-def get(offered: shelf.Shelf, name: object) -> shelf.Loaded:
+def get(offered: models.ModelRegistry, name: object) -> models.ServedModel:
     return asyncio.run(offered.get(name))
 
 
 def test_a_model_is_loaded_once_when_it_is_wanted(model: CharLSTM, model_folder: Path) -> None:
-    offered = shelf.Shelf(model, "user/first", [str(model_folder)])
+    offered = models.ModelRegistry(model, "user/first", [str(model_folder)])
     assert offered.labels == ["first", "model"] and get(offered, "").label == "first"
     loaded = get(offered, "model")
     assert loaded.model is not model and get(offered, "model") is loaded
@@ -29,28 +29,28 @@ def test_a_model_is_loaded_once_when_it_is_wanted(model: CharLSTM, model_folder:
 
 
 def test_a_space_offers_what_is_named_and_nothing_else(model: CharLSTM, model_folder: Path) -> None:
-    hosted = shelf.Shelf(model, "user/first", [None])
+    hosted = models.ModelRegistry(model, "user/first", [None])
     for name in (str(model_folder), "other/model", "x" * 400, 7):
-        with pytest.raises(Problem) as caught:
+        with pytest.raises(UserError) as caught:
             get(hosted, name)
         assert caught.value.field == "model"
     hosted.close()
 
 
 def test_at_home_any_folder_may_be_typed_in(model: CharLSTM, model_folder: Path, tmp_path: Path) -> None:
-    home = shelf.Shelf(model, "user/model", open_to_all=True)
+    home = models.ModelRegistry(model, "user/model", open_to_all=True)
     loaded = get(home, str(model_folder))
     assert loaded.label == "model (2)" and loaded.source == str(model_folder)
     assert get(home, str(model_folder)) is loaded and home.labels == ["model", "model (2)"]
-    with pytest.raises(Problem, match="The model before it goes on serving"):
+    with pytest.raises(UserError, match="The model before it goes on serving"):
         get(home, str(tmp_path / "nothing"))
     assert home.labels == ["model", "model (2)"] and get(home, "").model is model
     home.close()
 
 
 def test_idle_models_make_room(model: CharLSTM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shelf, "MAX_LOADED", 2)
-    home = shelf.Shelf(model, "user/first", open_to_all=True)
+    monkeypatch.setattr(models, "MAX_LOADED", 2)
+    home = models.ModelRegistry(model, "user/first", open_to_all=True)
     loaded = []
     for name in ("a", "b"):
         model.save_pretrained(tmp_path / name)
@@ -65,7 +65,7 @@ def test_idle_models_make_room(model: CharLSTM, tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_intro_is_filled_from_the_model(model: CharLSTM) -> None:
-    told = intro.intro(model, "tiny")
+    told = welcome.intro(model, "tiny")
     assert told["title"] == "tiny" and told["passage"] is None and told["lapse"] is None
     assert "has read one text and guesses one letter at a time" in told["lines"][0]
     assert told["starters"] == ["To be, ", "FIRST:\n"] and told["side"]["temperatures"] == [0.2, 0.8, 1.4]
@@ -73,7 +73,7 @@ def test_the_intro_is_filled_from_the_model(model: CharLSTM) -> None:
         "name": "m", "title": "Shakespeare's Macbeth", "sha256": "0", "chars": 9, "train_chars": 9, "held_out": "-"
     }  # fmt: skip
     model.record = {"name": "charlstm-macbeth", "corpus": corpus}
-    told = intro.intro(model, "tiny")
+    told = welcome.intro(model, "tiny")
     assert told["title"] == "charlstm-macbeth"
     assert "has read only Shakespeare's Macbeth and guesses" in told["lines"][0]
 
@@ -82,7 +82,11 @@ def test_the_passage_is_the_one_nearest_the_usual_temperature(model: CharLSTM) -
     model.record = {
         "samples": [{"prompt": "p", "temperature": t, "seed": 7, "text": f"at {t}"} for t in (0.2, 0.7, 1.2)]
     }
-    assert intro.intro(model, "tiny")["passage"] == {"prompt": "p", "text": "at 0.7", "told": "seed 7, temperature 0.7"}
+    assert welcome.intro(model, "tiny")["passage"] == {
+        "prompt": "p",
+        "text": "at 0.7",
+        "told": "seed 7, temperature 0.7",
+    }
 
 
 def test_the_time_lapse_tells_how_far_the_training_was(model: CharLSTM) -> None:
@@ -97,7 +101,7 @@ def test_the_time_lapse_tells_how_far_the_training_was(model: CharLSTM) -> None:
         "time_lapse_prompt": "p",
         "history": [{"chars": 1_000_000, "seconds": 100}, {"chars": 3_000_000, "seconds": 300.0}, "junk"],
     }
-    lapse = intro.intro(model, "tiny")["lapse"]
+    lapse = welcome.intro(model, "tiny")["lapse"]
     assert [moment["label"] for moment in lapse["moments"]] == [
         "after 10 characters, 3 minutes",
         "after 500 thousand characters, 50 seconds",
@@ -105,18 +109,18 @@ def test_the_time_lapse_tells_how_far_the_training_was(model: CharLSTM) -> None:
         "after 9.0 million characters",
     ]
     model.record["time_lapse"] = {"prompt": "p", "moments": [{"chars": n, "text": "t"} for n in (5, 500_000)]}
-    assert intro.intro(model, "tiny")["lapse"]["moments"][1]["label"] == "after 500 thousand characters, 50 seconds"
+    assert welcome.intro(model, "tiny")["lapse"]["moments"][1]["label"] == "after 500 thousand characters, 50 seconds"
     model.record["time_lapse"] = {"prompt": 7, "moments": "many"}
-    assert intro.intro(model, "tiny")["lapse"] is None
+    assert welcome.intro(model, "tiny")["lapse"] is None
 
 
 def test_the_lines_about_a_model(model: CharLSTM) -> None:
-    lines = intro.about(model)
+    lines = welcome.about(model)
     assert lines[0].startswith("A network of ") and "It is not an assistant" in lines[0]
     assert lines[-1].endswith(" on cpu") and not any("bits per character" in line for line in lines)
     model.record, model.revision = {"val_loss": 1.0, "val_bpc": 1.4427}, "abcdef1234567890"
-    assert "1.443 bits per character on text it has not read" in intro.about(model)
-    assert intro.about(model)[-1].endswith(", revision abcdef1")
+    assert "1.443 bits per character on text it has not read" in welcome.about(model)
+    assert welcome.about(model)[-1].endswith(", revision abcdef1")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +128,7 @@ def test_the_lines_about_a_model(model: CharLSTM) -> None:
     [(3_319_873, "3.3 million"), (111_294, "111 thousand"), (9_999, "9,999"), (5, "5")],
 )
 def test_a_count_in_words(count: int, words: str) -> None:
-    assert intro.in_words(count) == words
+    assert welcome.in_words(count) == words
 
 
 @pytest.mark.parametrize(
@@ -132,4 +136,4 @@ def test_a_count_in_words(count: int, words: str) -> None:
     [(0.4, "less than a second"), (1, "1 second"), (12.2, "12 seconds"), (3544, "59 minutes"), (9000, "2.5 hours")],
 )
 def test_a_time_in_words(seconds: float, words: str) -> None:
-    assert intro.in_time(seconds) == words
+    assert welcome.in_time(seconds) == words

@@ -19,13 +19,13 @@ import torch
 from hubcharlstm import CharLSTM, Vocabulary
 from hubcharlstm.decoding.sampling import RandomStream, SamplingParams
 from hubcharlstm.engine.engine import Engine
-from hubcharlstm.engine.model_runner import STEPS, Batch
-from hubcharlstm.engine.sequence import Job, Request
+from hubcharlstm.engine.model_runner import STEPS, ModelRunner
+from hubcharlstm.engine.sequence import EngineRequest, Request
 from hubcharlstm.errors import BusyError, DamagedModelError, EngineError
 from tests.conftest import tiny_model
 
 LONG = 100_000
-IDLE = {"rows": 0, "reading": 0, "waiting": 0, "resting": 0}
+IDLE = {"running": 0, "prefilling": 0, "waiting": 0, "paused": 0}
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def model(vocabulary: Vocabulary) -> CharLSTM:
 
 @pytest.fixture
 def engine(model: CharLSTM) -> Iterator[Engine]:
-    engine = Engine(model.decoder, max_rows=8, max_waiting=64, share=20)
+    engine = Engine(model.decoder, max_rows=8, max_waiting=64, time_slice=20)
     yield engine
     engine.close()
     assert not engine.alive
@@ -105,7 +105,7 @@ def test_cancel_frees_the_row_and_the_text_goes_on_from_there(model: CharLSTM, e
     stream = model.stream("To be", max_new_tokens=LONG, seed=3, engine=engine)
     next(stream)
     stream.cancel()
-    wait_until(lambda: engine.load["rows"] == 0)
+    wait_until(lambda: engine.load["running"] == 0)
     done = stream.completion
     assert done.finish_reason == "cancelled"
     assert len(done.text) == done.num_tokens  # the text reaches as far as the state
@@ -116,14 +116,14 @@ def test_cancel_frees_the_row_and_the_text_goes_on_from_there(model: CharLSTM, e
 def test_a_reader_that_vanishes_is_noticed(model: CharLSTM, engine: Engine) -> None:
     stream = model.stream("To be", max_new_tokens=LONG, seed=3, engine=engine)
     next(stream)
-    assert engine.load["rows"] == 1
+    assert engine.load["running"] == 1
     del stream
     gc.collect()
-    wait_until(lambda: engine.load["rows"] == 0)
+    wait_until(lambda: engine.load["running"] == 0)
 
 
 def test_a_short_request_does_not_wait_for_a_long_one(model: CharLSTM) -> None:
-    engine = Engine(model.decoder, max_rows=1, share=20)
+    engine = Engine(model.decoder, max_rows=1, time_slice=20)
     long = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)
     next(long)
     assert model.generate("FIRST", max_new_tokens=50, seed=2) == "".join(
@@ -135,7 +135,7 @@ def test_a_short_request_does_not_wait_for_a_long_one(model: CharLSTM) -> None:
 
 
 def test_a_full_engine_says_so_at_once_and_takes_more_later(model: CharLSTM) -> None:
-    engine = Engine(model.decoder, max_rows=1, max_waiting=2, share=LONG)
+    engine = Engine(model.decoder, max_rows=1, max_waiting=2, time_slice=LONG)
     running = [model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)]
     next(running[0])
     running += [model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine) for _ in range(2)]
@@ -202,15 +202,15 @@ def test_close_tells_every_reader(model: CharLSTM) -> None:
 
 def test_a_reader_who_is_behind_lends_the_row_and_misses_nothing(model: CharLSTM, vocabulary: Vocabulary) -> None:
     engine = Engine(model.decoder, max_rows=1)
-    slow = model.stream("To be", max_new_tokens=300, seed=1, engine=engine, ahead=40)
-    wait_until(lambda: engine.load["resting"] == 1)
+    slow = model.stream("To be", max_new_tokens=300, seed=1, engine=engine, max_buffered_tokens=40)
+    wait_until(lambda: engine.load["paused"] == 1)
     written = slow.num_tokens
     assert 40 <= written <= 40 + STEPS
     assert "".join(model.stream("FIRST", seed=2, engine=engine)) == model.generate("FIRST", seed=2)
     assert slow.num_tokens == written  # nothing is written that nobody reads
     text = ""
     while slow.finish_reason is None:
-        text += slow.ready()
+        text += slow.read_available()
         time.sleep(0.001)
     assert text == slow.completion.text == model.generate("To be", max_new_tokens=300, seed=1)
     wait_until(lambda: engine.load == IDLE)
@@ -219,8 +219,8 @@ def test_a_reader_who_is_behind_lends_the_row_and_misses_nothing(model: CharLSTM
 
 def test_a_resting_request_can_be_cancelled_and_goes_on_from_there(model: CharLSTM) -> None:
     engine = Engine(model.decoder, max_rows=1)
-    stream = model.stream("To be", max_new_tokens=300, seed=1, engine=engine, ahead=40)
-    wait_until(lambda: engine.load["resting"] == 1)
+    stream = model.stream("To be", max_new_tokens=300, seed=1, engine=engine, max_buffered_tokens=40)
+    wait_until(lambda: engine.load["paused"] == 1)
     stream.cancel()
     wait_until(lambda: engine.load == IDLE)
     done = stream.completion
@@ -234,13 +234,13 @@ def test_what_is_ready_is_had_without_waiting(model: CharLSTM) -> None:
     first = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)
     assert next(first)
     waiting = model.stream("FIRST", seed=2, engine=engine)
-    assert waiting.ready() == ""
+    assert waiting.read_available() == ""
     assert waiting.finish_reason is None
     first.cancel()
-    assert first.ready() == ""
+    assert first.read_available() == ""
     text = ""
     while waiting.finish_reason is None:
-        text += waiting.ready()
+        text += waiting.read_available()
     assert text == model.generate("FIRST", seed=2)
     engine.close()
 
@@ -292,8 +292,8 @@ def test_an_engine_that_makes_no_step_is_stuck(model: CharLSTM, monkeypatch: pyt
     next(stream)
     assert not engine.is_stuck
     monkeypatch.setattr("hubcharlstm.engine.engine.STUCK_SECONDS", 0.05)
-    step = Batch.step
-    monkeypatch.setattr(Batch, "step", lambda batch: held.wait(10) and step(batch))
+    step = ModelRunner.step
+    monkeypatch.setattr(ModelRunner, "step", lambda batch: held.wait(10) and step(batch))
     wait_until(lambda: engine.is_stuck)
     held.set()
     wait_until(lambda: not engine.is_stuck)
@@ -303,24 +303,24 @@ def test_an_engine_that_makes_no_step_is_stuck(model: CharLSTM, monkeypatch: pyt
 
 def test_a_request_is_somewhere_at_any_moment(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between row and rest, and between prompt and row, the load once forgot it for an instant, made longer here."""
-    leave, join = Batch.leave, Batch.join
+    leave, join = ModelRunner.leave, ModelRunner.join
 
-    def slow_leave(batch: Batch, row: int) -> Job:
+    def slow_leave(batch: ModelRunner, row: int) -> EngineRequest:
         job = leave(batch, row)
         time.sleep(0.005)
         return job
 
-    def slow_join(batch: Batch, job: Job) -> None:
+    def slow_join(batch: ModelRunner, job: EngineRequest) -> None:
         time.sleep(0.005)
         join(batch, job)
 
-    monkeypatch.setattr(Batch, "leave", slow_leave)
-    monkeypatch.setattr(Batch, "join", slow_join)
+    monkeypatch.setattr(ModelRunner, "leave", slow_leave)
+    monkeypatch.setattr(ModelRunner, "join", slow_join)
     engine = Engine(model.decoder, max_rows=2)
-    stream = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine, ahead=2)
+    stream = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine, max_buffered_tokens=2)
     for _ in range(60):
         assert sum(engine.load.values()) == 1
-        stream.ready()
+        stream.read_available()
         time.sleep(0.002)
     stream.cancel()
     engine.close()

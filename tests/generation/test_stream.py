@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hubcharlstm import CharLSTM, Vocabulary
 from hubcharlstm.decoding.sampling import RandomStream, SamplingBatch, SamplingParams, next_ids
 from hubcharlstm.errors import DamagedModelError
-from hubcharlstm.generation.repetition import period
+from hubcharlstm.generation.repetition import cycle_length
 from hubcharlstm.generation.stream import MAX_NEW_TOKENS, GenerationState
 from tests.conftest import tiny_model
 
@@ -49,9 +49,9 @@ def test_the_pieces_of_a_stream_are_its_text(model: CharLSTM) -> None:
 
 
 def test_one_seed_one_text_and_a_drawn_seed_is_told(model: CharLSTM) -> None:
-    drawn = model.complete("To be")
-    assert drawn.seed is not None
-    assert model.complete("To be", seed=drawn.seed).text == drawn.text
+    sampled = model.complete("To be")
+    assert sampled.seed is not None
+    assert model.complete("To be", seed=sampled.seed).text == sampled.text
     assert len({model.generate("To be", seed=seed) for seed in range(20)}) == 20
 
 
@@ -158,9 +158,9 @@ def test_a_stop_string_is_read_by_the_vocabulary_s_rules(model: CharLSTM) -> Non
     free = model.generate("To be", max_new_tokens=100, seed=4)
     line_end = model.complete("To be", max_new_tokens=100, seed=4, stop="\r\n")
     assert line_end.text == free.split("\n", maxsplit=1)[0]
-    skipped = model.complete("To be", max_new_tokens=100, seed=4, stop="😀")
-    assert skipped.text == free
-    assert any("😀" in note for note in skipped.notes)
+    dropped = model.complete("To be", max_new_tokens=100, seed=4, stop="😀")
+    assert dropped.text == free
+    assert any("😀" in note for note in dropped.warnings)
 
 
 def test_cancel_ends_the_stream_before_its_next_character(model: CharLSTM) -> None:
@@ -186,13 +186,13 @@ def test_a_running_stream_has_no_completion_yet(model: CharLSTM) -> None:
 def test_an_empty_or_skipped_prompt_starts_from_the_start_text_and_says_so(model: CharLSTM, prompt: str) -> None:
     done = model.complete(prompt, seed=1)
     assert done.text == model.generate("\n", seed=1)
-    assert any("starts after" in note for note in done.notes)
+    assert any("starts after" in note for note in done.warnings)
 
 
 def test_what_was_folded_or_skipped_is_told(model: CharLSTM) -> None:
     done = model.complete("Tó be 😀", seed=1)
     assert done.prompt.text == "To be "
-    assert done.notes == ("ó read as o; 😀 skipped",)
+    assert done.warnings == ("ó read as o; 😀 skipped",)
 
 
 def test_a_list_gives_what_separate_calls_give(model: CharLSTM) -> None:
@@ -260,9 +260,9 @@ def test_greedy_decoding_that_goes_in_circles_is_told(model: CharLSTM) -> None:
             parameter.zero_()
         model.head.bias[5] = 1.0
     done = model.complete("To be", max_new_tokens=90, temperature=0)
-    assert done.circle == model.vocabulary.chars[5]
-    assert model.complete("To be", max_new_tokens=90, temperature=0.01, seed=1).circle is None
-    assert model.complete("To be", max_new_tokens=50, temperature=0).circle is None
+    assert done.cycle == model.vocabulary.chars[5]
+    assert model.complete("To be", max_new_tokens=90, temperature=0.01, seed=1).cycle is None
+    assert model.complete("To be", max_new_tokens=50, temperature=0).cycle is None
 
 
 def test_a_circle_is_what_goes_on_without_end() -> None:
@@ -271,22 +271,22 @@ def test_a_circle_is_what_goes_on_without_end() -> None:
     for seed in range(20):
         model = tiny_model(MODEL.vocabulary, hidden_size=12, seed=seed)
         done = model.complete("To be", max_new_tokens=400, temperature=0)
-        if done.circle is not None:
+        if done.cycle is not None:
             found += 1
-            assert done.text.endswith(done.circle * 3)
-            later = model.complete(state=done.state, max_new_tokens=len(done.circle) * 20, temperature=0)
-            assert later.text == done.circle * 20
+            assert done.text.endswith(done.cycle * 3)
+            later = model.complete(state=done.state, max_new_tokens=len(done.cycle) * 20, temperature=0)
+            assert later.text == done.cycle * 20
     assert found > 5
 
 
 def test_a_circle_is_the_shortest_and_gone_round_often_enough() -> None:
-    assert period([1, 2, 3] * 20) == 3
-    assert period([9, 9, *[1, 2] * 30]) == 2
-    assert period([1, 2, 3] * 19) is None
-    assert period(list(range(50)) * 3) == 50
-    assert period(list(range(50)) * 2) is None
-    assert period([1] * 60) == 1
-    assert period([]) is None
+    assert cycle_length([1, 2, 3] * 20) == 3
+    assert cycle_length([9, 9, *[1, 2] * 30]) == 2
+    assert cycle_length([1, 2, 3] * 19) is None
+    assert cycle_length(list(range(50)) * 3) == 50
+    assert cycle_length(list(range(50)) * 2) is None
+    assert cycle_length([1] * 60) == 1
+    assert cycle_length([]) is None
 
 
 def test_a_vocabulary_of_one_character_writes_it(vocabulary: Vocabulary) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from hubcharlstm import CharLSTMConfig, Vocabulary
-from hubcharlstm.hub import model_card as card
+from hubcharlstm.hub import model_card
 from tests.conftest import tiny_model
 from tests.support.hub_client import Client
 
@@ -48,7 +48,7 @@ RECORD: dict[str, Any] = {
 
 
 def test_a_full_record_makes_a_full_card() -> None:
-    text = card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes", has_loss_plot=True)
+    text = model_card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes", has_loss_plot=True)
     for part in (
         'CharLSTM.from_pretrained("user/recipes")',
         "Take two eggs",
@@ -84,56 +84,56 @@ def test_a_full_record_makes_a_full_card() -> None:
     ]
     assert sorted(order, key=text.index) == order
     letters_are_no_words = RECORD | {"words": {"0.5": 0.3, "held_out": 0.2}}
-    assert "## Real words" not in card.render(
+    assert "## Real words" not in model_card.render(
         CONFIG, VOCABULARY, letters_are_no_words, repo_id=None, has_loss_plot=False
     )
     assert text.count("~~~~") == 2  # the sample holds ~~~, which must not end its own fence
 
 
 def test_the_metadata_survives_a_round_trip() -> None:
-    data = ModelCard(card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes")).data
+    data = ModelCard(model_card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes")).data
     assert data.library_name == "hubcharlstm"
     assert data.pipeline_tag == "text-generation"
     assert (data.language, data.license, data.datasets) == ("en", "cc0-1.0", ["user/recipes"])
     assert data.base_model == "user/charlstm-shakespeare"
-    assert data.tags == card.TAGS
+    assert data.tags == model_card.TAGS
     assert data.eval_results is not None
     assert {(r.metric_type, r.metric_value, r.dataset_type, r.dataset_split) for r in data.eval_results} == {
         ("cross_entropy", 1.25, "recipes", "held out"),
         ("bits_per_character", 1.8034, "recipes", "held out"),
     }
-    text = card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes")
+    text = model_card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes")
     assert str(ModelCard(text)) == text
 
 
 @pytest.mark.parametrize("record", [RECORD, {}, {key: RECORD[key] for key in ("corpus", "val_loss", "val_bpc")}])
 def test_the_hub_finds_nothing_wrong_with_a_card(author: Client, record: dict[str, Any]) -> None:
-    author.call("validate_card", card.render(CONFIG, VOCABULARY, record, repo_id="user/recipes"))
+    author.call("validate_card", model_card.render(CONFIG, VOCABULARY, record, repo_id="user/recipes"))
 
 
 def test_the_hub_of_these_tests_does_find_what_is_wrong(author: Client) -> None:
-    text = card.render(CONFIG, VOCABULARY, RECORD | {"card": {"license": "my own"}})
+    text = model_card.render(CONFIG, VOCABULARY, RECORD | {"card": {"license": "my own"}})
     assert "license" in author.outcome("validate_card", text)["error"]
     record = RECORD | {"card": {"language": "English"}}
-    assert "language" in author.outcome("validate_card", card.render(CONFIG, VOCABULARY, record))["error"]
+    assert "language" in author.outcome("validate_card", model_card.render(CONFIG, VOCABULARY, record))["error"]
 
 
 def test_the_card_of_an_earlier_epoch_loads_that_epoch() -> None:
-    text = card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes", revision="epoch-01")
+    text = model_card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes", revision="epoch-01")
     assert 'from_pretrained("user/recipes", revision="epoch-01")' in text
     assert "As it was earlier" not in text
 
 
 def test_a_time_lapse_as_the_first_runs_wrote_it() -> None:
     lapse = {"prompt": "Take ", "seed": 1, "temperature": 0.8, "moments": [{"chars": 2400, "text": "xqz"}]}
-    text = card.render(
+    text = model_card.render(
         CONFIG, VOCABULARY, {key: v for key, v in RECORD.items() if "lapse" not in key} | {"time_lapse": lapse}
     )
     assert "After 2,400 characters:" in text and "Take xqz" in text
 
 
 def test_without_a_record_the_sections_are_left_out() -> None:
-    text = card.render(CONFIG, VOCABULARY, {})
+    text = model_card.render(CONFIG, VOCABULARY, {})
     for heading in (
         "## Samples",
         "## How good",
@@ -158,7 +158,7 @@ def test_a_record_that_somebody_else_wrote_never_breaks_the_card(key: str, value
         record["corpus"][key.removeprefix("corpus.")] = value
     else:
         record[key] = value
-    assert "## Use" in card.render(CONFIG, VOCABULARY, record)
+    assert "## Use" in model_card.render(CONFIG, VOCABULARY, record)
 
 
 json_values = st.recursive(
@@ -171,7 +171,7 @@ json_values = st.recursive(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(list(RECORD)), json_values))
 def test_any_json_makes_a_card(record: dict[str, Any]) -> None:
-    assert "## Use" in card.render(CONFIG, VOCABULARY, record)
+    assert "## Use" in model_card.render(CONFIG, VOCABULARY, record)
 
 
 def test_a_saved_model_has_its_card(tmp_path: Any) -> None:
@@ -191,7 +191,7 @@ def test_odd_names_and_prompts_are_shown_as_they_stand(name: str) -> None:
         "corpus": RECORD["corpus"] | {"title": name}, "sample_prompt": name, "command": f"fit '{name}'",
         "samples": [{"prompt": name, "temperature": 0.5, "seed": 7, "text": "x"}],
     }  # fmt: skip
-    text = card.render(CONFIG, Vocabulary.from_text("ab\t\n `|"), record, repo_id="user/recipes")
+    text = model_card.render(CONFIG, Vocabulary.from_text("ab\t\n `|"), record, repo_id="user/recipes")
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
     shown = ["".join(child.content for child in token.children or ()) for token in tokens if token.type == "inline"]
     assert f"It has read only {' '.join(name.split())} (108,000" in " ".join(shown)
@@ -207,16 +207,20 @@ def test_odd_names_and_prompts_are_shown_as_they_stand(name: str) -> None:
 
 @given(st.text(min_size=1, alphabet="`a |"))
 def test_a_code_span_holds_any_backticks(text: str) -> None:
-    [span] = MarkdownIt().parse(card.code(text))[1].children or ()
+    [span] = MarkdownIt().parse(model_card.code(text))[1].children or ()
     assert (span.type, span.content) == ("code_inline", text)
 
 
 def test_a_large_vocabulary_is_shown_in_part() -> None:
     chars = Vocabulary.from_text("".join(chr(0x4E00 + n) for n in range(1000)))
-    assert "and 700 more" in card.render(CONFIG, chars, RECORD)
-    assert "`丁`" in card.render(CONFIG, chars, RECORD)
+    assert "and 700 more" in model_card.render(CONFIG, chars, RECORD)
+    assert "`丁`" in model_card.render(CONFIG, chars, RECORD)
 
 
 def test_how_long_it_took_is_never_no_time() -> None:
     """The first moments stood at 0.0 minutes."""
-    assert [card.lasted(seconds) for seconds in (0.4, 59, 90)] == ["less than a second", "59 seconds", "1.5 minutes"]
+    assert [model_card.lasted(seconds) for seconds in (0.4, 59, 90)] == [
+        "less than a second",
+        "59 seconds",
+        "1.5 minutes",
+    ]

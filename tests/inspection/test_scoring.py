@@ -41,7 +41,7 @@ def test_every_character_has_its_log_probability_after_the_start_text(
     model.generation_config = GenerationConfig(start_text=start_text)
     done = model.score(text)
     expected = stepped(model, text)
-    assert (done.text, done.notes) == (text, ())
+    assert (done.text, done.warnings) == (text, ())
     assert done.log_probs.shape == (len(text),)
     np.testing.assert_allclose(done.log_probs, expected, rtol=1e-4, atol=1e-4)
     assert done.nats == pytest.approx(-sum(expected) / len(text), rel=1e-5)
@@ -57,7 +57,7 @@ def test_probabilities_of_all_characters_sum_to_one(model: CharLSTM) -> None:
 
 def test_a_long_text_in_lanes_scores_as_in_one(model: CharLSTM) -> None:
     text = TEXT * 120
-    one, many = model.score(text), model.score(text, lanes=4)
+    one, many = model.score(text), model.score(text, num_chunks=4)
     assert many.log_probs.shape == one.log_probs.shape
     assert not np.array_equal(many.log_probs, one.log_probs)  # it was read in lanes
     np.testing.assert_allclose(many.log_probs, one.log_probs, rtol=1e-3, atol=1e-3)
@@ -76,13 +76,13 @@ def test_memory_is_bounded_by_the_window(model: CharLSTM, monkeypatch: pytest.Mo
 def test_what_was_read_otherwise_is_said(model: CharLSTM) -> None:
     done = model.score("To bé\u4e16")
     assert done.text == "To be"
-    assert done.notes == ("é read as e; 世 skipped",)
+    assert done.warnings == ("é read as e; 世 skipped",)
     np.testing.assert_array_equal(done.log_probs, model.score("To be").log_probs)
     for nothing in ("", "世"):
         with pytest.raises(ValueError, match=r"nothing that the model can read.*expected at least one character"):
             model.score(nothing)
     with pytest.raises(ValueError, match="lanes is 0"):
-        model.score("To", lanes=0)
+        model.score("To", num_chunks=0)
 
 
 def test_it_is_the_same_in_every_precision_and_leaves_the_mode_alone(model: CharLSTM) -> None:

@@ -226,12 +226,12 @@ class Visitor:
         return str(self.page.locator(".reply").last.evaluate(shown))
 
     @property
-    def foot(self) -> str:
-        return str(self.page.locator(".foot").last.text_content())
+    def caption(self) -> str:
+        return str(self.page.locator(".caption").last.text_content())
 
     @property
     def seed(self) -> str:
-        return self.foot.split("seed ")[1].split(" ")[0]
+        return self.caption.split("seed ")[1].split(" ")[0]
 
     @property
     def message(self) -> str:

@@ -68,9 +68,9 @@ def load(model_id: str, **options: Any) -> dict[str, Any]:
 
 
 def check_account(repo_id: str, **options: Any) -> dict[str, Any]:
-    from hubcharlstm.hub import upload as hub_push
+    from hubcharlstm.hub import upload
 
-    hub_push.check_account(repo_id, **options)
+    upload.check_account(repo_id, **options)
     return {}
 
 

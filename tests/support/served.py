@@ -12,8 +12,8 @@ import httpx
 
 from hubcharlstm import CharLSTM
 from hubcharlstm.demo import launch
-from hubcharlstm.demo.models import Shelf
-from hubcharlstm.demo.serving.admission import Gate, Limits
+from hubcharlstm.demo.models import ModelRegistry
+from hubcharlstm.demo.serving.admission import AdmissionController, Limits
 from tests.support.browser_app import free_port
 
 SECONDS = 60.0
@@ -22,11 +22,11 @@ SECONDS = 60.0
 class Served:
     """A model behind the whole app at an address of its own."""
 
-    def __init__(self, model: CharLSTM, limits: Limits | None = None, **shelf: Any) -> None:
+    def __init__(self, model: CharLSTM, limits: Limits | None = None, **registry: Any) -> None:
         self.model = model
-        self.shelf = Shelf(model, "user/tiny", **shelf)
-        self.gate = Gate(limits or Limits())
-        self.demo = launch.build(self.shelf, self.gate)
+        self.registry = ModelRegistry(model, "user/tiny", **registry)
+        self.admission = AdmissionController(limits or Limits())
+        self.demo = launch.build(self.registry, self.admission)
         self.port = free_port()
         self.server = launch.server_of(self.demo, "127.0.0.1", self.port)
         self.server.run_in_thread()
@@ -34,12 +34,12 @@ class Served:
 
     @property
     def is_idle(self) -> bool:
-        busy = any(sum(loaded.engine.load.values()) for loaded in self.shelf.loaded)
-        return not (busy or self.gate.running or self.gate.waiting)
+        busy = any(sum(loaded.engine.load.values()) for loaded in self.registry.loaded)
+        return not (busy or self.admission.running or self.admission.waiting)
 
     def close(self) -> None:
         self.server.close()
-        self.shelf.close()
+        self.registry.close()
 
     # --- plain HTTP ---
 
@@ -82,8 +82,8 @@ class Served:
 
 
 @contextmanager
-def serving(model: CharLSTM, limits: Limits | None = None, **shelf: Any) -> Iterator[Served]:
-    served = Served(model, limits, **shelf)
+def serving(model: CharLSTM, limits: Limits | None = None, **registry: Any) -> Iterator[Served]:
+    served = Served(model, limits, **registry)
     try:
         yield served
     finally:

@@ -10,10 +10,10 @@ import torch
 
 from hubcharlstm import CharLSTM, Vocabulary
 from tests.training.test_trainer import RECIPE, TEXT
-from training.bptt import Loop
+from training.bptt import TruncatedBPTT
 from training.data.encoded import EncodedText, TrainIds
 from training.pipeline import config_of
-from training.schedule import Plan
+from training.schedule import TrainSchedule
 
 
 @pytest.mark.parametrize("symbols", [20, 300])
@@ -24,8 +24,8 @@ def test_a_text_held_by_the_device_gives_the_same_windows(tmp_path: Path, symbol
     # A mapped text has ids of its own, here in another order than the vocabulary's.
     own = tuple(sorted(set(text), reverse=True))
     source = EncodedText.write([text], len(text), own, tmp_path) if mapped else text
-    plan, model = Plan.of(recipe, len(text)), CharLSTM(config_of(recipe, vocabulary), vocabulary)
-    loop = Loop(model, recipe, plan, TrainIds(source, vocabulary))
+    plan, model = TrainSchedule.of(recipe, len(text)), CharLSTM(config_of(recipe, vocabulary), vocabulary)
+    loop = TruncatedBPTT(model, recipe, plan, TrainIds(source, vocabulary))
     expected = [loop.window(epoch, window) for epoch in (0, 1) for window in (0, plan.steps_per_epoch - 1)]
     assert loop.resident is None
     loop.hold_text()

@@ -262,7 +262,7 @@ def test_a_run_of_a_version_without_patience_goes_on_without_it(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("training.pipeline.fit", watched)
         assert main(["resume", str(finished)]) == 0
-    assert (seen[0].patience, seen[0].cold_starts, seen[0].average) == (0, 0.0, 0.0)
+    assert (seen[0].patience, seen[0].state_reset_prob, seen[0].average) == (0, 0.0, 0.0)
     del settings["recipe"]["hidden_size"]
     file.write_text(json.dumps(settings), encoding="utf-8")
     assert "run.json is damaged (no hidden_size in its recipe)" in refused(["resume", str(finished)], capsys)

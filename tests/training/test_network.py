@@ -8,7 +8,7 @@ import torch
 import training.lstm
 from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary
 from hubcharlstm.network import CharLSTMNetwork
-from training.ema import Average
+from training.ema import WeightEMA
 from training.network import TrainingNetwork, weight_mask
 
 CPU = torch.device("cpu")
@@ -68,7 +68,7 @@ def test_a_weight_mask_keeps_the_mean(rate: float) -> None:
 
 def test_the_average_follows_and_ends_as_the_formula_says() -> None:
     model = CharLSTM(CharLSTMConfig(vocab_size=3, embedding_dim=2, hidden_size=4, num_layers=1), Vocabulary("abc"))
-    average, expected = Average(model, 0.9), model.head.bias.detach().clone()
+    average, expected = WeightEMA(model, 0.9), model.head.bias.detach().clone()
     for step in range(1, 200):
         with torch.no_grad():
             model.head.bias.fill_(float(step))
@@ -77,14 +77,14 @@ def test_the_average_follows_and_ends_as_the_formula_says() -> None:
         expected = stays * expected + (1 - stays) * step
     torch.testing.assert_close(average.model.head.bias, expected)
     assert float(average.model.head.bias.detach().mean()) == pytest.approx(199 - 9, abs=0.1)  # a lag of d / (1 - d)
-    last = Average(model, 0.0)
+    last = WeightEMA(model, 0.0)
     assert last.model is not model and torch.equal(last.model.head.bias, model.head.bias)
 
 
 def test_a_temperature_divides_the_logits_of_the_average_alone() -> None:
     torch.manual_seed(5)
     model = CharLSTM(CharLSTMConfig(vocab_size=3, embedding_dim=2, hidden_size=4, num_layers=1), Vocabulary("abc"))
-    average, ids = Average(model, 0.9, temperature=1.25), torch.tensor([[0, 1, 2]])
+    average, ids = WeightEMA(model, 0.9, temperature=1.25), torch.tensor([[0, 1, 2]])
     for step in range(3):
         average.update(step)
         torch.testing.assert_close(average.model(ids)[0], model.eval()(ids)[0] / 1.25)
@@ -95,7 +95,7 @@ def test_text_from_an_average_is_never_from_weights_that_were_there_before() -> 
     torch.manual_seed(3)
     config = CharLSTMConfig(vocab_size=3, embedding_dim=2, hidden_size=4, num_layers=1)
     model = CharLSTM(config, Vocabulary("abc"))
-    average = Average(model, 0.5)
+    average = WeightEMA(model, 0.5)
     average.model.generate("a", max_new_tokens=5, seed=1)
     with torch.no_grad():
         model.head.bias.copy_(torch.tensor([-100.0, -100.0, 100.0]))

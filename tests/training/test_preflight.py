@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from training import preflight as doctor
+from training import preflight
 from training.__main__ import main
 from training.evaluation.baselines import ADAPTIVE, KNESER_NEY, PPMD
 
@@ -40,15 +40,15 @@ def test_speakers_and_repeated_lines_are_found(tmp_path: Path, capsys: pytest.Ca
     shown = advised(capsys, str(tmp_path / "play.txt"))
     assert 'ANN, BOB; who talks with them writes "BOB:\\n...\\n\\nANN:\\n"' in shown
     assert " % of the lines of 20 characters or more stood before: what is held out may stand" in shown
-    assert doctor.repeated_share("a line of twenty characters\n" * 4) == 0.75
-    assert doctor.repeated_share("short\nshort") == 0.0
+    assert preflight.repeated_share("a line of twenty characters\n" * 4) == 0.75
+    assert preflight.repeated_share("short\nshort") == 0.0
 
 
 def test_a_preset_that_memory_does_not_hold_is_refused_before_anything_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "code.py").write_text(CODE)
-    monkeypatch.setattr(doctor.psutil, "virtual_memory", lambda: SimpleNamespace(available=2**29))
+    monkeypatch.setattr(preflight.psutil, "virtual_memory", lambda: SimpleNamespace(available=2**29))
     assert main(["fit", str(tmp_path / "code.py"), "--out", str(tmp_path / "run"), "--preset", "large"]) == 2
     refused = capsys.readouterr().err
     assert "The preset large with these settings needs about" in refused and "0.5 GB are free" in refused
@@ -58,5 +58,5 @@ def test_a_preset_that_memory_does_not_hold_is_refused_before_anything_is_writte
 
 def test_how_long_it_takes_is_told_in_words() -> None:
     """ "about 0.0 minutes" was no answer, nor is a number of minutes for days on a GPU's preset."""
-    told = [doctor.in_words(minutes) for minutes in (0.01, 1.2, 3.4, 130, 6000)]
+    told = [preflight.in_words(minutes) for minutes in (0.01, 1.2, 3.4, 130, 6000)]
     assert told == ["less than a minute", "about 1 minute", "about 3 minutes", "about 2 hours", "about 4 days"]

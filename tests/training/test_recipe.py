@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.recipe import PRESET_TIMES, PRESETS, READINGS_CHANGE, Recipe
-from training.schedule import MAX_LOOKS, Plan
+from training.schedule import MAX_EVALUATIONS, TrainSchedule
 
 recipes = st.builds(
     Recipe,
@@ -29,39 +29,39 @@ lengths = st.integers(180, 10**6)
 @given(recipes, lengths)
 def test_every_window_lies_in_its_lane_and_an_epoch_reads_no_position_twice(recipe: Recipe, train_chars: int) -> None:
     recipe, _ = recipe.fitted_to(train_chars)
-    plan = Plan.of(recipe, train_chars)
-    lane = train_chars // recipe.batch_size
+    plan = TrainSchedule.of(recipe, train_chars)
+    stream_len = train_chars // recipe.batch_size
     assert plan.steps_per_epoch >= 1
     for epoch in (0, 1, (plan.total_steps - 1) // plan.steps_per_epoch):
         offset = plan.offset(recipe, epoch)
         assert 0 <= offset <= recipe.seq_len
         # Inputs are offset ... offset + steps * seq_len - 1, each once; the last target is one further.
-        assert offset + plan.steps_per_epoch * recipe.seq_len <= lane - 1
+        assert offset + plan.steps_per_epoch * recipe.seq_len <= stream_len - 1
     # No more of a lane than three windows is left unread.
-    assert lane - plan.steps_per_epoch * recipe.seq_len <= 3 * recipe.seq_len
+    assert stream_len - plan.steps_per_epoch * recipe.seq_len <= 3 * recipe.seq_len
 
 
 @given(recipes, lengths)
 def test_looks_and_moments_lie_within_the_run_and_end_with_it(recipe: Recipe, train_chars: int) -> None:
     recipe, _ = recipe.fitted_to(train_chars)
-    plan = Plan.of(recipe, train_chars)
+    plan = TrainSchedule.of(recipe, train_chars)
     total = plan.total_steps
     assert max(plan.evaluate_at) == total
     assert min(plan.evaluate_at) >= 1
-    assert len(plan.evaluate_at) <= 2 * MAX_LOOKS
-    assert {1, total} <= plan.time_lapse_at
-    assert all(1 <= step <= total for step in plan.time_lapse_at)
-    assert len(plan.time_lapse_at) <= 8
+    assert len(plan.evaluate_at) <= 2 * MAX_EVALUATIONS
+    assert {1, total} <= plan.snapshot_at
+    assert all(1 <= step <= total for step in plan.snapshot_at)
+    assert len(plan.snapshot_at) <= 8
     assert total <= max(1, round(plan.steps_per_epoch * recipe.max_epochs))
     epochs = total / plan.steps_per_epoch
-    if 8 <= epochs <= MAX_LOOKS:
+    if 8 <= epochs <= MAX_EVALUATIONS:
         assert set(range(plan.steps_per_epoch, total, plan.steps_per_epoch)) <= plan.evaluate_at
 
 
 @given(recipes, lengths)
 def test_the_learning_rate_climbs_to_its_peak_and_falls_to_a_hundredth(recipe: Recipe, train_chars: int) -> None:
     recipe, _ = recipe.fitted_to(train_chars)
-    plan = Plan.of(recipe, train_chars)
+    plan = TrainSchedule.of(recipe, train_chars)
     steps = sorted({0, plan.total_steps - 1, *np.linspace(0, plan.total_steps - 1, 60, dtype=int).tolist()})
     rates = [plan.learning_rate(recipe, step) for step in steps]
     peak = recipe.learning_rate
@@ -109,18 +109,18 @@ def test_the_note_on_a_short_text_reads_well() -> None:
 
 def test_a_run_is_as_long_as_asked() -> None:
     recipe = Recipe(batch_size=10, seq_len=100, chars=1_000_000, max_epochs=40)
-    plan = Plan.of(recipe, 1_000_000)
+    plan = TrainSchedule.of(recipe, 1_000_000)
     assert abs(plan.total_steps * 1000 - recipe.chars) <= 1000
-    plan = Plan.of(replace(recipe, chars=10**12), 1_000_000)
+    plan = TrainSchedule.of(replace(recipe, chars=10**12), 1_000_000)
     assert plan.total_steps == 40 * plan.steps_per_epoch
     # However many epochs are asked for, a plan is made at once and looks are bounded.
-    plan = Plan.of(replace(recipe, chars=10**18, max_epochs=10**9), 1_000_000)
-    assert len(plan.evaluate_at) <= 2 * MAX_LOOKS
+    plan = TrainSchedule.of(replace(recipe, chars=10**18, max_epochs=10**9), 1_000_000)
+    assert len(plan.evaluate_at) <= 2 * MAX_EVALUATIONS
 
 
 def test_a_text_shorter_than_its_recipe_is_our_own_mistake() -> None:
     with pytest.raises(AssertionError, match="fitted"):
-        Plan.of(Recipe(), 200)
+        TrainSchedule.of(Recipe(), 200)
 
 
 @pytest.mark.parametrize(

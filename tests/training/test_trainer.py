@@ -35,8 +35,8 @@ from training.evaluation.losses import carried_loss
 from training.pipeline import encode, fit
 from training.recipe import Recipe
 from training.record import loss_plot
-from training.schedule import Plan
-from training.trainer import Outcome, TrainingError, duration
+from training.schedule import TrainSchedule
+from training.trainer import TrainingError, TrainResult, duration
 
 TEXT = "One two three, four five six.\nSeven eight nine, ten and out.\n" * 32
 CORPUS = Corpus("count", "count.txt", TEXT, TEXT[:480], "some of it", card={"language": "en"})
@@ -48,12 +48,12 @@ RECIPE = Recipe(
     batch_size=4,
     seq_len=16,
     learning_rate=1e-2,
-    cold_starts=0.2,
+    state_reset_prob=0.2,
     chars=3_000,
 )
 
 
-def run(out: Path, recipe: Recipe = RECIPE, corpus: Corpus = CORPUS, **settings: Any) -> Outcome:
+def run(out: Path, recipe: Recipe = RECIPE, corpus: Corpus = CORPUS, **settings: Any) -> TrainResult:
     return fit(corpus, recipe, suggest(corpus), out, **settings)
 
 
@@ -87,13 +87,13 @@ def assert_same_run(one: Path, other: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult]:
     out = tmp_path_factory.mktemp("learned") / "run"
     recipe = replace(RECIPE, chars=25_000, max_epochs=100, patience=0, dropout=0.0, num_layers=1, hidden_size=48)
     return out, run(out, recipe, dtype="float16", settings={"command": "python -m training fit count.txt"})
 
 
-def test_a_text_that_repeats_is_learned(learned: tuple[Path, Outcome]) -> None:
+def test_a_text_that_repeats_is_learned(learned: tuple[Path, TrainResult]) -> None:
     out, outcome = learned
     counts = Counter(TEXT)
     entropy = -sum(n / len(TEXT) * math.log(n / len(TEXT)) for n in counts.values())
@@ -104,7 +104,7 @@ def test_a_text_that_repeats_is_learned(learned: tuple[Path, Outcome]) -> None:
         assert model.generate(TEXT[:cut], temperature=0, max_new_tokens=100) == TEXT[cut:][:100]
 
 
-def test_the_model_folder_is_whole_and_explains_itself(learned: tuple[Path, Outcome]) -> None:
+def test_the_model_folder_is_whole_and_explains_itself(learned: tuple[Path, TrainResult]) -> None:
     out, outcome = learned
     assert outcome.model_folder == out / "model"
     assert {path.name for path in outcome.model_folder.iterdir()} == set(MODEL_FILES)
@@ -123,13 +123,13 @@ def test_the_model_folder_is_whole_and_explains_itself(learned: tuple[Path, Outc
     assert "language: en" in card
 
 
-def test_the_history_and_the_time_lapse_cover_the_run(learned: tuple[Path, Outcome]) -> None:
+def test_the_history_and_the_time_lapse_cover_the_run(learned: tuple[Path, TrainResult]) -> None:
     told = record(learned[0])
-    plan = Plan.of(Recipe.from_dict(told["recipe"]), len(TEXT))
+    plan = TrainSchedule.of(Recipe.from_dict(told["recipe"]), len(TEXT))
     per_step = told["recipe"]["batch_size"] * told["recipe"]["seq_len"]
     assert [row["chars"] for row in told["history"]] == [step * per_step for step in sorted(plan.evaluate_at)]
     moments = told["time_lapse"]
-    assert [moment["characters_read"] for moment in moments] == [step * per_step for step in sorted(plan.time_lapse_at)]
+    assert [moment["characters_read"] for moment in moments] == [step * per_step for step in sorted(plan.snapshot_at)]
     assert len({moment["text"] for moment in moments}) >= 5  # the last may be the same: all has been learned
     assert told["time_lapse_prompt"] == told["sample_prompt"]
     model = CharLSTM.from_pretrained(learned[0], device="cpu")
@@ -138,7 +138,7 @@ def test_the_history_and_the_time_lapse_cover_the_run(learned: tuple[Path, Outco
     assert again == sample["text"]  # what the card shows can be had again
 
 
-def test_weights_are_stored_as_asked(learned: tuple[Path, Outcome]) -> None:
+def test_weights_are_stored_as_asked(learned: tuple[Path, TrainResult]) -> None:
     with safe_open(learned[0] / "model" / "model.safetensors", framework="pt") as file:
         assert {file.get_slice(name).get_dtype() for name in file.keys()} == {"F16"}  # noqa: SIM118
 
@@ -221,11 +221,11 @@ def test_windows_carry_the_state_along_their_lanes(
     """At a learning rate of almost nothing, windows in a row give what one long forward pass over a lane gives."""
     monkeypatch.setattr(training.lstm, "has_fast_bf16", lambda: False)  # the figures are compared closely
     recipe = replace(
-        RECIPE, dropout=0.0, learning_rate=1e-30, weight_decay=0.0, chars=4_000, warmup=0.0, cold_starts=0.0, seed=2,
+        RECIPE, dropout=0.0, learning_rate=1e-30, weight_decay=0.0, chars=4_000, warmup=0.0, state_reset_prob=0.0, seed=2,
         softmax_temperature=1.0,
     )  # fmt: skip
     run(tmp_path / "run", recipe)
-    plan, lane = Plan.of(recipe, len(TEXT)), len(TEXT) // recipe.batch_size
+    plan, stream_len = TrainSchedule.of(recipe, len(TEXT)), len(TEXT) // recipe.batch_size
     model = CharLSTM.from_pretrained(tmp_path / "run", device="cpu")
     ids = encode(TEXT, model.vocabulary)
     calls = watched[0].calls
@@ -234,7 +234,9 @@ def test_windows_carry_the_state_along_their_lanes(
         part = calls[epoch * plan.steps_per_epoch : (epoch + 1) * plan.steps_per_epoch]
         inputs, logits = (torch.cat([call[n] for call in part], dim=1) for n in (0, 2))
         start = plan.offset(recipe, epoch)
-        rows = [ids[n * lane + start : n * lane + start + inputs.shape[1]] for n in range(recipe.batch_size)]
+        rows = [
+            ids[n * stream_len + start : n * stream_len + start + inputs.shape[1]] for n in range(recipe.batch_size)
+        ]
         assert torch.equal(inputs, torch.stack(rows))
         assert not part[0][1].any()  # each epoch begins with a zero state
         assert part[1][1].any()
@@ -244,7 +246,7 @@ def test_windows_carry_the_state_along_their_lanes(
     # The training loss told is the mean over all windows since the look before.
     first = sorted(plan.evaluate_at)[0]
     targets = [
-        ids[torch.arange(4)[:, None] * lane + plan.offset(recipe, 0) + n * 16 + torch.arange(1, 17)]
+        ids[torch.arange(4)[:, None] * stream_len + plan.offset(recipe, 0) + n * 16 + torch.arange(1, 17)]
         for n in range(first)
     ]
     losses = [cross_entropy(calls[n][2].flatten(0, 1), targets[n].flatten()) for n in range(first)]
@@ -252,16 +254,16 @@ def test_windows_carry_the_state_along_their_lanes(
 
 
 def test_some_lanes_start_cold_and_the_others_carry_on(tmp_path: Path, watched: list[Watched]) -> None:
-    recipe = replace(RECIPE, cold_starts=0.3)
+    recipe = replace(RECIPE, state_reset_prob=0.3)
     run(tmp_path / "run", recipe)
-    steps = Plan.of(recipe, len(TEXT)).steps_per_epoch
+    steps = TrainSchedule.of(recipe, len(TEXT)).steps_per_epoch
     cold = torch.stack([(call[1] == 0).all(dim=2).all(dim=0) for call in watched[0].calls])  # (steps, B)
     warm = torch.stack([(call[1] != 0).any(dim=2).any(dim=0) for call in watched[0].calls])
     assert torch.equal(cold, ~warm)  # a lane is cold in all layers or in none
     assert cold[::steps].all()
     share = float(cold[1:steps].float().mean())
     assert 0.1 < share < 0.5
-    run(tmp_path / "never", replace(recipe, cold_starts=0.0))
+    run(tmp_path / "never", replace(recipe, state_reset_prob=0.0))
     assert not any((call[1] == 0).all(dim=2).any() for call in watched[1].calls[1:steps])
 
 
@@ -381,7 +383,7 @@ def test_a_run_leaves_the_arithmetic_of_the_process_as_it_was(unbroken: Path) ->
 
 
 def test_a_run_works_off_the_main_thread(tmp_path: Path) -> None:
-    outcomes: list[Outcome] = []
+    outcomes: list[TrainResult] = []
     thread = threading.Thread(target=lambda: outcomes.append(run(tmp_path / "run", replace(RECIPE, chars=200))))
     thread.start()
     thread.join()

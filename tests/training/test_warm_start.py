@@ -13,7 +13,7 @@ from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary
 from tests.conftest import tiny_model
 from training.__main__ import main
 from training.evaluation.losses import carried_loss
-from training.warm_start import Base
+from training.warm_start import PretrainedInit
 
 TEXT = "ANN:\nThe cat sat on the mat.\n\nBOB:\nThe dog ate it: élan.\n\n" * 30
 
@@ -27,7 +27,7 @@ def base(tmp_path: Path) -> Path:
 
 def test_known_characters_score_as_before_and_new_ones_disturb_little(base: Path) -> None:
     old = CharLSTM.from_pretrained(base, device="cpu")
-    start = Base.load(str(base))
+    start = PretrainedInit.load(str(base))
     vocabulary = start.vocabulary(tuple(sorted(set(TEXT))), lowercase=False)
     assert vocabulary.chars == (*old.vocabulary.chars, "é")
     config = CharLSTMConfig(len(vocabulary), 8, 8, 2)

@@ -17,7 +17,7 @@ from hubcharlstm import Vocabulary
 from hubcharlstm.vocabulary import normalize, visible
 from training.data.encoded import EncodedText, Text, code_points
 from training.data.plays import play_files, play_text
-from training.data.text_files import Found, encoding_name, read_blocks
+from training.data.text_files import FileStats, encoding_name, read_blocks
 
 NAMED = ("macbeth", "shakespeare")
 HELD_OUT_PLAYS = ("twelfth-night", "king-john", "timon-of-athens")
@@ -44,9 +44,9 @@ class Corpus:
     train: Text
     held_out: str
     held_out_note: str
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     card: dict[str, str] = field(default_factory=dict)
-    found: Found | None = None
+    found: FileStats | None = None
 
     @property
     def sha256(self) -> str:
@@ -123,10 +123,10 @@ def read_corpus(
         return _named_corpus(source, lowercase, val_fraction)
     path, encoding = Path(source), encoding_name(encoding)
     name = "-".join(re.findall(r"[A-Za-z0-9_]+", path.name if path.is_dir() else _stem(path))) or "text"
-    found = Found(encoding)
+    found = FileStats(encoding)
 
     def again() -> Iterator[str]:
-        return read_blocks(path, encoding, Found(encoding), lowercase=lowercase)
+        return read_blocks(path, encoding, FileStats(encoding), lowercase=lowercase)
 
     return _split(read_blocks(path, encoding, found, lowercase=lowercase), again, found, name, path.name,
                   val_fraction, min_count, store)  # fmt: skip
@@ -155,7 +155,7 @@ def _stem(path: Path) -> str:
 def _split(
     blocks: Iterator[str],
     again: Callable[[], Iterator[str]],
-    found: Found,
+    found: FileStats,
     name: str,
     title: str,
     val_fraction: float,
@@ -172,10 +172,10 @@ def _split(
             kept.append(block)
         else:
             kept.clear()
-    notes = found.notes()
-    if found.files > 1 or notes:
-        notes.append(f"read {found.files} file{'s' if found.files > 1 else ''}")
-    replaced = _rare(counts, min_count, notes)
+    warnings = found.warnings()
+    if found.files > 1 or warnings:
+        warnings.append(f"read {found.files} file{'s' if found.files > 1 else ''}")
+    replaced = _rare(counts, min_count, warnings)
     length += sum(counts[char] * (len(other) - 1) for char, other in replaced.items())
     if length < MIN_CHARS:
         raise ValueError(f"The corpus {title} has {length} characters; expected at least {MIN_CHARS}: add text.")
@@ -191,10 +191,10 @@ def _split(
     note = f"the last {count:,} of {length:,} characters"
     if kept:
         text = "".join(kept).translate(table) if table else "".join(kept)
-        return Corpus(name, title, text[:cut], text[cut:], note, tuple(notes), found=found)
+        return Corpus(name, title, text[:cut], text[cut:], note, tuple(warnings), found=found)
     rest: list[str] = []
     train = EncodedText.write(_until(cut, again(), table, rest), cut, chars, store)
-    return Corpus(name, title, train, "".join(rest), note, tuple(notes), found=found)
+    return Corpus(name, title, train, "".join(rest), note, tuple(warnings), found=found)
 
 
 def _until(cut: int, blocks: Iterator[str], table: dict[int, str], rest: list[str]) -> Iterator[str]:
@@ -217,7 +217,7 @@ def _count(block: str, counts: Counter[str]) -> None:
         counts[chr(point)] += int(numbers[point])
 
 
-def _rare(counts: Counter[str], min_count: int | None, notes: list[str]) -> dict[str, str]:
+def _rare(counts: Counter[str], min_count: int | None, warnings: list[str]) -> dict[str, str]:
     """What each character that occurs too rarely is read as; a note says so."""
     least = min_count or (RARE_COUNT if len(counts) > MANY_CHARACTERS else 1)
     rare = sorted(char for char, count in counts.items() if count < least)
@@ -230,7 +230,7 @@ def _rare(counts: Counter[str], min_count: int | None, notes: list[str]) -> dict
     left = Vocabulary(sorted(counts.keys() - set(rare)))
     shown = " ".join(visible(char) for char in rare[:12]) + (" ..." if len(rare) > 12 else "")
     places = sum(counts[char] for char in rare)
-    notes.append(
+    warnings.append(
         f"{len(rare)} of {len(counts)} different characters occur fewer than {least} times ({places:,} places in all) "
         f"and are read as the closest other one or left out: {shown}; --min-count 1 keeps them"
     )
@@ -246,7 +246,14 @@ def _named_corpus(name: str, lowercase: bool, val_fraction: float) -> Corpus:
     if name == "macbeth":
         text = normalize(play_text(plays["macbeth"].read_text(encoding="utf-8")), lowercase=lowercase)
         corpus = _split(
-            iter([text]), lambda: iter([text]), Found("utf-8"), name, "Shakespeare's Macbeth", val_fraction, None, None
+            iter([text]),
+            lambda: iter([text]),
+            FileStats("utf-8"),
+            name,
+            "Shakespeare's Macbeth",
+            val_fraction,
+            None,
+            None,
         )
         return Corpus(corpus.name, corpus.title, corpus.train, corpus.held_out, corpus.held_out_note, (), card)
     texts = {
@@ -255,6 +262,6 @@ def _named_corpus(name: str, lowercase: bool, val_fraction: float) -> Corpus:
     }
     held_out = "".join(texts[title] for title in HELD_OUT_PLAYS)
     train = "".join(text for title, text in texts.items() if title not in HELD_OUT_PLAYS)
-    notes = () if val_fraction == VAL_FRACTION else ("val_fraction is not used: whole plays are held out",)
+    warnings = () if val_fraction == VAL_FRACTION else ("val_fraction is not used: whole plays are held out",)
     names = ", ".join(title.replace("-", " ").title().replace(" Of ", " of ") for title in HELD_OUT_PLAYS)
-    return Corpus(name, "the plays of Shakespeare", train, held_out, f"the whole of {names}", notes, card)
+    return Corpus(name, "the plays of Shakespeare", train, held_out, f"the whole of {names}", warnings, card)

@@ -60,7 +60,7 @@ SIGNS = re.compile(r"[\d=_{}|\\<>\[\]]|::|[;,{]$")
 
 
 @dataclass(frozen=True)
-class Talk:
+class DialogueFormat:
     """How people talk in a text: a turn is `before`, a name, `after`, what is said, and `end`.
 
     speakers: most talkative first, but who asks the questions of an interview last. visitor: the name for somebody
@@ -88,7 +88,7 @@ class Talk:
         return f"{self.head(self.visitor)}{{message}}{self.end}{self.head('{speaker}')}"
 
 
-def find_talk(text: str, most: int = MOST) -> Talk | None:
+def find_dialogue(text: str, most: int = MOST) -> DialogueFormat | None:
     """How people talk in `text`; None unless their turns make up at least half of its paragraphs or lines."""
     for pattern in (*PARAGRAPHS, *LINES):
         turns = list(pattern.finditer(text))
@@ -97,7 +97,7 @@ def find_talk(text: str, most: int = MOST) -> Talk | None:
     return None
 
 
-def _talk(text: str, turns: list[re.Match[str]], most: int, *, alone: bool) -> Talk | None:
+def _talk(text: str, turns: list[re.Match[str]], most: int, *, alone: bool) -> DialogueFormat | None:
     """alone: names stand alone on their line, which hardly anything but a play does."""
     counts = Counter(turn["name"] for turn in turns)
     least = 2 if alone else max(2, len(turns) // 500)
@@ -117,7 +117,7 @@ def _talk(text: str, turns: list[re.Match[str]], most: int, *, alone: bool) -> T
     if asker:
         names = [*(name for name in names if name != asker), asker]
     before, after = (_usual([turn[part] for turn in turns]) for part in ("before", "after"))
-    return Talk(tuple(names[:most]), asker or _stranger(counts, text), before, after, end)
+    return DialogueFormat(tuple(names[:most]), asker or _stranger(counts, text), before, after, end)
 
 
 def _is_label(name: str) -> bool:

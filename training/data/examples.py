@@ -8,7 +8,7 @@ from typing import Any
 
 from hubcharlstm import GenerationConfig
 from training.data.corpus import Corpus
-from training.data.dialogue import Talk, find_talk
+from training.data.dialogue import DialogueFormat, find_dialogue
 
 ENOUGH = 8_000_000
 """Characters of a long text that are looked through."""
@@ -17,7 +17,7 @@ WHOLE_WORDS = re.compile(r"\w.{0,14}\W")
 
 def suggest(corpus: Corpus, seed: int = 0) -> GenerationConfig:
     """Example prompts from the held-out part, and speakers with a turn's template where the text has them."""
-    talk = find_talk(corpus.train[:ENOUGH])
+    talk = find_dialogue(corpus.train[:ENOUGH])
     examples = find_examples(corpus.held_out, talk, seed)
     turns: dict[str, Any] = {}
     if talk:
@@ -26,7 +26,7 @@ def suggest(corpus: Corpus, seed: int = 0) -> GenerationConfig:
     return GenerationConfig(start_text=start, examples=tuple(examples), **turns)
 
 
-def find_examples(text: str, talk: Talk | None, seed: int, count: int = 6) -> list[str]:
+def find_examples(text: str, talk: DialogueFormat | None, seed: int, count: int = 6) -> list[str]:
     """Beginnings of lines of `text`, chosen by `seed`, and where people talk in it the names of some."""
     draw = random.Random(seed)
     lines = [line for line in dict.fromkeys(text.split("\n")) if line.strip()]

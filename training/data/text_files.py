@@ -19,7 +19,7 @@ GZIP_MARK = b"\x1f\x8b"
 
 
 @dataclass
-class Found:
+class FileStats:
     """What reading came across: files, marks at their beginnings, and line ends before they became `\\n`."""
 
     encoding: str
@@ -31,17 +31,17 @@ class Found:
     cr: int = 0
     lf: int = 0
 
-    def notes(self) -> list[str]:
+    def warnings(self) -> list[str]:
         """What somebody who gave a folder should know."""
-        notes = []
+        warnings = []
         if self.left_out:
             more = ", ..." if len(self.left_out) > 5 else ""
             named = ", ".join(self.left_out[:5])
-            notes.append(f"left out {_files(len(self.left_out))} that hold no text: {named}{more}")
-        return notes
+            warnings.append(f"left out {_files(len(self.left_out))} that hold no text: {named}{more}")
+        return warnings
 
 
-def read_blocks(path: Path, encoding: str, found: Found, *, lowercase: bool = False) -> Iterator[str]:
+def read_blocks(path: Path, encoding: str, found: FileStats, *, lowercase: bool = False) -> Iterator[str]:
     """The text of a file or folder in blocks, each as the vocabulary's rules read it; fills `found` as it goes.
 
     Files of a folder follow each other in order of their paths, a line break between two; what is no text is left
@@ -68,7 +68,7 @@ def read_blocks(path: Path, encoding: str, found: Found, *, lowercase: bool = Fa
 def read_text(path: Path, encoding: str = "utf-8") -> str:
     """The text of one file without a byte-order mark, else as it stands."""
     encoding = encoding_name(encoding)
-    return "".join(_decoded(path, encoding, Found(encoding)))
+    return "".join(_decoded(path, encoding, FileStats(encoding)))
 
 
 def encoding_name(name: str) -> str:
@@ -86,7 +86,7 @@ def encoding_name(name: str) -> str:
     return codec.name
 
 
-def _normal_blocks(path: Path, encoding: str, found: Found, lowercase: bool) -> Iterator[str]:
+def _normal_blocks(path: Path, encoding: str, found: FileStats, lowercase: bool) -> Iterator[str]:
     held = ""  # what follows the last place where a text can be cut without parting a line end or a marked letter
     for block in _decoded(path, encoding, found):
         text = held + block
@@ -98,7 +98,7 @@ def _normal_blocks(path: Path, encoding: str, found: Found, lowercase: bool) -> 
         yield _normal(held, found, lowercase)
 
 
-def _normal(text: str, found: Found, lowercase: bool) -> str:
+def _normal(text: str, found: FileStats, lowercase: bool) -> str:
     crlf = text.count("\r\n")
     found.crlf += crlf
     found.cr += text.count("\r") - crlf
@@ -106,7 +106,7 @@ def _normal(text: str, found: Found, lowercase: bool) -> str:
     return normalize(text, lowercase=lowercase)
 
 
-def _decoded(path: Path, encoding: str, found: Found) -> Iterator[str]:
+def _decoded(path: Path, encoding: str, found: FileStats) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder(encoding)()
     before, beginning = 0, True  # bytes that went into the decoder and came out again
     for data in _chunks(path, found):
@@ -141,7 +141,7 @@ def _decoded(path: Path, encoding: str, found: Found) -> Iterator[str]:
             yield text
 
 
-def _chunks(path: Path, found: Found | None = None) -> Iterator[bytes]:
+def _chunks(path: Path, found: FileStats | None = None) -> Iterator[bytes]:
     """The bytes of a file, unpacked if it is gzipped; an empty piece is the end."""
     try:
         with path.open("rb") as raw:

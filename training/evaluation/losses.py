@@ -22,9 +22,11 @@ DYNAMIC_MEMORY = 0.999
 DYNAMIC_CLIP = 1.0
 
 
-def carried_loss(network: CharLSTMNetwork, ids: ArrayLike | Tensor, *, lanes: int = 32, window: int = WINDOW) -> float:
+def carried_loss(
+    network: CharLSTMNetwork, ids: ArrayLike | Tensor, *, num_chunks: int = 32, window: int = WINDOW
+) -> float:
     """Mean loss over ids[1:], each scored once, with the state carried; ids (N,) integers, N at least 2."""
-    return -float(token_log_probs(network, ids, lanes=lanes, window=window).mean(dtype=np.float64))
+    return -float(token_log_probs(network, ids, num_chunks=num_chunks, window=window).mean(dtype=np.float64))
 
 
 def cold_loss(network: CharLSTMNetwork, ids: ArrayLike | Tensor, *, window: int = WINDOW) -> float:

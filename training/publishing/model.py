@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hubcharlstm.hub import model_card as card
-from hubcharlstm.hub import model_folder as folder
-from hubcharlstm.hub import upload as hub_push
+from hubcharlstm.hub import model_card
+from hubcharlstm.hub import model_folder
+from hubcharlstm.hub import upload
 from hubcharlstm.hub.upload import check_account
 
 __all__ = ["check_account", "push"]
@@ -25,20 +25,20 @@ def push(run: Path, repo_id: str, *, private: bool | None = None, token: str | N
     Each epoch that the run kept is a commit of its own before it, with a tag. What is there already is not sent
     again, so a push that broke off is repeated. Raises `ValueError` if there is no model or the Hub refuses.
     """
-    source = folder.find_folder(run)
+    source = model_folder.find_folder(run)
     if source is None:
         raise ValueError(f"There is no folder {run}; expected a run or a model folder: check the path.")
-    folder.read_folder(source, name=str(run))
-    repo_id = hub_push.create_repository(repo_id, private=private, token=token)
-    for kept in sorted((run / folder.EPOCHS_IN_RUN).glob("epoch-*")):
+    model_folder.read_folder(source, name=str(run))
+    repo_id = upload.create_repository(repo_id, private=private, token=token)
+    for kept in sorted((run / model_folder.EPOCHS_IN_RUN).glob("epoch-*")):
         with _with_card(kept, repo_id, revision=kept.name) as ready:
-            if not hub_push.has_model_files(ready, repo_id, kept.name, token=token):
-                pushed = hub_push.push_model_files(
+            if not upload.has_model_files(ready, repo_id, kept.name, token=token):
+                pushed = upload.push_model_files(
                     ready, repo_id, commit_message=f"Upload {run.name}, {kept.name}", token=token
                 )
-                hub_push.tag(repo_id, kept.name, pushed.commit, token=token)
+                upload.tag(repo_id, kept.name, pushed.commit, token=token)
     with _with_card(source, repo_id) as ready:
-        pushed = hub_push.push_model_files(ready, repo_id, commit_message=f"Upload {run.name}", token=token)
+        pushed = upload.push_model_files(ready, repo_id, commit_message=f"Upload {run.name}", token=token)
     if not pushed.sent and not pushed.dropped:
         logger.info("%s has all of it already", repo_id)
     return pushed.url
@@ -47,19 +47,19 @@ def push(run: Path, repo_id: str, *, private: bool | None = None, token: str | N
 @contextmanager
 def _with_card(source: Path, repo_id: str, *, revision: str | None = None) -> Iterator[Path]:
     """A copy of a model folder whose card names where it will be."""
-    artifact = folder.read_folder(source, name=str(source))
+    artifact = model_folder.read_folder(source, name=str(source))
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary)
-        for name in folder.MODEL_FILES:
+        for name in model_folder.MODEL_FILES:
             if (source / name).is_file():
                 shutil.copy(source / name, copy / name)
-        text = card.render(
+        text = model_card.render(
             artifact.config,
             artifact.vocabulary,
             artifact.record,
             repo_id=repo_id,
             revision=revision,
-            has_loss_plot=(copy / folder.LOSS_PLOT).is_file(),
+            has_loss_plot=(copy / model_folder.LOSS_PLOT).is_file(),
         )
-        (copy / folder.CARD).write_text(text, encoding="utf-8")
+        (copy / model_folder.CARD).write_text(text, encoding="utf-8")
         yield copy

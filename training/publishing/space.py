@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from huggingface_hub import HfApi, RepoCard, SpaceCardData
 
-from hubcharlstm.hub import upload as hub_push
-from hubcharlstm.hub.retry import CLIENT_ERRORS, patiently
+from hubcharlstm.hub import upload
+from hubcharlstm.hub.retry import CLIENT_ERRORS, with_retries
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "hubcharlstm"
@@ -47,16 +47,16 @@ def publish(
 
     hardware: a flavour such as "cpu-upgrade"; None leaves it as it is. private: for a new Space.
     """
-    model_is_private = hub_push.is_private(model_id, token=token)
+    model_is_private = upload.is_private(model_id, token=token)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "space"
         files = write(folder, model_id, torch_index=torch_index, preload=not model_is_private)
         options = {"space_sdk": "gradio", "space_variables": [{"key": MODEL_VARIABLE, "value": model_id}]}
-        space_id = hub_push.create_repository(
+        space_id = upload.create_repository(
             space_id, private=private, token=token, repo_type="space", space_hardware=hardware, **options
         )
         _configure(HfApi(token=token), space_id, model_id, hardware)
-        pushed = hub_push.push_files(
+        pushed = upload.push_files(
             space_id,
             {file: folder / file for file in files},
             ours=lambda path: path.startswith(f"{PACKAGE}/"),
@@ -79,9 +79,9 @@ def _configure(api: HfApi, space_id: str, model_id: str, hardware: str | None) -
             api.request_space_hardware(space_id, hardware)  # type: ignore[arg-type]  # as create_repo takes it
 
     try:
-        patiently(configure, pauses=hub_push.PAUSES)
+        with_retries(configure, pauses=upload.PAUSES)
     except CLIENT_ERRORS as error:
-        raise hub_push.not_taken(error, space_id) from error
+        raise upload.to_push_error(error, space_id) from error
 
 
 # --- the files ---------------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ LATE = 0.05
 """Seconds that an update comes after its time, from which on the server is taken to be slower than it was thought."""
 
 
-class Clock:
+class UpdatePacer:
     """The times at which updates are sent: one after the other for all readers, so that many have fewer each.
 
     The pace falls while updates come late, and recovers. Used by one event loop alone.
@@ -60,13 +60,13 @@ class Clock:
         await asyncio.sleep(FIRST_LOOK * max(1.0, self.readers / 10))
 
 
-CLOCK = Clock()
+CLOCK = UpdatePacer()
 
 
 class Stream(Protocol):
     """What is asked of a `TextStream`."""
 
-    def ready(self) -> str: ...
+    def read_available(self) -> str: ...
     def cancel(self) -> None: ...
     @property
     def finish_reason(self) -> str | None: ...
@@ -98,7 +98,7 @@ async def follow(
     def take() -> bool:
         """Take what is written by now; True if that is all."""
         nonlocal waiting
-        waiting = [text + stream.ready() for text, stream in zip(waiting, streams, strict=True)]
+        waiting = [text + stream.read_available() for text, stream in zip(waiting, streams, strict=True)]
         return all(stream.finish_reason is not None for stream in streams)
 
     asked, started = time.monotonic(), None

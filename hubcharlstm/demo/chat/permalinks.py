@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, urlencode
 
 from hubcharlstm.demo.chat.requests import read_speaker
 from hubcharlstm.demo.chat.turns import Reply, Turn
-from hubcharlstm.demo.errors import Problem
-from hubcharlstm.demo.models import Loaded
+from hubcharlstm.demo.errors import UserError
+from hubcharlstm.demo.models import ServedModel
 from hubcharlstm.demo.settings import MAX_LENGTH, Settings, check_message, read_seed
 
 MAX_LINK = 4_000
@@ -30,7 +30,7 @@ NUMBERS: dict[str, Callable[[str], float]] = {
 NAMES = {"message", "speaker", *NUMBERS, "stop", "seed", "model", "precision", "hash"}
 
 
-def with_receipts(turn: Turn, reply: Reply, stop: str, length: int, loaded: Loaded) -> Reply:
+def with_permalinks(turn: Turn, reply: Reply, stop: str, length: int, loaded: ServedModel) -> Reply:
     """`reply` with the three ways to write it again; stop, length: those that give the very text."""
     exact: Reply = {**reply, "stop": stop, "length": length}
     source, revision = loaded.source, loaded.model.revision
@@ -45,7 +45,7 @@ def with_receipts(turn: Turn, reply: Reply, stop: str, length: int, loaded: Load
 def link(turn: Turn, reply: Reply) -> str:
     """The query of the link, "" where message or reply is too long for one."""
     talk = {"message": turn["typed"], "speaker": turn["speaker"]}
-    wishes: dict[str, Any] = {
+    params: dict[str, Any] = {
         **({"message": turn["prompt"]} if turn["context"] else talk),
         "temperature": f"{reply['temperature']:g}",
         "length": reply["length"],
@@ -58,7 +58,7 @@ def link(turn: Turn, reply: Reply) -> str:
         "precision": reply["precision"],
         "hash": reply["hash"],
     }
-    query = "?" + urlencode({name: value for name, value in wishes.items() if value != "" or name == "message"})
+    query = "?" + urlencode({name: value for name, value in params.items() if value != "" or name == "message"})
     return query if len(query) <= MAX_LINK and reply["length"] <= MAX_LENGTH else ""
 
 
@@ -107,28 +107,28 @@ def read_link(query: Any) -> dict[str, Any] | None:
     try:
         pairs = parse_qsl(query[1:], keep_blank_values=True, max_num_fields=60, errors="strict")
     except ValueError:
-        raise Problem("The link is damaged (it is no UTF-8, or has too many parts): copy it again.") from None
+        raise UserError("The link is damaged (it is no UTF-8, or has too many parts): copy it again.") from None
     ours = [(name, value) for name, value in pairs if name in NAMES]
     if not ours or len(query) <= 1:
         return None
-    wishes = dict(ours)
-    if len(wishes) != len(ours):
-        raise Problem("The link names one setting twice; expected each once: copy it again.")
+    params = dict(ours)
+    if len(params) != len(ours):
+        raise UserError("The link names one setting twice; expected each once: copy it again.")
     if len(query) > 20 * MAX_LINK:
-        raise Problem(f"The link has {len(query):,} characters; expected {MAX_LINK:,} at most: copy it again.")
-    settings: dict[str, Any] = {name: read_number(name, wishes[name]) for name in NUMBERS if name in wishes}
-    settings["stop"] = wishes.get("stop", "")
+        raise UserError(f"The link has {len(query):,} characters; expected {MAX_LINK:,} at most: copy it again.")
+    settings: dict[str, Any] = {name: read_number(name, params[name]) for name in NUMBERS if name in params}
+    settings["stop"] = params.get("stop", "")
     known = (
-        {"top_k": 0, "top_p": 1.0, "min_p": 0.0, **settings} if "hash" in wishes else settings
+        {"top_k": 0, "top_p": 1.0, "min_p": 0.0, **settings} if "hash" in params else settings
     )  # a receipt leaves out what is switched off; a link made by hand what the model may choose
     Settings(**known)
     return {
-        "typed": check_message(wishes.get("message", "")),
-        "speaker": read_speaker(wishes.get("speaker"), ()),
+        "typed": check_message(params.get("message", "")),
+        "speaker": read_speaker(params.get("speaker"), ()),
         "settings": known,
-        "seed": read_seed(wishes.get("seed")),
-        "model": wishes.get("model", "")[:200],
-        "written": {"hash": wishes.get("hash", "")[:64], "precision": wishes.get("precision", "")[:16]},
+        "seed": read_seed(params.get("seed")),
+        "model": params.get("model", "")[:200],
+        "written": {"hash": params.get("hash", "")[:64], "precision": params.get("precision", "")[:16]},
     }
 
 
@@ -139,13 +139,13 @@ def read_number(name: str, text: str) -> float:
             raise ValueError
         return kind(text)
     except ValueError:
-        raise Problem(
+        raise UserError(
             f"The link's {name.replace('_', '-')} is {text[:40]!r}; expected a number: correct the link.",
             name.replace("_", "-"),
         ) from None
 
 
-def verdict(written: Mapping[str, Any] | None, reply: Reply) -> str:
+def replay_check(written: Mapping[str, Any] | None, reply: Reply) -> str:
     """What to say of a replay: does the text have the hash that the receipt names?"""
     if not written or not written.get("hash"):
         return ""

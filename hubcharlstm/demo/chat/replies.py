@@ -10,13 +10,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hubcharlstm.demo.chat import permalinks as receipts
+from hubcharlstm.demo.chat import permalinks
 from hubcharlstm.demo.chat.pacing import Listener, follow
-from hubcharlstm.demo.chat.requests import Ask, compose
-from hubcharlstm.demo.chat.state_cache import States
-from hubcharlstm.demo.chat.turns import ENDINGS, Place, Reply, Turn, circle_in, text_hash, with_settings
-from hubcharlstm.demo.errors import Problem
-from hubcharlstm.demo.models import Loaded
+from hubcharlstm.demo.chat.requests import ChatRequest, compose
+from hubcharlstm.demo.chat.state_cache import StateCache
+from hubcharlstm.demo.chat.turns import ENDINGS, ContinueTarget, Reply, Turn, cycle_in, text_hash, with_settings
+from hubcharlstm.demo.errors import UserError
+from hubcharlstm.demo.models import ServedModel
 from hubcharlstm.demo.settings import MAX_REPLY, Settings
 from hubcharlstm.generation.stream import GenerationState, TextStream
 
@@ -27,7 +27,7 @@ AHEAD_AT_FULL_SPEED = 2_000
 
 
 @dataclass
-class Halt:
+class CancelToken:
     """A visitor's Stop, looked at between two updates."""
 
     wanted: bool = False
@@ -41,21 +41,25 @@ def never() -> bool:
 
 
 async def write(
-    ask: Ask,
-    loaded: Loaded,
-    states: States,
+    ask: ChatRequest,
+    loaded: ServedModel,
+    states: StateCache,
     halted: Callable[[], bool] = never,
     listener: Listener | None = None,
 ) -> AsyncGenerator[Turn, None]:
     """The turn, again and again as its replies grow. Raises `ValueError` for what cannot be written."""
     model, config = loaded.model, loaded.model.generation_config
     prompt, shown = compose(config, ask.typed, ask.speaker, ask.context)
-    wishes = [replace(ask.settings, temperature=temperature) for temperature in ask.temperatures]
+    params = [replace(ask.settings, temperature=temperature) for temperature in ask.temperatures]
     streams: list[TextStream] = []
     try:
-        for wish in wishes:
-            streams.append(await loaded.stream(prompt, wish, seed=ask.seed, ahead=ahead(ask.full_speed)))
-        notes = [ask.note, *streams[0].notes]
+        for wish in params:
+            streams.append(
+                await loaded.stream(
+                    prompt, wish, seed=ask.seed, max_buffered_tokens=max_buffered_tokens(ask.full_speed)
+                )
+            )
+        warnings = [ask.note, *streams[0].warnings]
         turn = Turn(
             id=ask.turn,
             typed=ask.typed,
@@ -63,18 +67,18 @@ async def write(
             context=ask.context,
             prompt=streams[0].prompt.text,
             shown=model.vocabulary.encode(shown).text,
-            notes=[note for note in notes if note],
-            replies=[begin(loaded, wish, ask.seed) for wish in wishes],
+            warnings=[note for note in warnings if note],
+            replies=[begin(loaded, wish, ask.seed) for wish in params],
         )
         manner = {"full_speed": ask.full_speed, "halted": halted, "listener": listener}
         async with aclosing(grow(turn, streams, **manner)) as turns:
             async for turn in turns:
                 yield turn
         replies = []
-        for reply, wish, stream in zip(turn["replies"], wishes, streams, strict=True):
+        for reply, wish, stream in zip(turn["replies"], params, streams, strict=True):
             told = len(reply["text"])
             done = await asyncio.to_thread(end, turn, reply, wish, stream, told, loaded, states)
-            replies.append(with_settings(done, verdict=receipts.verdict(ask.written, done)))
+            replies.append(with_settings(done, replay_check=permalinks.replay_check(ask.written, done)))
         yield {**turn, "replies": replies}
     finally:
         for stream in streams:
@@ -82,11 +86,11 @@ async def write(
 
 
 async def go_on(
-    place: Place,
+    place: ContinueTarget,
     turn_id: str,
     length: int,
-    loaded: Loaded,
-    states: States,
+    loaded: ServedModel,
+    states: StateCache,
     *,
     full_speed: bool = False,
     halted: Callable[[], bool] = never,
@@ -96,7 +100,7 @@ async def go_on(
     text = place.text + (place.settings.stop if place.ended_by_stop else "")
     wish = replace(place.settings, length=min(length, max(1, MAX_REPLY - len(text))))
     first = with_settings(
-        place.reply, text=place.text, writing=True, continued=True, ending="", circle="", verdict="", rate=0.0
+        place.reply, text=place.text, writing=True, continued=True, ending="", cycle="", replay_check="", rate=0.0
     )
     turn: Turn = {**place.turn, "id": turn_id, "replies": [*place.turn["replies"]]}
     turn["replies"][place.index] = first
@@ -104,7 +108,7 @@ async def go_on(
     state = states.find(place.reply["id"], text_hash(place.text), loaded.fingerprint)
     if state is None:
         state = await replay(place, text, loaded, halted)
-    stream = await loaded.stream("", wish, seed=None, state=state, ahead=ahead(full_speed))
+    stream = await loaded.stream("", wish, seed=None, state=state, max_buffered_tokens=max_buffered_tokens(full_speed))
     started, before = time.monotonic(), len(text)
     try:
         following = follow([stream], full_speed=full_speed, halted=halted, listener=listener)
@@ -121,20 +125,22 @@ async def go_on(
         stream.cancel()
 
 
-async def replay(place: Place, text: str, loaded: Loaded, halted: Callable[[], bool]) -> GenerationState:
+async def replay(place: ContinueTarget, text: str, loaded: ServedModel, halted: Callable[[], bool]) -> GenerationState:
     """The state after `text`, made again from its receipt; raises `Problem` if the text comes out otherwise."""
     if not text:
-        raise Problem("This reply has no text yet to go on from: retry it.")
+        raise UserError("This reply has no text yet to go on from: retry it.")
     wish = replace(place.settings, stop="")
-    stream = await loaded.stream(place.prompt, wish, length=len(text), seed=place.seed, ahead=AHEAD_AT_FULL_SPEED)
+    stream = await loaded.stream(
+        place.prompt, wish, length=len(text), seed=place.seed, max_buffered_tokens=AHEAD_AT_FULL_SPEED
+    )
     again = ""
     async with aclosing(follow([stream], full_speed=True, halted=halted)) as pieces:
         async for (piece,) in pieces:
             again += piece
     if halted():
-        raise Problem("Stopped before the reply's place was found again: continue it once more.")
+        raise UserError("Stopped before the reply's place was found again: continue it once more.")
     if again != text:
-        raise Problem(
+        raise UserError(
             "The place where this reply stopped is no longer kept, and a replay of its receipt differs on this "
             "hardware or model: switch on “Go on from the text so far” and send an empty line, or retry."
         )
@@ -154,7 +160,7 @@ async def grow(turn: Turn, streams: list[TextStream], **manner: Any) -> AsyncGen
     yield {**turn, "replies": replies}
 
 
-def begin(loaded: Loaded, wish: Settings, seed: int) -> Reply:
+def begin(loaded: ServedModel, wish: Settings, seed: int) -> Reply:
     """The reply before its first character."""
     decoder = loaded.decoder
     reply = Reply(
@@ -175,10 +181,10 @@ def begin(loaded: Loaded, wish: Settings, seed: int) -> Reply:
         continued=False,
         ending="",
         rate=0.0,
-        circle="",
-        verdict="",
+        cycle="",
+        replay_check="",
         hash="",
-        foot="",
+        caption="",
         link="",
         python="",
         command="",
@@ -187,25 +193,25 @@ def begin(loaded: Loaded, wish: Settings, seed: int) -> Reply:
 
 
 def end(
-    turn: Turn, reply: Reply, wish: Settings, stream: TextStream, told: int, loaded: Loaded, states: States
+    turn: Turn, reply: Reply, wish: Settings, stream: TextStream, told: int, loaded: ServedModel, states: StateCache
 ) -> Reply:
     """The reply when nothing more comes: why it ended, its receipt, and its state if it was told to its end.
 
     told: how many characters of the stream's own text the visitor has seen.
     """
-    ending, circle, digest = ENDINGS["cancelled"], "", text_hash(reply["text"])
+    ending, cycle, digest = ENDINGS["cancelled"], "", text_hash(reply["text"])
     completion = stream.completion if stream.finish_reason not in (None, "cancelled") else None
     finished = completion is not None and len(completion.text) == told
     if completion is not None and finished:
-        ending, circle = ENDINGS[completion.finish_reason], completion.circle or ""
-        if wish.temperature == 0 and not circle:
-            circle = circle_in(reply["text"])
+        ending, cycle = ENDINGS[completion.finish_reason], completion.cycle or ""
+        if wish.temperature == 0 and not cycle:
+            cycle = cycle_in(reply["text"])
         states.keep(reply["id"], digest, completion.state)
-    done = with_settings(reply, writing=False, ending=ending, circle=circle, hash=digest)
+    done = with_settings(reply, writing=False, ending=ending, cycle=cycle, hash=digest)
     # A stop string may stand in the text now, or half of one may have been held back: the length alone repeats it.
     as_wished = finished and not reply["continued"]
     length = wish.length if as_wished else len(reply["text"])
-    return receipts.with_receipts(turn, done, wish.stop if as_wished else "", length, loaded) if length else done
+    return permalinks.with_permalinks(turn, done, wish.stop if as_wished else "", length, loaded) if length else done
 
 
 def put(turn: Turn, index: int, reply: Reply) -> Turn:
@@ -214,7 +220,7 @@ def put(turn: Turn, index: int, reply: Reply) -> Turn:
     return {**turn, "replies": replies}
 
 
-def ahead(full_speed: bool) -> int:
+def max_buffered_tokens(full_speed: bool) -> int:
     return AHEAD_AT_FULL_SPEED if full_speed else AHEAD
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from hubcharlstm.decoding.sampling import new_seed
-from hubcharlstm.demo.errors import Problem
+from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.settings import MAX_MESSAGE, MAX_TEMPERATURE, Settings, check_message, check_number, read_seed
 from hubcharlstm.generation_config import GenerationConfig
 
@@ -20,7 +20,7 @@ def read_speaker(value: Any, known: tuple[str, ...]) -> str:
     """The name of who is to reply, as the text has it where it is known; "" for nobody in particular."""
     name = "" if value is None else value
     if not isinstance(name, str) or len(name) > MAX_NAME or "\n" in name or "\r" in name:
-        raise Problem(f"The name is no text of up to {MAX_NAME} characters on one line: shorten it.", "speaker")
+        raise UserError(f"The name is no text of up to {MAX_NAME} characters on one line: shorten it.", "speaker")
     name = name.strip().removesuffix(":")
     return next((one for one in known if one.casefold() == name.casefold()), name)
 
@@ -58,7 +58,7 @@ def trim(context: str, typed: str) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
-class Ask:
+class ChatRequest:
     """One wish of a visitor. turn: the page's id for it. temperatures: one reply for each, side by side."""
 
     turn: str
@@ -81,12 +81,12 @@ class Ask:
         temperatures, `again` (with the context as given and a new seed), written.
         """
         if not isinstance(data, Mapping):
-            raise Problem("The page sent no message; expected one: load the page again.")
+            raise UserError("The page sent no message; expected one: load the page again.")
         typed = check_message(data.get("typed", ""))
         own = data.get("settings")
-        wishes = own if isinstance(own, Mapping) else controls
+        params = own if isinstance(own, Mapping) else controls
         names = ("temperature", "length", "top_k", "top_p", "min_p", "stop")
-        settings = Settings.of(config, **{name: wishes.get(name) for name in names})
+        settings = Settings.of(config, **{name: params.get(name) for name in names})
         again = data.get("again") is True
         seed = read_seed(data.get("seed"))
         in_its_field = None if again or isinstance(own, Mapping) else read_seed(controls.get("seed"))
@@ -113,7 +113,7 @@ class Ask:
 
 def read_id(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[\w-]{8,64}", value, re.ASCII):
-        raise Problem("The page sent a message without its id; expected one: load the page again.")
+        raise UserError("The page sent a message without its id; expected one: load the page again.")
     return value
 
 
@@ -121,7 +121,7 @@ def read_temperatures(value: Any, otherwise: float) -> tuple[float, ...]:
     if not isinstance(value, (list, tuple)) or not value:
         return (otherwise,)
     if len(value) > MAX_SIDE_BY_SIDE:
-        raise Problem(f"{len(value)} replies were asked for; expected {MAX_SIDE_BY_SIDE} at most: ask for fewer.")
+        raise UserError(f"{len(value)} replies were asked for; expected {MAX_SIDE_BY_SIDE} at most: ask for fewer.")
     for temperature in value:
         check_number("temperature", temperature, 0, MAX_TEMPERATURE)
     return tuple(value)

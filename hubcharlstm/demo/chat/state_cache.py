@@ -16,24 +16,24 @@ MAX_STATES = 500
 
 
 @dataclass(frozen=True)
-class Kept:
+class CacheEntry:
     """hash: of the text that the state comes after."""
 
     hash: str
     state: GenerationState
 
 
-class States:
+class StateCache:
     """The newest `limit` states by reply."""
 
     def __init__(self, limit: int = MAX_STATES) -> None:
         self._limit = limit
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._kept: OrderedDict[str, CacheEntry] = OrderedDict()
         self._lock = threading.Lock()
 
     def keep(self, reply: str, hash: str, state: GenerationState) -> None:
         with self._lock:
-            self._kept[reply] = Kept(hash, state)
+            self._kept[reply] = CacheEntry(hash, state)
             self._kept.move_to_end(reply)
             while len(self._kept) > self._limit:
                 self._kept.popitem(last=False)

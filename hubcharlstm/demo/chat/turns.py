@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from hubcharlstm.demo.chat.requests import read_id
-from hubcharlstm.demo.errors import Problem
+from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.settings import MAX_MESSAGE, MAX_REPLY, Settings, read_seed
 from hubcharlstm.engine.sequence import FinishReason
 
@@ -41,10 +41,10 @@ class Reply(TypedDict):
     continued: bool
     ending: str
     rate: float
-    circle: str
-    verdict: str
+    cycle: str
+    replay_check: str
     hash: str
-    foot: str
+    caption: str
     link: str
     python: str
     command: str
@@ -59,12 +59,12 @@ class Turn(TypedDict):
     context: str
     prompt: str
     shown: str
-    notes: list[str]
+    warnings: list[str]
     replies: list[Reply]
 
 
 @dataclass(frozen=True)
-class Place:
+class ContinueTarget:
     """Where a reply is to be continued: read from what the page kept, so nothing of it is trusted."""
 
     turn: Turn
@@ -85,7 +85,7 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def circle_in(text: str) -> str:
+def cycle_in(text: str) -> str:
     """What `text` ends in twice over, "" if in nothing that long; for greedy replies, which then never leave it.
 
     Finds circles too long for the library to be certain of, which needs three rounds of up to 200 characters.
@@ -96,7 +96,7 @@ def circle_in(text: str) -> str:
     return ""
 
 
-def footer(reply: Reply) -> str:
+def make_caption(reply: Reply) -> str:
     """The quiet line under a reply."""
     count = len(reply["text"])
     written = "writing" if reply["writing"] else f"{count:,} character{'' if count == 1 else 's'}"
@@ -119,10 +119,10 @@ def footer(reply: Reply) -> str:
 def with_settings(reply: Reply, **changes: Any) -> Reply:
     """A reply with some values changed and its quiet line made anew."""
     changed: Reply = {**reply, **changes}  # type: ignore[typeddict-item]
-    return {**changed, "foot": footer(changed)}
+    return {**changed, "caption": make_caption(changed)}
 
 
-def read_place(data: Any) -> Place:
+def parse_continue_target(data: Any) -> ContinueTarget:
     """The reply that the page wants continued; raises `Problem` if what it sent cannot be one."""
     try:
         turn, index = data["place"], data["index"]
@@ -130,7 +130,7 @@ def read_place(data: Any) -> Place:
         text, prompt = reply["text"], turn["prompt"]
         texts = (text, prompt, turn["typed"], turn["speaker"], turn["context"], turn["shown"], reply["stop"])
         seed = read_seed(reply["seed"])
-        sound = all(isinstance(one, str) for one in (*texts, *turn["notes"], *(r["text"] for r in turn["replies"])))
+        sound = all(isinstance(one, str) for one in (*texts, *turn["warnings"], *(r["text"] for r in turn["replies"])))
         if not sound or seed is None or not 0 <= index < len(turn["replies"]) <= 4 or len(prompt) > 3 * MAX_MESSAGE:
             raise TypeError
         settings = Settings(
@@ -138,7 +138,7 @@ def read_place(data: Any) -> Place:
         )  # fmt: skip
         read_id(reply["id"])
     except (KeyError, TypeError, IndexError, AttributeError):
-        raise Problem("This reply was kept in a form that this page does not know: retry it.") from None
+        raise UserError("This reply was kept in a form that this page does not know: retry it.") from None
     if len(text) >= MAX_REPLY:
-        raise Problem(f"The reply has {len(text):,} characters; it may grow to {MAX_REPLY:,}: start a new message.")
-    return Place(turn, index, prompt, text, seed, settings, reply.get("ending") == ENDINGS["stop"])
+        raise UserError(f"The reply has {len(text):,} characters; it may grow to {MAX_REPLY:,}: start a new message.")
+    return ContinueTarget(turn, index, prompt, text, seed, settings, reply.get("ending") == ENDINGS["stop"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from hubcharlstm.demo.models import Shelf
+from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.page.welcome import about
 from hubcharlstm.demo.settings import MAX_LENGTH, MAX_MESSAGE, MAX_TEMPERATURE, Settings
 from hubcharlstm.generation_config import GenerationConfig
@@ -80,17 +80,17 @@ def speaker_choices(config: GenerationConfig) -> dict[str, Any]:
     return {"choices": [(NOBODY, ""), *((name, name) for name in config.speakers)], "visible": there}
 
 
-def settings_panel(shelf: Shelf, speaker: gr.Dropdown) -> tuple[Controls, gr.HTML, dict[str, gr.Button]]:
+def settings_panel(registry: ModelRegistry, speaker: gr.Dropdown) -> tuple[Controls, gr.HTML, dict[str, gr.Button]]:
     """The panel, the lines about the model under its menu, and the buttons that save a copy."""
-    model = shelf.first.model
+    model = registry.first.model
     own = Settings.of(model.generation_config)
     menu = gr.Dropdown(
-        shelf.labels,
-        value=shelf.default,
+        registry.labels,
+        value=registry.default,
         label="Model",
-        info="also a folder or a Hub id, typed in" if shelf.open_to_all else None,
-        allow_custom_value=shelf.open_to_all,
-        interactive=shelf.open_to_all or len(shelf.labels) > 1,
+        info="also a folder or a Hub id, typed in" if registry.open_to_all else None,
+        allow_custom_value=registry.open_to_all,
+        interactive=registry.open_to_all or len(registry.labels) > 1,
         elem_id="field-model",
         min_width=0,
     )

@@ -6,12 +6,12 @@ from typing import Any
 
 import gradio as gr
 
-from hubcharlstm.demo.models import Shelf
+from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.page.controls import settings_panel, speaker_row
-from hubcharlstm.demo.page.handlers import Desk
+from hubcharlstm.demo.page.handlers import ChatHandlers
 from hubcharlstm.demo.page.theme import ASSETS
 from hubcharlstm.demo.page.welcome import intro
-from hubcharlstm.demo.serving.admission import Gate
+from hubcharlstm.demo.serving.admission import AdmissionController
 
 SCRIPTS = ("store.js", "intro.js", "turn.js", "problem.js", "chat.js")
 """One script in the end, in this order."""
@@ -31,9 +31,9 @@ def do(verb: str, *, with_text: bool = False) -> str:
     return f"({taken}) => {{ document.getElementById('conversation').dispatchEvent({event}); }}"
 
 
-def chat_page(shelf: Shelf, gate: Gate) -> Desk:
+def chat_page(registry: ModelRegistry, admission: AdmissionController) -> ChatHandlers:
     """Lay out the page and wire its events, inside a `gr.Blocks`."""
-    first = shelf.first
+    first = registry.first
     quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
     with gr.Row(elem_id="page"):
         with gr.Column(elem_id="stage", min_width=0):
@@ -70,16 +70,16 @@ def chat_page(shelf: Shelf, gate: Gate) -> Desk:
                     )
                 }
         with gr.Column(elem_id="panel", min_width=0):
-            controls, lines, copies = settings_panel(shelf, speaker)
-    serving = gr.State(shelf.default)
+            controls, lines, copies = settings_panel(registry, speaker)
+    serving = gr.State(registry.default)
 
-    desk = Desk(shelf, controls, gate)
+    handlers = ChatHandlers(registry, controls, admission)
     for verb, button in (buttons | copies).items():
         button.click(None, js=do(verb), **quiet)
     stop.click(None, js=do("stop"), **quiet)
     gr.on([send.click, message.submit], None, message, js=do("send", with_text=True), **quiet)
     writing = chat.ask(
-        desk.respond,
+        handlers.respond,
         inputs=set(controls.all),
         outputs=chat,  # alone: Gradio makes a part anew at each update that leaves it out
         preprocess=False,  # a slider's own check has another sentence, and lets NaN through
@@ -90,13 +90,13 @@ def chat_page(shelf: Shelf, gate: Gate) -> Desk:
     )
     writing.then(None, [chat, controls.seed], controls.seed, js=USED_SEED, **quiet)
     writing.then(None, js=do("settle"), **quiet)  # after any end: the text's own, an error's, a lost connection's
-    chat.halt(desk.halt, **quiet)
-    chat.forget(desk.forget, **quiet)
-    desk.outputs = [chat, controls.model, serving, lines, speaker, controls.temperature, controls.length]
+    chat.halt(handlers.halt, **quiet)
+    chat.forget(handlers.forget, **quiet)
+    handlers.outputs = [chat, controls.model, serving, lines, speaker, controls.temperature, controls.length]
     controls.model.input(
-        desk.choose,
+        handlers.choose,
         [controls.model, serving],
-        desk.outputs,
+        handlers.outputs,
         preprocess=False,
         show_progress="hidden",
         concurrency_limit=None,
@@ -104,8 +104,8 @@ def chat_page(shelf: Shelf, gate: Gate) -> Desk:
     )
 
     async def open_link(event: gr.EventData) -> dict[Any, Any]:
-        updates = await desk.open_link(event)
+        updates = await handlers.open_link(event)
         return {(chat if key == "value" else key): value for key, value in updates.items()}
 
     chat.open_link(open_link, outputs=[chat, *controls.all], concurrency_limit=None, **{**quiet, "queue": True})
-    return desk
+    return handlers

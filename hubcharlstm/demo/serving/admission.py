@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from hubcharlstm import BusyError
 
-ON_A_SPACE = 50
+MAX_PER_ADDRESS_ON_A_SPACE = 50
 """Requests of one address at once on a Space, where a school or an office may stand behind one."""
 
 FIRST_GUESS = 3.0
@@ -25,38 +25,42 @@ ENDING = "The app is ending; expected it to go on: try again in a minute."
 
 @dataclass(frozen=True)
 class Limits:
-    """at_once: requests that are written at one time; waiting: that wait for their turn. per_visitor: of one session;
-    per_address: of one network address, 0 for as many as like."""
+    """max_concurrent: requests that are served at one time. max_queued: requests that wait for their turn.
+    max_per_session: concurrent requests of one session. max_per_address: of one network address, 0 for no bound."""
 
-    at_once: int = 200
-    waiting: int = 300
-    per_visitor: int = 4
-    per_address: int = 0
+    max_concurrent: int = 200
+    max_queued: int = 300
+    max_per_session: int = 4
+    max_per_address: int = 0
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
-        """What HUBCHARLSTM_AT_ONCE, _WAITING, _PER_VISITOR and _PER_ADDRESS say; `ValueError` for no whole number."""
-        found: dict[str, int] = {"per_address": ON_A_SPACE} if environment.get("SPACE_ID") else {}
+        """Read HUBCHARLSTM_MAX_CONCURRENT, _MAX_QUEUED, _MAX_PER_SESSION and _MAX_PER_ADDRESS.
+
+        Raises `ValueError` for anything but a whole number in range.
+        """
+        limits: dict[str, int] = {"max_per_address": MAX_PER_ADDRESS_ON_A_SPACE} if environment.get("SPACE_ID") else {}
         for field in fields(cls):
             name = f"HUBCHARLSTM_{field.name.upper()}"
-            text, least = environment.get(name, ""), 1 if field.name in ("at_once", "per_visitor") else 0
+            text = environment.get(name, "")
+            least = 1 if field.name in ("max_concurrent", "max_per_session") else 0
             if not text:
                 continue
             if not (text.isascii() and text.isdecimal() and len(text) < 7 and int(text) >= least):
                 raise ValueError(f"{name} is {text!r}; expected a whole number from {least}: correct it, or unset it.")
-            found[field.name] = int(text)
-        return cls(**found)
+            limits[field.name] = int(text)
+        return cls(**limits)
 
 
 @dataclass(frozen=True)
-class Visitor:
+class ClientIdentity:
     """Who asks. session: the page's or the client's; address: where from."""
 
     session: str = ""
     address: str = ""
 
     @classmethod
-    def of(cls, request: Any) -> Visitor:
+    def of(cls, request: Any) -> ClientIdentity:
         """Who sent a `gr.Request`, or nobody in particular where there is none.
 
         On a Space the nearest proxy's word counts for the address, the last one that is no private network's: what
@@ -81,46 +85,46 @@ def is_public(address: str) -> bool:
         return False
 
 
-class Gate:
+class AdmissionController:
     """Who is served now, who waits, and who is told that there is no room. Used by one event loop alone."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.running: set[Place] = set()
-        self.waiting: deque[Place] = deque()
+        self.running: set[QueueTicket] = set()
+        self.waiting: deque[QueueTicket] = deque()
         self.is_ending = self.must_stop = False
         self._of_session: Counter[str] = Counter()
         self._of_address: Counter[str] = Counter()
         self._lasts = FIRST_GUESS
 
-    def enter(self, visitor: Visitor) -> Place:
+    def enter(self, visitor: ClientIdentity) -> QueueTicket:
         """A place for one request, to be used in a `with`; raises `BusyError` if there is none."""
         limits = self.limits
         if self.is_ending:
             raise BusyError(ENDING)
-        if visitor.session and self._of_session[visitor.session] >= limits.per_visitor:
+        if visitor.session and self._of_session[visitor.session] >= limits.max_per_session:
             raise BusyError(
-                f"You have {limits.per_visitor} requests under way; expected no more at once: wait until one has ended."
+                f"You have {limits.max_per_session} requests under way; expected no more at once: wait until one has ended."
             )
-        if limits.per_address and visitor.address and self._of_address[visitor.address] >= limits.per_address:
+        if limits.max_per_address and visitor.address and self._of_address[visitor.address] >= limits.max_per_address:
             raise BusyError(
-                f"{limits.per_address} requests of your network address are under way; expected no more at once: "
+                f"{limits.max_per_address} requests of your network address are under way; expected no more at once: "
                 "wait until one has ended."
             )
-        if len(self.waiting) >= limits.waiting and len(self.running) >= limits.at_once:
+        if len(self.waiting) >= limits.max_queued and len(self.running) >= limits.max_concurrent:
             raise BusyError(
                 f"The app is busy ({len(self.running) + len(self.waiting)} requests are written or wait): try again "
                 f"in {self.in_about(len(self.waiting))}."
             )
-        return Place(self, visitor)
+        return QueueTicket(self, visitor)
 
-    def add(self, place: Place) -> None:
+    def add(self, place: QueueTicket) -> None:
         self._of_session[place.visitor.session] += 1
         self._of_address[place.visitor.address] += 1
         self.waiting.append(place)
         self._admit()
 
-    def remove(self, place: Place) -> None:
+    def remove(self, place: QueueTicket) -> None:
         for counts, key in ((self._of_session, place.visitor.session), (self._of_address, place.visitor.address)):
             counts[key] -= 1
             if not counts[key]:
@@ -133,14 +137,14 @@ class Gate:
         self._admit()
 
     def _admit(self) -> None:
-        while self.waiting and len(self.running) < self.limits.at_once:
+        while self.waiting and len(self.running) < self.limits.max_concurrent:
             place = self.waiting.popleft()
             self.running.add(place)
             place.begin()
 
     def in_about(self, before: int) -> str:
         """How long somebody waits who has `before` others before them, in words."""
-        seconds = max(1, math.ceil(self._lasts * (before + 1) / self.limits.at_once))
+        seconds = max(1, math.ceil(self._lasts * (before + 1) / self.limits.max_concurrent))
         return f"about {seconds} second{'' if seconds == 1 else 's'}"
 
     async def end(self, finish: float, stop: float) -> None:
@@ -156,12 +160,12 @@ class Gate:
             await asyncio.sleep(0.02)
 
 
-class Place:
+class QueueTicket:
     """One request's place in the row, and then its turn."""
 
-    def __init__(self, gate: Gate, visitor: Visitor) -> None:
+    def __init__(self, admission: AdmissionController, visitor: ClientIdentity) -> None:
         self.visitor, self.began = visitor, 0.0
-        self._gate = gate
+        self._gate = admission
         self._turn = asyncio.Event()
 
     def __enter__(self) -> Self:

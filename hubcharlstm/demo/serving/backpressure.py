@@ -9,7 +9,7 @@ from typing import Self
 import gradio as gr
 from gradio.context import LocalContext
 
-from hubcharlstm.demo.errors import Problem
+from hubcharlstm.demo.errors import UserError
 
 MAX_UNREAD = 6
 """Messages that may lie unread; text that comes then goes with the next one that is sent."""
@@ -18,7 +18,7 @@ PATIENCE = 30.0
 """Seconds after which nobody is taken to read any more."""
 
 
-class Listening:
+class BackpressureMonitor:
     """What lies unread in one session of a served `gr.Blocks`; nothing does where there is no session."""
 
     def __init__(self, demo: gr.Blocks | None, session: str) -> None:
@@ -49,7 +49,7 @@ class Listening:
         self._fewest = unread
         has_left = self._had_box and self._session not in self._boxes
         if has_left or now - self._since > PATIENCE:
-            raise Problem("Nobody reads what is written; expected a reader: ask again and read the answer's stream.")
+            raise UserError("Nobody reads what is written; expected a reader: ask again and read the answer's stream.")
 
     async def caught_up(self) -> None:
         """Wait until all is read; raises as `check` does."""

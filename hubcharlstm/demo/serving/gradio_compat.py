@@ -58,15 +58,15 @@ def keep_small(demo: gr.Blocks) -> None:
     demo.app.state_holder = sessions
 
 
-async def sweep(demo: gr.Blocks) -> None:
+async def evict_idle(demo: gr.Blocks) -> None:
     """Forget, again and again, the sessions in which nothing was under way for a while, with what nobody has read."""
     idle: set[str] = set()
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
-        idle = sweep_once(demo._queue, idle)
+        idle = evict_idle_once(demo._queue, idle)
 
 
-def sweep_once(queue: Any, idle: set[str]) -> set[str]:
+def evict_idle_once(queue: Any, idle: set[str]) -> set[str]:
     """Forget the sessions that were `idle` at the sweep before and still are; returns those that are idle now."""
     events, boxes = queue.pending_event_ids_session, queue.pending_messages_per_session
     under_way = {event.session_hash for event in queue.event_ids_to_events.values()}
@@ -82,7 +82,7 @@ def has_mcp() -> bool:
     return importlib.util.find_spec("mcp") is not None
 
 
-def settle_tools(demo: gr.Blocks, host: str, port: int) -> None:
+def configure_mcp(demo: gr.Blocks, host: str, port: int) -> None:
     """Let the tools of `demo` answer in JSON, and call the app itself, not whatever host a request names."""
     server: Any = demo.mcp_server_obj
     if server is None:

@@ -5,29 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from hubcharlstm import __version__
-from hubcharlstm.demo.models import Loaded, Shelf
-from hubcharlstm.demo.serving.admission import Gate
+from hubcharlstm.demo.models import ModelRegistry, ServedModel
+from hubcharlstm.demo.serving.admission import AdmissionController
 
 
-def health(shelf: Shelf, gate: Gate) -> tuple[int, dict[str, Any]]:
+def health(registry: ModelRegistry, admission: AdmissionController) -> tuple[int, dict[str, Any]]:
     """The HTTP status, 200 while requests are served and 503 otherwise, and the figures behind it."""
-    engines = {loaded.label: engine(loaded) for loaded in shelf.loaded}
+    engines = {loaded.label: engine(loaded) for loaded in registry.loaded}
     stuck = any(one["state"] == "stuck" for one in engines.values())
-    state = "ending" if gate.is_ending else "stuck" if stuck else "ok"
+    state = "ending" if admission.is_ending else "stuck" if stuck else "ok"
     told = {
         "status": state,
-        "model": shelf.default,
+        "model": registry.default,
         "engines": engines,
-        "readers": len(gate.running),
-        "queue": len(gate.waiting),
-        "room": {"readers": gate.limits.at_once, "queue": gate.limits.waiting},
-        "notice": shelf.notice,
+        "readers": len(admission.running),
+        "queue": len(admission.waiting),
+        "room": {"readers": admission.limits.max_concurrent, "queue": admission.limits.max_queued},
+        "notice": registry.notice,
         "version": __version__,
     }
     return (200 if state == "ok" else 503), told
 
 
-def engine(loaded: Loaded) -> dict[str, Any]:
+def engine(loaded: ServedModel) -> dict[str, Any]:
     """state: "ready" before its first request and between two, "writing", or "stuck" if it makes no step."""
     one = loaded.engine
     one.check()

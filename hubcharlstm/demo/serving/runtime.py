@@ -10,7 +10,7 @@ import time
 
 import torch
 
-from hubcharlstm.demo.serving.admission import Gate
+from hubcharlstm.demo.serving.admission import AdmissionController
 
 COLLECT_SECONDS, COLLECT_AT_LATEST = 30.0, 600.0
 """Between two searches for cycles among all objects, which wait until nobody is served, no longer than the second."""
@@ -25,7 +25,7 @@ SWITCH_SECONDS = 0.0005
 """How long the engine and the page's events wait for one another at most, a tenth of what Python has it be."""
 
 
-def settle() -> None:
+def tune_runtime() -> None:
     """Set the process up to serve, once all is loaded."""
     gc.collect()
     gc.freeze()  # a full collection took 0.3 s, in which nobody got a letter
@@ -33,12 +33,12 @@ def settle() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
 
 
-async def collect(gate: Gate) -> None:
+async def collect(admission: AdmissionController) -> None:
     """Search all objects for cycles, again and again, while nobody is served."""
     last = time.monotonic()
     while True:
         await asyncio.sleep(COLLECT_SECONDS)
-        if not gate.running or time.monotonic() - last > COLLECT_AT_LATEST:
+        if not admission.running or time.monotonic() - last > COLLECT_AT_LATEST:
             gc.collect()
             last = time.monotonic()
 

@@ -12,9 +12,9 @@ from typing import Any
 import gradio as gr
 import uvicorn
 
-from hubcharlstm.demo.serving.admission import Gate
-from hubcharlstm.demo.serving.gradio_compat import sweep
-from hubcharlstm.demo.serving.runtime import collect, settle
+from hubcharlstm.demo.serving.admission import AdmissionController
+from hubcharlstm.demo.serving.gradio_compat import evict_idle
+from hubcharlstm.demo.serving.runtime import collect, tune_runtime
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,13 @@ class Server(uvicorn.Server):
     """Uvicorn for one app. opened: called once it listens."""
 
     def __init__(
-        self, app: Any, demo: gr.Blocks, gate: Gate, host: str, port: int, opened: Callable[[], None] = lambda: None
+        self,
+        app: Any,
+        demo: gr.Blocks,
+        admission: AdmissionController,
+        host: str,
+        port: int,
+        opened: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -47,15 +53,15 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=max(1, round(CLOSE)),
             )
         )
-        self.demo, self.gate, self.opened = demo, gate, opened
+        self.demo, self.admission, self.opened = demo, admission, opened
         self._idle: dict[Any, float] = {}
         self._stalled: dict[Any, tuple[int, float]] = {}
         self._cleaners: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
-        self._cleaners = [asyncio.create_task(sweep(self.demo)), asyncio.create_task(collect(self.gate))]
-        settle()
+        self._cleaners = [asyncio.create_task(evict_idle(self.demo)), asyncio.create_task(collect(self.admission))]
+        tune_runtime()
         self.opened()
 
     async def on_tick(self, counter: int) -> bool:
@@ -83,7 +89,7 @@ class Server(uvicorn.Server):
                 one.transport.abort()
 
     async def shutdown(self, sockets: Any = None) -> None:
-        await self.gate.end(FINISH, STOP)
+        await self.admission.end(FINISH, STOP)
         for task in self._cleaners:
             task.cancel()
         await asyncio.sleep(0.05)  # in which the last words are sent

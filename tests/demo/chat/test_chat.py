@@ -19,14 +19,14 @@ from hubcharlstm.errors import DamagedModelError
 gr = pytest.importorskip("gradio")
 
 from hubcharlstm.demo import launch
-from hubcharlstm.demo import models as shelf
+from hubcharlstm.demo import models
 from hubcharlstm.demo.chat import pacing, turns
-from hubcharlstm.demo.chat import replies as write
-from hubcharlstm.demo.chat import requests as ask
-from hubcharlstm.demo.chat.state_cache import States
-from hubcharlstm.demo.page import handlers as chat
+from hubcharlstm.demo.chat import replies
+from hubcharlstm.demo.chat import requests
+from hubcharlstm.demo.chat.state_cache import StateCache
+from hubcharlstm.demo.page import handlers
 from hubcharlstm.demo.page import layout
-from hubcharlstm.demo.serving.admission import Gate, Limits
+from hubcharlstm.demo.serving.admission import AdmissionController, Limits
 
 LETTERS = "\n !&'*,-.:;<>?_`ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz{}"
 TURN = "0123456789abcdef"
@@ -51,8 +51,8 @@ def model() -> CharLSTM:
 
 
 @pytest.fixture(scope="module")
-def loaded(model: CharLSTM) -> Iterator[shelf.Loaded]:
-    made = shelf.Loaded.of("tiny", "user/tiny", model)
+def loaded(model: CharLSTM) -> Iterator[models.ServedModel]:
+    made = models.ServedModel.of("tiny", "user/tiny", model)
     yield made
     made.engine.close()
 
@@ -72,7 +72,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[TextStream]:
         streams.append(TextStream(*args, **kwargs))
         return streams[-1]
 
-    monkeypatch.setattr(shelf, "TextStream", stream)
+    monkeypatch.setattr(models, "TextStream", stream)
     return streams
 
 
@@ -83,75 +83,79 @@ def collect(updates: AsyncGenerator[Any, None]) -> list[Any]:
     return asyncio.run(run())
 
 
-def wish(loaded: shelf.Loaded, typed: str = "To be", /, *, controls: dict[str, Any] | None = None, **data: Any) -> Any:
-    return ask.Ask.read(
+def wish(
+    loaded: models.ServedModel, typed: str = "To be", /, *, controls: dict[str, Any] | None = None, **data: Any
+) -> Any:
+    return requests.ChatRequest.read(
         {"turn": TURN, "typed": typed, **data}, CONTROLS | (controls or {}), loaded.model.generation_config
     )
 
 
-def written(loaded: shelf.Loaded, *args: Any, **data: Any) -> list[turns.Turn]:
-    return collect(write.write(wish(loaded, *args, **data), loaded, States()))
+def written(loaded: models.ServedModel, *args: Any, **data: Any) -> list[turns.Turn]:
+    return collect(replies.write(wish(loaded, *args, **data), loaded, StateCache()))
 
 
 # --- a reply ------------------------------------------------------------------------------------------------------
 
 
-def test_a_reply_grows_at_its_end_and_is_what_the_library_writes(loaded: shelf.Loaded) -> None:
+def test_a_reply_grows_at_its_end_and_is_what_the_library_writes(loaded: models.ServedModel) -> None:
     updates = written(loaded, controls={"full_speed": False})
     texts = [update["replies"][0]["text"] for update in updates]
     assert texts[0] == "" and texts[-1] == loaded.model.generate("To be", max_new_tokens=40, seed=7)
     assert all(later.startswith(earlier) for earlier, later in pairwise(texts)) and len(texts) > 4
     assert [update["replies"][0]["writing"] for update in updates] == [True] * (len(updates) - 1) + [False]
-    foot = updates[-1]["replies"][0]["foot"]
-    assert foot.startswith("40 characters · seed 7 · temperature 0.8 · tiny · ") and foot.endswith(" · length reached")
-    assert f"{loaded.model.decoder.precision} on cpu" in foot and "characters/s" in foot
+    caption = updates[-1]["replies"][0]["caption"]
+    assert caption.startswith("40 characters · seed 7 · temperature 0.8 · tiny · ") and caption.endswith(
+        " · length reached"
+    )
+    assert f"{loaded.model.decoder.precision} on cpu" in caption and "characters/s" in caption
 
 
-def test_full_speed_and_the_reading_pace_write_the_same_text(loaded: shelf.Loaded) -> None:
+def test_full_speed_and_the_reading_pace_write_the_same_text(loaded: models.ServedModel) -> None:
     slow, fast = (written(loaded, controls={"full_speed": quick})[-1] for quick in (False, True))
     assert slow["replies"][0]["text"] == fast["replies"][0]["text"]
 
 
-def test_replies_side_by_side_are_what_each_would_be_alone(loaded: shelf.Loaded) -> None:
+def test_replies_side_by_side_are_what_each_would_be_alone(loaded: models.ServedModel) -> None:
     turn = written(loaded, temperatures=[0.2, 0.8, 1.4])[-1]
     for reply, temperature in zip(turn["replies"], (0.2, 0.8, 1.4), strict=True):
         assert reply["text"] == loaded.model.generate("To be", max_new_tokens=40, seed=7, temperature=temperature)
 
 
-def test_hostile_text_passes_through_untouched(loaded: shelf.Loaded) -> None:
+def test_hostile_text_passes_through_untouched(loaded: models.ServedModel) -> None:
     typed = "  <img src=x onerror=alert(1)> & `a` **b** _c_ ${1}\n\\"
     turn = written(loaded, typed)[-1]
     assert turn["typed"] == typed and turn["prompt"].startswith("  <img src") and "**b** _c_" in turn["prompt"]
 
 
-def test_what_was_folded_or_skipped_is_told(loaded: shelf.Loaded) -> None:
+def test_what_was_folded_or_skipped_is_told(loaded: models.ServedModel) -> None:
     turn = written(loaded, "É😀")[-1]
-    assert turn["prompt"] == "E" and turn["notes"] == ["É read as E; 😀 skipped"]
+    assert turn["prompt"] == "E" and turn["warnings"] == ["É read as E; 😀 skipped"]
 
 
-def test_an_empty_message_starts_from_the_models_start_text_and_says_so(loaded: shelf.Loaded) -> None:
+def test_an_empty_message_starts_from_the_models_start_text_and_says_so(loaded: models.ServedModel) -> None:
     turn = written(loaded, "")[-1]
-    assert len(turn["replies"][0]["text"]) == 40 and "nothing to start from" in turn["notes"][0]
+    assert len(turn["replies"][0]["text"]) == 40 and "nothing to start from" in turn["warnings"][0]
 
 
-def test_a_seed_is_drawn_unless_it_is_locked(loaded: shelf.Loaded) -> None:
+def test_a_seed_is_drawn_unless_it_is_locked(loaded: models.ServedModel) -> None:
     seeds = {wish(loaded, controls={"locked": False}).seed for _ in range(3)}
     assert len(seeds) == 3
     assert wish(loaded).seed == 7 and wish(loaded, again=True).seed != 7 and wish(loaded, seed="9").seed == 9
 
 
-def test_a_large_seed_comes_back_whole(loaded: shelf.Loaded) -> None:
+def test_a_large_seed_comes_back_whole(loaded: models.ServedModel) -> None:
     """JavaScript rounds numbers above 2**53, so the page sees seeds as text."""
     turn = written(loaded, controls={"seed": str(2**63 - 1)})[-1]
     assert turn["replies"][0]["seed"] == "9223372036854775807"
 
 
-def test_a_halted_reply_keeps_its_text_and_says_so(loaded: shelf.Loaded) -> None:
-    halt, states = write.Halt(), States()
+def test_a_halted_reply_keeps_its_text_and_says_so(loaded: models.ServedModel) -> None:
+    halt, states = replies.CancelToken(), StateCache()
 
     async def run() -> list[turns.Turn]:
         seen = []
-        updates = write.write(wish(loaded, controls={"full_speed": False, "length": 2_000}), loaded, states, halt)
+        updates = replies.write(wish(loaded, controls={"full_speed": False, "length": 2_000}), loaded, states, halt)
         async for turn in updates:
             seen.append(turn)
             halt.wanted = len(turn["replies"][0]["text"]) > 20
@@ -160,32 +164,32 @@ def test_a_halted_reply_keeps_its_text_and_says_so(loaded: shelf.Loaded) -> None
     seen = asyncio.run(run())
     reply = seen[-1]["replies"][0]
     assert reply["text"] == seen[-2]["replies"][0]["text"] and len(reply["text"]) < 2_000
-    assert not reply["writing"] and reply["foot"].endswith("stopped") and len(states) == 0
+    assert not reply["writing"] and reply["caption"].endswith("stopped") and len(states) == 0
 
 
 def test_greedy_circles_are_told() -> None:
-    assert turns.circle_in("What? " + "the state of the state, and " * 2) == "the state of the state, and "
-    assert turns.circle_in("the state of the state, and the end") == "" and turns.circle_in("") == ""
+    assert turns.cycle_in("What? " + "the state of the state, and " * 2) == "the state of the state, and "
+    assert turns.cycle_in("the state of the state, and the end") == "" and turns.cycle_in("") == ""
 
 
 # --- talk, and the text so far ------------------------------------------------------------------------------------
 
 
-def test_the_prompt_of_a_talk_is_the_models_template(loaded: shelf.Loaded) -> None:
+def test_the_prompt_of_a_talk_is_the_models_template(loaded: models.ServedModel) -> None:
     config = loaded.model.generation_config
-    assert ask.compose(config, "Good {speaker}\n", "JULIET") == (
+    assert requests.compose(config, "Good {speaker}\n", "JULIET") == (
         "STRANGER:\nGood {speaker}\n\nJULIET:\n",
         "JULIET:\n",
     )
-    assert ask.compose(config, " ", "JULIET") == ("JULIET:\n", "JULIET:\n")
-    assert ask.compose(config, "Who?", "ROMEO", "Said.\n") == (
+    assert requests.compose(config, " ", "JULIET") == ("JULIET:\n", "JULIET:\n")
+    assert requests.compose(config, "Who?", "ROMEO", "Said.\n") == (
         "Said.\n\nSTRANGER:\nWho?\n\nROMEO:\n",
         "ROMEO:\n",
     )
-    assert ask.compose(GenerationConfig(), "Who?", "ROMEO", "Said.") == ("Said.Who?", "Who?")
+    assert requests.compose(GenerationConfig(), "Who?", "ROMEO", "Said.") == ("Said.Who?", "Who?")
 
 
-def test_a_talk_ends_where_the_turn_ends(loaded: shelf.Loaded) -> None:
+def test_a_talk_ends_where_the_turn_ends(loaded: models.ServedModel) -> None:
     turn = written(loaded, "Who?", speaker="juliet:", controls={"length": 400})[-1]
     assert turn["speaker"] == "JULIET" and turn["shown"] == "JULIET:\n" and turn["replies"][0]["stop"] == "\n\n"
     prompt = "STRANGER:\nWho?\n\nJULIET:\n"
@@ -193,7 +197,7 @@ def test_a_talk_ends_where_the_turn_ends(loaded: shelf.Loaded) -> None:
     assert turn["replies"][0]["text"] == loaded.model.generate(prompt, max_new_tokens=400, seed=7, stop="\n\n")
 
 
-def test_a_message_goes_on_from_the_text_so_far_only_if_wanted(loaded: shelf.Loaded) -> None:
+def test_a_message_goes_on_from_the_text_so_far_only_if_wanted(loaded: models.ServedModel) -> None:
     assert wish(loaded, "x", context="before").context == ""
     assert wish(loaded, "x", context="before", controls={"go_on": True}).context == "before"
     long = wish(loaded, "x" * 9_990, context="y" * 50 + "0123456789", controls={"go_on": True})
@@ -203,15 +207,15 @@ def test_a_message_goes_on_from_the_text_so_far_only_if_wanted(loaded: shelf.Loa
 # --- going on -----------------------------------------------------------------------------------------------------
 
 
-def continued(turn: turns.Turn, loaded: shelf.Loaded, states: States, length: int = 40) -> turns.Turn:
-    place = turns.read_place({"place": turn, "index": 0})
-    return collect(write.go_on(place, TURN, length, loaded, states, full_speed=True))[-1]
+def continued(turn: turns.Turn, loaded: models.ServedModel, states: StateCache, length: int = 40) -> turns.Turn:
+    place = turns.parse_continue_target({"place": turn, "index": 0})
+    return collect(replies.go_on(place, TURN, length, loaded, states, full_speed=True))[-1]
 
 
 @pytest.mark.parametrize("remembered", [True, False])
-def test_going_on_gives_what_one_longer_reply_gives(loaded: shelf.Loaded, remembered: bool) -> None:
-    states = States(limit=10 if remembered else 0)
-    turn = collect(write.write(wish(loaded), loaded, states))[-1]
+def test_going_on_gives_what_one_longer_reply_gives(loaded: models.ServedModel, remembered: bool) -> None:
+    states = StateCache(limit=10 if remembered else 0)
+    turn = collect(replies.write(wish(loaded), loaded, states))[-1]
     assert len(states) == remembered
     turn = continued(continued(turn, loaded, states), loaded, states, 20)
     assert turn["replies"][0]["text"] == loaded.model.generate("To be", max_new_tokens=100, seed=7)
@@ -219,22 +223,22 @@ def test_going_on_gives_what_one_longer_reply_gives(loaded: shelf.Loaded, rememb
 
 
 @pytest.mark.parametrize("remembered", [True, False])
-def test_going_on_behind_a_stop_string_puts_it_back(loaded: shelf.Loaded, remembered: bool) -> None:
+def test_going_on_behind_a_stop_string_puts_it_back(loaded: models.ServedModel, remembered: bool) -> None:
     whole = loaded.model.generate("To be", max_new_tokens=60, seed=7)
     stop = whole[10:12]
     first = whole.index(stop)
-    states = States(limit=10 if remembered else 0)
-    turn = collect(write.write(wish(loaded, controls={"stop": stop}), loaded, states))[-1]
+    states = StateCache(limit=10 if remembered else 0)
+    turn = collect(replies.write(wish(loaded, controls={"stop": stop}), loaded, states))[-1]
     assert turn["replies"][0]["text"] == whole[:first] and turn["replies"][0]["ending"] == "ended by itself"
     reply = continued(turn, loaded, states, 30)["replies"][0]
     assert len(reply["text"]) > first + 2 and whole.startswith(reply["text"]) and "stop=" not in reply["link"]
 
 
-def test_a_place_that_replays_otherwise_is_told(loaded: shelf.Loaded) -> None:
+def test_a_place_that_replays_otherwise_is_told(loaded: models.ServedModel) -> None:
     turn = written(loaded)[-1]
     turn["replies"][0]["text"] = "something else"
-    with pytest.raises(ask.Problem, match="a replay of its receipt differs on this hardware or model"):
-        continued(turn, loaded, States())
+    with pytest.raises(requests.UserError, match="a replay of its receipt differs on this hardware or model"):
+        continued(turn, loaded, StateCache())
 
 
 @pytest.mark.parametrize(
@@ -242,7 +246,7 @@ def test_a_place_that_replays_otherwise_is_told(loaded: shelf.Loaded) -> None:
     [
         lambda turn: turn.pop("prompt"),
         lambda turn: turn.update(replies=[]),
-        lambda turn: turn.update(notes=[7]),
+        lambda turn: turn.update(warnings=[7]),
         lambda turn: turn["replies"][0].update(text=None),
         lambda turn: turn["replies"][0].update(temperature=99),
         lambda turn: turn["replies"][0].update(seed="many"),
@@ -250,16 +254,16 @@ def test_a_place_that_replays_otherwise_is_told(loaded: shelf.Loaded) -> None:
         lambda turn: turn["replies"][0].update(id="../../etc"),
     ],
 )
-def test_a_place_that_the_page_kept_badly_is_refused(loaded: shelf.Loaded, spoil: Any) -> None:
+def test_a_place_that_the_page_kept_badly_is_refused(loaded: models.ServedModel, spoil: Any) -> None:
     turn = written(loaded)[-1]
     spoil(turn)
-    with pytest.raises(ask.Problem):
-        turns.read_place({"place": turn, "index": 0})
+    with pytest.raises(requests.UserError):
+        turns.parse_continue_target({"place": turn, "index": 0})
 
 
-def test_states_are_bounded_and_belong_to_one_text(loaded: shelf.Loaded) -> None:
+def test_states_are_bounded_and_belong_to_one_text(loaded: models.ServedModel) -> None:
     state = loaded.model.complete("a", max_new_tokens=1).state
-    states = States(limit=2)
+    states = StateCache(limit=2)
     for name in ("one", "two", "three"):
         states.keep(name, "hash", state)
     fingerprint = loaded.model.fingerprint
@@ -302,56 +306,60 @@ def test_states_are_bounded_and_belong_to_one_text(loaded: shelf.Loaded) -> None
     ],
 )
 def test_a_wish_out_of_range_is_refused(
-    loaded: shelf.Loaded, controls: dict[str, Any], data: dict[str, Any], field: str, sentence: str
+    loaded: models.ServedModel, controls: dict[str, Any], data: dict[str, Any], field: str, sentence: str
 ) -> None:
-    with pytest.raises(ask.Problem, match=sentence) as caught:
-        ask.Ask.read({"turn": TURN, "typed": "To be", **data}, CONTROLS | controls, loaded.model.generation_config)
+    with pytest.raises(requests.UserError, match=sentence) as caught:
+        requests.ChatRequest.read(
+            {"turn": TURN, "typed": "To be", **data}, CONTROLS | controls, loaded.model.generation_config
+        )
     assert caught.value.field == field
 
 
 @pytest.mark.parametrize(("text", "seed"), [("", None), (None, None), ("  ", None), (" 42 ", 42), ("0", 0), (7, 7)])
 def test_a_seed_is_read(text: Any, seed: int | None) -> None:
-    assert ask.read_seed(text) == seed
+    assert requests.read_seed(text) == seed
 
 
 # --- the desk -----------------------------------------------------------------------------------------------------
 
 
-def desk_of(model: CharLSTM) -> chat.Desk:
+def desk_of(model: CharLSTM) -> handlers.ChatHandlers:
     """The handlers, as they stand behind the page."""
-    made: list[chat.Desk] = []
+    made: list[handlers.ChatHandlers] = []
     with gr.Blocks():
-        made.append(layout.chat_page(shelf.Shelf(model, "user/tiny", open_to_all=False), Gate(Limits())))
+        made.append(
+            layout.chat_page(models.ModelRegistry(model, "user/tiny", open_to_all=False), AdmissionController(Limits()))
+        )
     return made[0]
 
 
-def asked(desk: chat.Desk, data: dict[str, Any], **controls: Any) -> AsyncGenerator[Any, None]:
-    values = {getattr(desk.controls, name): value for name, value in (CONTROLS | controls).items()}
-    return desk.respond(values, gr.EventData(None, {"turn": TURN, **data}), gr.Request())
+def asked(handlers: handlers.ChatHandlers, data: dict[str, Any], **controls: Any) -> AsyncGenerator[Any, None]:
+    values = {getattr(handlers.controls, name): value for name, value in (CONTROLS | controls).items()}
+    return handlers.respond(values, gr.EventData(None, {"turn": TURN, **data}), gr.Request())
 
 
 def test_the_desk_tells_that_it_heard_then_the_turn(model: CharLSTM) -> None:
-    desk = desk_of(model)
-    updates = collect(asked(desk, {"typed": "To be"}))
+    handlers = desk_of(model)
+    updates = collect(asked(handlers, {"typed": "To be"}))
     assert updates[0] == {"kind": "heard", "turn": TURN}
     assert {value["kind"] for value in updates[1:]} == {"turn"}
     turn = updates[-1]["turn"]
-    assert turn["id"] == TURN and desk.running == {}
-    more = collect(asked(desk, {"place": turn, "index": 0}, length=20))[-1]["turn"]
+    assert turn["id"] == TURN and handlers.running == {}
+    more = collect(asked(handlers, {"place": turn, "index": 0}, length=20))[-1]["turn"]
     assert more["replies"][0]["text"] == model.generate("To be", max_new_tokens=60, seed=7)
-    desk.forget(gr.EventData(None, {"replies": [turn["replies"][0]["id"], 7, None]}))
-    assert len(desk.states) == 0
-    desk.shelf.close()
+    handlers.forget(gr.EventData(None, {"replies": [turn["replies"][0]["id"], 7, None]}))
+    assert len(handlers.states) == 0
+    handlers.registry.close()
 
 
 def test_a_problem_is_told_with_its_control(model: CharLSTM) -> None:
-    desk = desk_of(model)
-    value = collect(asked(desk, {"typed": "To be"}, seed="<b>"))[-1]
+    handlers = desk_of(model)
+    value = collect(asked(handlers, {"typed": "To be"}, seed="<b>"))[-1]
     assert (value["kind"], value["turn"], value["field"]) == ("problem", TURN, "seed")
     assert value["sentence"].startswith("The seed is '<b>'; expected")
-    value = collect(asked(desk, {"typed": "To be", "model": "other/model"}))[-1]
+    value = collect(asked(handlers, {"typed": "To be", "model": "other/model"}))[-1]
     assert value["field"] == "model" and "is not offered here; expected one of" in value["sentence"]
-    desk.shelf.close()
+    handlers.registry.close()
 
 
 def test_a_damaged_model_is_told() -> None:
@@ -360,47 +368,47 @@ def test_a_damaged_model_is_told() -> None:
         for parameter in model.lstm.parameters():
             parameter.mul_(30)
         model.head.weight.fill_(3e38)  # finite, but their sums are not
-    loaded = shelf.Loaded.of("bad", None, model)
+    loaded = models.ServedModel.of("bad", None, model)
     with pytest.raises(DamagedModelError):
         written(loaded)
     loaded.engine.close()
-    desk = desk_of(model)
-    value = collect(asked(desk, {"typed": "To be"}))[-1]
+    handlers = desk_of(model)
+    value = collect(asked(handlers, {"typed": "To be"}))[-1]
     assert value["kind"] == "problem" and "not finite" in value["sentence"]
-    desk.shelf.close()
+    handlers.registry.close()
 
 
 def test_only_the_turns_own_id_stops_it(model: CharLSTM) -> None:
-    desk = desk_of(model)
-    desk.running[TURN] = write.Halt()
-    desk.halt(gr.EventData(None, {"turn": "another"}))
-    assert not desk.running[TURN].wanted
-    desk.halt(gr.EventData(None, {"turn": TURN}))
-    assert desk.running[TURN].wanted
-    desk.shelf.close()
+    handlers = desk_of(model)
+    handlers.running[TURN] = replies.CancelToken()
+    handlers.halt(gr.EventData(None, {"turn": "another"}))
+    assert not handlers.running[TURN].wanted
+    handlers.halt(gr.EventData(None, {"turn": TURN}))
+    assert handlers.running[TURN].wanted
+    handlers.registry.close()
 
 
 # --- work is freed, and held up nowhere ---------------------------------------------------------------------------
 
 
 def test_a_reader_who_leaves_frees_the_work(model: CharLSTM, opened: list[TextStream]) -> None:
-    desk = desk_of(model)
+    handlers = desk_of(model)
 
     async def run() -> None:
-        updates = asked(desk, {"typed": "To be"}, length=2_000, full_speed=False)
+        updates = asked(handlers, {"typed": "To be"}, length=2_000, full_speed=False)
         async for value in updates:
             if value["kind"] == "turn" and len(value["turn"]["replies"][0]["text"]) > 20:
                 break
         await updates.aclose()
 
     asyncio.run(run())
-    assert opened[0].finish_reason == "cancelled" and desk.running == {}
-    desk.shelf.close()
+    assert opened[0].finish_reason == "cancelled" and handlers.running == {}
+    handlers.registry.close()
 
 
-def test_a_cancelled_task_frees_the_work(loaded: shelf.Loaded, opened: list[TextStream]) -> None:
+def test_a_cancelled_task_frees_the_work(loaded: models.ServedModel, opened: list[TextStream]) -> None:
     async def run() -> None:
-        updates = write.write(wish(loaded, controls={"length": 2_000, "full_speed": False}), loaded, States())
+        updates = replies.write(wish(loaded, controls={"length": 2_000, "full_speed": False}), loaded, StateCache())
 
         async def read() -> None:
             async for _ in updates:
@@ -417,13 +425,13 @@ def test_a_cancelled_task_frees_the_work(loaded: shelf.Loaded, opened: list[Text
     assert opened[0].finish_reason == "cancelled"
 
 
-class Clock:
+class UpdatePacer:
     """A stream that has all its text at once."""
 
     def __init__(self, text: str) -> None:
         self.left, self.cancelled = text, False
 
-    def ready(self) -> str:
+    def read_available(self) -> str:
         taken, self.left = self.left, ""
         return taken
 
@@ -437,7 +445,7 @@ class Clock:
 
 def test_text_keeps_to_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pacing, "CHARACTERS_PER_SECOND", 100)
-    stream = Clock("x" * 30)
+    stream = UpdatePacer("x" * 30)
 
     async def run() -> tuple[float, list[str]]:
         loop = asyncio.get_running_loop()
@@ -456,12 +464,12 @@ def test_text_that_had_to_wait_catches_up() -> None:
 
 
 def test_many_readers_have_fewer_updates_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "CLOCK", clock := pacing.Clock())
+    monkeypatch.setattr(pacing, "CLOCK", clock := pacing.UpdatePacer())
     monkeypatch.setattr(pacing, "UPDATES_PER_SECOND", 40)
     monkeypatch.setattr(pacing, "CHARACTERS_PER_SECOND", 100)
     updates: list[int] = []
 
-    async def read(stream: Clock) -> None:
+    async def read(stream: UpdatePacer) -> None:
         updates.append(0)
         mine = len(updates) - 1
         async for _ in pacing.follow([stream]):
@@ -469,7 +477,7 @@ def test_many_readers_have_fewer_updates_each(monkeypatch: pytest.MonkeyPatch) -
 
     async def run() -> float:
         started = time.monotonic()
-        await asyncio.gather(*(read(Clock("x" * 60)) for _ in range(10)))
+        await asyncio.gather(*(read(UpdatePacer("x" * 60)) for _ in range(10)))
         return time.monotonic() - started
 
     seconds = asyncio.run(run())
@@ -477,7 +485,7 @@ def test_many_readers_have_fewer_updates_each(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_pace_falls_while_updates_come_late_and_recovers(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, late = pacing.Clock(), 1.0
+    clock, late = pacing.UpdatePacer(), 1.0
 
     class Time:
         now = 0.0
@@ -503,7 +511,7 @@ def test_the_pace_falls_while_updates_come_late_and_recovers(monkeypatch: pytest
 
 
 def test_text_waits_for_a_reader_who_is_behind_and_nobody_is_served_who_does_not_read() -> None:
-    class Reader:
+    class RequestHandle:
         behind, looks = True, 0
 
         def check(self) -> None:
@@ -512,13 +520,13 @@ def test_text_waits_for_a_reader_who_is_behind_and_nobody_is_served_who_does_not
                 self.behind = False
 
         async def caught_up(self) -> None:
-            raise ask.Problem("Nobody reads what is written.")
+            raise requests.UserError("Nobody reads what is written.")
 
     async def run() -> list[str]:
         pieces = []
-        stream = Clock("x" * 30)
-        with pytest.raises(ask.Problem):
-            async for (piece,) in pacing.follow([stream], full_speed=True, listener=Reader()):
+        stream = UpdatePacer("x" * 30)
+        with pytest.raises(requests.UserError):
+            async for (piece,) in pacing.follow([stream], full_speed=True, listener=RequestHandle()):
                 pieces.append(piece)
         assert stream.cancelled
         return pieces
@@ -529,17 +537,17 @@ def test_text_waits_for_a_reader_who_is_behind_and_nobody_is_served_who_does_not
 def test_whoever_is_behind_on_a_text_that_has_ended_holds_nobody_up() -> None:
     """The wait for its end, which had come, was once no wait at all, and the event loop stood still."""
 
-    class Reader:
+    class RequestHandle:
         behind = True
 
         def check(self) -> None: ...
         async def caught_up(self) -> None: ...
 
     async def run() -> int:
-        reader, turns = Reader(), 0
+        reader, turns = RequestHandle(), 0
 
         async def read() -> None:
-            async for _ in pacing.follow([Clock("x" * 30)], full_speed=True, listener=reader):
+            async for _ in pacing.follow([UpdatePacer("x" * 30)], full_speed=True, listener=reader):
                 pass
 
         task = asyncio.create_task(read())
@@ -563,10 +571,10 @@ def test_the_theme_has_system_fonts_only() -> None:
 def test_a_models_folder_is_not_told_to_visitors(model: CharLSTM, tmp_path: Path) -> None:
     folder = tmp_path / "someone" / "macbeth"
     folder.mkdir(parents=True)
-    hosted = shelf.Shelf(model, str(folder))
+    hosted = models.ModelRegistry(model, str(folder))
     assert hosted.labels == ["macbeth"] and hosted.first.source == "macbeth"
     assert "someone" not in str(launch.build(hosted).get_config_file())
-    assert shelf.Shelf(model, str(folder), open_to_all=True).first.source == str(folder)
+    assert models.ModelRegistry(model, str(folder), open_to_all=True).first.source == str(folder)
 
 
 # --- the start ----------------------------------------------------------------------------------------------------
@@ -608,13 +616,13 @@ def test_the_models_are_those_named_and_the_shipped_one(
     for name in ("one", "two"):
         model.save_pretrained(tmp_path / name)
     clean.setenv(launch.MODEL_VARIABLE, f"{tmp_path / 'one'}, user/second")
-    offered = launch.load_shelf()
+    offered = launch.load_registry()
     assert offered.labels == ["one", "second", "shipped model"] and offered.default == "one" and offered.open_to_all
-    assert launch.load_shelf(str(tmp_path / "two")).labels == ["two", "one", "second", "shipped model"]
+    assert launch.load_registry(str(tmp_path / "two")).labels == ["two", "one", "second", "shipped model"]
     with pytest.raises(ValueError, match="neither a folder here nor"):
-        launch.load_shelf(str(tmp_path / "other"))
+        launch.load_registry(str(tmp_path / "other"))
     clean.setenv("SPACE_ID", "user/space")
-    hosted = launch.load_shelf()
+    hosted = launch.load_registry()
     assert not hosted.open_to_all and hosted.notice is None and hosted.labels == offered.labels
 
 
@@ -626,15 +634,15 @@ def test_a_space_whose_model_comes_later_says_so_and_lets_it_take_over(
     clean.setenv("HF_HUB_OFFLINE", "1")
     made: list[Any] = []
     clean.setattr(launch, "ModelSource", lambda *args, **kwargs: made.append((args, kwargs)) or Late(model))
-    offered = launch.load_shelf()
+    offered = launch.load_registry()
     assert offered.labels == ["shipped model", "late"] and offered.default == "shipped model"
     with gr.Blocks():
-        desk = layout.chat_page(offered, Gate(Limits()))
-    told = asyncio.run(desk.greet())
+        handlers = layout.chat_page(offered, AdmissionController(Limits()))
+    told = asyncio.run(handlers.on_load())
     assert told[0]["field"] == "model" and told[0]["sentence"] == "user/late cannot be loaded now."
     made[0][1]["on_change"](model)
     assert offered.default == "late" and offered.first.model is model
-    told = asyncio.run(desk.greet())
+    told = asyncio.run(handlers.on_load())
     assert told[0]["kind"] == "intro" and told[2] == "late"
     offered.close()
 

@@ -8,17 +8,17 @@ import pytest
 
 from hubcharlstm import GenerationConfig
 from tests.support import talks
-from training.data.dialogue import find_talk
+from training.data.dialogue import find_dialogue
 
 pytest.importorskip("gradio")
 
-from hubcharlstm.demo.chat import requests as ask
-from hubcharlstm.demo.page import welcome as intro
+from hubcharlstm.demo.chat import requests
+from hubcharlstm.demo.page import welcome
 from tests.demo.chat.test_chat import tiny_model
 
 
 def config_of(kind: str) -> GenerationConfig:
-    talk = find_talk(talks.TALKS[kind][0]())
+    talk = find_dialogue(talks.TALKS[kind][0]())
     assert talk is not None
     return GenerationConfig(speakers=talk.speakers, turn_template=talk.template, turn_stop=talk.end)
 
@@ -28,20 +28,20 @@ def test_a_message_and_its_reply_are_two_turns_of_the_text(kind: str) -> None:
     config = config_of(kind)
     _, speakers, head, visitor, end = talks.TALKS[kind]
     name = next(name for name in speakers if name in head)
-    prompt, shown = ask.compose(config, "who goes there", name)
+    prompt, shown = requests.compose(config, "who goes there", name)
     assert re.sub(r"\d+", "0", shown) == head  # stands before the reply on the page
     assert prompt.endswith(f"who goes there{end}{shown}")
     assert not visitor or re.sub(r"\d+", "0", prompt).startswith(f"{visitor}who goes there")
-    assert ask.compose(config, " ", name) == (shown, shown)
-    longer, _ = ask.compose(config, "and now", name, context=prompt + "nobody\n")
+    assert requests.compose(config, " ", name) == (shown, shown)
+    longer, _ = requests.compose(config, "and now", name, context=prompt + "nobody\n")
     assert longer.startswith(f"{prompt}nobody{end}") and longer.endswith(f"and now{end}{shown}")
 
 
 def test_a_message_of_several_lines_stays_one_turn() -> None:
     """In a chat of one line each the second line was read as somebody's without a name."""
-    prompt, _ = ask.compose(config_of("chat"), "one\n\ntwo\nthree\n", "bob")
+    prompt, _ = requests.compose(config_of("chat"), "one\n\ntwo\nthree\n", "bob")
     assert prompt == "stranger: one two three\nbob: "
-    prompt, _ = ask.compose(config_of("interview"), "one\n\n\ntwo\nthree\n", "ANNA")
+    prompt, _ = requests.compose(config_of("interview"), "one\n\n\ntwo\nthree\n", "ANNA")
     assert prompt == "INTERVIEWER: one\ntwo\nthree\n\nANNA: "
 
 
@@ -49,7 +49,7 @@ def test_the_page_asks_for_such_a_turn_and_stops_at_its_end() -> None:
     config = config_of("irc")
     model = tiny_model(speakers=config.speakers, turn_template=config.turn_template, turn_stop=config.turn_stop)
     data = {"turn": "0123456789abcdef", "typed": "hi", "speaker": "BOB: "}
-    wish = ask.Ask.read(data, {"temperature": 0.8, "length": 40}, model.generation_config)
+    wish = requests.ChatRequest.read(data, {"temperature": 0.8, "length": 40}, model.generation_config)
     assert wish.speaker == "bob" and wish.settings.stop == "\n"
-    assert intro.name_line(model, "bob") in intro.intro(model, "tiny")["pool"]
-    assert re.fullmatch(r"\[12:\d\d\] <bob> ", intro.name_line(model, "bob"))
+    assert welcome.name_line(model, "bob") in welcome.intro(model, "tiny")["pool"]
+    assert re.fullmatch(r"\[12:\d\d\] <bob> ", welcome.name_line(model, "bob"))

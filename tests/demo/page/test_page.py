@@ -47,7 +47,7 @@ def test_a_line_is_started_and_goes_on_before_ones_eyes(visitor: Visitor) -> Non
     assert visitor.text.startswith(texts[-1]) and len(visitor.text) == len("To be, or ") + 300
     assert visitor.page.locator(".typed").last.text_content() == "To be, or " and visitor.message == ""
     for part in ("300 characters · seed ", "temperature 0.8", "tiny", " on cpu", "characters/s", "length reached"):
-        assert part in visitor.foot
+        assert part in visitor.caption
     assert visitor.page.locator(".seed-phrase").last.text_content() == "To be, or "
 
 
@@ -76,7 +76,7 @@ def test_stop_stops_at_once_and_keeps_what_stands_there(visitor: Visitor) -> Non
     visitor.page.click("#stop")
     visitor.until_done()
     kept = visitor.text
-    assert 20 < len(kept) < 1_000 and "stopped" in visitor.foot
+    assert 20 < len(kept) < 1_000 and "stopped" in visitor.caption
     visitor.page.wait_for_timeout(500)
     assert visitor.text == kept
     visitor.send("Again", length=20)
@@ -88,7 +88,7 @@ def test_escape_stops_a_starter_too(visitor: Visitor) -> None:
     visitor.asks(lambda: visitor.page.locator(".starter").first.click(), wait=False)
     visitor.page.keyboard.press("Escape")
     visitor.until_done()
-    assert "stopped" in visitor.foot
+    assert "stopped" in visitor.caption
 
 
 def test_hostile_text_is_shown_as_it_is(visitor: Visitor) -> None:
@@ -103,13 +103,13 @@ def test_hostile_text_is_shown_as_it_is(visitor: Visitor) -> None:
 
 def test_how_the_model_read_it_is_told(visitor: Visitor) -> None:
     visitor.send("É😀 x", length=5)
-    assert visitor.page.text_content(".notes") == "É read as E; 😀 skipped"
+    assert visitor.page.text_content(".warnings") == "É read as E; 😀 skipped"
     assert visitor.page.locator(".seed-phrase").last.text_content() == "E x"
 
 
 def test_an_empty_message_starts_from_the_start_text(visitor: Visitor) -> None:
     visitor.send("", length=30)
-    assert "nothing to start from" in visitor.page.text_content(".notes")
+    assert "nothing to start from" in visitor.page.text_content(".warnings")
     assert visitor.page.text_content(".typed") == "nothing typed" and len(visitor.text) == 30
 
 
@@ -220,7 +220,7 @@ def test_the_same_line_at_three_temperatures_side_by_side(visitor: Visitor) -> N
     texts = page.locator(".reply").all_text_contents()
     assert (
         len(set(texts)) == 3
-        and len({foot.split("seed ")[1][:6] for foot in page.locator(".foot").all_text_contents()}) == 1
+        and len({caption.split("seed ")[1][:6] for caption in page.locator(".caption").all_text_contents()}) == 1
     )
     middle = page.locator(".answer").nth(1)
     visitor.asks(lambda: middle.locator(".continue").click())
@@ -265,7 +265,7 @@ def test_presets_set_the_temperature_and_greedy_circles_are_told(visitor: Visito
     assert temperature.input_value() == "0"
     page.get_by_label("As fast as it goes").check()
     visitor.send("To be", length=1_500)
-    assert "temperature 0 ·" in visitor.foot and page.text_content(".said").startswith("It goes in circles: “")
+    assert "temperature 0 ·" in visitor.caption and page.text_content(".said").startswith("It goes in circles: “")
     visitor.set("Temperature", 1.1)
     page.wait_for_function("!document.querySelector('#presets input:checked')")
 
@@ -280,7 +280,7 @@ def test_the_finer_settings_are_folded_away_and_work(visitor: Visitor) -> None:
     visitor.set("Min-p", 0.1)
     visitor.send("To be", length=40)
     greedy = visitor.text
-    assert "top-k 1 · top-p 0.9 · min-p 0.1" in visitor.foot
+    assert "top-k 1 · top-p 0.9 · min-p 0.1" in visitor.caption
     visitor.asks(lambda: page.keyboard.press("Control+Enter"))
     assert visitor.text == greedy  # the likeliest of one
     stop = greedy[15:18]
@@ -288,7 +288,7 @@ def test_the_finer_settings_are_folded_away_and_work(visitor: Visitor) -> None:
     field.fill(stop)
     field.press("Enter")
     visitor.send("To be", length=40)
-    assert visitor.text == greedy[: greedy.index(stop, 5)] and "ended by itself" in visitor.foot
+    assert visitor.text == greedy[: greedy.index(stop, 5)] and "ended by itself" in visitor.caption
     text = visitor.text
     visitor.asks(lambda: page.keyboard.press("Alt+Enter"))
     assert visitor.text.startswith(text + stop)  # goes on behind what stopped it
@@ -298,9 +298,9 @@ def test_the_finer_settings_are_folded_away_and_work(visitor: Visitor) -> None:
 
 
 def receipt(visitor: Visitor) -> dict[str, str]:
-    visitor.page.locator(".receipt summary").last.click()
+    visitor.page.locator(".permalink summary").last.click()
     return {
-        name: visitor.page.locator(f".receipt pre[aria-label='{label}']").last.text_content()
+        name: visitor.page.locator(f".permalink pre[aria-label='{label}']").last.text_content()
         for name, label in (("link", "Link"), ("python", "Python"), ("command", "Command line"))
     }
 
@@ -424,7 +424,7 @@ def test_a_reply_that_a_reload_cut_short_stands_as_far_as_it_came(visitor: Visit
     visitor.page.reload()
     visitor.page.wait_for_selector(".turn")
     cut = visitor.text
-    assert 20 < len(cut) < 2_000 and "stopped" in visitor.foot
+    assert 20 < len(cut) < 2_000 and "stopped" in visitor.caption
     visitor.until_done()
     visitor.set("Length", 30)
     visitor.asks(lambda: visitor.page.locator(".continue").click())

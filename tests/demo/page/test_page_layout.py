@@ -117,11 +117,11 @@ class Here:
 
     def __init__(self, folder: Path) -> None:
         from hubcharlstm.demo import launch
-        from hubcharlstm.demo.models import Shelf
+        from hubcharlstm.demo.models import ModelRegistry
 
         save_model(folder)
-        self.shelf = Shelf(CharLSTM.from_pretrained(folder), str(folder), open_to_all=True)
-        self.demo = launch.build(self.shelf)
+        self.registry = ModelRegistry(CharLSTM.from_pretrained(folder), str(folder), open_to_all=True)
+        self.demo = launch.build(self.registry)
         port = free_port()
         self.server = launch.server_of(self.demo, "127.0.0.1", port)
         self.server.run_in_thread()
@@ -129,16 +129,16 @@ class Here:
 
     @property
     def rows(self) -> int:
-        return sum(self.shelf.first.engine.load.values())
+        return sum(self.registry.first.engine.load.values())
 
     def close(self) -> None:
         self.server.close()
-        self.shelf.close()
+        self.registry.close()
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, browser: Any) -> Iterator[Here]:
-    for name, value in (("AT_ONCE", "2"), ("WAITING", "1")):
+    for name, value in (("MAX_CONCURRENT", "2"), ("MAX_QUEUED", "1")):
         monkeypatch.setenv(f"HUBCHARLSTM_{name}", value)
     served = Here(tmp_path / "tiny")
     yield served
@@ -209,9 +209,9 @@ def test_another_model_is_chosen_and_a_bad_one_is_told(visitor: Visitor, app: Ap
     page.wait_for_function("n => document.querySelector('.reply').textContent.length > n", arg=len(before) + 40)
     page.keyboard.press("Escape")
     visitor.until_done()
-    assert " tiny " in visitor.foot
+    assert " tiny " in visitor.caption
     visitor.send("To be", length=10)
-    assert " mute " in visitor.foot
+    assert " mute " in visitor.caption
     for bad, sentence in (
         (str(tmp_path), "expected"),
         ("no such model!", "neither a folder here nor a Hub id"),
@@ -223,7 +223,7 @@ def test_another_model_is_chosen_and_a_bad_one_is_told(visitor: Visitor, app: Ap
         page.wait_for_function("document.querySelector('#field-model input').value === 'mute'")
         assert visitor.turns == 2
         visitor.send("on", length=5)
-        assert " mute " in visitor.foot
+        assert " mute " in visitor.caption
         page.click("#undo")
         visitor.type("")
     save_model(tmp_path / "typed", name="charlstm-typed")
@@ -241,7 +241,7 @@ def test_nothing_is_cut_off_on_a_phone(app: App, browser: Any, width: int) -> No
     page = visitor.page
     visitor.asks(lambda: page.locator(".starter").last.click())
     visitor.send("x" * 400)
-    page.locator(".receipt summary").last.click()
+    page.locator(".permalink summary").last.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator(".view").evaluate("e => e.scrollWidth - e.clientWidth") <= 0
     for name in ("#field-message textarea", "#send", "#more", "#clear", "#surprise"):
@@ -271,7 +271,7 @@ def test_axe_finds_nothing_serious(app: App, browser: Any, scheme: str) -> None:
     visitor.page.get_by_text("More", exact=True).click()
     visitor.send("É😀", length=20)
     visitor.asks(lambda: visitor.page.locator(".starter").last.click())
-    visitor.page.locator(".receipt summary").first.click()
+    visitor.page.locator(".permalink summary").first.click()
     visitor.page.fill("#field-seed :is(input, textarea)", "x")
     visitor.type("To be")
     visitor.page.press("#field-message textarea", "Enter")

@@ -13,15 +13,25 @@ from hubcharlstm import BusyError
 
 pytest.importorskip("gradio")
 
-from hubcharlstm.demo.serving.admission import ON_A_SPACE, Gate, Limits, Visitor
+from hubcharlstm.demo.serving.admission import ON_A_SPACE, AdmissionController, Limits, Visitor
 
 
 def test_limits_come_from_the_environment() -> None:
-    assert Limits.of({}) == Limits(at_once=200, waiting=300, per_visitor=4, per_address=0)
-    assert Limits.of({"SPACE_ID": "u/s"}).per_address == ON_A_SPACE
-    named = {"SPACE_ID": "u/s", "HUBCHARLSTM_PER_ADDRESS": "0", "HUBCHARLSTM_AT_ONCE": "7", "HUBCHARLSTM_WAITING": ""}
-    assert Limits.of(named) == Limits(at_once=7, per_address=0)
-    for name, value in (("AT_ONCE", "0"), ("WAITING", "-1"), ("PER_VISITOR", "four"), ("PER_ADDRESS", "9" * 9)):
+    assert Limits.of({}) == Limits(max_concurrent=200, max_queued=300, max_per_session=4, max_per_address=0)
+    assert Limits.of({"SPACE_ID": "u/s"}).max_per_address == ON_A_SPACE
+    named = {
+        "SPACE_ID": "u/s",
+        "HUBCHARLSTM_MAX_PER_ADDRESS": "0",
+        "HUBCHARLSTM_MAX_CONCURRENT": "7",
+        "HUBCHARLSTM_MAX_QUEUED": "",
+    }
+    assert Limits.of(named) == Limits(max_concurrent=7, max_per_address=0)
+    for name, value in (
+        ("MAX_CONCURRENT", "0"),
+        ("MAX_QUEUED", "-1"),
+        ("MAX_PER_SESSION", "four"),
+        ("MAX_PER_ADDRESS", "9" * 9),
+    ):
         with pytest.raises(ValueError, match=f"HUBCHARLSTM_{name} is '{value}'; expected a whole number"):
             Limits.of({f"HUBCHARLSTM_{name}": value})
 
@@ -44,26 +54,26 @@ def test_a_forwarded_address_counts_on_a_space_alone(monkeypatch: pytest.MonkeyP
 
 
 def test_a_visitor_has_four_requests_at_once_and_an_address_its_own() -> None:
-    gate = Gate(Limits(per_visitor=4, per_address=6))
+    admission = AdmissionController(Limits(max_per_session=4, max_per_address=6))
     with ExitStack() as stack:
         for _ in range(4):
-            stack.enter_context(gate.enter(Visitor("one", "a")))
+            stack.enter_context(admission.enter(Visitor("one", "a")))
         with pytest.raises(BusyError, match="You have 4 requests under way"):
-            gate.enter(Visitor("one", "b"))
+            admission.enter(Visitor("one", "b"))
         for _ in range(2):
-            stack.enter_context(gate.enter(Visitor("two", "a")))
+            stack.enter_context(admission.enter(Visitor("two", "a")))
         with pytest.raises(BusyError, match="6 requests of your network address"):
-            gate.enter(Visitor("three", "a"))
-        stack.enter_context(gate.enter(Visitor("three", "b")))
-    assert not gate.running and not gate.waiting and not gate._of_session and not gate._of_address
-    with gate.enter(Visitor("one", "a")):
+            admission.enter(Visitor("three", "a"))
+        stack.enter_context(admission.enter(Visitor("three", "b")))
+    assert not admission.running and not admission.waiting and not admission._of_session and not admission._of_address
+    with admission.enter(Visitor("one", "a")):
         pass
 
 
 def test_the_row_is_served_in_order_and_is_bounded() -> None:
     async def run() -> None:
-        gate = Gate(Limits(at_once=2, waiting=2))
-        first, second, third, fourth = (gate.enter(Visitor(str(n))) for n in range(4))
+        admission = AdmissionController(Limits(max_concurrent=2, max_queued=2))
+        first, second, third, fourth = (admission.enter(Visitor(str(n))) for n in range(4))
         with first:
             with second, third, fourth:
                 assert await first.comes(0) and await second.comes(0)
@@ -72,24 +82,24 @@ def test_the_row_is_served_in_order_and_is_bounded() -> None:
                 with pytest.raises(
                     BusyError, match=r"busy \(4 requests are written or wait\): try again in about 5 seconds"
                 ):
-                    gate.enter(Visitor("5"))
+                    admission.enter(Visitor("5"))
                 first_come = asyncio.create_task(third.comes(5))
-                gate.remove(second)
+                admission.remove(second)
                 assert await first_come and not await fourth.comes(0.01)
-                gate.add(second)  # for its own `with` to leave
-            assert len(gate.running) == 1
-        assert not gate.running and not gate.waiting
+                admission.add(second)  # for its own `with` to leave
+            assert len(admission.running) == 1
+        assert not admission.running and not admission.waiting
 
     asyncio.run(run())
 
 
 def test_a_visitor_who_leaves_the_row_makes_room() -> None:
     async def run() -> None:
-        gate = Gate(Limits(at_once=1, waiting=1))
-        with gate.enter(Visitor("1")):
-            with gate.enter(Visitor("2")), pytest.raises(BusyError):
-                gate.enter(Visitor("3"))
-            with gate.enter(Visitor("3")) as place:
+        admission = AdmissionController(Limits(max_concurrent=1, max_queued=1))
+        with admission.enter(Visitor("1")):
+            with admission.enter(Visitor("2")), pytest.raises(BusyError):
+                admission.enter(Visitor("3"))
+            with admission.enter(Visitor("3")) as place:
                 assert not await place.comes(0)
 
     asyncio.run(run())
@@ -98,19 +108,19 @@ def test_a_visitor_who_leaves_the_row_makes_room() -> None:
 def test_the_wait_is_told_from_how_long_requests_last(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr("hubcharlstm.demo.serving.admission.time", SimpleNamespace(monotonic=lambda: now))
-    gate = Gate(Limits(at_once=10))
+    admission = AdmissionController(Limits(max_concurrent=10))
     for _ in range(200):
-        with gate.enter(Visitor()):
+        with admission.enter(Visitor()):
             now += 30.0
-    assert gate.in_about(0) == "about 3 seconds" and gate.in_about(99) == "about 300 seconds"
+    assert admission.in_about(0) == "about 3 seconds" and admission.in_about(99) == "about 300 seconds"
 
 
 def test_at_the_end_those_who_wait_are_told_and_the_others_may_finish() -> None:
     async def run() -> list[str]:
-        gate, told = Gate(Limits(at_once=2)), []
+        admission, told = AdmissionController(Limits(max_concurrent=2)), []
 
         async def one(name: str, seconds: float) -> None:
-            with gate.enter(Visitor(name)) as place:
+            with admission.enter(Visitor(name)) as place:
                 try:
                     while not await place.comes(1):
                         pass
@@ -118,7 +128,7 @@ def test_at_the_end_those_who_wait_are_told_and_the_others_may_finish() -> None:
                     told.append(f"{name}: {error}")
                     return
                 for _ in range(int(seconds / 0.01)):
-                    if gate.must_stop:
+                    if admission.must_stop:
                         told.append(f"{name} stopped")
                         return
                     await asyncio.sleep(0.01)
@@ -126,9 +136,9 @@ def test_at_the_end_those_who_wait_are_told_and_the_others_may_finish() -> None:
 
         tasks = [asyncio.create_task(one(name, seconds)) for name, seconds in (("a", 0.1), ("b", 9), ("c", 1))]
         await asyncio.sleep(0.05)
-        await gate.end(finish=0.5, stop=1)
+        await admission.end(finish=0.5, stop=1)
         with pytest.raises(BusyError, match="The app is ending"):
-            gate.enter(Visitor("d"))
+            admission.enter(Visitor("d"))
         await asyncio.gather(*tasks)
         return told
 

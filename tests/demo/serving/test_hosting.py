@@ -28,7 +28,7 @@ from hubcharlstm.demo.serving import backpressure as listening
 from hubcharlstm.demo.serving import gradio_compat as sessions
 from hubcharlstm.demo.serving import middleware as guard
 from hubcharlstm.demo.serving import runtime, server
-from hubcharlstm.demo.serving.admission import Gate, Limits, Visitor
+from hubcharlstm.demo.serving.admission import AdmissionController, Limits, Visitor
 from tests.demo.chat.test_chat import tiny_model
 from tests.support.browser_app import ROOT, free_port, save_model
 from tests.support.served import SECONDS, Served, serving
@@ -51,16 +51,16 @@ def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def test_health_tells_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(tiny_model(), Limits(at_once=1)) as served:
+    with serving(tiny_model(), Limits(max_concurrent=1)) as served:
         told = httpx.get(f"{served.url}/healthz")
         assert told.status_code == 200 and told.headers["cache-control"] == "no-store"
-        idle = {"state": "ready", "rows": 0, "reading": 0, "waiting": 0, "resting": 0}
+        idle = {"state": "ready", "running": 0, "prefilling": 0, "waiting": 0, "paused": 0}
         assert told.json()["engines"] == {"tiny": idle} and told.json()["model"] == "tiny"
         monkeypatch.setattr(listening, "MAX_UNREAD", 0)  # so that nothing ends while nobody reads
         events = [served.post("complete", prompt="To be", max_new_tokens=2_000).json()["event_id"] for _ in range(3)]
         wait_until(lambda: httpx.get(f"{served.url}/healthz").json()["queue"] == 2)
         assert httpx.get(f"{served.url}/healthz").json()["readers"] == 1
-        engine = served.shelf.first.engine
+        engine = served.registry.first.engine
         monkeypatch.setattr(type(engine), "is_stuck", property(lambda _: True))
         told = httpx.get(f"{served.url}/healthz")
         assert (told.status_code, told.json()["status"]) == (503, "stuck")
@@ -73,7 +73,7 @@ def test_health_tells_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_cycles_are_searched_for_while_nobody_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     """Python's own searches of everything held up all who were served, for 0.14 s with 500 of them."""
     monkeypatch.setattr(runtime, "COLLECT_SECONDS", 0.01)
-    gate = Gate(Limits())
+    admission = AdmissionController(Limits())
 
     def garbage() -> weakref.ref[Any]:
         cycle = Limits()
@@ -81,8 +81,8 @@ def test_cycles_are_searched_for_while_nobody_is_served(monkeypatch: pytest.Monk
         return weakref.ref(cycle)
 
     async def run() -> None:
-        task = asyncio.create_task(runtime.collect(gate))
-        place = gate.enter(Visitor("", ""))
+        task = asyncio.create_task(runtime.collect(admission))
+        place = admission.enter(Visitor("", ""))
         with place:
             left = garbage()
             await asyncio.sleep(0.1)
@@ -98,7 +98,7 @@ def test_cycles_are_searched_for_while_nobody_is_served(monkeypatch: pytest.Monk
 
     thresholds = gc.get_threshold()
     try:
-        runtime.settle()
+        runtime.tune_runtime()
         assert gc.get_threshold()[2] > 1_000_000
         asyncio.run(run())
     finally:
@@ -120,7 +120,7 @@ def test_a_dead_engine_is_noticed_its_readers_told_and_the_next_served(monkeypat
 
 def test_a_client_has_four_requests_at_once(served: Served) -> None:
     held = threading.Event()
-    stream = served.shelf.first.engine.submit
+    stream = served.registry.first.engine.submit
 
     def slow(*args: Any, **kwargs: Any) -> Any:
         held.wait(10)
@@ -128,7 +128,7 @@ def test_a_client_has_four_requests_at_once(served: Served) -> None:
 
     client = Client(served.url, verbose=False, analytics_enabled=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(served.shelf.first.engine, "submit", slow)
+        patch.setattr(served.registry.first.engine, "submit", slow)
         patch.setattr("hubcharlstm.demo.models.SHORT", 0)  # in a thread, so that the loop goes on
         jobs = [client.submit("To be", 5, api_name="/complete") for _ in range(5)]
         wait_until(lambda: any(job.done() for job in jobs))
@@ -140,13 +140,13 @@ def test_a_client_has_four_requests_at_once(served: Served) -> None:
 
 def test_a_program_waits_for_its_turn_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hubcharlstm.demo.api.WAITING_SECONDS", 0.05)
-    with serving(tiny_model(), Limits(at_once=1, waiting=1)) as served:
+    with serving(tiny_model(), Limits(max_concurrent=1, max_queued=1)) as served:
         unread = served.post("complete", prompt="To be", max_new_tokens=5).json()["event_id"]
-        wait_until(lambda: len(served.gate.running) == 1)
+        wait_until(lambda: len(served.admission.running) == 1)
         told: list[Any] = []
         waiting = threading.Thread(target=lambda: told.extend(served.call("complete", prompt="To be", seed=7)))
         waiting.start()
-        wait_until(lambda: len(served.gate.waiting) == 1)
+        wait_until(lambda: len(served.admission.waiting) == 1)
         assert served.refusal("complete", prompt="To be").startswith("The app is busy (2 requests are written or wait)")
         time.sleep(0.2)
         served.read("complete", unread)
@@ -157,9 +157,9 @@ def test_a_program_waits_for_its_turn_and_is_told(monkeypatch: pytest.MonkeyPatc
 
 def test_readers_who_never_read_are_given_up_and_cost_nobody_else_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening, "PATIENCE", 1.0)
-    with serving(tiny_model(), Limits(per_address=5)) as served:
+    with serving(tiny_model(), Limits(max_per_address=5)) as served:
         events = [served.post("complete", prompt="To be", max_new_tokens=2_000).json()["event_id"] for _ in range(5)]
-        wait_until(lambda: len(served.gate.running) == 5)
+        wait_until(lambda: len(served.admission.running) == 5)
         assert "5 requests of your network address" in served.refusal("complete", prompt="To be")
         boxes = served.demo._queue.pending_messages_per_session
         assert max(boxes[event].qsize() for event in events) <= listening.MAX_UNREAD + 4
@@ -184,10 +184,10 @@ def test_nothing_is_remembered_of_a_visitor_but_a_small_session(served: Served) 
     assert all(session.config_values == {} for session in states.session_data.values())
     queue = served.demo._queue
     unread = served.post("complete", prompt="To be", max_new_tokens=1).json()["event_id"]
-    idle = sessions.sweep_once(queue, set())
+    idle = sessions.evict_idle_once(queue, set())
     assert served.read("complete", unread)[-1][0] == "complete"  # who comes late is served late
-    sessions.sweep_once(queue, idle)
-    sessions.sweep_once(queue, sessions.sweep_once(queue, set()))
+    sessions.evict_idle_once(queue, idle)
+    sessions.evict_idle_once(queue, sessions.evict_idle_once(queue, set()))
     assert not queue.pending_event_ids_session and not queue.pending_messages_per_session
     assert len(queue.event_analytics) <= 1 and not served.demo.app.iterators.keys() - {None}
     assert served.last("complete", prompt="To be", max_new_tokens=5)["finish_reason"] == "length"

@@ -17,7 +17,7 @@ from hubcharlstm import Vocabulary
 from hubcharlstm.vocabulary import normalize
 from training.data import text_files as reading
 from training.data.corpus import HELD_OUT_PLAYS, Corpus, locate, read_corpus
-from training.data.dialogue import Talk, find_talk
+from training.data.dialogue import DialogueFormat, find_dialogue
 from training.data.encoded import EncodedText, TrainIds
 from training.data.examples import find_examples, suggest
 from training.data.plays import play_text
@@ -169,7 +169,7 @@ def test_lower_case_reaches_text_speakers_and_examples() -> None:
 
 
 def test_a_share_to_hold_out_is_not_dropped_in_silence() -> None:
-    assert "val_fraction" in read_corpus("shakespeare", val_fraction=0.2).notes[0]
+    assert "val_fraction" in read_corpus("shakespeare", val_fraction=0.2).warnings[0]
     assert len(read_corpus("macbeth", val_fraction=0.5).held_out) > 40_000
 
 
@@ -235,10 +235,10 @@ def test_a_folder_is_read_in_order_of_its_paths(tmp_path: Path) -> None:
     (tmp_path / "image.png").write_bytes(b"\x89PNG" + b"x" * 9000 + b"\0")
     corpus = read_corpus(str(tmp_path))
     assert corpus.train + corpus.held_out == "one" * 100 + "\n" + "two" * 100 + "\n" + "three" * 100
-    assert corpus.notes == ("left out 1 file that hold no text: image.png", "read 3 files")
+    assert corpus.warnings == ("left out 1 file that hold no text: image.png", "read 3 files")
     # Named in any way, an encoding does not make a picture text.
     assert read_corpus(str(tmp_path), encoding="utf8").sha256 == corpus.sha256
-    assert "image.png" in read_corpus(str(tmp_path), encoding="latin-1").notes[0]
+    assert "image.png" in read_corpus(str(tmp_path), encoding="latin-1").warnings[0]
 
 
 def _written(path: Path, text: str) -> str:
@@ -324,11 +324,11 @@ def test_any_text_gets_examples_of_its_own_and_no_speakers(text: str) -> None:
 def test_a_play_of_any_script_has_speakers() -> None:
     names = ["王", "Dr Who", "LADY MACBETH", "Örn", "MACBETH & LENNOX"]
     play = "".join(f"{names[n % 5]}:\nLine {n}.\n\n" for n in range(40))
-    talk = find_talk(play)
+    talk = find_dialogue(play)
     assert talk and set(talk.speakers) == set(names)
-    few = find_talk(play, most=2)
+    few = find_dialogue(play, most=2)
     assert few and few.speakers == tuple(names[:2])
-    assert find_talk("".join(f"NAME {'I' * n}:\nOnce.\n\n" for n in range(20))) is None
+    assert find_dialogue("".join(f"NAME {'I' * n}:\nOnce.\n\n" for n in range(20))) is None
 
 
 @given(st.text(alphabet="ab c:.\n'A", max_size=400), st.integers(0, 3))
@@ -345,7 +345,7 @@ def test_a_line_of_few_words_is_cut_between_them() -> None:
 
 def test_examples_name_speakers_first_and_differ_by_seed() -> None:
     text = "".join(f"line number {n} of a text that goes on\n" for n in range(50))
-    talk = Talk(("A", "B", "C"), "Stranger", "", ":\n", "\n\n")
+    talk = DialogueFormat(("A", "B", "C"), "Stranger", "", ":\n", "\n\n")
     examples = find_examples(text, talk, seed=0)
     assert [e in ("A:\n", "B:\n", "C:\n") for e in examples] == [True] * 2 + [False] * 4
     assert examples != find_examples(text, talk, seed=1)
@@ -382,7 +382,7 @@ def test_a_text_too_long_for_memory_is_the_same_corpus(
     other = read_corpus(str(long_text), min_count=4, store=tmp_path)
     assert isinstance(other.train, EncodedText) and isinstance(one.train, str)
     assert other.train[:] == one.train and other.held_out == one.held_out
-    assert (other.chars, other.marks(), other.notes) == (one.chars, one.marks(), one.notes)
+    assert (other.chars, other.marks(), other.warnings) == (one.chars, one.marks(), one.warnings)
     assert other.train.ids.dtype == "uint8"
     for vocabulary in (Vocabulary(one.chars), Vocabulary([*reversed(one.chars), "ж"])):
         a, b = TrainIds(one.train, vocabulary), TrainIds(other.train, vocabulary)
@@ -404,10 +404,10 @@ def test_rare_characters_are_left_out_aloud_and_only_where_there_are_many(tmp_pa
     many = "".join(chr(0x4E00 + n) for n in range(1000)) * 3 + "é\u9fa5" + "e" * 10
     corpus = read_corpus(_written(tmp_path / "many.txt", many))
     assert corpus.train[:] + corpus.held_out == many.replace("é", "e").replace("\u9fa5", "")
-    assert "2 of 1003 different characters occur fewer than 3 times (2 places in all)" in corpus.notes[0]
-    assert "é 龥" in corpus.notes[0] and "--min-count 1 keeps them" in corpus.notes[0]
-    assert read_corpus(str(tmp_path / "many.txt"), min_count=1).notes == ()
-    assert read_corpus(_written(tmp_path / "few.txt", PROSE + "é")).notes == ()
+    assert "2 of 1003 different characters occur fewer than 3 times (2 places in all)" in corpus.warnings[0]
+    assert "é 龥" in corpus.warnings[0] and "--min-count 1 keeps them" in corpus.warnings[0]
+    assert read_corpus(str(tmp_path / "many.txt"), min_count=1).warnings == ()
+    assert read_corpus(_written(tmp_path / "few.txt", PROSE + "é")).warnings == ()
     with pytest.raises(ValueError, match="min_count is 0"):
         read_corpus(str(tmp_path / "few.txt"), min_count=0)
 

@@ -52,11 +52,11 @@ def test_a_short_text_is_read_from_end_to_end(count: int, window: int) -> None:
 
 @pytest.mark.parametrize("count", [4097, 5000, 20_011])
 @pytest.mark.parametrize(("lanes", "window"), [(32, 256), (3, 100), (5, 5000)])
-def test_in_lanes_every_target_counts_once(count: int, lanes: int, window: int) -> None:
+def test_in_lanes_every_target_counts_once(count: int, num_chunks: int, window: int) -> None:
     """A network without memory has the same loss however the text is cut, if each target is scored once."""
     net, ids = network(forgets=True), random_ids(count)
     expected = float(sequential_losses(net, ids).mean())
-    assert carried_loss(net, ids, lanes=lanes, window=window) == pytest.approx(expected, rel=1e-5)
+    assert carried_loss(net, ids, num_chunks=num_chunks, window=window) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("window", [256, 100, 999])
@@ -77,7 +77,7 @@ def test_the_first_lane_starts_from_zero_and_the_next_from_what_is_before_it(win
     first = sequential_losses(net, ids[: length + 1])
     second = sequential_losses(net, ids[length - WARM :])[WARM:]
     expected = float(torch.cat([first, second]).mean())
-    assert carried_loss(net, ids, lanes=2, window=window) == pytest.approx(expected, rel=1e-5)
+    assert carried_loss(net, ids, num_chunks=2, window=window) == pytest.approx(expected, rel=1e-5)
 
 
 def test_it_leaves_mode_and_random_state_alone() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from training.data.encoded import EncodedText
-from training.evaluation import memorization as copying
+from training.evaluation import memorization
 from training.evaluation.memorization import copied_shares, overlap, run_hashes, sketch
 
 
@@ -19,7 +19,7 @@ def words(seed: int, count: int) -> str:
 
 @pytest.mark.parametrize("block", [97, 4_000_000])
 def test_shares_are_those_that_a_set_gives(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr(copying, "BLOCK", block)
+    monkeypatch.setattr(memorization, "BLOCK", block)
     source = words(1, 400)
     texts = [words(2, 50) + source[100:200] + words(3, 20), source[500:530], "short"]
     for source_text in (source, EncodedText.write(iter([source]), len(source), tuple(sorted(set(source))), None)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from training.evaluation import memorization as words
+from training.evaluation import memorization
 from training.evaluation.memorization import known_words
 
 
@@ -23,7 +23,7 @@ def test_words_are_runs_of_letters_whatever_their_case(text: str, share: float |
 
 
 def test_no_word_is_missed_where_the_source_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words, "BLOCK", 7)
+    monkeypatch.setattr(memorization, "BLOCK", 7)
     source = " ".join(f"word{'abcdefghij'[n % 10]}{'klmnopqrst'[n // 10]}" for n in range(100))
     assert known_words(source, source) == 1.0
     assert known_words("wordzz", source) == 0.0

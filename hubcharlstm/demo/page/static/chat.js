@@ -270,7 +270,7 @@ function settle() {
   draw();
   if (!failed && begun) {
     const turn = conversation.at(-1);
-    say(`The model is done: ${turn.replies.map((reply) => reply.foot).join("; ")}`);
+    say(`The model is done: ${turn.replies.map((reply) => reply.caption).join("; ")}`);
   } else if (!failed) {
     showProblem("message", "The server did not answer; expected it to: check that it runs, then send the line again.");
   }

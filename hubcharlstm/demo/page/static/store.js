@@ -10,23 +10,31 @@ function isTurn(turn) {
   const texts = (owner, names) => names.every((name) => typeof owner?.[name] === "string");
   return (
     texts(turn, ["id", "typed", "speaker", "context", "prompt", "shown"]) &&
-    Array.isArray(turn.notes) && turn.notes.every((note) => typeof note === "string") &&
+    Array.isArray(turn.warnings) && turn.warnings.every((note) => typeof note === "string") &&
     Array.isArray(turn.replies) && turn.replies.length > 0 &&
-    turn.replies.every((reply) => texts(reply, ["id", "text", "foot", "link", "python", "command", "circle", "verdict"]))
+    turn.replies.every((reply) => texts(reply, ["id", "text", "caption", "link", "python", "command", "cycle", "replay_check"]))
   );
+}
+
+// A conversation that an earlier version of the page kept has other names for the same things.
+function migrated(turn) {
+  const replies = Array.isArray(turn?.replies) ? turn.replies : [];
+  const renamed = ({ foot, circle, verdict, ...reply }) => ({ ...reply, caption: reply.caption ?? foot, cycle: reply.cycle ?? circle, replay_check: reply.replay_check ?? verdict });
+  const { notes, ...rest } = turn ?? {};
+  return { ...rest, warnings: rest.warnings ?? notes, replies: replies.map((reply) => renamed(reply ?? {})) };
 }
 
 // What was being written when the page went away stands as it was.
 function settled(turn) {
   if (!turn.replies.some((reply) => reply.writing)) return turn;
-  const cut = (reply) => (reply.writing ? { ...reply, writing: false, ending: "stopped", foot: reply.foot.replace(/^writing/, `${reply.text.length.toLocaleString("en")} characters`) + " · stopped" } : reply);
+  const cut = (reply) => (reply.writing ? { ...reply, writing: false, ending: "stopped", caption: reply.caption.replace(/^writing/, `${reply.text.length.toLocaleString("en")} characters`) + " · stopped" } : reply);
   return { ...turn, replies: turn.replies.map(cut) };
 }
 
 function loadConversation() {
   try {
     const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
-    return Array.isArray(kept) ? kept.filter(isTurn).map(settled) : [];
+    return Array.isArray(kept) ? kept.map(migrated).filter(isTurn).map(settled) : [];
   } catch {
     return []; // a browser that keeps nothing, or something else under our name
   }
@@ -49,7 +57,7 @@ function saveSoon(save) {
 }
 
 function asText(conversation) {
-  const reply = (turn, one) => `${turn.replies.length > 1 ? `[temperature ${one.temperature}]\n` : ""}${turn.shown}${one.text}\n\n(${one.foot})`;
+  const reply = (turn, one) => `${turn.replies.length > 1 ? `[temperature ${one.temperature}]\n` : ""}${turn.shown}${one.text}\n\n(${one.caption})`;
   return conversation.map((turn) => [`> ${turn.typed.replaceAll("\n", "\n> ")}`, ...turn.replies.map((one) => reply(turn, one))].join("\n\n")).join("\n\n\n") + "\n";
 }
 

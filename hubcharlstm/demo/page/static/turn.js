@@ -16,8 +16,8 @@ function copyButton(name, text) {
   return made;
 }
 
-function drawReceipt() {
-  const root = make("details", "receipt");
+function drawPermalink() {
+  const root = make("details", "permalink");
   root.append(make("summary", "", "Receipt"));
   const rows = {};
   for (const [key, name, label] of [["link", "link", "Link"], ["python", "Python lines", "Python"], ["command", "command", "Command line"]]) {
@@ -51,14 +51,14 @@ function drawReply(turn, index, act) {
   const box = make("div", "reply");
   const text = document.createTextNode("");
   box.append(make("span", "unseen", several ? `The model at temperature ${turn.replies[index].temperature}: ` : "The model: "), make("span", "seed-phrase", turn.shown), text);
-  const foot = make("p", "foot");
+  const caption = make("p", "caption");
   const said = make("p", "said");
-  const receipt = drawReceipt();
+  const permalink = drawPermalink();
   const more = button("act continue", "Continue", () => act("continue", index));
   const acts = make("div", "acts");
-  acts.append(more, receipt.root);
-  root.append(box, foot, said, acts);
-  return { root, box, text, foot, said, acts, receipt };
+  acts.append(more, permalink.root);
+  root.append(box, caption, said, acts);
+  return { root, box, text, caption, said, acts, permalink };
 }
 
 function shorten(text) {
@@ -69,15 +69,15 @@ function refreshReply(entry, reply) {
   if (reply.text.startsWith(entry.text.data)) entry.text.appendData(reply.text.slice(entry.text.length));
   else entry.text.data = reply.text;
   entry.box.classList.toggle("writing", reply.writing);
-  const circle = reply.circle ? `It goes in circles: “${shorten(oneLine(reply.circle))}” again and again. A higher temperature leaves them.` : "";
-  const said = [circle, reply.verdict && `Receipt: ${reply.verdict}.`].filter(Boolean).join(" ");
-  if (entry.foot.textContent !== reply.foot) {
-    const parts = reply.foot.split(" · ").map((part) => make("span", "part", part)); // a line breaks between them only
-    entry.foot.replaceChildren(...parts.flatMap((part, index) => (index > 0 ? [" · ", part] : [part])));
+  const cycle = reply.cycle ? `It goes in circles: “${shorten(oneLine(reply.cycle))}” again and again. A higher temperature leaves them.` : "";
+  const said = [cycle, reply.replay_check && `Receipt: ${reply.replay_check}.`].filter(Boolean).join(" ");
+  if (entry.caption.textContent !== reply.caption) {
+    const parts = reply.caption.split(" · ").map((part) => make("span", "part", part)); // a line breaks between them only
+    entry.caption.replaceChildren(...parts.flatMap((part, index) => (index > 0 ? [" · ", part] : [part])));
   }
   if (entry.said.textContent !== said) entry.said.textContent = said;
   entry.root.classList.toggle("busy", reply.writing);
-  entry.receipt.fill(reply);
+  entry.permalink.fill(reply);
 }
 
 function drawPrompt(prompt) {
@@ -99,12 +99,12 @@ function drawTurn(turn, act) {
   const replies = turn.replies.map((_, index) => drawReply(turn, index, act));
   columns.append(...replies.map((reply) => reply.root));
   root.append(visitor);
-  if (turn.notes.length > 0) root.append(make("p", "notes", turn.notes.join("; ")));
+  if (turn.warnings.length > 0) root.append(make("p", "warnings", turn.warnings.join("; ")));
   root.append(columns);
   const whole = [button("act retry", "Retry", () => act("retry")), button("act edit", "Edit", () => act("edit"))];
   const real = turn.prompt === turn.shown ? [] : [drawPrompt(turn.prompt)];
   if (replies.length === 1) {
-    replies[0].receipt.root.before(...whole);
+    replies[0].permalink.root.before(...whole);
     replies[0].acts.append(...real);
   } else {
     const acts = make("div", "acts");
