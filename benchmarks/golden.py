@@ -3,7 +3,7 @@
 `python -m benchmarks.golden record FILE` writes the texts of 200 seeds over all settings in fp32 and int8, and the
 losses of 200 training steps by `nn.LSTM` and by the packed layer. `check FILE` makes them again and exits with 1 where
 one differs. The record belongs to one kind of processor: another one's fp32 products round differently. Where the
-processor has no bfloat16 the packed layer runs in fp32, and where it has no VNNI int8 is forced.
+processor has no bfloat16 the packed layer runs in fp32, int8 by the exact fallback where it has no VNNI.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import hubcharlstm.model
 import training.network
 from benchmarks.machine import conditions
 from hubcharlstm import CharLSTM, Vocabulary
+from hubcharlstm.torch_compat import has_fast_bf16
 from training.bptt import TruncatedBPTT
 from training.data.corpus import read_corpus
 from training.data.encoded import TrainIds
-from training.lstm import Layer, PackedLSTM, has_fast_bf16
+from training.lstm import Layer, PackedLSTM
 from training.pipeline import config_of
 from training.recipe import PRESETS
 from training.schedule import TrainSchedule
@@ -53,7 +53,6 @@ def settings_of(seed: int) -> dict[str, Any]:
 
 def texts(precision: str) -> list[list[Any]]:
     """For each seed a text, why it ended, and the text that goes on from its state."""
-    hubcharlstm.model.has_int8 = lambda: True
     model, found = CharLSTM.from_pretrained(precision=precision), []
     for seed in range(SEEDS):
         done = model.complete(seed=seed, **settings_of(seed))

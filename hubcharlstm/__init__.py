@@ -2,7 +2,14 @@
 
 from hubcharlstm.decoding.sampling import SamplingParams
 from hubcharlstm.engine.engine import Engine
-from hubcharlstm.errors import BusyError, HubError, NotAModelError
+from hubcharlstm.errors import (
+    BusyError,
+    DamagedModelError,
+    EngineError,
+    HubCharLSTMError,
+    HubError,
+    NotAModelError,
+)
 from hubcharlstm.generation.stream import Completion, GenerationState, TextStream
 from hubcharlstm.generation_config import GenerationConfig
 from hubcharlstm.inspection.scoring import Score
@@ -17,10 +24,13 @@ __all__ = [
     "CharLSTM",
     "CharLSTMConfig",
     "Completion",
+    "DamagedModelError",
     "Encoding",
     "Engine",
+    "EngineError",
     "GenerationConfig",
     "GenerationState",
+    "HubCharLSTMError",
     "HubError",
     "NotAModelError",
     "SamplingParams",

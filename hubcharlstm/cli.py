@@ -152,12 +152,12 @@ def run_info(arguments: argparse.Namespace) -> int:
     import torch
 
     from hubcharlstm import CharLSTM, __version__
-    from hubcharlstm.decoding.decoder import has_int8
+    from hubcharlstm.torch_compat import has_fast_int8
 
     model = CharLSTM.from_pretrained(arguments.model, **chosen(arguments))
     precision = model.decoder.precision
     if model.decoder.device.type == "cpu":
-        if not has_int8():
+        if not has_fast_int8():
             precision += " (this CPU has no int8 instructions)"
         if torch.backends.cpu.get_cpu_capability() == "DEFAULT":
             precision += " (without vector instructions, which is slower)"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 
-class BusyError(ValueError):
+class HubCharLSTMError(Exception):
+    """The base class of every exception that this package raises beyond plain `ValueError` for an argument."""
+
+
+class BusyError(HubCharLSTMError, ValueError):
     """The engine has as many requests as it takes."""
 
 
-class EngineError(RuntimeError):
+class EngineError(HubCharLSTMError, RuntimeError):
     """The engine failed while it wrote, at no fault of the request; what failed is its cause."""
 
     def __init__(self, failure: BaseException) -> None:
@@ -18,7 +22,7 @@ class EngineError(RuntimeError):
         self.__cause__ = failure
 
 
-class DamagedModelError(ValueError):
+class DamagedModelError(HubCharLSTMError, ValueError):
     """The network's weights or logits are not finite numbers."""
 
     def __init__(self) -> None:
@@ -27,9 +31,9 @@ class DamagedModelError(ValueError):
         )
 
 
-class NotAModelError(ValueError):
+class NotAModelError(HubCharLSTMError, ValueError):
     """The folder or repository is no hubcharlstm model, or a damaged one."""
 
 
-class HubError(ValueError):
+class HubError(HubCharLSTMError, ValueError):
     """The Hub could not be read from or written to."""

@@ -10,17 +10,15 @@ from typing import Any, Literal, Self, overload
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 
-from hubcharlstm.decoding.decoder import Decoder, fastest_device, has_int8
+from hubcharlstm.decoding.decoder import Decoder, fastest_device
 from hubcharlstm.decoding.sampling import SamplingParams, new_seed
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.generation.stream import Completion, GenerationState, TextStream
 from hubcharlstm.generation_config import GenerationConfig
-from hubcharlstm.hub import download
-from hubcharlstm.hub import model_card
-from hubcharlstm.hub import model_folder
-from hubcharlstm.hub import upload
+from hubcharlstm.hub import download, model_card, model_folder, upload
 from hubcharlstm.inspection.scoring import Score, score
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork
+from hubcharlstm.torch_compat import has_fast_int8
 from hubcharlstm.vocabulary import Vocabulary
 
 PRECISIONS = ("auto", "fp32", "int8", "bf16")
@@ -272,14 +270,13 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         """A hash of weights and vocabulary: a state belongs to the model with the same one."""
         return self._fold()[1]
 
-    def _chosen_precision(self) -> str:
-        on_cpu = self.head.weight.device.type == "cpu"
+    def _resolve_precision(self) -> str:
+        device = self.head.weight.device
         if self.precision == "auto":
-            return "int8" if on_cpu and has_int8() else "fp32"
-        if self.precision == "int8" and not (on_cpu and has_int8()):  # elsewhere 8-bit kernels may saturate
+            return "int8" if device.type == "cpu" and has_fast_int8() else "fp32"
+        if self.precision == "int8" and device.type != "cpu":
             raise ValueError(
-                'precision is "int8"; expected a CPU with instructions for exact 8-bit sums (VNNI), which '
-                f'{self.head.weight.device.type} here is not: leave it at "auto".'
+                f'precision is "int8" on {device}; expected a CPU for exact int8 sums: leave it at "auto".'
             )
         return self.precision
 
@@ -293,7 +290,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
             digest = hashlib.sha256(self.vocabulary.sha256.encode("ascii"))
             for value in self.state_dict().values():
                 digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())
-            self._folded = version, Decoder(self, self._chosen_precision()), digest.hexdigest()
+            self._folded = version, Decoder(self, self._resolve_precision()), digest.hexdigest()
         return self._folded[1:]
 
 

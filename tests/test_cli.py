@@ -10,7 +10,7 @@ import pytest
 
 from hubcharlstm import CharLSTM
 from hubcharlstm.cli import main, parser
-from hubcharlstm.decoding.decoder import has_int8
+from hubcharlstm.torch_compat import has_fast_int8
 
 
 def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -87,7 +87,7 @@ def test_info_names_the_model(model_folder: Path, capsys: pytest.CaptureFixture[
     code, out, _ = run(["info", "--model", str(model_folder)], capsys)
     assert code == 0
     assert "2 x 24" in out
-    assert f"cpu, {'int8' if has_int8() else 'fp32'}" in out
+    assert f"cpu, {'int8' if has_fast_int8() else 'fp32'}" in out
 
 
 @pytest.mark.parametrize(

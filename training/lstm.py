@@ -12,18 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from hubcharlstm.decoding.kernels import has_onednn
+from hubcharlstm.torch_compat import PackedLinear, has_fast_bf16
 
 AHEAD = 4
 """Steps of the backward pass whose gates' slopes are computed at once: enough for the cores, few for the cache."""
 Layer = tuple[Tensor, Tensor, Tensor]
 """W_ih (4H, I), W_hh (4H, H) and the sum of both biases (4H,), gates in PyTorch's order: i, f, g, o."""
-
-
-def has_fast_bf16() -> bool:
-    """True if this CPU multiplies bfloat16 faster than float32, and PyTorch has oneDNN's kernels for it."""
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16")) and has_onednn()
 
 
 def lstm(x: Tensor, h: Tensor, c: Tensor, layer: Layer) -> tuple[Tensor, Tensor, Tensor]:
@@ -54,7 +48,7 @@ class PackedLSTM(torch.autograd.Function):
         double = torch.tensor([1.0, 1.0, 2.0, 1.0]).repeat_interleave(size)[:, None]
         inputs = x.to(dtype).flatten(0, 1)  # (T B, I)
         from_input = linear(inputs, (w_ih * double).to(dtype), (bias * double[:, 0]).to(dtype))
-        recurrent = _pack(w_hh * double, rows, dtype)
+        recurrent = PackedLinear((w_hh * double).to(dtype), rows)
         gates, cells = x.new_empty(steps, rows, 4 * size, dtype=c.dtype), c.new_empty(steps + 1, rows, size)
         outputs, tanh_cells = inputs.new_empty(steps + 1, rows, size), torch.empty_like(cells[1:])
         outputs[0], cells[0] = h, c
@@ -64,7 +58,7 @@ class PackedLSTM(torch.autograd.Function):
             outputs[:-1].unbind(), from_input.view(steps, rows, 4 * size).unbind(), gates.unbind(), *parts,
             cells[:-1].unbind(), cells[1:].unbind(), tanh_cells.unbind(), outputs[1:].unbind(), strict=True,
         ):  # fmt: skip
-            all_gates.copy_(_product(before, recurrent, pre)).sigmoid_()
+            all_gates.copy_(recurrent(before, pre)).sigmoid_()
             torch.mul(f, cell, out=new).sub_(i).addcmul_(i, g, value=2)  # f c + i (2 g - 1)
             torch.add(new, new, out=tanh).sigmoid_().mul_(2).sub_(1)
             output.copy_(torch.mul(o, tanh, out=product))
@@ -75,7 +69,7 @@ class PackedLSTM(torch.autograd.Function):
     def backward(ctx: Any, d_outputs: Tensor, d_h: Tensor, d_c: Tensor) -> tuple[Tensor | None, ...]:
         inputs, w_ih, w_hh, outputs, gates, cells, tanh_cells = ctx.saved_tensors
         dtype, (steps, rows, size) = outputs.dtype, tanh_cells.shape
-        recurrent = _pack(w_hh.t(), rows, dtype)
+        recurrent = PackedLinear(w_hh.t().to(dtype), rows)
         d_gates = outputs.new_empty(steps, rows, 4 * size)  # before the sigmoids
         dh, carried, dc = d_h.clone(), d_c.clone(), torch.empty_like(d_c)
         for end in range(steps, 0, -AHEAD):
@@ -97,7 +91,7 @@ class PackedLSTM(torch.autograd.Function):
                 slopes[k, :, 3].mul_(dh)
                 into.view(rows, 4, size).copy_(slopes[k])
                 torch.mul(dc, f[k], out=carried)
-                dh.copy_(_product(into, recurrent))
+                dh.copy_(recurrent(into))
         flat = d_gates.flatten(0, 1)  # (T B, 4H)
         d_x = (flat @ w_ih.to(dtype)).view(steps, rows, -1).to(torch.float32) if ctx.needs_input_grad[0] else None
         d_bias = flat.new_ones(1, len(flat)) @ flat
@@ -105,19 +99,3 @@ class PackedLSTM(torch.autograd.Function):
             d_x, dh, carried, (flat.t() @ inputs).float(), (flat.t() @ outputs[:-1].flatten(0, 1)).float(),
             d_bias[0].float(), None,
         )  # fmt: skip
-
-
-def _pack(weight: Tensor, rows: int, dtype: torch.dtype) -> Tensor:
-    """The weight (N, K) in the order in which oneDNN reads it for products of `rows` rows."""
-    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.to(dtype).contiguous(), rows)
-    return packed
-
-
-def _product(x: Tensor, packed: Tensor, added: Tensor | None = None) -> Tensor:
-    """x (B, K) by a packed weight (N, K), transposed, and `added` (B, N)."""
-    linear_with = torch.ops.mkldnn._linear_pointwise
-    if added is None:
-        product: Tensor = linear_with(x, packed, None, "none", [], "")
-    else:
-        product = linear_with.binary(x, added, packed, None, "add")
-    return product

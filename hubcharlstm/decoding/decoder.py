@@ -28,7 +28,6 @@ from hubcharlstm.decoding.kernels import (
     Fp32LinearKernel,
     Int8LinearKernel,
     LinearKernel,
-    has_onednn,
 )
 from hubcharlstm.decoding.single_row import SingleRowStep
 from hubcharlstm.decoding.state_buffer import BatchView, Layer, StateBuffer
@@ -44,7 +43,7 @@ PADDING = 32
 class Decoder:
     """Decodes with the weights that `network` has now, on its device; later changes are not seen.
 
-    precision: "fp32", "bf16" (for a GPU) or "int8" (for a CPU with the instructions for it; see `has_int8`).
+    precision: "fp32", "bf16" (for a GPU) or "int8" (for a CPU, fast where `torch_compat.has_fast_int8`).
     """
 
     @torch.inference_mode()
@@ -200,14 +199,6 @@ def _pad_rows(value: Tensor, size: int) -> Tensor:
 
 def _pad_columns(value: Tensor, size: int) -> Tensor:
     return torch.cat([value, value.new_zeros(value.shape[0], size - value.shape[1])], dim=1)
-
-
-def has_int8() -> bool:
-    """True if this CPU multiplies int8 exactly and faster than fp32 (VNNI), and PyTorch has the kernels for it."""
-    if not has_onednn():
-        return False
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_vnni") or capabilities.get("avx_vnni"))
 
 
 def fastest_device(network: CharLSTMNetwork) -> torch.device:

@@ -10,13 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hubcharlstm.torch_compat import Int8Linear, PackedLinear
+
 Floats = NDArray[np.float32]
 
 INT8_MAX = 127.0
-PACKED_FOR = 64
+PACKED_BATCH_SIZE = 64
 """Rows that oneDNN lays the weights out for; the layout serves any number of them."""
 
-NUMBERS = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.int8}
+STATE_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.int8}
 """What weights and hidden states are kept in; cells, gates and logits are fp32."""
 
 
@@ -37,39 +39,25 @@ class CpuLinearKernel(LinearKernel, Protocol):
 
 
 class Int8LinearKernel:
-    """Integers, scaled per output channel; x is 127 times the hidden state.
+    """Int8 weights, scaled per output channel; x is 127 times the hidden state.
 
     Integer sums are exact and are scaled by one rounding, so a row's result is the same to the bit whatever stands
-    beside it. A single row goes through PyTorch's own kernel, more through oneDNN's with packed weights, which wants
-    unsigned x (128 more) and gives the sums as fp32.
+    beside it.
     """
 
     def __init__(self, weight: Tensor) -> None:
         scale = weight.abs().amax(dim=1).clamp_min(1e-30) / INT8_MAX
-        values = (weight / scale[:, None]).round().clamp(-INT8_MAX, INT8_MAX).to(torch.int8).contiguous()
-        self._values = values.T  # column-major: the kernel reads it 4 times faster for one row
-        self._packed = torch.ops.onednn.qlinear_prepack(values, [PACKED_FOR, values.shape[1]])
-        self._ones, self._zeros = torch.ones(len(values)), torch.zeros(len(values), dtype=torch.int32)
+        values = (weight / scale[:, None]).round().clamp(-INT8_MAX, INT8_MAX).to(torch.int8)
+        self._sums = Int8Linear(values, PACKED_BATCH_SIZE)
         self._scale = scale / INT8_MAX
 
     def matmul(self, x: Tensor) -> Tensor:
-        unsigned = torch.bitwise_xor(x.view(torch.uint8), 128)
-        sums: Tensor = torch.ops.onednn.qlinear_pointwise(
-            unsigned, 1.0, 128, self._packed, self._ones, self._zeros, None, 1.0, 0, torch.float32, "none", [], ""
-        )
-        return sums.mul_(self._scale)
+        return self._sums(x).mul_(self._scale)
 
     def bind_row(self, x: Tensor) -> Callable[[], Floats]:
-        sums = torch.empty(1, self._values.shape[1], dtype=torch.int32)
-        integers, scale = sums.numpy(), self._scale.numpy()
-        out = np.empty(integers.shape, np.float32)
-
-        def product() -> Floats:
-            torch._int_mm(x, self._values, out=sums)
-            np.multiply(integers, scale, out, dtype=np.float32, casting="unsafe")
-            return out
-
-        return product
+        sums, scale = self._sums.bind_row(x), self._scale.numpy()
+        out = np.empty((1, len(scale)), np.float32)
+        return lambda: np.multiply(sums(), scale, out, dtype=np.float32, casting="unsafe")
 
 
 class Fp32LinearKernel:
@@ -77,13 +65,10 @@ class Fp32LinearKernel:
 
     def __init__(self, weight: Tensor) -> None:
         self._weight = weight.contiguous()
-        self._packed = torch.ops.mkldnn._reorder_linear_weight(self._weight, PACKED_FOR) if has_onednn() else None
+        self._packed = PackedLinear(self._weight, PACKED_BATCH_SIZE)
 
     def matmul(self, x: Tensor) -> Tensor:
-        if self._packed is None:
-            return x @ self._weight.T
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, None, "none", [], "")
-        return product
+        return self._packed(x)
 
     def bind_row(self, x: Tensor) -> Callable[[], Floats]:
         weight, row = self._weight.numpy().T, x.numpy()
@@ -95,12 +80,7 @@ class DeviceLinearKernel:
     """fp32 or bf16 on any device, by PyTorch."""
 
     def __init__(self, weight: Tensor, precision: str) -> None:
-        self._weight = weight.T.contiguous().to(NUMBERS[precision])
+        self._weight = weight.T.contiguous().to(STATE_DTYPES[precision])
 
     def matmul(self, x: Tensor) -> Tensor:
         return (x @ self._weight).float()
-
-
-def has_onednn() -> bool:
-    """True if this PyTorch was built with oneDNN."""
-    return bool(torch._C._has_mkldnn)

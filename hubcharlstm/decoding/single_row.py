@@ -34,9 +34,14 @@ class SingleRowStep:
     """The first row of a `View`, every array at hand."""
 
     def __init__(
-        self, v: BatchView, table: Tensor, products: Sequence[CpuLinearKernel], biases: Sequence[Tensor | None], head: CpuLinearKernel,
+        self,
+        v: BatchView,
+        table: Tensor,
+        products: Sequence[CpuLinearKernel],
+        biases: Sequence[Tensor | None],
+        head: CpuLinearKernel,
         head_bias: Tensor,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._table = table.numpy()
         self._layers = [
             Layer(

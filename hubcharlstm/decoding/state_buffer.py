@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from hubcharlstm.decoding.kernels import INT8_MAX, NUMBERS
+from hubcharlstm.decoding.kernels import INT8_MAX, STATE_DTYPES
 from hubcharlstm.network import CharLSTMConfig, State
 
 BLOCK = 256
@@ -48,7 +48,7 @@ class StateBuffer:
         precision: str,
         device: torch.device,
     ) -> None:
-        self.hidden = torch.zeros(capacity, config.num_layers * size, dtype=NUMBERS[precision], device=device)
+        self.hidden = torch.zeros(capacity, config.num_layers * size, dtype=STATE_DTYPES[precision], device=device)
         self.cells = [torch.zeros(capacity, size, device=device) for _ in range(config.num_layers)]
         self.out = torch.empty(capacity, size, device=device)
         self.logits = torch.empty(capacity, padded_vocab, device=device)

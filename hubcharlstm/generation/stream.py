@@ -204,7 +204,7 @@ class TextStream(Iterator[str]):
         progress = self._run.progress
         cycle = self._cycle((h, c), list(progress.last_sampled)) if self._is_greedy else None
         if isinstance(self._run, EngineBackend):
-            openmp.release_thread_team()  # reading a prompt's rest or a circle took some, and the engine's would wait asleep
+            openmp.release_thread_team()  # prefill and cycle check used this thread's team; the engine has its own
         return Completion(
             text=self.text,
             prompt=self.prompt,

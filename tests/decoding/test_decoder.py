@@ -93,7 +93,7 @@ def test_products_are_asked_for_few_numbers_of_rows(model: CharLSTM, monkeypatch
     rows = decoder.state_buffer(BLOCK)
     for product in (*decoder._products, decoder._head):
         matmul = product.matmul
-        monkeypatch.setattr(product, "many", lambda x, matmul=matmul: asked.add(len(x)) or matmul(x))
+        monkeypatch.setattr(product, "matmul", lambda x, matmul=matmul: asked.add(len(x)) or matmul(x))
     for count in range(2, BLOCK + 1):
         decoder.step(torch.zeros(count, dtype=torch.int64), rows)
     assert len(asked) < 50

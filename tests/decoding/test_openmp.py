@@ -19,7 +19,7 @@ torch.set_num_threads(2)
 before = len(os.listdir("/proc/self/task"))
 x = torch.ones(512, 512).sin()
 with_team = len(os.listdir("/proc/self/task"))
-openmp.give_back()
+openmp.release_thread_team()
 for _ in range(200):
     after = len(os.listdir("/proc/self/task"))
     if after < with_team:

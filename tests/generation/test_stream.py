@@ -15,6 +15,7 @@ from hubcharlstm.decoding.sampling import RandomStream, SamplingBatch, SamplingP
 from hubcharlstm.errors import DamagedModelError
 from hubcharlstm.generation.repetition import cycle_length
 from hubcharlstm.generation.stream import MAX_NEW_TOKENS, GenerationState
+from hubcharlstm.torch_compat import has_fast_int8
 from tests.conftest import tiny_model
 
 MODEL = tiny_model(Vocabulary.from_text("FIRST:\nTo be, or not to be\n\nSECOND:\nnobler?\n\n"))
@@ -309,13 +310,17 @@ def test_a_stop_string_longer_than_the_text_never_ends_it(model: CharLSTM) -> No
     assert done.text + "".join("T" for _ in done.state.held) == model.generate("To be", max_new_tokens=10, seed=1)
 
 
-def test_int8_is_refused_where_its_sums_may_not_be_exact(
+def test_int8_writes_the_same_text_on_every_cpu_and_auto_takes_it_where_it_is_fast(
     vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = tiny_model(vocabulary)
-    monkeypatch.setattr("hubcharlstm.model.has_int8", lambda: False)
-    model.precision = "int8"
-    with pytest.raises(ValueError, match="leave it at"):
-        model.generate("To be")
-    model.precision = "auto"
-    assert model.decoder.precision == "fp32"
+    """It was refused without VNNI, where PyTorch's kernels saturate; now fp32 products of the integers stand in."""
+    texts = []
+    for fast in (False, has_fast_int8()):
+        monkeypatch.setattr("hubcharlstm.torch_compat.has_fast_int8", lambda fast=fast: fast)
+        monkeypatch.setattr("hubcharlstm.model.has_fast_int8", lambda fast=fast: fast)
+        model = tiny_model(vocabulary)
+        assert model.decoder.precision == ("int8" if fast else "fp32")
+        model.precision = "int8"
+        assert model.decoder.precision == "int8"
+        texts.append(model.generate("To be", max_new_tokens=100, seed=3))
+    assert texts[0] == texts[1]

@@ -221,8 +221,8 @@ def test_windows_carry_the_state_along_their_lanes(
     """At a learning rate of almost nothing, windows in a row give what one long forward pass over a lane gives."""
     monkeypatch.setattr(training.lstm, "has_fast_bf16", lambda: False)  # the figures are compared closely
     recipe = replace(
-        RECIPE, dropout=0.0, learning_rate=1e-30, weight_decay=0.0, chars=4_000, warmup=0.0, state_reset_prob=0.0, seed=2,
-        softmax_temperature=1.0,
+        RECIPE, dropout=0.0, learning_rate=1e-30, weight_decay=0.0, chars=4_000, warmup=0.0, state_reset_prob=0.0,
+        seed=2, softmax_temperature=1.0,
     )  # fmt: skip
     run(tmp_path / "run", recipe)
     plan, stream_len = TrainSchedule.of(recipe, len(TEXT)), len(TEXT) // recipe.batch_size

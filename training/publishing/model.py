@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hubcharlstm.hub import model_card
-from hubcharlstm.hub import model_folder
-from hubcharlstm.hub import upload
+from hubcharlstm.hub import model_card, model_folder, upload
 from hubcharlstm.hub.upload import check_account
 
 __all__ = ["check_account", "push"]

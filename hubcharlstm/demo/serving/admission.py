@@ -104,7 +104,8 @@ class AdmissionController:
             raise BusyError(ENDING)
         if visitor.session and self._of_session[visitor.session] >= limits.max_per_session:
             raise BusyError(
-                f"You have {limits.max_per_session} requests under way; expected no more at once: wait until one has ended."
+                f"You have {limits.max_per_session} requests under way; expected no more at once: wait until one has "
+                "ended."
             )
         if limits.max_per_address and visitor.address and self._of_address[visitor.address] >= limits.max_per_address:
             raise BusyError(

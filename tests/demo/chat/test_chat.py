@@ -18,14 +18,10 @@ from hubcharlstm.errors import DamagedModelError
 
 gr = pytest.importorskip("gradio")
 
-from hubcharlstm.demo import launch
-from hubcharlstm.demo import models
-from hubcharlstm.demo.chat import pacing, turns
-from hubcharlstm.demo.chat import replies
-from hubcharlstm.demo.chat import requests
+from hubcharlstm.demo import launch, models
+from hubcharlstm.demo.chat import pacing, replies, requests, turns
 from hubcharlstm.demo.chat.state_cache import StateCache
-from hubcharlstm.demo.page import handlers
-from hubcharlstm.demo.page import layout
+from hubcharlstm.demo.page import handlers, layout
 from hubcharlstm.demo.serving.admission import AdmissionController, Limits
 
 LETTERS = "\n !&'*,-.:;<>?_`ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz{}"
