@@ -30,7 +30,7 @@ class Request:
     pending_ids: Ids
     max_new_tokens: int
     sampling: SamplingParams
-    stream: RandomStream
+    rng: RandomStream
     stops: tuple[Ids, ...] = ()
     state: State | None = None
     held: Ids = ()
@@ -46,7 +46,7 @@ class Sequence:
         self.num_tokens = 0
         self.finish_reason: FinishReason | None = None
         self._rule = StopRule(request.stops)
-        self._ahead: Array = request.stream.uniforms(0)[0]
+        self._ahead: Array = request.rng.uniforms(0)[0]
         self._ahead_from = 0  # the draw that the first of them is for
         self.last_sampled: deque[int] = deque(maxlen=REMEMBERED)
         self.ready: list[int] = []  # ids that may be shown and were not yet taken
@@ -64,7 +64,7 @@ class Sequence:
         count = min(count, self.remaining)
         first = self.num_tokens - self._ahead_from
         if first + count > len(self._ahead):
-            self._ahead = self.stream.uniforms(min(max(count, DRAWN_AHEAD), self.remaining))[0]
+            self._ahead = self.rng.uniforms(min(max(count, DRAWN_AHEAD), self.remaining))[0]
             self._ahead_from, first = self.num_tokens, 0
         return self._ahead[first : first + count]
 
@@ -97,9 +97,9 @@ class Sequence:
         return self._rule.held
 
     @property
-    def stream(self) -> RandomStream:
+    def rng(self) -> RandomStream:
         """The random stream after the draws made: one for each id."""
-        return RandomStream(self.request.stream.key, self.request.stream.draws + self.num_tokens)
+        return RandomStream(self.request.rng.key, self.request.rng.draws + self.num_tokens)
 
 
 class EngineRequest:

@@ -96,7 +96,7 @@ def test_a_state_goes_on_exactly_alone_or_beside_others(model: CharLSTM, engine:
     assert head + model.complete(state=first.completion.state, max_new_tokens=50).text == whole.text
     tail = model.stream(state=first.completion.state, max_new_tokens=50, engine=engine)
     assert head + "".join(tail) == whole.text
-    assert tail.completion.state.stream == whole.state.stream
+    assert tail.completion.state.rng == whole.state.rng
     for other in others:
         other.cancel()
 

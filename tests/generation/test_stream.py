@@ -84,7 +84,7 @@ def test_a_text_cut_anywhere_goes_on_as_if_it_had_not_been_cut(
         text += last.text
     assert text == whole.text
     assert last.finish_reason == whole.finish_reason
-    assert last.state.stream == whole.state.stream
+    assert last.state.rng == whole.state.rng
 
 
 def test_a_state_is_saved_and_loaded_as_it_is(model: CharLSTM, tmp_path: Path) -> None:
