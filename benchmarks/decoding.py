@@ -55,7 +55,7 @@ def steps(decoder: Decoder, count: int) -> Trainer:
 
 def prompt(decoder: Decoder) -> Trainer:
     """A prompt read alone, as the library does in the decoder's precision."""
-    return lambda characters: decoder.read([0] * characters, None)
+    return lambda characters: decoder.prefill([0] * characters, None)
 
 
 def onnx_steps(decoder: OnnxDecoder, count: int) -> Trainer:

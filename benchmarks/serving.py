@@ -22,7 +22,7 @@ from hubcharlstm import CharLSTM
 from hubcharlstm.decoding import openmp
 from hubcharlstm.decoding.sampling import RandomStream, SamplingParams
 from hubcharlstm.engine.engine import Engine
-from hubcharlstm.engine.sequence import Request
+from hubcharlstm.engine.sequence import GenerationRequest
 
 
 def build(layers: str, precision: str) -> CharLSTM:
@@ -34,8 +34,8 @@ def build(layers: str, precision: str) -> CharLSTM:
     return model
 
 
-def request(seed: int, characters: int, prompt: tuple[int, ...] = (1,)) -> Request:
-    return Request(prompt, characters, SamplingParams(0.8), RandomStream.for_request(seed, prompt))
+def request(seed: int, characters: int, prompt: tuple[int, ...] = (1,)) -> GenerationRequest:
+    return GenerationRequest(prompt, characters, SamplingParams(0.8), RandomStream.for_request(seed, prompt))
 
 
 def throughput(model: CharLSTM, readers: int = 100, characters: int = 500) -> dict[str, float]:

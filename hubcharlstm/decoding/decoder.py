@@ -128,7 +128,7 @@ class Decoder:
             self._network.train(was_training)
         return state, tuple(ids[count:])
 
-    def read(self, ids: Sequence[int], state: State | None) -> State:
+    def prefill(self, ids: Sequence[int], state: State | None) -> State:
         """The state after `ids` (N,) of one row from `state`, (num_layers, 1, H) each; None for zeros.
 
         In int8 as `step` reads, which takes less than half the time of `nn.LSTM` in fp32; otherwise in chunks.

@@ -11,7 +11,7 @@ from hubcharlstm.decoding import openmp
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.sampling import RandomStream, SamplingParams, check_seed, new_seed
 from hubcharlstm.engine.engine import Engine
-from hubcharlstm.engine.sequence import FinishReason, Request
+from hubcharlstm.engine.sequence import FinishReason, GenerationRequest
 from hubcharlstm.engine.stopping import Ids
 from hubcharlstm.generation import repetition
 from hubcharlstm.generation.backends import EngineBackend, LocalBackend
@@ -112,7 +112,7 @@ class TextStream(Iterator[str]):
         else:
             self.seed = new_seed() if seed is None else check_seed(seed)
             rng = RandomStream.for_request(self.seed, prompt_ids, state.rng if state else None)
-        request = Request(
+        request = GenerationRequest(
             pending_ids=prompt_ids if state is None else (state.last_id, *prompt_ids),
             max_new_tokens=max_new_tokens,
             sampling=sampling,

@@ -20,7 +20,7 @@ from hubcharlstm import CharLSTM, Vocabulary
 from hubcharlstm.decoding.sampling import RandomStream, SamplingParams
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.engine.model_runner import STEPS, ModelRunner
-from hubcharlstm.engine.sequence import EngineRequest, Request
+from hubcharlstm.engine.sequence import EngineRequest, GenerationRequest
 from hubcharlstm.errors import BusyError, DamagedModelError, EngineError
 from tests.conftest import tiny_model
 
@@ -153,7 +153,7 @@ def test_an_error_in_one_request_ends_that_request_alone(vocabulary: Vocabulary)
     model.precision = "fp32"
     engine = Engine(model.decoder, max_rows=8)
     h, c = model.decoder.initial_state(1)
-    good = Request((1, 2), 500, SamplingParams(), RandomStream(1))
+    good = GenerationRequest((1, 2), 500, SamplingParams(), RandomStream(1))
     beside = engine.submit(good)
     with pytest.raises(DamagedModelError, match="not finite"):
         list(engine.submit(replace(good, state=(h, torch.full_like(c, float("nan"))))))
@@ -278,7 +278,7 @@ def test_a_thread_that_dies_is_noticed_and_another_begins(
     if who_notices == "the next request":
         assert "".join(model.stream("To be", seed=4, engine=engine)) == model.generate("To be", seed=4)
     if who_notices == "a look at its health":
-        engine.check()
+        engine.ensure_alive()
     with pytest.raises(EngineError, match="send the request again"):
         list(stream)
     assert engine.alive and engine.load == IDLE
@@ -293,7 +293,7 @@ def test_an_engine_that_makes_no_step_is_stuck(model: CharLSTM, monkeypatch: pyt
     assert not engine.is_stuck
     monkeypatch.setattr("hubcharlstm.engine.engine.STUCK_SECONDS", 0.05)
     step = ModelRunner.step
-    monkeypatch.setattr(ModelRunner, "step", lambda batch: held.wait(10) and step(batch))
+    monkeypatch.setattr(ModelRunner, "step", lambda runner: held.wait(10) and step(runner))
     wait_until(lambda: engine.is_stuck)
     held.set()
     wait_until(lambda: not engine.is_stuck)
@@ -303,19 +303,18 @@ def test_an_engine_that_makes_no_step_is_stuck(model: CharLSTM, monkeypatch: pyt
 
 def test_a_request_is_somewhere_at_any_moment(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between row and rest, and between prompt and row, the load once forgot it for an instant, made longer here."""
-    leave, join = ModelRunner.leave, ModelRunner.join
+    add, remove = ModelRunner.add, ModelRunner.remove
 
-    def slow_leave(batch: ModelRunner, row: int) -> EngineRequest:
-        job = leave(batch, row)
+    def slow_remove(runner: ModelRunner, requests: list[EngineRequest]) -> None:
+        remove(runner, requests)
         time.sleep(0.005)
-        return job
 
-    def slow_join(batch: ModelRunner, job: EngineRequest) -> None:
+    def slow_add(runner: ModelRunner, request: EngineRequest) -> None:
         time.sleep(0.005)
-        join(batch, job)
+        add(runner, request)
 
-    monkeypatch.setattr(ModelRunner, "leave", slow_leave)
-    monkeypatch.setattr(ModelRunner, "join", slow_join)
+    monkeypatch.setattr(ModelRunner, "remove", slow_remove)
+    monkeypatch.setattr(ModelRunner, "add", slow_add)
     engine = Engine(model.decoder, max_rows=2)
     stream = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine, max_buffered_tokens=2)
     for _ in range(60):
