@@ -49,8 +49,8 @@ def reader(model: CharLSTM, precision: str) -> Trainer:
 
 def steps(decoder: Decoder, count: int) -> Trainer:
     """The decoder's step alone, for `count` rows."""
-    rows, ids = decoder.state_buffer(count), torch.zeros(count, dtype=torch.int64)
-    return lambda characters: [decoder.step(ids, rows) for _ in range(characters)]
+    buffer, ids = decoder.state_buffer(count), torch.zeros(count, dtype=torch.int64)
+    return lambda characters: [decoder.step(ids, buffer) for _ in range(characters)]
 
 
 def prompt(decoder: Decoder) -> Trainer:

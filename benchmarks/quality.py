@@ -23,9 +23,9 @@ def stepped_loss(decoder: Decoder, ids: torch.Tensor) -> float:
     """Nats per character of ids (N,), stepped by the decoder in `LANES` contiguous lanes, each from a zero state."""
     length = (len(ids) - 1) // LANES
     lanes = ids[: LANES * length + 1].unfold(0, length + 1, length)  # (LANES, length + 1)
-    rows, total = decoder.state_buffer(LANES), 0.0
+    buffer, total = decoder.state_buffer(LANES), 0.0
     for n in range(length):
-        total += float(cross_entropy(decoder.step(lanes[:, n].contiguous(), rows), lanes[:, n + 1], reduction="sum"))
+        total += float(cross_entropy(decoder.step(lanes[:, n].contiguous(), buffer), lanes[:, n + 1], reduction="sum"))
     return total / (LANES * length)
 
 

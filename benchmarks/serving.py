@@ -44,7 +44,7 @@ def throughput(model: CharLSTM, readers: int = 100, characters: int = 500) -> di
     The steps run in a thread of their own, as the engine's do, after a warm-up.
     """
     decoder = model.decoder  # once: asking for it compares all weights with those that it has folded
-    rows, ids = decoder.state_buffer(readers), torch.randint(len(VOCABULARY), (readers,))
+    buffer, ids = decoder.state_buffer(readers), torch.randint(len(VOCABULARY), (readers,))
     alone: list[float] = []
     through: list[float] = []
 
@@ -52,7 +52,7 @@ def throughput(model: CharLSTM, readers: int = 100, characters: int = 500) -> di
         for count in (50, 400):
             start = time.perf_counter()
             for _ in range(count):
-                decoder.step(ids, rows)
+                decoder.step(ids, buffer)
         alone.append(400 * readers / (time.perf_counter() - start))
 
     for _ in range(7):

@@ -11,9 +11,9 @@ from hubcharlstm.decoding.sampling import (
     SamplingBatch,
     SamplingParams,
     check_seed,
-    keep_min_p,
-    keep_top_k,
-    keep_top_p,
+    filter_min_p,
+    filter_top_k,
+    filter_top_p,
     new_seed,
     next_ids,
     probabilities,
@@ -32,23 +32,23 @@ def batch(*rows: SamplingParams) -> SamplingBatch:
 
 
 def test_top_k_keeps_the_likeliest() -> None:
-    np.testing.assert_allclose(keep_top_k(PROBS, column(2)), [[0, 4 / 7, 3 / 7, 0]])
-    np.testing.assert_allclose(keep_top_k(PROBS, column(1)), [[0, 1, 0, 0]])
-    np.testing.assert_allclose(keep_top_k(PROBS, column(99)), PROBS)
+    np.testing.assert_allclose(filter_top_k(PROBS, column(2)), [[0, 4 / 7, 3 / 7, 0]])
+    np.testing.assert_allclose(filter_top_k(PROBS, column(1)), [[0, 1, 0, 0]])
+    np.testing.assert_allclose(filter_top_k(PROBS, column(99)), PROBS)
 
 
 def test_top_k_keeps_k_of_equals() -> None:
-    np.testing.assert_allclose(keep_top_k(np.full((1, 4), 0.25), column(2)), [[0.5, 0.5, 0, 0]])
+    np.testing.assert_allclose(filter_top_k(np.full((1, 4), 0.25), column(2)), [[0.5, 0.5, 0, 0]])
 
 
 def test_top_p_keeps_the_smallest_set_that_reaches_p() -> None:
-    np.testing.assert_allclose(keep_top_p(PROBS, column(0.5)), [[0, 4 / 7, 3 / 7, 0]])
-    np.testing.assert_allclose(keep_top_p(PROBS, column(0.39)), [[0, 1, 0, 0]])
-    np.testing.assert_allclose(keep_top_p(PROBS, column(1e-12)), [[0, 1, 0, 0]])
+    np.testing.assert_allclose(filter_top_p(PROBS, column(0.5)), [[0, 4 / 7, 3 / 7, 0]])
+    np.testing.assert_allclose(filter_top_p(PROBS, column(0.39)), [[0, 1, 0, 0]])
+    np.testing.assert_allclose(filter_top_p(PROBS, column(1e-12)), [[0, 1, 0, 0]])
 
 
 def test_min_p_is_relative_to_the_likeliest() -> None:
-    np.testing.assert_allclose(keep_min_p(PROBS, column(0.5)), [[0, 4 / 9, 3 / 9, 2 / 9]])
+    np.testing.assert_allclose(filter_min_p(PROBS, column(0.5)), [[0, 4 / 9, 3 / 9, 2 / 9]])
 
 
 def test_the_filters_act_one_after_another() -> None:
@@ -158,7 +158,7 @@ def test_a_stream_cut_anywhere_goes_on_with_the_same_numbers() -> None:
 
 def test_streams_differ_by_seed_prompt_and_parent() -> None:
     parent = RandomStream.for_request(7, [1])
-    streams = [
+    rngs = [
         parent,
         RandomStream.for_request(8, [1]),
         RandomStream.for_request(7, [2]),
@@ -168,7 +168,7 @@ def test_streams_differ_by_seed_prompt_and_parent() -> None:
         RandomStream.for_request(7, [1], parent),
         RandomStream.for_request(7, [1], parent.uniforms(1)[1]),
     ]
-    assert len({tuple(stream.uniforms(4)[0]) for stream in streams}) == len(streams)
+    assert len({tuple(rng.uniforms(4)[0]) for rng in rngs}) == len(rngs)
 
 
 def test_seeds() -> None:
