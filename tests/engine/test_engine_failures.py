@@ -100,3 +100,15 @@ def test_an_engine_that_makes_no_step_is_stuck(model: CharLSTM, monkeypatch: pyt
     wait_until(lambda: not engine.is_stuck)
     stream.cancel()
     engine.close()
+
+
+def test_a_request_that_close_cancels_can_be_continued(model: CharLSTM) -> None:
+    """Its row was never read: the completion's state was that of its last character alone, and the text went astray."""
+    engine = Engine(model.decoder, max_rows=2)
+    stream = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)
+    next(stream)
+    engine.close()
+    list(stream)
+    done = stream.completion
+    more = model.complete(state=done.state, max_new_tokens=20)
+    assert done.text + more.text == model.generate("To be", max_new_tokens=done.num_tokens + 20, seed=1)
