@@ -207,6 +207,7 @@ class Engine:
         with self._changed:
             while scheduler.is_idle and not self._wakeup_pending:
                 self._changed.wait()
+            self._last_step = time.monotonic()  # the wait for work is no step that takes long
             self._wakeup_pending = False
             cancelled = scheduler.remove_all() if self._closed else scheduler.remove_cancelled()
             if cancelled:

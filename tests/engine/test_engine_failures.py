@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -112,3 +114,27 @@ def test_a_request_that_close_cancels_can_be_continued(model: CharLSTM) -> None:
     done = stream.completion
     more = model.complete(state=done.state, max_new_tokens=20)
     assert done.text + more.text == model.generate("To be", max_new_tokens=done.num_tokens + 20, seed=1)
+
+
+def test_the_first_request_after_a_long_idle_time_is_not_stuck(
+    model: CharLSTM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time of the last step was taken before the wait for work, so that /healthz said "stuck" (503) until the next.
+
+    The clock is an hour ahead after the wait here, and the step stops in the middle.
+    """
+    engine = Engine(model.decoder, max_rows=2)
+    assert "".join(model.stream("To be", max_new_tokens=5, seed=1, engine=engine))
+    time.sleep(0.1)  # it waits for work now
+    an_hour_later = SimpleNamespace(monotonic=lambda: time.monotonic() + 3600)
+    monkeypatch.setattr("hubcharlstm.engine.engine.time", an_hour_later)
+    in_step, released = threading.Event(), threading.Event()
+    step = ModelRunner.step
+    monkeypatch.setattr(ModelRunner, "step", lambda runner: (in_step.set(), released.wait(10), step(runner))[-1])
+    stream = model.stream("To be", max_new_tokens=5, seed=1, engine=engine)
+    assert in_step.wait(10)
+    assert engine.load["running"] == 1
+    assert not engine.is_stuck
+    released.set()
+    assert "".join(stream) == model.generate("To be", max_new_tokens=5, seed=1)
+    engine.close()
