@@ -7,29 +7,22 @@ own request alone.
 from __future__ import annotations
 
 import hashlib
-import math
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hubcharlstm.arguments import finite_number, whole_number
+
 Array = NDArray[np.float64]
 Filter = tuple[NDArray[np.intp], Callable[[Array, Any], Array], NDArray[Any]]
 
 MAX_SEED = 2**63 - 1
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -42,7 +35,8 @@ class SamplingParams:
     1 keeps all.
     min_p: keep characters at least min_p times as likely as the likeliest (Nguyen et al. 2024); 0 keeps all.
 
-    They apply in this order, each to the result of the one before. Raises `ValueError` outside these ranges.
+    They apply in this order, each to the result of the one before. NumPy's numbers are accepted and stored as Python's.
+    Raises `ValueError` outside these ranges.
     """
 
     temperature: float = 0.8
@@ -51,14 +45,18 @@ class SamplingParams:
     min_p: float = 0.0
 
     def __post_init__(self) -> None:
-        if not _is_number(self.temperature) or self.temperature < 0:
+        temperature, top_k = finite_number(self.temperature), whole_number(self.top_k)
+        top_p, min_p = finite_number(self.top_p), finite_number(self.min_p)
+        if temperature is None or temperature < 0:
             raise ValueError(f"temperature is {self.temperature!r}; expected a number of at least 0: use 0 for greedy.")
-        if not _is_whole(self.top_k) or self.top_k < 0:
+        if top_k is None or top_k < 0:
             raise ValueError(f"top_k is {self.top_k!r}; expected a whole number of at least 0: use 0 to keep all.")
-        if not _is_number(self.top_p) or not 0 < self.top_p <= 1:
+        if top_p is None or not 0 < top_p <= 1:
             raise ValueError(f"top_p is {self.top_p!r}; expected a number above 0 and up to 1: use 1 to keep all.")
-        if not _is_number(self.min_p) or not 0 <= self.min_p < 1:
+        if min_p is None or not 0 <= min_p < 1:
             raise ValueError(f"min_p is {self.min_p!r}; expected a number from 0 to below 1: use 0 to keep all.")
+        for name, value in (("temperature", temperature), ("top_k", top_k), ("top_p", top_p), ("min_p", min_p)):
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True)
@@ -202,13 +200,14 @@ def new_seed() -> int:
     return secrets.randbelow(2**32)
 
 
-def check_seed(seed: int) -> int:
-    """`seed` itself; raises `ValueError` if it is not a whole number from 0 to 2**63 - 1."""
-    if not _is_whole(seed) or not 0 <= seed <= MAX_SEED:
+def check_seed(seed: SupportsIndex) -> int:
+    """`seed` as an `int`; raises `ValueError` if it is not a whole number from 0 to 2**63 - 1."""
+    number = whole_number(seed)
+    if number is None or not 0 <= number <= MAX_SEED:
         raise ValueError(
             f"seed is {seed!r}; expected a whole number from 0 to {MAX_SEED}: pick another, or leave it out."
         )
-    return seed
+    return number
 
 
 @dataclass(frozen=True)

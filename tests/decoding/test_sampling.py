@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hubcharlstm.decoding.sampling import (
     MAX_SEED,
@@ -133,6 +135,10 @@ def test_a_row_of_logits_that_are_not_finite_gets_no_id_and_harms_no_other(bad: 
         {"temperature": float("inf")},
         {"temperature": "hot"},
         {"temperature": True},
+        {"temperature": 10**400},
+        {"temperature": np.float32("nan")},
+        {"top_k": np.True_},
+        {"top_k": np.float64(2)},
         {"top_k": -1},
         {"top_k": 2.5},
         {"top_p": 0.0},
@@ -171,9 +177,38 @@ def test_streams_differ_by_seed_prompt_and_parent() -> None:
     assert len({tuple(rng.uniforms(4)[0]) for rng in rngs}) == len(rngs)
 
 
+@given(st.sampled_from([np.int8, np.int64, np.uint16, np.uint64, int]), st.integers(0, 127))
+def test_numpy_integers_are_settings_and_seeds(integer_type: type, value: int) -> None:
+    """`top_k=np.int64(5)` and a seed from an array were refused as no whole numbers."""
+    params = SamplingParams(top_k=integer_type(value))
+    assert params == SamplingParams(top_k=value)
+    assert (type(params.top_k), repr(params)) == (int, repr(SamplingParams(top_k=value)))
+    assert (check_seed(integer_type(value)), type(check_seed(integer_type(value)))) == (value, int)
+    one, other = (RandomStream.for_request(check_seed(seed), [1]) for seed in (integer_type(value), value))
+    assert one == other
+
+
+@given(st.sampled_from([np.float16, np.float32, np.float64, float]), st.floats(0.125, 0.875, width=16))
+def test_numpy_floats_are_settings(float_type: type, value: float) -> None:
+    params = SamplingParams(float_type(value), top_p=float_type(value), min_p=float_type(value))
+    assert params == SamplingParams(value, top_p=value, min_p=value)
+    assert {type(number) for number in (params.temperature, params.top_p, params.min_p)} == {float}
+
+
 def test_seeds() -> None:
     assert check_seed(new_seed()) >= 0
     assert check_seed(MAX_SEED) == MAX_SEED
-    for wrong in (-1, MAX_SEED + 1, 1.0, True, "7"):
+    for wrong in (
+        -1,
+        MAX_SEED + 1,
+        1.0,
+        True,
+        "7",
+        np.True_,
+        np.float64(3),
+        np.int64(-1),
+        np.uint64(2**63),
+        np.ones(2, int),
+    ):
         with pytest.raises(ValueError, match="seed is"):
             check_seed(wrong)  # type: ignore[arg-type]
