@@ -14,6 +14,7 @@ import time
 import weakref
 from collections.abc import Iterator
 
+from hubcharlstm.arguments import positive_integer
 from hubcharlstm.decoding import openmp
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.engine.model_runner import ModelRunner
@@ -91,7 +92,7 @@ class Engine:
     """One thread that decodes for all clients; it starts with the first request and ends with `close`.
 
     max_rows: requests that are decoded together. max_waiting: requests that may wait for a row; one more is refused.
-    time_slice: ids after which a running request is preempted if others wait.
+    time_slice: ids after which a running request is preempted if others wait. Raises `ValueError` for one below 1.
     """
 
     def __init__(
@@ -102,8 +103,12 @@ class Engine:
         max_waiting: int = MAX_WAITING,
         time_slice: int = TIME_SLICE,
     ) -> None:
-        self._decoder, self._max_rows = decoder, max_rows
-        self._scheduler = Scheduler(max_rows, max_waiting, time_slice)
+        self._decoder, self._max_rows = decoder, positive_integer("max_rows", max_rows)
+        self._scheduler = Scheduler(
+            self._max_rows,
+            max_waiting=positive_integer("max_waiting", max_waiting),
+            time_slice=positive_integer("time_slice", time_slice),
+        )
         self._changed = threading.Condition()  # guards the scheduler and the fields below
         self._wakeup_pending = False  # the next step must begin with scheduling
         self._closed = False
@@ -114,11 +119,13 @@ class Engine:
     # --- for clients, from any thread --------------------------------------------------------------------------
 
     def submit(self, request: GenerationRequest, *, max_buffered_tokens: int | None = None) -> RequestHandle:
-        """Queue a request; raises `BusyError` at once if too many wait.
+        """Queue a request; raises `BusyError` at once if too many wait, `ValueError` for a bound below 1.
 
         max_buffered_tokens: about how many ids may be sampled before the client takes them; then the request is paused,
         and its row serves others, until half of them are taken. None for no bound.
         """
+        if max_buffered_tokens is not None:
+            max_buffered_tokens = positive_integer("max_buffered_tokens", max_buffered_tokens)
         engine_request = EngineRequest(request, max_buffered_tokens)
         self.ensure_alive()
         with self._changed:

@@ -11,12 +11,14 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hubcharlstm import CharLSTM, Vocabulary
+from hubcharlstm.decoding.sampling import RandomStream, SamplingParams
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.engine.model_runner import STEPS, ModelRunner
-from hubcharlstm.engine.sequence import EngineRequest
+from hubcharlstm.engine.sequence import EngineRequest, GenerationRequest
 from hubcharlstm.errors import BusyError
 from tests.engine.conftest import IDLE, LONG, wait_until
 
@@ -209,4 +211,29 @@ def test_a_request_is_in_one_queue_at_any_time(model: CharLSTM, monkeypatch: pyt
         stream.read_available()
         time.sleep(0.002)
     stream.cancel()
+    engine.close()
+
+
+@pytest.mark.parametrize("name", ["max_rows", "max_waiting", "time_slice"])
+@pytest.mark.parametrize("wrong", [0, -1, 2.0, True, "8", None])
+def test_limits_below_one_are_refused(model: CharLSTM, name: str, wrong: object) -> None:
+    """An engine of no rows took requests and never served them."""
+    with pytest.raises(ValueError, match=f"^{name} is {wrong!r}; expected a whole number of at least 1"):
+        Engine(model.decoder, **{name: wrong})
+
+
+def test_a_buffer_below_one_is_refused(model: CharLSTM, engine: Engine) -> None:
+    """A request whose buffer may hold -5 ids was paused for good, and its stream never ended."""
+    request = GenerationRequest((1,), 5, SamplingParams(), RandomStream(1))
+    for wrong in (0, -5, 2.0, True, "8"):
+        with pytest.raises(ValueError, match=r"^max_buffered_tokens is .*; expected a whole number of at least 1"):
+            engine.submit(request, max_buffered_tokens=wrong)
+    assert engine.load == IDLE
+
+
+def test_limits_may_be_numpy_integers(model: CharLSTM) -> None:
+    one = np.int64(1)
+    engine = Engine(model.decoder, max_rows=one, max_waiting=one, time_slice=one)
+    handle = engine.submit(GenerationRequest((1,), 50, SamplingParams(), RandomStream(1)), max_buffered_tokens=one)
+    assert sum(len(ids) for ids in handle) == 50
     engine.close()
