@@ -28,6 +28,7 @@ from hubcharlstm.decoding.kernels import (
 from hubcharlstm.decoding.single_row import SingleRowStep
 from hubcharlstm.decoding.state_buffer import BatchView, LayerView, StateBuffer
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork, State
+from hubcharlstm.torch_compat import has_fast_int8
 
 PREFILL_CHUNK = 64
 """Ids of a prompt that `nn.LSTM` reads at once, some 8 ms on two cores: running rows wait no longer than that."""
@@ -164,16 +165,32 @@ def update_on_cpu(gates: Tensor, layer: LayerView, out: Tensor) -> None:
     layer.h.copy_(out.mul_(INT8_MAX).round_() if layer.h.dtype == torch.int8 else out)
 
 
-def fastest_device(network: CharLSTMNetwork) -> torch.device:
-    """The device that takes less time for a step of one row, measured; the CPU where there is no other.
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """ "auto" as the precision that `device` decodes in: int8 on a CPU that is fast at it, else fp32.
 
-    A single row is often faster on the CPU than on an accelerator, whose launches cost more than its products.
+    Raises `ValueError` for int8 on another device than a CPU.
+    """
+    if precision == "auto":
+        return "int8" if device.type == "cpu" and has_fast_int8() else "fp32"
+    if precision == "int8" and device.type != "cpu":
+        raise ValueError(f'precision is "int8" on {device}; expected a CPU for exact int8 sums: leave it at "auto".')
+    return precision
+
+
+def fastest_device(network: CharLSTMNetwork, precision: str = "auto") -> torch.device:
+    """The device whose step of one row takes less time, measured in the precision that it would decode in.
+
+    A single row is often faster on the CPU than on an accelerator, whose launches cost more than its products. The CPU
+    where there is no other, and for int8. Leaves `network` on the device that was measured last.
     """
     cpu = torch.device("cpu")
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    if accelerator is None:
+    if accelerator is None or precision == "int8":
         return cpu
-    return min((cpu, accelerator), key=lambda device: seconds_per_step(Decoder(network.to(device))))
+    return min(
+        (cpu, accelerator),
+        key=lambda device: seconds_per_step(Decoder(network.to(device), resolve_precision(precision, device))),
+    )
 
 
 def seconds_per_step(decoder: Decoder, steps: int = 30) -> float:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary
-from hubcharlstm.decoding.decoder import PREFILL_CHUNK, Decoder, fastest_device
+from hubcharlstm.decoding.decoder import PREFILL_CHUNK, Decoder
 from hubcharlstm.decoding.state_buffer import BLOCK, padded_batch_size
 from hubcharlstm.network import CharLSTMNetwork, State
 from tests.conftest import tiny_model
@@ -161,9 +161,3 @@ def test_prefill_drops_nothing_out_and_leaves_the_mode_alone(model: CharLSTM) ->
     second, _ = decoder.prefill_chunk([1, 2, 3], None)
     assert torch.equal(first[0], second[0])
     assert model.training
-
-
-def test_the_cpu_is_chosen_where_it_is_alone(model: CharLSTM) -> None:
-    if torch.accelerator.is_available():
-        pytest.skip("this machine has an accelerator")
-    assert fastest_device(model) == torch.device("cpu")
