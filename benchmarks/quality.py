@@ -1,6 +1,6 @@
 """The held-out loss that int8 costs: the shipped model over the plays it was not trained on, in fp32 and in int8.
 
-`python -m benchmarks.quality` prints a table for people and one JSON line for machines.
+`python -m benchmarks.quality` prints a table and one JSON line.
 """
 
 from __future__ import annotations

@@ -107,9 +107,9 @@ def test_int8_sums_are_those_of_integers(monkeypatch: pytest.MonkeyPatch, terms:
     if not has_operators:
         force(monkeypatch, result=False)
     draw = torch.Generator().manual_seed(terms)
-    drawn = [torch.randint(-127, 128, (size, terms), generator=draw).to(torch.int8) for size in (33, 70)]
+    random_values = [torch.randint(-127, 128, (size, terms), generator=draw).to(torch.int8) for size in (33, 70)]
     ones = [torch.full((size, terms), 127, dtype=torch.int8) for size in (33, 70)]
-    for weight, x in (drawn, ones, (ones[0], -ones[1]), (extreme((33, terms), 1), extreme((70, terms), 2))):
+    for weight, x in (random_values, ones, (ones[0], -ones[1]), (extreme((33, terms), 1), extreme((70, terms), 2))):
         kernel = Int8Linear(weight, 64)
         exact = (x.long() @ weight.long().T).float()
         for count in (1, 2, 5, 70):

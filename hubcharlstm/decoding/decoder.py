@@ -112,7 +112,7 @@ class Decoder:
                 self.advance(one_id, buffer)
             return buffer.get(0)
         state = self.initial_state(1) if state is None else state
-        pending_ids = (*ids, 0)  # a chunk leaves the last id unread, whatever it is
+        pending_ids = (*ids, 0)  # a chunk leaves the last id pending, whatever it is
         while len(pending_ids) > 1:
             state, pending_ids = self.prefill_chunk(pending_ids, state)
         return state

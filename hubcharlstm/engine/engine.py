@@ -114,7 +114,7 @@ class Engine:
         self._closed = False
         self._thread: threading.Thread | None = None
         self._last_step = 0.0
-        openmp.release_thread_team()  # this thread has most likely folded the decoder and will not multiply again
+        openmp.release_thread_team()  # this thread has most likely built the decoder and will not multiply again
 
     # --- for clients, from any thread --------------------------------------------------------------------------
 

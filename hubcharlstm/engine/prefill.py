@@ -85,7 +85,7 @@ class BatchedPrefill:
         self._decoder, self._buffer = decoder, decoder.state_buffer(max_rows)
         self._added: list[EngineRequest] = []  # not yet in a row
         self._slots: list[EngineRequest] = []  # the request of each row
-        self._num_read = np.zeros(max_rows, np.int64)  # pending ids that each row has read
+        self._num_prefilled = np.zeros(max_rows, np.int64)  # pending ids that each row has read
 
     def add(self, request: EngineRequest) -> None:
         self._added.append(request)
@@ -95,7 +95,7 @@ class BatchedPrefill:
         done = self._fill_rows()
         if not self._slots:
             return done
-        begun = self._num_read[: len(self._slots)].tolist()
+        begun = self._num_prefilled[: len(self._slots)].tolist()
         remaining = [
             len(request.sequence.pending_ids) - 1 - first for request, first in zip(self._slots, begun, strict=True)
         ]
@@ -104,7 +104,7 @@ class BatchedPrefill:
         ids = torch.tensor([request.sequence.pending_ids[first : first + steps] for request, first in rows])
         for step in ids.T.contiguous():
             self._decoder.advance(step, self._buffer)
-        self._num_read[: len(self._slots)] += steps
+        self._num_prefilled[: len(self._slots)] += steps
         for row in reversed([row for row, count in enumerate(remaining) if count == steps]):
             done.append((self._free(row), None))
         return done
@@ -125,7 +125,7 @@ class BatchedPrefill:
             except Exception as failure:  # it concerns this request alone, such as a state of the wrong size
                 failed.append((request, failure))
                 continue
-            self._num_read[row] = 0
+            self._num_prefilled[row] = 0
             self._slots.append(request)
         self._added = []
         return failed
@@ -133,11 +133,11 @@ class BatchedPrefill:
     def _free(self, row: int) -> EngineRequest:
         """Give the state of a row back to its sequence and move the last row into its place."""
         request, last = self._slots[row], len(self._slots) - 1
-        sequence = request.sequence
-        sequence.state, sequence.pending_ids = self._buffer.get(row), sequence.pending_ids[int(self._num_read[row]) :]
+        sequence, count = request.sequence, int(self._num_prefilled[row])
+        sequence.state, sequence.pending_ids = self._buffer.get(row), sequence.pending_ids[count:]
         if row != last:
             self._buffer.move(last, row)
-            self._num_read[row] = self._num_read[last]
+            self._num_prefilled[row] = self._num_prefilled[last]
             self._slots[row] = self._slots[last]
         self._slots.pop()
         return request
