@@ -130,7 +130,7 @@ class Engine:
         self.ensure_alive()
         with self._changed:
             if self._closed:
-                raise BusyError("The engine is closed; expected an open one: start the program again.")
+                raise BusyError("The engine is closed and accepts no requests: create another one.")
             self._scheduler.add(engine_request)
             if self._thread is None:
                 self._start()
