@@ -3,7 +3,7 @@
 The recipe: characters of a lower-cased text as one number each, id / V; a window of 50 and one target after it; an LSTM
 of 300 units, dropout 0.2, a softmax; Adam at 1e-3, batches of 30 drawn at random; greedy output. A twin in PyTorch.
 
-`python -m benchmarks.article --minutes 3` prints a table, the two samples, and one JSON line for machines.
+`python -m benchmarks.article --minutes 3` prints a table, the two samples, and one JSON line.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def run_tutorial(corpus: Corpus, seconds: float) -> dict[str, object]:
 
 
 def run_small(corpus: Corpus, seconds: float) -> dict[str, object]:
-    """`small` with as many characters as it reads in that time, found by a short trial."""
+    """`small` for as many characters as it trains on in that time, estimated by a short trial."""
     recipe, _ = replace(PRESETS["small"], lowercase=True).fitted_to(len(corpus.train))
     [per_step] = alternate([our_step(recipe, corpus.train[:])], 10)
     chars = min(recipe.chars, int(0.85 * seconds / per_step * recipe.batch_size * recipe.seq_len))

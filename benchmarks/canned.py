@@ -1,6 +1,6 @@
-"""What the app is compared with: a bare Gradio app that streams canned text, and the usual demo of a character LSTM.
+"""Baselines for the app: a bare Gradio app that streams canned text, and the usual demo of a character LSTM.
 
-`python -m benchmarks.canned PORT` serves both with Gradio's own settings, but for as many job slots as the app has.
+`python -m benchmarks.canned PORT` serves both with Gradio's defaults, except for as many worker threads as the app has.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ import torch
 from hubcharlstm import CharLSTM
 
 CANNED = "To be, or not to be: that is the question. " * 50
-SLOTS = 600
+MAX_THREADS = 600
 
 
 def build() -> gr.Blocks:
     model = CharLSTM.from_pretrained()
 
     async def canned(characters: int, updates: int) -> AsyncGenerator[str, None]:
-        """The text so far, in so many updates, as fast as Gradio takes them."""
+        """The text so far, in `updates` updates, as fast as Gradio takes them."""
         for number in range(1, updates + 1):
             yield CANNED[: characters * number // updates]
 
     def usual(prompt: str, characters: int) -> Iterator[str]:
-        """One generator for each visitor, `nn.LSTM` called for each character, an update for each."""
+        """One generator per client, a call of `nn.LSTM` and an update per character."""
         text, new_ids, state = "", list(model.vocabulary.encode(prompt).ids), model.initial_state(1)
         for _ in range(characters):
-            with torch.no_grad():  # for each step: Gradio takes each from whatever thread is free
+            with torch.no_grad():  # per step: Gradio may run each in another thread
                 logits, state = model(torch.tensor([new_ids]), state)
             new_ids = [int(torch.multinomial(torch.softmax(logits[0, -1] / 0.8, -1), 1))]
             text += model.vocabulary.decode(new_ids)
@@ -46,4 +46,4 @@ def build() -> gr.Blocks:
 
 
 if __name__ == "__main__":
-    build().launch(server_port=int(sys.argv[1]), max_threads=SLOTS, quiet=True)
+    build().launch(server_port=int(sys.argv[1]), max_threads=MAX_THREADS, quiet=True)

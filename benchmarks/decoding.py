@@ -1,7 +1,7 @@
-"""One reader, one prompt and one step: the library against a plain nn.LSTM loop, the tutorial's loop and ONNX Runtime.
+"""One stream, one prompt and one step: the library against a plain nn.LSTM loop, the tutorial's loop and ONNX Runtime.
 
-`python -m benchmarks.decoding` prints a table for people and one JSON line for machines. All take turns in one
-run; medians count. Weights are random: the time of a step does not depend on them.
+`python -m benchmarks.decoding` prints a table and one JSON line. All candidates take turns in one run, and medians
+count. Weights are random: the time of a step does not depend on them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary
 from hubcharlstm.decoding.decoder import Decoder
 
 VOCABULARY = Vocabulary([chr(code) for code in range(32, 97)])  # 65 symbols
-Trainer = Callable[[int], object]
+TimedRun = Callable[[int], object]
 
 
 def config_of(layers: str) -> CharLSTMConfig:
@@ -31,12 +31,12 @@ def config_of(layers: str) -> CharLSTMConfig:
 
 
 REST_SECONDS = 0.3
-"""Before each timed run: the threads of ONNX Runtime and of PyTorch spin for a while after their last work, and would
-take a core from whatever is timed next."""
+"""Pause before each timed run: the threads of ONNX Runtime and PyTorch spin for a while after their last work and take
+a core from the next candidate."""
 
 
-def reader(model: CharLSTM, precision: str) -> Trainer:
-    """What the library does for one reader, from `stream` down, sampling and text included."""
+def generate_one(model: CharLSTM, precision: str) -> TimedRun:
+    """`CharLSTM.stream` for one client, sampling and text included."""
     model.precision = precision
 
     def run(characters: int) -> None:
@@ -47,18 +47,18 @@ def reader(model: CharLSTM, precision: str) -> Trainer:
     return run
 
 
-def steps(decoder: Decoder, count: int) -> Trainer:
+def steps(decoder: Decoder, count: int) -> TimedRun:
     """The decoder's step alone, for `count` rows."""
-    rows, ids = decoder.state_buffer(count), torch.zeros(count, dtype=torch.int64)
-    return lambda characters: [decoder.step(ids, rows) for _ in range(characters)]
+    buffer, ids = decoder.state_buffer(count), torch.zeros(count, dtype=torch.int64)
+    return lambda characters: [decoder.step(ids, buffer) for _ in range(characters)]
 
 
-def prompt(decoder: Decoder) -> Trainer:
-    """A prompt read alone, as the library does in the decoder's precision."""
-    return lambda characters: decoder.read([0] * characters, None)
+def prompt(decoder: Decoder) -> TimedRun:
+    """The prefill of one prompt in the decoder's precision."""
+    return lambda characters: decoder.prefill([0] * characters, None)
 
 
-def onnx_steps(decoder: OnnxDecoder, count: int) -> Trainer:
+def onnx_steps(decoder: OnnxDecoder, count: int) -> TimedRun:
     ids = np.zeros((1, count), np.int64)
     return lambda characters: [decoder.step(ids) for _ in range(characters)]
 
@@ -72,13 +72,13 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     model = CharLSTM(config_of(options.layers), VOCABULARY).eval()
-    # name: (how to run it, steps in a round, the name it is compared with)
-    runs: dict[str, tuple[Trainer, int, str]] = {
+    # name: (what to run, steps in a round, the name it is compared with)
+    runs: dict[str, tuple[TimedRun, int, str]] = {
         "one reader, plain nn.LSTM loop": (lambda n: plain_loop(model, n), 300, ""),
-        "one reader, fp32": (reader(model, "fp32"), 1000, "one reader, plain nn.LSTM loop"),
-        "one reader, int8": (reader(model, "int8"), 2000, "one reader, plain nn.LSTM loop"),
+        "one reader, fp32": (generate_one(model, "fp32"), 1000, "one reader, plain nn.LSTM loop"),
+        "one reader, int8": (generate_one(model, "int8"), 2000, "one reader, plain nn.LSTM loop"),
         "one reader, tutorial's loop": (lambda n: tutorial_loop(model, n), 40, ""),
-        "one reader, int8 (again)": (reader(model, "int8"), 2000, "one reader, tutorial's loop"),
+        "one reader, int8 (again)": (generate_one(model, "int8"), 2000, "one reader, tutorial's loop"),
     }
     for precision in ("fp32", "int8"):
         decoder = Decoder(model, precision)

@@ -1,9 +1,9 @@
-"""What the code base writes and learns, to the bit: recorded before a refactoring, compared after it.
+"""Golden record of texts and losses, to the bit: recorded before a refactoring, compared after it.
 
 `python -m benchmarks.golden record FILE` writes the texts of 200 seeds over all settings in fp32 and int8, and the
-losses of 200 training steps by `nn.LSTM` and by the packed layer. `check FILE` makes them again and exits with 1 where
-one differs. The record belongs to one kind of processor: another one's fp32 products round differently. Where the
-processor has no bfloat16 the packed layer runs in fp32, int8 by the exact fallback where it has no VNNI.
+losses of 200 training steps by `nn.LSTM` and by the packed layer. `check FILE` computes them again and exits with 1 if
+one differs. A record is valid for one type of processor, for others round fp32 products differently, and for one number
+of threads. Without bfloat16 instructions the packed layer runs in fp32; without VNNI int8 uses the exact fallback.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PROMPTS = ("", "To be, or ", "ROMEO:\n", "Café “déjà” vu — 🙂", "CLEO
 
 
 def settings_of(seed: int) -> dict[str, Any]:
-    """The settings of one text, drawn by its seed."""
+    """The settings of one text, drawn from its seed."""
     draw = random.Random(seed)
     return {
         "prompt": draw.choice(PROMPTS),
@@ -52,7 +52,7 @@ def settings_of(seed: int) -> dict[str, Any]:
 
 
 def texts(precision: str) -> list[list[Any]]:
-    """For each seed a text, why it ended, and the text that goes on from its state."""
+    """For each seed a text, its finish reason, its length, and the text that continues its state."""
     model, found = CharLSTM.from_pretrained(precision=precision), []
     for seed in range(SEEDS):
         done = model.complete(seed=seed, **settings_of(seed))

@@ -1,7 +1,7 @@
-"""SIGKILL at random moments, resume, and again: does the run end as one that was never killed, bit for bit?
+"""SIGKILL at random times, resume, repeat: does the run end bit for bit as one that was never killed?
 
-`python -m benchmarks.kills --kills 100` prints one JSON line. Each run is a process of its own, forked from one that
-has imported all it needs, so that kills fall into the run and not into imports.
+`python -m benchmarks.kills --kills 100` prints one JSON line. Each run is a process forked from one that has imported
+everything, so that kills fall into the run and not into imports.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SETTINGS += ["--batch-size", "4", "--seq-len", "16", "--max-epochs", "100000", "
 def run(argv: list[str], limit: float | None, after: Path | None = None) -> bool:
     """Run the trainer in a process of its own; False if it was killed after `limit` seconds.
 
-    after: the seconds begin once this is there.
+    after: the time starts when this path exists.
     """
     child = os.fork()
     if child == 0:
@@ -49,7 +49,7 @@ def run(argv: list[str], limit: float | None, after: Path | None = None) -> bool
         if ends and time.monotonic() >= ends:
             os.kill(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)
-            return os.waitstatus_to_exitcode(status) == 0  # it may have ended in this very moment
+            return os.waitstatus_to_exitcode(status) == 0  # it may have ended just before
         time.sleep(0.002)
 
 
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--longest", type=float, default=1.2, help="seconds until a kill, at most")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    training.run.CHECKPOINT_SECONDS = 0.05
+    training.trainer.CHECKPOINT_SECONDS = 0.05
     draw, killed, resumed, begun, finished = random.Random(arguments.seed), 0, 0, 0, False
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -69,14 +69,14 @@ def main() -> None:
         settings = [str(corpus), "--chars", str(arguments.chars), *SETTINGS]
         assert run(["fit", *settings, "--out", str(unbroken)], None)
         while not finished:
-            goes_on = (out / "checkpoint").exists()
-            if out.exists() and not goes_on:  # killed before its first checkpoint: it is begun anew
-                out.rename(folder / f"unborn-{killed}")
+            can_resume = (out / "checkpoint").exists()
+            if out.exists() and not can_resume:  # killed before its first checkpoint: start a new run
+                out.rename(folder / f"no-checkpoint-{killed}")
             limit = draw.uniform(0.05, arguments.longest) if killed < arguments.kills else None
-            # Every other run is spared until its first checkpoint, or a slow machine would kill all before it.
+            # Every other run is spared until its first checkpoint: a slow machine would never reach one.
             after = out / "checkpoint" if killed % 2 else None
-            finished = run(["resume", str(out)] if goes_on else ["fit", *settings, "--out", str(out)], limit, after)
-            killed, resumed, begun = killed + (not finished), resumed + goes_on, begun + (not goes_on)
+            finished = run(["resume", str(out)] if can_resume else ["fit", *settings, "--out", str(out)], limit, after)
+            killed, resumed, begun = killed + (not finished), resumed + can_resume, begun + (not can_resume)
         different = []
         for file in FILES:
             one, other = load_file(out / file), load_file(unbroken / file)

@@ -1,4 +1,4 @@
-"""A long text into ids: peak memory and characters per second, on a generated file.
+"""Encoding a long text: peak memory and characters per second, on a generated file.
 
 `python -m benchmarks.long_corpus --megabytes 500` prints one JSON line.
 """

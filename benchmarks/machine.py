@@ -1,4 +1,4 @@
-"""The conditions that stand beside every figure."""
+"""The conditions of a measurement, printed beside every figure."""
 
 from __future__ import annotations
 

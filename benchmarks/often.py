@@ -1,4 +1,4 @@
-"""The app with as many updates as Gradio can send, more than it sends by itself: `python -m benchmarks.often PORT`."""
+"""The app with as many updates a second as Gradio can send: `python -m benchmarks.often PORT`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What int8 costs in held-out loss: the shipped model over the plays it has not read, in fp32 and in int8.
+"""The held-out loss that int8 costs: the shipped model over the plays it was not trained on, in fp32 and in int8.
 
-`python -m benchmarks.quality` prints a table for people and one JSON line for machines.
+`python -m benchmarks.quality` prints a table and one JSON line.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from hubcharlstm.decoding.decoder import Decoder
 from training.data.corpus import read_corpus
 from training.pipeline import encode
 
-LANES = 128
+NUM_CHUNKS = 128
 
 
 def stepped_loss(decoder: Decoder, ids: torch.Tensor) -> float:
-    """Nats per character of ids (N,), stepped by the decoder in `LANES` contiguous lanes, each from a zero state."""
-    length = (len(ids) - 1) // LANES
-    lanes = ids[: LANES * length + 1].unfold(0, length + 1, length)  # (LANES, length + 1)
-    rows, total = decoder.state_buffer(LANES), 0.0
+    """Nats per character of ids (N,), in `NUM_CHUNKS` contiguous chunks, each stepped from zeros."""
+    length = (len(ids) - 1) // NUM_CHUNKS
+    chunks = ids[: NUM_CHUNKS * length + 1].unfold(0, length + 1, length)  # (NUM_CHUNKS, length + 1)
+    buffer, total = decoder.state_buffer(NUM_CHUNKS), 0.0
     for n in range(length):
-        total += float(cross_entropy(decoder.step(lanes[:, n].contiguous(), rows), lanes[:, n + 1], reduction="sum"))
-    return total / (LANES * length)
+        total += float(
+            cross_entropy(decoder.step(chunks[:, n].contiguous(), buffer), chunks[:, n + 1], reduction="sum")
+        )
+    return total / (NUM_CHUNKS * length)
 
 
 def main() -> None:

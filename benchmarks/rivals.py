@@ -1,4 +1,4 @@
-"""What the library is compared with: other ways to decode the same weights, one step at a time."""
+"""Baselines for the decoder: other implementations of a step with the same weights."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Floats = NDArray[np.float32]
 
 
 class OnnxDecoder:
-    """ONNX Runtime running the network's weights one step at a time; with `int8` its own dynamic quantization."""
+    """A step of the network by ONNX Runtime; with `int8` by its dynamic quantization."""
 
-    def __init__(self, network: CharLSTMNetwork, rows: int, *, int8: bool, threads: int) -> None:
+    def __init__(self, network: CharLSTMNetwork, batch_size: int, *, int8: bool, threads: int) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         with tempfile.TemporaryDirectory() as folder:
@@ -33,14 +33,14 @@ class OnnxDecoder:
                 path = quantized
             self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
         config = network.config
-        shape = (1, rows, config.hidden_size)
+        shape = (1, batch_size, config.hidden_size)
         self._state = {
             f"{part}{layer}": np.zeros(shape, np.float32) for layer in range(config.num_layers) for part in "hc"
         }
         self._names = [output.name for output in self._session.get_outputs()]
 
     def step(self, ids: NDArray[np.int64]) -> Floats:
-        """ids (1, B) -> logits (B, V); the state is kept inside."""
+        """ids (1, B) -> logits (B, V); the state stays in the object."""
         logits, *state = self._session.run(self._names, {"ids": ids, **self._state})
         self._state = dict(zip(self._state, state, strict=True))
         return np.asarray(logits)
@@ -69,9 +69,9 @@ def step_graph(network: CharLSTMNetwork) -> onnx.ModelProto:
     nodes.append(helper.make_node("Squeeze", [top, "zero"], ["flat"]))
     nodes.append(helper.make_node("MatMul", ["flat", "head"], ["product"]))
     nodes.append(helper.make_node("Add", ["product", "bias"], ["logits"]))
-    held = [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in constants.items()]
-    held += [numpy_helper.from_array(np.array([n], np.int64), name) for n, name in ((0, "zero"), (1, "one"))]
-    graph = helper.make_graph(nodes, "step", inputs, outputs, held)
+    initializers = [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in constants.items()]
+    initializers += [numpy_helper.from_array(np.array([n], np.int64), name) for n, name in ((0, "zero"), (1, "one"))]
+    graph = helper.make_graph(nodes, "step", inputs, outputs, initializers)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
@@ -82,7 +82,7 @@ def _reorder(value: Floats) -> Floats:
 
 
 def plain_loop(network: CharLSTMNetwork, characters: int) -> None:
-    """What most demos do: nn.LSTM for every character, softmax and multinomial in torch."""
+    """The usual demo: nn.LSTM for every character, softmax and multinomial in torch."""
     ids, state = torch.zeros(1, 1, dtype=torch.int64), None
     with torch.inference_mode():
         for _ in range(characters):
@@ -91,7 +91,7 @@ def plain_loop(network: CharLSTMNetwork, characters: int) -> None:
 
 
 def tutorial_loop(network: CharLSTMNetwork, characters: int) -> None:
-    """The tutorial's: a window of the last 50 characters through the network again for every character, greedy."""
+    """The tutorial: the network reads a window of the last 50 characters again for every character; greedy."""
     window = torch.zeros(1, 50, dtype=torch.int64)
     with torch.inference_mode():
         for _ in range(characters):

@@ -1,7 +1,7 @@
-"""Many readers through the engine: throughput, waiting, sameness and memory.
+"""Many clients at one engine: throughput, latency, reproducibility and memory.
 
-`python -m benchmarks.serving` prints a table for people and one JSON line for machines. Weights are random; load and
-engine share the machine.
+`python -m benchmarks.serving` prints a table and one JSON line. Weights are random, and clients and engine share the
+machine.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ from hubcharlstm import CharLSTM
 from hubcharlstm.decoding import openmp
 from hubcharlstm.decoding.sampling import RandomStream, SamplingParams
 from hubcharlstm.engine.engine import Engine
-from hubcharlstm.engine.sequence import Request
+from hubcharlstm.engine.sequence import GenerationRequest
 
 
 def build(layers: str, precision: str) -> CharLSTM:
     torch.manual_seed(0)
     model = CharLSTM(config_of(layers), VOCABULARY).eval()
     with torch.no_grad():
-        model.head.weight.mul_(20)  # random weights hardly prefer a character; sharper ones test more
+        model.head.weight.mul_(20)  # random weights give nearly uniform distributions; sharper ones test more
     model.precision = precision
     return model
 
 
-def request(seed: int, characters: int, prompt: tuple[int, ...] = (1,)) -> Request:
-    return Request(prompt, characters, SamplingParams(0.8), RandomStream.for_request(seed, prompt))
+def request(seed: int, characters: int, prompt: tuple[int, ...] = (1,)) -> GenerationRequest:
+    return GenerationRequest(prompt, characters, SamplingParams(0.8), RandomStream.for_request(seed, prompt))
 
 
-def throughput(model: CharLSTM, readers: int = 100, characters: int = 500) -> dict[str, float]:
-    """Characters per second of `readers` requests through the engine, beside the decoder's own steps at that batch.
+def throughput(model: CharLSTM, num_clients: int = 100, characters: int = 500) -> dict[str, float]:
+    """Characters per second of `num_clients` requests at the engine, and of the decoder's own steps at that batch size.
 
     The steps run in a thread of their own, as the engine's do, after a warm-up.
     """
-    decoder = model.decoder  # once: asking for it compares all weights with those that it has folded
-    rows, ids = decoder.state_buffer(readers), torch.randint(len(VOCABULARY), (readers,))
+    decoder = model.decoder  # once: each access compares the weights with those it was built from
+    buffer, ids = decoder.state_buffer(num_clients), torch.randint(len(VOCABULARY), (num_clients,))
     alone: list[float] = []
-    through: list[float] = []
+    through_engine: list[float] = []
 
     def steps() -> None:
         for count in (50, 400):
             start = time.perf_counter()
             for _ in range(count):
-                decoder.step(ids, rows)
-        alone.append(400 * readers / (time.perf_counter() - start))
+                decoder.step(ids, buffer)
+        alone.append(400 * num_clients / (time.perf_counter() - start))
 
     for _ in range(7):
         openmp.release_thread_team()
@@ -62,96 +62,96 @@ def throughput(model: CharLSTM, readers: int = 100, characters: int = 500) -> di
         thread.join()
         engine = Engine(decoder)
         start = time.perf_counter()
-        taken = [engine.submit(request(seed, characters)) for seed in range(readers)]
-        total = sum(len(ids) for reader in taken for ids in reader)
-        through.append(total / (time.perf_counter() - start))
+        handles = [engine.submit(request(seed, characters)) for seed in range(num_clients)]
+        total = sum(len(ids) for handle in handles for ids in handle)
+        through_engine.append(total / (time.perf_counter() - start))
         engine.close()
-    own, engine_rate = statistics.median(alone), statistics.median(through)
+    own, engine_rate = statistics.median(alone), statistics.median(through_engine)
     return {"decoder characters/s": own, "engine characters/s": engine_rate, "engine's share": engine_rate / own}
 
 
-def carried(model: CharLSTM, readers: int, pace: float = 100.0, seconds: float = 8.0) -> dict[str, float]:
-    """How late characters come, at worst, if every reader takes `pace` a second while the engine writes ahead."""
-    engine = Engine(model.decoder, max_rows=readers)
+def lateness(model: CharLSTM, num_clients: int, pace: float = 100.0, seconds: float = 8.0) -> dict[str, float]:
+    """The worst delay of a character behind a client's `pace` a second while the engine decodes as fast as it can."""
+    engine = Engine(model.decoder, max_rows=num_clients)
     characters = int(pace * seconds)
     start = time.perf_counter()
-    late: list[float] = [0.0] * readers
-    taken = [engine.submit(request(seed, characters)) for seed in range(readers)]
-    counts, done = [0] * readers, 0
-    while done < readers:
+    late: list[float] = [0.0] * num_clients
+    handles = [engine.submit(request(seed, characters)) for seed in range(num_clients)]
+    counts, done = [0] * num_clients, 0
+    while done < num_clients:
         done = 0
         now = time.perf_counter() - start
-        for index, reader in enumerate(taken):
-            counts[index] += len(reader.take(0))
+        for index, handle in enumerate(handles):
+            counts[index] += len(handle.take(0))
             due = min(characters, int(now * pace))
             if counts[index] < due:
                 late[index] = max(late[index], now - counts[index] / pace)
-            done += reader.finish_reason is not None
+            done += handle.finish_reason is not None
         time.sleep(0.02)
     total = time.perf_counter() - start
     engine.close()
-    return {"readers": readers, "characters each": characters, "seconds": total, "worst lateness s": max(late)}
+    return {"readers": num_clients, "characters each": characters, "seconds": total, "worst lateness s": max(late)}
 
 
 def first_character(model: CharLSTM, others: int = 99, tries: int = 60) -> dict[str, float]:
-    """From `submit` to the first character while `others` are being written."""
+    """The time from `submit` to the first character while `others` requests are running."""
     engine = Engine(model.decoder)
     running = [engine.submit(request(seed, 100_000)) for seed in range(others)]
-    for reader in running:
-        next(reader)
+    for handle in running:
+        next(handle)
     waits = []
     for seed in range(tries):
         start = time.perf_counter()
-        reader = engine.submit(request(1000 + seed, 5, tuple(range(1, 51))))
-        next(reader)
+        handle = engine.submit(request(1000 + seed, 5, tuple(range(1, 51))))
+        next(handle)
         waits.append(time.perf_counter() - start)
-        reader.cancel()
+        handle.cancel()
         time.sleep(0.01)
-    for reader in running:
-        reader.cancel()
+    for handle in running:
+        handle.cancel()
     engine.close()
     waits.sort()
     return {"p50 ms": waits[tries // 2] * 1e3, "p95 ms": waits[int(tries * 0.95)] * 1e3}
 
 
 def sameness(layers: str, precision: str, requests: int) -> dict[str, float]:
-    """How many of many random requests get another text beside others than alone."""
+    """How many of `requests` random requests get another text beside others than alone."""
     model = build(layers, precision)
-    draw = random.Random(model.config.hidden_size)
-    wanted = []
+    rng = random.Random(model.config.hidden_size)
+    requested = []
     for seed in range(requests):
-        length = 5000 if seed % 100 == 0 else draw.choice([1, 5, 20, 100])
-        prompt = "".join(draw.choices(VOCABULARY.chars, k=length))
-        stop = draw.choice([None, None, "AB", [draw.choice(VOCABULARY.chars) * 2]])
+        length = 5000 if seed % 100 == 0 else rng.choice([1, 5, 20, 100])
+        prompt = "".join(rng.choices(VOCABULARY.chars, k=length))
+        stop = rng.choice([None, None, "AB", [rng.choice(VOCABULARY.chars) * 2]])
         settings = {
-            "max_new_tokens": draw.randint(1, 300), "temperature": draw.choice([0, 0.5, 0.8, 1.2]),
-            "top_k": draw.choice([0, 0, 10]), "top_p": draw.choice([1.0, 1.0, 0.9]),
-            "min_p": draw.choice([0.0, 0.0, 0.05]), "stop": stop, "seed": seed,
+            "max_new_tokens": rng.randint(1, 300), "temperature": rng.choice([0, 0.5, 0.8, 1.2]),
+            "top_k": rng.choice([0, 0, 10]), "top_p": rng.choice([1.0, 1.0, 0.9]),
+            "min_p": rng.choice([0.0, 0.0, 0.05]), "stop": stop, "seed": seed,
         }  # fmt: skip
-        wanted.append((prompt, settings, draw.random() * 2, draw.random() < 0.1))
-    alone = [model.generate(prompt, **settings) for prompt, settings, _, _ in wanted]
+        requested.append((prompt, settings, rng.random() * 2, rng.random() < 0.1))
+    alone = [model.generate(prompt, **settings) for prompt, settings, _, _ in requested]
     engine = Engine(model.decoder, max_rows=64, max_waiting=requests)
     texts: list[str] = [""] * requests
 
-    def read(index: int) -> None:
-        prompt, settings, delay, leaves = wanted[index]
+    def consume(index: int) -> None:
+        prompt, settings, delay, cancels = requested[index]
         time.sleep(delay)
         stream = model.stream(prompt, engine=engine, **settings)
         for piece in stream:
             texts[index] += piece
-            if leaves and len(texts[index]) > 20:
+            if cancels and len(texts[index]) > 20:
                 stream.cancel()
 
     for first in range(0, requests, 200):
-        waiting = [threading.Thread(target=read, args=(n,)) for n in range(first, min(first + 200, requests))]
+        waiting = [threading.Thread(target=consume, args=(n,)) for n in range(first, min(first + 200, requests))]
         for thread in waiting:
             thread.start()
         for thread in waiting:
             thread.join()
     engine.close()
     differ = sum(
-        not whole.startswith(text) if leaves else whole != text
-        for whole, text, (_, _, _, leaves) in zip(alone, texts, wanted, strict=True)
+        not whole.startswith(text) if cancels else whole != text
+        for whole, text, (_, _, _, cancels) in zip(alone, texts, requested, strict=True)
     )
     return {"requests": requests, "texts that differ": differ}
 
@@ -161,8 +161,8 @@ def memory(model: CharLSTM, characters: int) -> dict[str, float]:
     engine = Engine(model.decoder)
 
     def write(count: int) -> None:
-        for reader in [engine.submit(request(seed, count // 100)) for seed in range(100)]:
-            for _ in reader:
+        for handle in [engine.submit(request(seed, count // 100)) for seed in range(100)]:
+            for _ in handle:
                 pass
 
     write(characters // 10)
@@ -187,8 +187,8 @@ def main() -> None:
         "100 requests of 500 characters": throughput(model),
         "first character while 99 others run": first_character(model),
     }
-    for readers in (500, 600):
-        results[f"{readers} readers at 100 characters/s"] = carried(model, readers)
+    for num_clients in (500, 600):
+        results[f"{num_clients} readers at 100 characters/s"] = lateness(model, num_clients)
     for layers in ("2x97", "2x300", options.layers):
         results[f"sameness, int8, {layers}"] = sameness(layers, "int8", options.requests)
     results[f"sameness, fp32, {options.layers}"] = sameness(options.layers, "fp32", options.requests)

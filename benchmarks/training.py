@@ -1,6 +1,6 @@
-"""What the training loop costs over a bare nn.LSTM, and its targets per second beside the tutorial's pipeline.
+"""The overhead of the training loop over a bare nn.LSTM, and its targets per second beside the tutorial's pipeline.
 
-`python -m benchmarks.training` prints a table for people and one JSON line for machines.
+`python -m benchmarks.training` prints a table and one JSON line.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def bare_step(recipe: Recipe, vocab_size: int) -> Callable[[], None]:
 
 
 def our_step(recipe: Recipe, text: str) -> Callable[[], None]:
-    """A step of the loop as a run takes it: lanes, cold starts, dropouts, schedule, averages, Accelerate."""
+    """A step of the training loop: streams, state resets, dropouts, schedule, weight averages, Accelerate."""
     vocabulary = Vocabulary(sorted(set(text)))
     model = CharLSTM(config_of(recipe, vocabulary), vocabulary)
     model.reset_for_training()
@@ -63,7 +63,7 @@ def our_step(recipe: Recipe, text: str) -> Callable[[], None]:
 
 
 def alternate(steps: list[Callable[[], None]], rounds: int) -> list[float]:
-    """Median seconds of each, measured in turns, so that what disturbs one disturbs all."""
+    """Median seconds of each, measured in turns, so that other load affects all of them alike."""
     seconds: list[list[float]] = [[] for _ in steps]
     for round_ in range(rounds + 2):
         for step, found in zip(steps, seconds, strict=True):

@@ -1,4 +1,4 @@
-"""The old tutorial's recipe, as a twin in PyTorch: network, training step, loss and greedy sample."""
+"""The tutorial's recipe, reimplemented in PyTorch: network, training step, loss and greedy sample."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNITS, WINDOW, BATCH, DROPOUT, RATE = 300, 50, 30, 0.2, 1e-3
 
 
 class TutorialNetwork(nn.Module):
-    """One number per character in, the distribution of the character after a window out."""
+    """Maps a window of characters, one number each, to the distribution of the next character."""
 
     def __init__(self, vocab_size: int) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class TutorialNetwork(nn.Module):
 
 
 def tutorial_step(network: TutorialNetwork, ids: Tensor, vocab_size: int) -> Callable[[], None]:
-    """One batch of the tutorial's training: 30 windows, 30 targets."""
+    """A training step of the tutorial: 30 windows, 30 targets."""
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
 
     def step() -> None:
@@ -57,7 +57,7 @@ def tutorial_loss(network: TutorialNetwork, ids: Tensor) -> float:
 
 @torch.no_grad()
 def tutorial_sample(network: TutorialNetwork, prompt: Tensor, length: int) -> list[int]:
-    """Greedy, the window run again for every character."""
+    """Greedy; the network reads the whole window again for every character."""
     network.eval()
     ids = prompt.tolist()
     for _ in range(length):

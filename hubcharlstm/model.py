@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, overload
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 
-from hubcharlstm.decoding.decoder import Decoder, fastest_device
+from hubcharlstm.decoding.decoder import Decoder, fastest_device, resolve_precision
 from hubcharlstm.decoding.sampling import SamplingParams, new_seed
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.generation.stream import Completion, GenerationState, TextStream
@@ -18,7 +18,6 @@ from hubcharlstm.generation_config import GenerationConfig
 from hubcharlstm.hub import download, model_card, model_folder, upload
 from hubcharlstm.inspection.scoring import Score, score
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork
-from hubcharlstm.torch_compat import has_fast_int8
 from hubcharlstm.vocabulary import Vocabulary
 
 PRECISIONS = ("auto", "fp32", "int8", "bf16")
@@ -92,7 +91,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         model.load_state_dict(artifact.tensors, strict=True, assign=True)
         model.name, model.revision = artifact.name, artifact.revision
         model.eval()
-        model.to(_device(model, device))
+        model.to(_device(model, device, precision))
         if precision == "int8" and model.head.weight.device.type != "cpu":
             raise ValueError(
                 f'precision is "int8" on {model.head.weight.device}; expected a CPU: leave it out, or set device="cpu".'
@@ -271,14 +270,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         return self._fold()[1]
 
     def _resolve_precision(self) -> str:
-        device = self.head.weight.device
-        if self.precision == "auto":
-            return "int8" if device.type == "cpu" and has_fast_int8() else "fp32"
-        if self.precision == "int8" and device.type != "cpu":
-            raise ValueError(
-                f'precision is "int8" on {device}; expected a CPU for exact int8 sums: leave it at "auto".'
-            )
-        return self.precision
+        return resolve_precision(self.precision, self.head.weight.device)
 
     def _fold(self) -> tuple[Decoder, str]:
         with torch.no_grad():  # sums too, since fused optimizers and `.data` change weights without a new version
@@ -294,9 +286,9 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         return self._folded[1:]
 
 
-def _device(model: CharLSTM, device: str | torch.device | Literal["auto"]) -> torch.device:
+def _device(model: CharLSTM, device: str | torch.device | Literal["auto"], precision: str) -> torch.device:
     if device == "auto":
-        return fastest_device(model)
+        return fastest_device(model, precision)
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)

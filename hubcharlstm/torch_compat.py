@@ -1,8 +1,8 @@
 """Every private operator of PyTorch that this project calls, probed once, each with a public fallback.
 
-torch is capped in pyproject.toml at the newest minor version whose operators were tried. Where an operator is gone,
-has another signature, or gives an inexact result on this processor, its fallback serves: slower, fp32 results within
-rounding, int8 sums the same to the bit.
+pyproject.toml caps torch at the newest minor version whose operators were tried. A fallback serves where its operator
+is missing, has another signature, or is inexact on this processor: slower, fp32 results within rounding, int8 sums
+equal to the bit.
 """
 
 from __future__ import annotations
@@ -69,6 +69,17 @@ def has_exact_int_mm() -> bool:
 
 
 @cache
+def has_foreach_lerp() -> bool:
+    """Whether `torch._foreach_lerp_` interpolates a list of tensors in place."""
+    tensors = [torch.zeros(2), torch.zeros(3)]
+    try:
+        torch._foreach_lerp_(tensors, [torch.ones(2), torch.ones(3)], 0.25)
+    except PROBE_ERRORS:
+        return False
+    return all(bool((tensor == 0.25).all()) for tensor in tensors)
+
+
+@cache
 def has_fast_int8() -> bool:
     """Whether this CPU multiplies int8 faster than fp32: by VNNI, through both private operators."""
     capabilities = torch.cpu.get_capabilities()
@@ -86,14 +97,14 @@ def has_fast_bf16() -> bool:
 
 
 class PackedLinear:
-    """weight (N, K) laid out by oneDNN for products of about `batch_size` rows; plain where that is not possible."""
+    """weight (N, K), packed by oneDNN for products of about `batch_size` rows, or plain where it cannot be."""
 
     def __init__(self, weight: Tensor, batch_size: int) -> None:
         self._packed = has_packed_linear(weight.dtype)
         self._weight = _mkldnn_pack(weight.contiguous(), batch_size) if self._packed else weight.contiguous()
 
     def __call__(self, x: Tensor, added: Tensor | None = None) -> Tensor:
-        """x (B, K) @ weight.T, and `added` (B, N)."""
+        """x (B, K) @ weight.T, plus `added` (B, N) if it is given."""
         if self._packed:
             return _mkldnn_linear(x, self._weight, added)
         product = linear(x, self._weight)
@@ -104,9 +115,9 @@ class PackedLinear:
 
 
 class Int8Linear:
-    """weight (N, K) int8; sums of products with x (B, K) int8 that are exact and therefore the same in any batch.
+    """weight (N, K) int8, for products with x (B, K) int8 whose sums are exact and therefore equal in any batch.
 
-    Where the private operators are inexact or missing, the integers are multiplied as fp32, `EXACT_TERMS` at a time.
+    Where the private operators are inexact or missing, it multiplies the integers as fp32, `EXACT_TERMS` at a time.
     """
 
     def __init__(self, weight: Tensor, batch_size: int) -> None:
@@ -115,7 +126,7 @@ class Int8Linear:
         if self._packed is None:
             self._parts = [part.float().contiguous() for part in torch.split(weight, EXACT_TERMS, dim=1)]
         else:
-            self._columns = weight.contiguous().T  # column-major: the kernel reads it 4 times faster for one row
+            self._columns = weight.contiguous().T  # column-major: 4 times faster for one row
 
     def __call__(self, x: Tensor) -> Tensor:
         """x (B, K) int8 -> sums (B, N), each rounded once to fp32."""
@@ -128,7 +139,7 @@ class Int8Linear:
         return parts[0] if len(parts) == 1 else torch.stack(parts).double().sum(dim=0).float()
 
     def bind_row(self, x: Tensor) -> Callable[[], NDArray[np.generic]]:
-        """A call that multiplies what x (1, K) int8 then holds and returns the sums (1, N), in a buffer of its own."""
+        """A call that multiplies what x (1, K) int8 then holds -> sums (1, N), in a buffer that it reuses."""
         if self._packed is not None:
             sums = torch.empty(1, self._size, dtype=torch.int32)
             integers = sums.numpy()
@@ -151,6 +162,18 @@ class Int8Linear:
         return exact_fp32
 
 
+# --- lists of tensors ----------------------------------------------------------------------------------------------
+
+
+def lerp_all_(tensors: list[Tensor], targets: list[Tensor], weight: float) -> None:
+    """tensor += weight * (target - tensor) for each pair, in place; on a GPU in one launch."""
+    if has_foreach_lerp():
+        torch._foreach_lerp_(tensors, targets, weight)
+        return
+    for tensor, target in zip(tensors, targets, strict=True):
+        tensor.lerp_(target, weight)
+
+
 # --- the operators themselves --------------------------------------------------------------------------------------
 
 
@@ -169,13 +192,13 @@ def _mkldnn_linear(x: Tensor, packed: Tensor, added: Tensor | None) -> Tensor:
 
 
 def _onednn_int8_pack(weight: Tensor, batch_size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The packed weight with the scales and zero points that the operator wants, all of them neutral."""
+    """The packed weight with the scales and zero points that the operator requires, all of them neutral."""
     packed = torch.ops.onednn.qlinear_prepack(weight, [batch_size, weight.shape[1]])
     return packed, torch.ones(len(weight)), torch.zeros(len(weight), dtype=torch.int32)
 
 
 def _onednn_int8_linear(x: Tensor, packed: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """oneDNN wants unsigned x: 128 more, which it takes away again as the zero point."""
+    """oneDNN requires unsigned x: 128 is added here and subtracted again as the zero point."""
     unsigned = torch.bitwise_xor(x.view(torch.uint8), 128)
     weight, scales, zero_points = packed
     sums: Tensor = torch.ops.onednn.qlinear_pointwise(

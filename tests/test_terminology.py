@@ -39,6 +39,7 @@ COMMON_WORDS = listed("ahead box drawn keep keeps kept left look looks read read
 """Words with five meanings each: they stand in an identifier only where the allowlist below gives a reason."""
 
 ALLOWED = {
+    "RandomStream": "the field's term for an independent sequence of random numbers (Salmon et al. 2011)",
     "stream": "CharLSTM.stream and TextStream, the contract's name for a completion as it is written",
 }
 """Identifiers with a common word -> why it stays."""

@@ -7,6 +7,7 @@ import copy
 import torch
 
 from hubcharlstm import CharLSTM
+from hubcharlstm.torch_compat import lerp_all_
 
 
 class WeightEMA:
@@ -31,4 +32,4 @@ class WeightEMA:
             weight.detach() / self.temperature if name.startswith("head.") else weight.detach()
             for name, weight in self.of.named_parameters()
         ]
-        torch._foreach_lerp_(mine, theirs, 1 - min(self.decay, step / (step + 10)))
+        lerp_all_(mine, theirs, 1 - min(self.decay, step / (step + 10)))

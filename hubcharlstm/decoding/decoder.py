@@ -1,15 +1,10 @@
-"""A network's weights folded for decoding: one step for a batch of rows. It knows ids, no text.
+"""Decoding with an LSTM: token ids in, logits out, one step for a batch of rows. It knows no text.
 
-Folded means: embedding, W_ih and both biases of layer 0 are one (V, 4H) table, upper layers use one
-joined [W_ih | W_hh] product, the gates stand in the order i, f, o, g, so that one sigmoid covers three,
-and H is padded with zeros to a multiple of 32, so that a row's elementwise results do not depend on the rows
-beside it. A padded unit has the gates 1/2, 1/2, 1/2, 0 and stays at 0.
+In int8 the weights are scaled per output channel and the hidden state by 127: h = o * tanh(c) lies in (-1, 1). Integer
+sums are exact, so a row's logits are the same to the bit in any batch.
 
-In int8 the weights are scaled per output channel and the hidden state by 127: it is o * tanh(c), so it lies
-in (-1, 1). Integer sums are exact, so a row's logits are the same to the bit whatever stands beside it.
-
-On a CPU tanh is numpy's, which took a sixth of the time of PyTorch's, and a single row goes through numpy
-altogether (one_row.py).
+On a CPU tanh is NumPy's, which took a sixth of the time of PyTorch's, and a single row is computed by NumPy altogether
+(`SingleRowStep`).
 """
 
 from __future__ import annotations
@@ -22,6 +17,7 @@ import torch
 from torch import Tensor
 
 from hubcharlstm.decoding import openmp
+from hubcharlstm.decoding.fused_weights import FusedWeights, padded
 from hubcharlstm.decoding.kernels import (
     INT8_MAX,
     DeviceLinearKernel,
@@ -30,67 +26,43 @@ from hubcharlstm.decoding.kernels import (
     LinearKernel,
 )
 from hubcharlstm.decoding.single_row import SingleRowStep
-from hubcharlstm.decoding.state_buffer import BatchView, Layer, StateBuffer
-from hubcharlstm.errors import DamagedModelError
+from hubcharlstm.decoding.state_buffer import BatchView, LayerView, StateBuffer
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork, State
+from hubcharlstm.torch_compat import has_fast_int8
 
 PREFILL_CHUNK = 64
-"""Ids of a prompt that go through `nn.LSTM` at once, some 8 ms on two cores: running rows wait no longer than that."""
-
-PADDING = 32
+"""Ids of a prompt that `nn.LSTM` reads at once, some 8 ms on two cores: running rows wait no longer than that."""
 
 
 class Decoder:
-    """Decodes with the weights that `network` has now, on its device; later changes are not seen.
+    """Decodes with the weights that `network` has now, on its device; later changes have no effect.
 
     precision: "fp32", "bf16" (for a GPU) or "int8" (for a CPU, fast where `torch_compat.has_fast_int8`).
+    Raises `DamagedModelError` if a weight is not finite.
     """
 
     @torch.inference_mode()
     def __init__(self, network: CharLSTMNetwork, precision: str = "fp32") -> None:
-        config = network.config
-        self.config: CharLSTMConfig = config
+        self.config: CharLSTMConfig = network.config
         self.device = network.head.weight.device
         self.precision = precision
-        self.size = -(-config.hidden_size // PADDING) * PADDING
-        self.padded_vocab = -(-config.vocab_size // PADDING) * PADDING
         self._network = network
-        self._update = update_on_cpu if self.device.type == "cpu" and precision != "bf16" else update
-        tensors = {name: value.detach().float() for name, value in network.state_dict().items()}
-        if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
-            raise DamagedModelError  # in int8 a NaN would become a number, and the text garbage
-
-        def gates(name: str, layer: int) -> Tensor:
-            """(4H', K): gates reordered to i, f, o, g, each padded to H'."""
-            i, f, g, o = tensors[f"lstm.{name}_l{layer}"].chunk(4)
-            return torch.cat([_pad_rows(gate, self.size) for gate in (i, f, o, g)])
-
-        def bias(layer: int) -> Tensor:
-            return gates("bias_ih", layer) + gates("bias_hh", layer)
-
-        self._table = tensors["embedding.weight"] @ gates("weight_ih", 0).T + bias(0)  # (V, 4H')
-        weights = [_pad_columns(gates("weight_hh", 0), self.size)]
-        self._biases: list[Tensor | None] = [None]  # the table holds that of layer 0
-        for n in range(1, config.num_layers):
-            parts = [_pad_columns(gates(name, n), self.size) for name in ("weight_ih", "weight_hh")]
-            weights.append(torch.cat(parts, dim=1))
-            self._biases.append(bias(n))
-        head = _pad_rows(_pad_columns(tensors["head.weight"], self.size), self.padded_vocab)
-        self._head_bias = _pad_rows(tensors["head.bias"], self.padded_vocab)
-        self._products: Sequence[LinearKernel]
+        weights = FusedWeights.of(network)
+        self._table, self._biases, self._head_bias = weights.table, weights.biases, weights.head_bias
+        self._kernels: Sequence[LinearKernel]
         self._head: LinearKernel
-        self._for_one_row: Callable[[BatchView], SingleRowStep] | None = None
+        self._bind_single_row: Callable[[BatchView], SingleRowStep] | None = None
         if self.device.type == "cpu" and precision != "bf16":
-            fold = Int8LinearKernel if precision == "int8" else Fp32LinearKernel
-            on_cpu, head_on_cpu = [fold(weight) for weight in weights], fold(head)
-            self._products, self._head = on_cpu, head_on_cpu
-            self._for_one_row = lambda view: SingleRowStep(
-                view, self._table, on_cpu, self._biases, head_on_cpu, self._head_bias
+            kernel_type = Int8LinearKernel if precision == "int8" else Fp32LinearKernel
+            kernels, head = [kernel_type(weight) for weight in weights.layers], kernel_type(weights.head)
+            self._kernels, self._head, self._update = kernels, head, update_on_cpu
+            self._bind_single_row = lambda view: SingleRowStep(
+                view, weights.table, kernels, weights.biases, head, weights.head_bias
             )
         else:
-            self._products = [DeviceLinearKernel(weight, precision) for weight in weights]
-            self._head = DeviceLinearKernel(head, precision)
-        openmp.release_thread_team()  # loading and folding took some, and whoever decodes may be another thread
+            self._kernels = [DeviceLinearKernel(weight, precision) for weight in weights.layers]
+            self._head, self._update = DeviceLinearKernel(weights.head, precision), update
+        openmp.release_thread_team()  # loading and fusing took one, and another thread may decode
 
     def initial_state(self, batch_size: int) -> State:
         """Zeros, (num_layers, B, H) each."""
@@ -99,24 +71,24 @@ class Decoder:
 
     @torch.inference_mode()
     def state_buffer(self, capacity: int) -> StateBuffer:
-        """Room for `capacity` rows, all at the initial state."""
-        rows = StateBuffer(
+        """A buffer of `capacity` rows, all at the initial state."""
+        buffer = StateBuffer(
             capacity,
             self.config,
-            size=self.size,
-            padded_vocab=self.padded_vocab,
+            padded_size=padded(self.config.hidden_size),
+            padded_vocab=padded(self.config.vocab_size),
             precision=self.precision,
             device=self.device,
         )
-        if self._for_one_row is not None:
-            rows.single_row = self._for_one_row(rows.view(slice(0, 1)))
-        return rows
+        if self._bind_single_row is not None:
+            buffer.single_row = self._bind_single_row(buffer.view(slice(0, 1)))
+        return buffer
 
     @torch.inference_mode()
     def prefill_chunk(self, ids: Sequence[int], state: State | None) -> tuple[State, tuple[int, ...]]:
-        """Read the beginning of `ids` of one row by `nn.LSTM`, all but the last id at most.
+        """Read up to `PREFILL_CHUNK` of `ids` for one row by `nn.LSTM`, but never the last id.
 
-        state (num_layers, 1, H) each, None for zeros -> the state after them, and the ids that are left.
+        state (num_layers, 1, H) each, None for zeros -> the state after them, and the ids that remain.
         """
         state = self.initial_state(1) if state is None else state
         count = min(PREFILL_CHUNK, len(ids) - 1)
@@ -128,53 +100,53 @@ class Decoder:
             self._network.train(was_training)
         return state, tuple(ids[count:])
 
-    def read(self, ids: Sequence[int], state: State | None) -> State:
+    def prefill(self, ids: Sequence[int], state: State | None) -> State:
         """The state after `ids` (N,) of one row from `state`, (num_layers, 1, H) each; None for zeros.
 
-        In int8 as `step` reads, which takes less than half the time of `nn.LSTM` in fp32; otherwise in chunks.
+        In int8 step by step, which takes less than half the time of `nn.LSTM` in fp32; otherwise in chunks.
         """
         if self.precision == "int8":
-            rows = self.state_buffer(1)
-            rows.put(0, state)
-            for bind_row in torch.tensor(ids, dtype=torch.int64)[:, None]:
-                self.advance(bind_row, rows)
-            return rows.get(0)
+            buffer = self.state_buffer(1)
+            buffer.put(0, state)
+            for one_id in torch.tensor(ids, dtype=torch.int64)[:, None]:
+                self.advance(one_id, buffer)
+            return buffer.get(0)
         state = self.initial_state(1) if state is None else state
-        pending_ids = (*ids, 0)  # a chunk leaves the last id unread, whatever it is
+        pending_ids = (*ids, 0)  # a chunk leaves the last id pending, whatever it is
         while len(pending_ids) > 1:
             state, pending_ids = self.prefill_chunk(pending_ids, state)
         return state
 
-    def advance(self, ids: Tensor, rows: StateBuffer) -> None:
-        """ids (n,) int64: one step of the first n of `rows`, in place, where nobody wants the logits."""
-        views, _ = rows.first(len(ids))
+    def advance(self, ids: Tensor, buffer: StateBuffer) -> None:
+        """ids (n,) int64: step the first n rows of `buffer` in place, without logits."""
+        views, _ = buffer.first(len(ids))
         with torch.inference_mode():
-            if len(ids) == 1 and rows.single_row is not None:
-                rows.single_row.step(ids, logits=False)
+            if len(ids) == 1 and buffer.single_row is not None:
+                buffer.single_row.step(ids, logits=False)
                 return
             for view in views:
                 self._advance(ids[view.rows], view)
 
-    def step(self, ids: Tensor, rows: StateBuffer) -> Tensor:
-        """ids (n,) int64: one step of the first n of `rows`, in place -> logits (n, V), good until the next step."""
-        views, logits = rows.first(len(ids))
+    def step(self, ids: Tensor, buffer: StateBuffer) -> Tensor:
+        """ids (n,) int64: step the first n rows of `buffer` in place -> logits (n, V), valid until the next step."""
+        views, logits = buffer.first(len(ids))
         with torch.inference_mode():
-            if len(ids) == 1 and rows.single_row is not None:
-                rows.single_row.step(ids)
+            if len(ids) == 1 and buffer.single_row is not None:
+                buffer.single_row.step(ids)
                 return logits
             for view in views:
                 self._advance(ids[view.rows], view)
                 torch.add(self._head_bias, self._head.matmul(view.top)[: view.count], out=view.logits)
         return logits
 
-    def _advance(self, ids: Tensor, v: BatchView) -> None:
-        for product, bias, layer in zip(self._products, self._biases, v.layers, strict=True):
-            gates = product.matmul(layer.read)[: v.count].add_(self._table[ids] if bias is None else bias)
-            self._update(gates, layer, v.out)
+    def _advance(self, ids: Tensor, view: BatchView) -> None:
+        for kernel, bias, layer in zip(self._kernels, self._biases, view.layers, strict=True):
+            gates = kernel.matmul(layer.input)[: view.count].add_(self._table[ids] if bias is None else bias)
+            self._update(gates, layer, view.out)
 
 
-def update(gates: Tensor, layer: Layer, out: Tensor) -> None:
-    """c = f * c + i * g, h = o * tanh(c), from the sums of the gates i, f, o, g, (B, 4H); `out` is overwritten."""
+def update(gates: Tensor, layer: LayerView, out: Tensor) -> None:
+    """c = f * c + i * g, h = o * tanh(c), from the preactivations of i, f, o, g, (B, 4H'); `out` is overwritten."""
     i, f, o, g = gates.chunk(4, dim=1)
     gates[:, : 3 * i.shape[1]].sigmoid_()
     layer.c.mul_(f).add_(g.tanh_().mul_(i))
@@ -182,8 +154,8 @@ def update(gates: Tensor, layer: Layer, out: Tensor) -> None:
     layer.h.copy_(out.mul_(o))
 
 
-def update_on_cpu(gates: Tensor, layer: Layer, out: Tensor) -> None:
-    """The same with numpy's tanh, and in int8 h times 127."""
+def update_on_cpu(gates: Tensor, layer: LayerView, out: Tensor) -> None:
+    """`update` with NumPy's tanh; in int8 h is multiplied by 127 and rounded."""
     i, f, o, g = gates.chunk(4, dim=1)
     gates[:, : 3 * i.shape[1]].sigmoid_()
     np.tanh(g.numpy(), out=g.numpy())
@@ -193,32 +165,40 @@ def update_on_cpu(gates: Tensor, layer: Layer, out: Tensor) -> None:
     layer.h.copy_(out.mul_(INT8_MAX).round_() if layer.h.dtype == torch.int8 else out)
 
 
-def _pad_rows(value: Tensor, size: int) -> Tensor:
-    return torch.cat([value, value.new_zeros(size - value.shape[0], *value.shape[1:])])
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """ "auto" as the precision that `device` decodes in: int8 on a CPU that is fast at it, else fp32.
+
+    Raises `ValueError` for int8 on another device than a CPU.
+    """
+    if precision == "auto":
+        return "int8" if device.type == "cpu" and has_fast_int8() else "fp32"
+    if precision == "int8" and device.type != "cpu":
+        raise ValueError(f'precision is "int8" on {device}; expected a CPU for exact int8 sums: leave it at "auto".')
+    return precision
 
 
-def _pad_columns(value: Tensor, size: int) -> Tensor:
-    return torch.cat([value, value.new_zeros(value.shape[0], size - value.shape[1])], dim=1)
+def fastest_device(network: CharLSTMNetwork, precision: str = "auto") -> torch.device:
+    """The device whose step of one row takes less time, measured in the precision that it would decode in.
 
-
-def fastest_device(network: CharLSTMNetwork) -> torch.device:
-    """The device that takes the shorter time for one reader's character, measured; the CPU where it is alone.
-
-    A single row is often faster on the CPU than on an accelerator, whose launches cost more than its products.
+    A single row is often faster on the CPU than on an accelerator, whose launches cost more than its products. The CPU
+    where there is no other, and for int8. Leaves `network` on the device that was measured last.
     """
     cpu = torch.device("cpu")
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    if accelerator is None:
+    if accelerator is None or precision == "int8":
         return cpu
-    return min((cpu, accelerator), key=lambda device: seconds_per_step(Decoder(network.to(device))))
+    return min(
+        (cpu, accelerator),
+        key=lambda device: seconds_per_step(Decoder(network.to(device), resolve_precision(precision, device))),
+    )
 
 
 def seconds_per_step(decoder: Decoder, steps: int = 30) -> float:
-    """The median time of one row's step, its logits brought to the CPU as sampling does."""
-    ids, rows = torch.zeros(1, dtype=torch.int64, device=decoder.device), decoder.state_buffer(1)
+    """The median time of one row's step, with its logits copied to the CPU as sampling does."""
+    ids, buffer = torch.zeros(1, dtype=torch.int64, device=decoder.device), decoder.state_buffer(1)
     seconds = []
     for _ in range(steps):
         start = time.perf_counter()
-        decoder.step(ids, rows).cpu()
+        decoder.step(ids, buffer).cpu()
         seconds.append(time.perf_counter() - start)
     return sorted(seconds)[steps // 2]

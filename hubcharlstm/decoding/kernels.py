@@ -1,4 +1,4 @@
-"""The matrix products of decoding, each by the kernel that was the fastest here (benchmarks/RESULTS.md)."""
+"""Linear kernels: the matrix products of decoding, each by the fastest operator measured (benchmarks/RESULTS.md)."""
 
 from __future__ import annotations
 
@@ -16,33 +16,32 @@ Floats = NDArray[np.float32]
 
 INT8_MAX = 127.0
 PACKED_BATCH_SIZE = 64
-"""Rows that oneDNN lays the weights out for; the layout serves any number of them."""
+"""Batch size for which oneDNN lays out the weights; the layout serves any other."""
 
 STATE_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.int8}
-"""What weights and hidden states are kept in; cells, gates and logits are fp32."""
+"""Types of weights and hidden states; cells, gates and logits are fp32."""
 
 
 class LinearKernel(Protocol):
-    """A weight (N, K), folded for products with x (B, K)."""
+    """A weight (N, K), laid out for products with x (B, K)."""
 
     def matmul(self, x: Tensor) -> Tensor:
-        """x @ weight.T, (B, N) fp32, the caller's to change."""
+        """x @ weight.T, (B, N) fp32, in a tensor that the caller may change."""
         ...
 
 
 class CpuLinearKernel(LinearKernel, Protocol):
-    """One that has a way of its own for a single row."""
+    """A kernel with a faster product for a single row."""
 
     def bind_row(self, x: Tensor) -> Callable[[], Floats]:
-        """A call that multiplies what then stands in x (1, K) and gives (1, N), in a buffer of its own."""
+        """A call that multiplies what x (1, K) then holds -> (1, N), in a buffer that the next call overwrites."""
         ...
 
 
 class Int8LinearKernel:
     """Int8 weights, scaled per output channel; x is 127 times the hidden state.
 
-    Integer sums are exact and are scaled by one rounding, so a row's result is the same to the bit whatever stands
-    beside it.
+    Integer sums are exact and scaled with one rounding, so a row's result is the same to the bit in any batch.
     """
 
     def __init__(self, weight: Tensor) -> None:
@@ -61,7 +60,7 @@ class Int8LinearKernel:
 
 
 class Fp32LinearKernel:
-    """A single row by numpy's BLAS, more by oneDNN with packed weights."""
+    """fp32 weights: a single row by NumPy's BLAS, more rows by oneDNN with packed weights."""
 
     def __init__(self, weight: Tensor) -> None:
         self._weight = weight.contiguous()
@@ -77,7 +76,7 @@ class Fp32LinearKernel:
 
 
 class DeviceLinearKernel:
-    """fp32 or bf16 on any device, by PyTorch."""
+    """fp32 or bf16 weights on any device, by PyTorch."""
 
     def __init__(self, weight: Tensor, precision: str) -> None:
         self._weight = weight.T.contiguous().to(STATE_DTYPES[precision])

@@ -1,4 +1,4 @@
-"""Threads of PyTorch's products, which GNU OpenMP keeps for every thread that ever asked for one."""
+"""Release the OpenMP threads of PyTorch: GNU OpenMP retains a team for every thread that ever ran a parallel region."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from functools import cache
 from pathlib import Path
 
 SOFT = 1
-"""omp_pause_soft of OpenMP 5.0 (section 3.2.44): threads end, settings stay."""
+"""omp_pause_soft of OpenMP 5.0 (section 3.2.44): the threads end, the settings stay."""
 
 
 def release_thread_team() -> None:
-    """End the team of the calling thread; it comes again when it is needed.
+    """End the team of the calling thread; its next parallel region starts a new one.
 
-    As long as there are more such threads than cores, none of them waits awake, and each parallel step of any thread
-    pays for waking its team: decoding 100 rows took 2.4 ms a step instead of 0.9 while an idle thread kept one.
-    Where PyTorch stands on another library nothing is done.
+    While there are more such threads than cores, none of them spins, and each parallel region pays for waking its team:
+    decoding 100 rows took 2.4 ms a step instead of 0.9 while an idle thread had one. Does nothing where PyTorch uses
+    another library.
     """
     library = gnu_openmp()
     if library is not None:
@@ -24,7 +24,7 @@ def release_thread_team() -> None:
 
 @cache
 def gnu_openmp() -> ctypes.CDLL | None:
-    """The library as this process has loaded it (Linux); None if it has not."""
+    """The library as this process has loaded it (Linux only); None if it has not."""
     maps = Path("/proc/self/maps")
     if not maps.exists():
         return None

@@ -1,22 +1,23 @@
-"""How the next character is chosen: pure functions on logits, and the random stream of one request.
+"""Sampling: pure functions from logits to the next id, and the counter-based random stream of a request.
 
-Everything is float64 on the CPU, by functions that give a row the same bits whatever rows stand beside it, so
-that a text depends on its own request alone.
+Everything is float64 on the CPU, by functions that give a row the same bits in any batch, so that a text depends on its
+own request alone.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from hubcharlstm.arguments import finite_number, whole_number
 
 Array = NDArray[np.float64]
 Filter = tuple[NDArray[np.intp], Callable[[Array, Any], Array], NDArray[Any]]
@@ -24,17 +25,9 @@ Filter = tuple[NDArray[np.intp], Callable[[Array, Any], Array], NDArray[Any]]
 MAX_SEED = 2**63 - 1
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 @dataclass(frozen=True)
 class SamplingParams:
-    """What shapes the distribution of the next character.
+    """The settings that shape the distribution of the next character.
 
     temperature: logits are divided by it; 0 is greedy (the likeliest character, always).
     top_k: keep the k likeliest; 0 keeps all.
@@ -42,7 +35,8 @@ class SamplingParams:
     1 keeps all.
     min_p: keep characters at least min_p times as likely as the likeliest (Nguyen et al. 2024); 0 keeps all.
 
-    They act in this order, each on what the one before left. Raises `ValueError` outside these ranges.
+    They apply in this order, each to the result of the one before. NumPy's numbers are accepted and stored as Python's.
+    Raises `ValueError` outside these ranges.
     """
 
     temperature: float = 0.8
@@ -51,19 +45,23 @@ class SamplingParams:
     min_p: float = 0.0
 
     def __post_init__(self) -> None:
-        if not _is_number(self.temperature) or self.temperature < 0:
+        temperature, top_k = finite_number(self.temperature), whole_number(self.top_k)
+        top_p, min_p = finite_number(self.top_p), finite_number(self.min_p)
+        if temperature is None or temperature < 0:
             raise ValueError(f"temperature is {self.temperature!r}; expected a number of at least 0: use 0 for greedy.")
-        if not _is_whole(self.top_k) or self.top_k < 0:
+        if top_k is None or top_k < 0:
             raise ValueError(f"top_k is {self.top_k!r}; expected a whole number of at least 0: use 0 to keep all.")
-        if not _is_number(self.top_p) or not 0 < self.top_p <= 1:
+        if top_p is None or not 0 < top_p <= 1:
             raise ValueError(f"top_p is {self.top_p!r}; expected a number above 0 and up to 1: use 1 to keep all.")
-        if not _is_number(self.min_p) or not 0 <= self.min_p < 1:
+        if min_p is None or not 0 <= min_p < 1:
             raise ValueError(f"min_p is {self.min_p!r}; expected a number from 0 to below 1: use 0 to keep all.")
+        for name, value in (("temperature", temperature), ("top_k", top_k), ("top_p", top_p), ("min_p", min_p)):
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True)
 class SamplingBatch:
-    """The settings of B rows as columns (B, 1), for `next_ids`; what follows from them is found once."""
+    """The settings of B rows as columns (B, 1), for `next_ids`; what it derives from them is cached."""
 
     temperature: Array
     top_k: NDArray[np.int64]
@@ -72,7 +70,7 @@ class SamplingBatch:
 
     @classmethod
     def of(cls, rows: Sequence[SamplingParams]) -> SamplingBatch:
-        """The columns of these rows."""
+        """One row for each of `rows`."""
         return cls(
             np.array([[row.temperature] for row in rows], dtype=np.float64),
             np.array([[row.top_k] for row in rows], dtype=np.int64),
@@ -98,13 +96,13 @@ class SamplingBatch:
 
     @cached_property
     def filters(self) -> list[Filter]:
-        """Which rows each filter touches, in the order in which they act."""
-        asked: list[Filter] = [
-            (np.flatnonzero(self.top_k[:, 0]), keep_top_k, self.top_k),
-            (np.flatnonzero(self.top_p[:, 0] != 1), keep_top_p, self.top_p),
-            (np.flatnonzero(self.min_p[:, 0]), keep_min_p, self.min_p),
+        """The filters in use, in the order in which they apply, each with its rows and their settings."""
+        filters: list[Filter] = [
+            (np.flatnonzero(self.top_k[:, 0]), filter_top_k, self.top_k),
+            (np.flatnonzero(self.top_p[:, 0] != 1), filter_top_p, self.top_p),
+            (np.flatnonzero(self.min_p[:, 0]), filter_min_p, self.min_p),
         ]
-        return [(rows, keep, setting[rows]) for rows, keep, setting in asked if len(rows)]
+        return [(rows, apply, setting[rows]) for rows, apply, setting in filters if len(rows)]
 
     def set(self, row: int, params: SamplingParams) -> None:
         """Change the settings of a row, in place."""
@@ -117,7 +115,7 @@ class SamplingBatch:
             column[target] = column[source]
 
     def first(self, count: int) -> SamplingBatch:
-        """The first `count` rows as they are now: good until one is set or moved."""
+        """The first `count` rows as they are now: valid until one is set or moved."""
         return SamplingBatch(self.temperature[:count], self.top_k[:count], self.top_p[:count], self.min_p[:count])
 
 
@@ -130,56 +128,56 @@ def next_ids(logits: NDArray[np.floating], batch: SamplingBatch, uniforms: Array
     if batch.all_greedy:
         ids: NDArray[np.int64] = logits.argmax(axis=-1)
     else:
-        ids = sample(weights(logits, batch), uniforms)
+        ids = sample(unnormalized(logits, batch), uniforms)
         if batch.any_greedy:
             ids = np.where(batch.greedy, logits.argmax(axis=-1), ids)
     return ids if all_finite else np.where(finite, ids, -1)
 
 
 def probabilities(logits: NDArray[np.floating], batch: SamplingBatch) -> Array:
-    """logits (B, V) -> the distribution that is sampled from, (B, V); of a greedy row that of temperature 1."""
-    values = weights(logits, batch)
+    """logits (B, V) -> the distribution to sample from, (B, V); for a greedy row that of temperature 1."""
+    values = unnormalized(logits, batch)
     values /= values.sum(axis=-1, keepdims=True)
     return values
 
 
-def weights(logits: NDArray[np.floating], batch: SamplingBatch) -> Array:
-    """What `probabilities` is in proportion to, (B, V).
+def unnormalized(logits: NDArray[np.floating], batch: SamplingBatch) -> Array:
+    """logits (B, V) -> `probabilities` up to a factor for each row, (B, V).
 
-    A filter touches the rows that ask for it and no others, so that a row's bits do not depend on its neighbours.
+    A filter touches only the rows that use it, so that a row's bits do not depend on its neighbours.
     """
     values: Array = np.subtract(logits, logits.max(axis=-1, keepdims=True), dtype=np.float64)
     with np.errstate(all="ignore"):  # a tiny temperature sends all but the likeliest to exp(-inf)
         values /= batch.divisor
         np.exp(values, out=values)
-    for rows, keep, setting in batch.filters:
+    for rows, apply, setting in batch.filters:
         chosen = values[rows]
-        values[rows] = keep(chosen / chosen.sum(axis=-1, keepdims=True), setting)
+        values[rows] = apply(chosen / chosen.sum(axis=-1, keepdims=True), setting)
     return values
 
 
-def keep_top_k(probs: Array, k: NDArray[np.int64]) -> Array:
+def filter_top_k(probs: Array, k: NDArray[np.int64]) -> Array:
     """The k likeliest of each row, renormalised; k (B, 1). Ties at the border go to the lower ids."""
     order = np.argsort(-probs, axis=-1, kind="stable")
-    return _keep(probs, _unsort(np.arange(probs.shape[-1]) < k, order))
+    return _apply_mask(probs, _unsort(np.arange(probs.shape[-1]) < k, order))
 
 
-def keep_top_p(probs: Array, p: Array) -> Array:
+def filter_top_p(probs: Array, p: Array) -> Array:
     """The smallest set of likeliest ids of each row whose probability reaches p, renormalised; p (B, 1)."""
     order = np.argsort(-probs, axis=-1, kind="stable")
     ranked = np.take_along_axis(probs, order, axis=-1)
     before = np.cumsum(ranked, axis=-1) - ranked  # probability of all that are likelier
-    return _keep(probs, _unsort(before < p, order))
+    return _apply_mask(probs, _unsort(before < p, order))
 
 
-def keep_min_p(probs: Array, min_p: Array) -> Array:
+def filter_min_p(probs: Array, min_p: Array) -> Array:
     """The ids of each row at least `min_p` times as likely as its likeliest, renormalised; min_p (B, 1)."""
-    return _keep(probs, probs >= min_p * probs.max(axis=-1, keepdims=True))
+    return _apply_mask(probs, probs >= min_p * probs.max(axis=-1, keepdims=True))
 
 
 def sample(probs: Array, uniforms: Array) -> NDArray[np.int64]:
-    """Inverse transform sampling: probs (B, V), of any sum, uniforms (B,) in [0, 1) -> ids (B,); never one of 0."""
-    cumulative = torch.cumsum(torch.from_numpy(probs), dim=-1).numpy()  # numpy's takes six times as long
+    """Inverse transform: probs (B, V) of any sum, uniforms (B,) in [0, 1) -> ids (B,), none of probability 0."""
+    cumulative = torch.cumsum(torch.from_numpy(probs), dim=-1).numpy()  # NumPy's takes six times as long
     threshold = uniforms[:, None] * cumulative[:, -1:]
     chosen: NDArray[np.int64] = (cumulative > threshold).argmax(axis=-1)
     return chosen
@@ -191,10 +189,10 @@ def _unsort(mask: NDArray[np.bool_], order: NDArray[np.intp]) -> NDArray[np.bool
     return out
 
 
-def _keep(probs: Array, mask: NDArray[np.bool_]) -> Array:
-    kept = np.where(mask, probs, 0.0)
-    total: Array = kept.sum(axis=-1, keepdims=True)
-    return kept / total
+def _apply_mask(probs: Array, mask: NDArray[np.bool_]) -> Array:
+    masked = np.where(mask, probs, 0.0)
+    total: Array = masked.sum(axis=-1, keepdims=True)
+    return masked / total
 
 
 def new_seed() -> int:
@@ -202,20 +200,21 @@ def new_seed() -> int:
     return secrets.randbelow(2**32)
 
 
-def check_seed(seed: int) -> int:
-    """`seed` itself; raises `ValueError` if it is not a whole number from 0 to 2**63 - 1."""
-    if not _is_whole(seed) or not 0 <= seed <= MAX_SEED:
+def check_seed(seed: SupportsIndex) -> int:
+    """`seed` as an `int`; raises `ValueError` if it is not a whole number from 0 to 2**63 - 1."""
+    number = whole_number(seed)
+    if number is None or not 0 <= number <= MAX_SEED:
         raise ValueError(
             f"seed is {seed!r}; expected a whole number from 0 to {MAX_SEED}: pick another, or leave it out."
         )
-    return seed
+    return number
 
 
 @dataclass(frozen=True)
 class RandomStream:
     """The uniforms of one request: a Philox counter (Salmon et al. 2011) whose key is a hash of seed and prompt ids.
 
-    A value: `draws` uniforms have been taken. Two prompts with one seed never echo each other's draws.
+    A value: `draws` uniforms have been drawn. Two prompts with the same seed get different uniforms.
     """
 
     key: int

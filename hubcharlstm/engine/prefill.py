@@ -1,4 +1,4 @@
-"""Mechanism of the engine: how the prompts of requests that came are read, before they take a row."""
+"""Mechanism of the engine: reading the prompts of admitted requests, a bounded part between two decoding steps."""
 
 from __future__ import annotations
 
@@ -12,104 +12,137 @@ import torch
 from hubcharlstm.decoding.decoder import PREFILL_CHUNK, Decoder
 from hubcharlstm.engine.sequence import EngineRequest
 
-Done = tuple[EngineRequest, Exception | None]
-"""A request whose prompt is read up to its last id, or what went wrong with it."""
+Prefilled = tuple[EngineRequest, Exception | None]
+"""A request whose prompt is read up to its last id, or the error that ended its prefill."""
 
-READ_AT_ONCE = 128
-"""Ids of all prompts together that are read before the running rows take their next step, some 7 ms on one core."""
+MAX_BATCHED_IDS = 128
+"""Ids of all prompts together that one step of a `BatchedPrefill` reads, some 7 ms on one core."""
 
 
 class Prefill(Protocol):
-    def read(self, jobs: deque[EngineRequest]) -> list[Done]:
-        """Read a part of the prompts of `jobs`, of two ids or more each -> those that are through, still in `jobs`."""
+    """Requests whose prompts are being read."""
+
+    def add(self, request: EngineRequest) -> None:
+        """Begin with a request that has at least two pending ids."""
         ...
 
-    def forget(self, jobs: Collection[EngineRequest]) -> None:
-        """Stop reading for those of `jobs` that were being read; what was read stays theirs."""
+    def step(self) -> list[Prefilled]:
+        """Read a part of the prompts -> the requests that are through or have failed; they are removed."""
+        ...
+
+    def remove(self, requests: Collection[EngineRequest]) -> None:
+        """Stop reading for those of `requests` that are here; each sequence keeps what was read."""
         ...
 
 
 class ChunkedPrefill:
-    """Each alone by `nn.LSTM`, in chunks whose bounds depend on it alone: so no result depends on who else is there."""
+    """One prompt at a time by `nn.LSTM`, in chunks whose bounds depend on that prompt alone.
+
+    A result therefore does not depend on the other requests, in any precision.
+    """
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
+        self._requests: deque[EngineRequest] = deque()  # the one whose turn it is first
 
-    def read(self, jobs: deque[EngineRequest]) -> list[Done]:
-        """In turn, `PREFILL_CHUNK` ids in all."""
-        done: list[Done] = []
-        tried, budget = 0, PREFILL_CHUNK
-        while tried < len(jobs) and budget > 0:
-            job = jobs[tried]
-            sequence, before = job.sequence, len(job.sequence.pending_ids)
+    def add(self, request: EngineRequest) -> None:
+        self._requests.append(request)
+
+    def step(self) -> list[Prefilled]:
+        """Round robin, `PREFILL_CHUNK` ids in all."""
+        done: list[Prefilled] = []
+        budget = PREFILL_CHUNK
+        for _ in range(len(self._requests)):
+            if budget <= 0:
+                break
+            request = self._requests.popleft()
+            sequence, before = request.sequence, len(request.sequence.pending_ids)
             try:
                 sequence.state, sequence.pending_ids = self._decoder.prefill_chunk(sequence.pending_ids, sequence.state)
-            except Exception as failure:  # whatever it is, it is this request's alone
-                done.append((job, failure))
+            except Exception as failure:  # it concerns this request alone, such as a state of the wrong size
+                done.append((request, failure))
+                continue
+            budget -= before - len(sequence.pending_ids)
+            if len(sequence.pending_ids) == 1:
+                done.append((request, None))
             else:
-                if len(sequence.pending_ids) == 1:
-                    done.append((job, None))
-            tried, budget = tried + 1, budget - (before - len(sequence.pending_ids))
-        jobs.rotate(-tried)
+                self._requests.append(request)
         return done
 
-    def forget(self, jobs: Collection[EngineRequest]) -> None:
-        pass
+    def remove(self, requests: Collection[EngineRequest]) -> None:
+        for request in requests:
+            if request in self._requests:
+                self._requests.remove(request)
 
 
 class BatchedPrefill:
-    """All at once in rows of their own, an id of each at a step; in int8, where a row's bits depend on no other.
+    """All prompts together in rows of one buffer, an id of each per step; for int8, whose rows are independent.
 
     A hundred short prompts took 0.6 s of one core one after the other by `nn.LSTM`, and take 0.03 s so.
     """
 
     def __init__(self, decoder: Decoder, max_rows: int) -> None:
-        self._decoder, self._rows = decoder, decoder.state_buffer(max_rows)
-        self._jobs: list[EngineRequest] = []
-        self._unread = np.zeros(max_rows, np.int64)  # where in its unread ids each row is
+        self._decoder, self._buffer = decoder, decoder.state_buffer(max_rows)
+        self._added: list[EngineRequest] = []  # not yet in a row
+        self._slots: list[EngineRequest] = []  # the request of each row
+        self._num_prefilled = np.zeros(max_rows, np.int64)  # pending ids that each row has read
 
-    def read(self, jobs: deque[EngineRequest]) -> list[Done]:
-        done: list[Done] = []
-        for job in set(jobs) - set(self._jobs):
-            try:
-                self._rows.put(len(self._jobs), job.sequence.state)
-            except Exception as failure:  # such as a state of the wrong size
-                done.append((job, failure))
-                continue
-            self._unread[len(self._jobs)] = 0
-            self._jobs.append(job)
-        if not self._jobs:
+    def add(self, request: EngineRequest) -> None:
+        self._added.append(request)
+
+    def step(self) -> list[Prefilled]:
+        """As many ids of each prompt as the shortest one needs, at most `MAX_BATCHED_IDS` in all."""
+        done = self._fill_rows()
+        if not self._slots:
             return done
-        begun = self._unread[: len(self._jobs)].tolist()
-        remaining = [len(job.sequence.pending_ids) - 1 - first for job, first in zip(self._jobs, begun, strict=True)]
-        steps = min(*remaining, max(1, READ_AT_ONCE // len(remaining)))
-        rows = zip(self._jobs, begun, strict=True)
-        ids = torch.tensor([job.sequence.pending_ids[first : first + steps] for job, first in rows]).T.contiguous()
-        for step in ids:
-            self._decoder.advance(step, self._rows)
-        self._unread[: len(self._jobs)] += steps
+        begun = self._num_prefilled[: len(self._slots)].tolist()
+        remaining = [
+            len(request.sequence.pending_ids) - 1 - first for request, first in zip(self._slots, begun, strict=True)
+        ]
+        steps = min(*remaining, max(1, MAX_BATCHED_IDS // len(remaining)))
+        rows = zip(self._slots, begun, strict=True)
+        ids = torch.tensor([request.sequence.pending_ids[first : first + steps] for request, first in rows])
+        for step in ids.T.contiguous():
+            self._decoder.advance(step, self._buffer)
+        self._num_prefilled[: len(self._slots)] += steps
         for row in reversed([row for row, count in enumerate(remaining) if count == steps]):
-            done.append((self._leave(row), None))
+            done.append((self._free(row), None))
         return done
 
-    def forget(self, jobs: Collection[EngineRequest]) -> None:
-        for row in reversed(range(len(self._jobs))):
-            if self._jobs[row] in jobs:
-                self._leave(row)
+    def remove(self, requests: Collection[EngineRequest]) -> None:
+        self._added = [request for request in self._added if request not in requests]
+        for row in reversed(range(len(self._slots))):
+            if self._slots[row] in requests:
+                self._free(row)
 
-    def _leave(self, row: int) -> EngineRequest:
-        """Free a row: what was read goes to its request, the last row takes its place."""
-        job, last = self._jobs[row], len(self._jobs) - 1
-        sequence = job.sequence
-        sequence.state, sequence.pending_ids = self._rows.get(row), sequence.pending_ids[int(self._unread[row]) :]
+    def _fill_rows(self) -> list[Prefilled]:
+        """Give each added request a row -> those whose state does not fit."""
+        failed: list[Prefilled] = []
+        for request in self._added:
+            row = len(self._slots)
+            try:
+                self._buffer.put(row, request.sequence.state)
+            except Exception as failure:  # it concerns this request alone, such as a state of the wrong size
+                failed.append((request, failure))
+                continue
+            self._num_prefilled[row] = 0
+            self._slots.append(request)
+        self._added = []
+        return failed
+
+    def _free(self, row: int) -> EngineRequest:
+        """Give the state of a row back to its sequence and move the last row into its place."""
+        request, last = self._slots[row], len(self._slots) - 1
+        sequence, count = request.sequence, int(self._num_prefilled[row])
+        sequence.state, sequence.pending_ids = self._buffer.get(row), sequence.pending_ids[count:]
         if row != last:
-            self._rows.move(last, row)
-            self._unread[row] = self._unread[last]
-            self._jobs[row] = self._jobs[last]
-        self._jobs.pop()
-        return job
+            self._buffer.move(last, row)
+            self._num_prefilled[row] = self._num_prefilled[last]
+            self._slots[row] = self._slots[last]
+        self._slots.pop()
+        return request
 
 
 def prefill_for(decoder: Decoder, max_rows: int) -> Prefill:
-    """The way to read that suits a decoder."""
+    """The kind of prefill that suits the decoder's precision."""
     return BatchedPrefill(decoder, max_rows) if decoder.precision == "int8" else ChunkedPrefill(decoder)

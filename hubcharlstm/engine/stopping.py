@@ -1,4 +1,4 @@
-"""The one stop rule: which generated ids may be shown, and when a stop string is complete."""
+"""The stop rule: which generated ids may be shown, and when a stop string is complete."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ Ids = tuple[int, ...]
 
 
 class StopRule:
-    """Holds back ids that may be the start of a stop string, so that no part of one is ever shown.
+    """Holds back ids that may be the beginning of a stop string, so that no part of one is ever shown.
 
-    Feed generated ids one by one with `push`. `held` are the ids not yet released; they belong to the
-    state of a request that goes on later.
+    `push` takes generated ids one by one. `held` are those not yet released; a request that is continued later needs
+    them as part of its state. stops: the ids of each stop string, none of them empty.
     """
 
     def __init__(self, stops: Sequence[Ids]) -> None:
@@ -22,9 +22,9 @@ class StopRule:
         self._longest = max((len(stop) for stop in self.stops), default=0)
 
     def push(self, new_id: int) -> Ids:
-        """Take one generated id and return the ids that are now certain not to belong to a stop string.
+        """Take one generated id -> the ids that certainly belong to no stop string, to be shown.
 
-        Sets `stopped` once a stop string is complete; its ids are dropped and nothing may be pushed after it.
+        Sets `stopped` when a stop string is complete; its ids are dropped, and no further push is allowed.
         """
         assert not self.stopped, "push after the stop"
         ids = (*self.held, new_id)

@@ -7,7 +7,7 @@ import torch
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.sampling import SamplingBatch, next_ids
 from hubcharlstm.engine.engine import Engine
-from hubcharlstm.engine.sequence import FinishReason, Request
+from hubcharlstm.engine.sequence import FinishReason, GenerationRequest
 from hubcharlstm.engine.sequence import Sequence as Progress
 from hubcharlstm.engine.stopping import Ids
 from hubcharlstm.errors import DamagedModelError
@@ -18,14 +18,14 @@ def prefill_pending(progress: Progress, decoder: Decoder) -> State:
     """Read all that is unread but the last id -> the state before that one."""
     *pending_ids, last = progress.pending_ids
     if pending_ids or progress.state is None:
-        progress.state, progress.pending_ids = decoder.read(pending_ids, progress.state), (last,)
+        progress.state, progress.pending_ids = decoder.prefill(pending_ids, progress.state), (last,)
     return progress.state
 
 
 class LocalBackend:
     """One request decoded here and now, in rows of its own."""
 
-    def __init__(self, request: Request, decoder: Decoder) -> None:
+    def __init__(self, request: GenerationRequest, decoder: Decoder) -> None:
         self.progress = Progress(request)
         self._decoder = decoder
         self._rows = decoder.state_buffer(1)
@@ -35,9 +35,9 @@ class LocalBackend:
     def take(self) -> Ids:
         """The next ids that may be shown; none only at the end."""
         progress = self.progress
-        while not progress.ready and progress.finish_reason is None:
+        while not progress.output_ids and progress.finish_reason is None:
             self._advance()
-        ids, progress.ready = tuple(progress.ready), []
+        ids, progress.output_ids = tuple(progress.output_ids), []
         return ids
 
     take_nowait = take
@@ -59,7 +59,7 @@ class LocalBackend:
 
     @property
     def finish_reason(self) -> FinishReason | None:
-        return self.progress.finish_reason if not self.progress.ready else None
+        return self.progress.finish_reason if not self.progress.output_ids else None
 
     def cancel(self) -> None:
         self.progress.cancel()
@@ -78,7 +78,9 @@ class LocalBackend:
 class EngineBackend:
     """One request decoded by an engine, beside others."""
 
-    def __init__(self, request: Request, engine: Engine, decoder: Decoder, max_buffered_tokens: int | None) -> None:
+    def __init__(
+        self, request: GenerationRequest, engine: Engine, decoder: Decoder, max_buffered_tokens: int | None
+    ) -> None:
         self._reader = engine.submit(request, max_buffered_tokens=max_buffered_tokens)
         self._decoder = decoder
 

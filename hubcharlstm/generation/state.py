@@ -19,14 +19,14 @@ class GenerationState:
     """Where a completion stopped: all that is needed to go on exactly there. A few kilobytes, never changed.
 
     h, c: (num_layers, 1, H) each, after every id but `last_id`, which is still to be read.
-    stream: the random stream with the draws made so far. held: generated ids that a stop string may still
+    rng: the random stream with the draws made so far. held: generated ids that a stop string may still
     need and that were not shown. fingerprint: the model it belongs to.
     """
 
     h: torch.Tensor
     c: torch.Tensor
     last_id: int
-    stream: RandomStream
+    rng: RandomStream
     held: Ids
     fingerprint: str
 
@@ -34,8 +34,8 @@ class GenerationState:
         """Write it as a safetensors file."""
         numbers = {
             "last_id": str(self.last_id),
-            "key": str(self.stream.key),
-            "draws": str(self.stream.draws),
+            "key": str(self.rng.key),
+            "draws": str(self.rng.draws),
             "held": ",".join(map(str, self.held)),
             "fingerprint": self.fingerprint,
         }
@@ -48,9 +48,9 @@ class GenerationState:
             with safe_open(path, framework="pt", device="cpu") as file:
                 numbers = file.metadata() or {}
                 held = tuple(int(part) for part in numbers["held"].split(",") if part)
-                stream = RandomStream(int(numbers["key"]), int(numbers["draws"]))
+                rng = RandomStream(int(numbers["key"]), int(numbers["draws"]))
                 h, c = file.get_tensor("h"), file.get_tensor("c")
-            return cls(h, c, int(numbers["last_id"]), stream, held, numbers["fingerprint"])
+            return cls(h, c, int(numbers["last_id"]), rng, held, numbers["fingerprint"])
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise ValueError(f"{path} is no saved state ({error}); expected one that save wrote: check it.") from error
 

@@ -11,7 +11,7 @@ from hubcharlstm.decoding import openmp
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.sampling import RandomStream, SamplingParams, check_seed, new_seed
 from hubcharlstm.engine.engine import Engine
-from hubcharlstm.engine.sequence import FinishReason, Request
+from hubcharlstm.engine.sequence import FinishReason, GenerationRequest
 from hubcharlstm.engine.stopping import Ids
 from hubcharlstm.generation import repetition
 from hubcharlstm.generation.backends import EngineBackend, LocalBackend
@@ -108,15 +108,15 @@ class TextStream(Iterator[str]):
 
         self.seed: int | None
         if state is not None and seed is None and not prompt_ids:
-            self.seed, stream = None, state.stream
+            self.seed, rng = None, state.rng
         else:
             self.seed = new_seed() if seed is None else check_seed(seed)
-            stream = RandomStream.for_request(self.seed, prompt_ids, state.stream if state else None)
-        request = Request(
+            rng = RandomStream.for_request(self.seed, prompt_ids, state.rng if state else None)
+        request = GenerationRequest(
             pending_ids=prompt_ids if state is None else (state.last_id, *prompt_ids),
             max_new_tokens=max_new_tokens,
             sampling=sampling,
-            stream=stream,
+            rng=rng,
             stops=stops,
             state=None if state is None else (state.h, state.c),
             # Text that an earlier call held back is this call's to show or hold on, but not behind a new prompt.
@@ -212,7 +212,7 @@ class TextStream(Iterator[str]):
             finish_reason=reason,
             num_tokens=progress.num_tokens,
             cycle=cycle,
-            state=GenerationState(h, c, progress.pending_ids[0], progress.stream, progress.held, self._fingerprint),
+            state=GenerationState(h, c, progress.pending_ids[0], progress.rng, progress.held, self._fingerprint),
             warnings=self.warnings,
         )
 

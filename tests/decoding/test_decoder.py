@@ -1,4 +1,4 @@
-"""The folded decoder against its slow twin: the five gate equations, and nn.LSTM itself."""
+"""The decoder against a slow reference, the five gate equations, and against nn.LSTM."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary
-from hubcharlstm.decoding.decoder import PREFILL_CHUNK, Decoder, fastest_device
+from hubcharlstm.decoding.decoder import PREFILL_CHUNK, Decoder
 from hubcharlstm.decoding.state_buffer import BLOCK, padded_batch_size
 from hubcharlstm.network import CharLSTMNetwork, State
 from tests.conftest import tiny_model
 
 
 def step_by_the_equations(network: CharLSTMNetwork, ids: Tensor, state: State) -> tuple[Tensor, State]:
-    """One step as Hochreiter & Schmidhuber and Gers et al. write it, gate by gate, in float64."""
+    """One step as Hochreiter & Schmidhuber (1997) and Gers et al. (2000) write it, gate by gate, in float64."""
     tensors = {name: value.double() for name, value in network.state_dict().items()}
     x = tensors["embedding.weight"][ids]
     hidden, cells = [], []
@@ -34,9 +34,9 @@ def step_by_the_equations(network: CharLSTMNetwork, ids: Tensor, state: State) -
 
 
 def step_all(decoder: Decoder, ids: Tensor) -> Tensor:
-    """ids (B, T), stepped side by side from zero -> logits (B, T, V)."""
-    rows = decoder.state_buffer(ids.shape[0])
-    return torch.stack([decoder.step(column.contiguous(), rows).clone() for column in ids.T], dim=1)
+    """ids (B, T), stepped together from zero -> logits (B, T, V)."""
+    buffer = decoder.state_buffer(ids.shape[0])
+    return torch.stack([decoder.step(column.contiguous(), buffer).clone() for column in ids.T], dim=1)
 
 
 @pytest.mark.parametrize(("hidden_size", "num_layers"), [(24, 1), (24, 2), (33, 3)])
@@ -44,15 +44,15 @@ def test_a_step_follows_the_gate_equations(vocabulary: Vocabulary, hidden_size: 
     network = tiny_model(vocabulary, hidden_size=hidden_size, num_layers=num_layers)
     decoder = Decoder(network)
     ids = torch.randint(len(vocabulary), (5, 20), generator=torch.Generator().manual_seed(1))
-    rows = decoder.state_buffer(5)
+    buffer = decoder.state_buffer(5)
     h, c = decoder.initial_state(5)
     slow: State = (h.double(), c.double())
     for column in ids.T:
-        logits = decoder.step(column.contiguous(), rows)
+        logits = decoder.step(column.contiguous(), buffer)
         slow_logits, slow = step_by_the_equations(network, column, slow)
         torch.testing.assert_close(logits.double(), slow_logits, atol=1e-4, rtol=1e-4)
     for row in range(5):
-        h, c = rows.get(row)
+        h, c = buffer.get(row)
         torch.testing.assert_close(h.double(), slow[0][:, row : row + 1], atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(c.double(), slow[1][:, row : row + 1], atol=1e-4, rtol=1e-4)
 
@@ -87,21 +87,21 @@ def test_int8_stays_near_fp32(vocabulary: Vocabulary, hidden_size: int) -> None:
     assert difference.abs().mean() < 0.01
 
 
-def test_products_are_asked_for_few_numbers_of_rows(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
-    """oneDNN keeps a kernel for each number: an app under changing load once grew by 215 MB until it had them all."""
-    decoder, asked = Decoder(model), set()
-    rows = decoder.state_buffer(BLOCK)
-    for product in (*decoder._products, decoder._head):
-        matmul = product.matmul
-        monkeypatch.setattr(product, "matmul", lambda x, matmul=matmul: asked.add(len(x)) or matmul(x))
+def test_kernels_see_few_batch_sizes(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """oneDNN caches a kernel per shape: an app under changing load once grew by 215 MB until it had all of them."""
+    decoder, sizes = Decoder(model), set()
+    buffer = decoder.state_buffer(BLOCK)
+    for kernel in (*decoder._kernels, decoder._head):
+        matmul = kernel.matmul
+        monkeypatch.setattr(kernel, "matmul", lambda x, matmul=matmul: sizes.add(len(x)) or matmul(x))
     for count in range(2, BLOCK + 1):
-        decoder.step(torch.zeros(count, dtype=torch.int64), rows)
-    assert len(asked) < 50
+        decoder.step(torch.zeros(count, dtype=torch.int64), buffer)
+    assert len(sizes) < 50
     assert all(count <= padded_batch_size(count) <= max(count, 1.125 * count) for count in range(1, BLOCK + 1))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_rows_that_are_multiplied_for_nothing_change_nothing(model: CharLSTM, precision: str) -> None:
+def test_padding_rows_of_a_product_change_nothing(model: CharLSTM, precision: str) -> None:
     decoder, ids = Decoder(model, precision), torch.arange(17) % model.config.vocab_size
     used, fresh = decoder.state_buffer(40), decoder.state_buffer(40)
     decoder.step(torch.ones(33, dtype=torch.int64), used)
@@ -125,14 +125,14 @@ def test_bf16_stays_near_fp32(vocabulary: Vocabulary) -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
 def test_rows_are_put_moved_and_got_back_as_they_are(model: CharLSTM, precision: str) -> None:
     decoder = Decoder(model, precision)
-    rows = decoder.state_buffer(4)
-    decoder.step(torch.tensor([1, 2, 3, 4]), rows)
-    state = rows.get(2)
-    rows.move(2, 0)
+    buffer = decoder.state_buffer(4)
+    decoder.step(torch.tensor([1, 2, 3, 4]), buffer)
+    state = buffer.get(2)
+    buffer.move(2, 0)
     other = decoder.state_buffer(1)
     other.put(0, state)
     following = decoder.step(torch.tensor([5]), other).clone()
-    assert torch.equal(decoder.step(torch.tensor([5]), rows)[0], following[0])
+    assert torch.equal(decoder.step(torch.tensor([5]), buffer)[0], following[0])
     h, c = other.get(0)
     other.put(0, (h, c))
     assert torch.equal(other.get(0)[0], h)
@@ -143,15 +143,15 @@ def test_rows_are_put_moved_and_got_back_as_they_are(model: CharLSTM, precision:
 def test_prefill_reaches_the_state_of_stepping(model: CharLSTM, length: int) -> None:
     decoder = Decoder(model)
     ids = torch.randint(len(model.vocabulary), (length,), generator=torch.Generator().manual_seed(2))
-    rows = decoder.state_buffer(1)
+    buffer = decoder.state_buffer(1)
     for one in ids[:-1]:
-        decoder.step(one[None], rows)
+        decoder.step(one[None], buffer)
     state, pending_ids = decoder.prefill_chunk(ids.tolist(), None)
     while len(pending_ids) > 1:
         state, pending_ids = decoder.prefill_chunk(pending_ids, state)
     assert pending_ids == (int(ids[-1]),)
-    torch.testing.assert_close(state[0], rows.get(0)[0], atol=1e-5, rtol=0)
-    torch.testing.assert_close(state[1], rows.get(0)[1], atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(state[0], buffer.get(0)[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(state[1], buffer.get(0)[1], atol=1e-4, rtol=1e-5)
 
 
 def test_prefill_drops_nothing_out_and_leaves_the_mode_alone(model: CharLSTM) -> None:
@@ -161,9 +161,3 @@ def test_prefill_drops_nothing_out_and_leaves_the_mode_alone(model: CharLSTM) ->
     second, _ = decoder.prefill_chunk([1, 2, 3], None)
     assert torch.equal(first[0], second[0])
     assert model.training
-
-
-def test_the_cpu_is_chosen_where_it_is_alone(model: CharLSTM) -> None:
-    if torch.accelerator.is_available():
-        pytest.skip("this machine has an accelerator")
-    assert fastest_device(model) == torch.device("cpu")

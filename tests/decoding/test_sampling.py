@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hubcharlstm.decoding.sampling import (
     MAX_SEED,
@@ -11,9 +13,9 @@ from hubcharlstm.decoding.sampling import (
     SamplingBatch,
     SamplingParams,
     check_seed,
-    keep_min_p,
-    keep_top_k,
-    keep_top_p,
+    filter_min_p,
+    filter_top_k,
+    filter_top_p,
     new_seed,
     next_ids,
     probabilities,
@@ -32,23 +34,23 @@ def batch(*rows: SamplingParams) -> SamplingBatch:
 
 
 def test_top_k_keeps_the_likeliest() -> None:
-    np.testing.assert_allclose(keep_top_k(PROBS, column(2)), [[0, 4 / 7, 3 / 7, 0]])
-    np.testing.assert_allclose(keep_top_k(PROBS, column(1)), [[0, 1, 0, 0]])
-    np.testing.assert_allclose(keep_top_k(PROBS, column(99)), PROBS)
+    np.testing.assert_allclose(filter_top_k(PROBS, column(2)), [[0, 4 / 7, 3 / 7, 0]])
+    np.testing.assert_allclose(filter_top_k(PROBS, column(1)), [[0, 1, 0, 0]])
+    np.testing.assert_allclose(filter_top_k(PROBS, column(99)), PROBS)
 
 
 def test_top_k_keeps_k_of_equals() -> None:
-    np.testing.assert_allclose(keep_top_k(np.full((1, 4), 0.25), column(2)), [[0.5, 0.5, 0, 0]])
+    np.testing.assert_allclose(filter_top_k(np.full((1, 4), 0.25), column(2)), [[0.5, 0.5, 0, 0]])
 
 
 def test_top_p_keeps_the_smallest_set_that_reaches_p() -> None:
-    np.testing.assert_allclose(keep_top_p(PROBS, column(0.5)), [[0, 4 / 7, 3 / 7, 0]])
-    np.testing.assert_allclose(keep_top_p(PROBS, column(0.39)), [[0, 1, 0, 0]])
-    np.testing.assert_allclose(keep_top_p(PROBS, column(1e-12)), [[0, 1, 0, 0]])
+    np.testing.assert_allclose(filter_top_p(PROBS, column(0.5)), [[0, 4 / 7, 3 / 7, 0]])
+    np.testing.assert_allclose(filter_top_p(PROBS, column(0.39)), [[0, 1, 0, 0]])
+    np.testing.assert_allclose(filter_top_p(PROBS, column(1e-12)), [[0, 1, 0, 0]])
 
 
 def test_min_p_is_relative_to_the_likeliest() -> None:
-    np.testing.assert_allclose(keep_min_p(PROBS, column(0.5)), [[0, 4 / 9, 3 / 9, 2 / 9]])
+    np.testing.assert_allclose(filter_min_p(PROBS, column(0.5)), [[0, 4 / 9, 3 / 9, 2 / 9]])
 
 
 def test_the_filters_act_one_after_another() -> None:
@@ -133,6 +135,10 @@ def test_a_row_of_logits_that_are_not_finite_gets_no_id_and_harms_no_other(bad: 
         {"temperature": float("inf")},
         {"temperature": "hot"},
         {"temperature": True},
+        {"temperature": 10**400},
+        {"temperature": np.float32("nan")},
+        {"top_k": np.True_},
+        {"top_k": np.float64(2)},
         {"top_k": -1},
         {"top_k": 2.5},
         {"top_p": 0.0},
@@ -158,7 +164,7 @@ def test_a_stream_cut_anywhere_goes_on_with_the_same_numbers() -> None:
 
 def test_streams_differ_by_seed_prompt_and_parent() -> None:
     parent = RandomStream.for_request(7, [1])
-    streams = [
+    rngs = [
         parent,
         RandomStream.for_request(8, [1]),
         RandomStream.for_request(7, [2]),
@@ -168,12 +174,41 @@ def test_streams_differ_by_seed_prompt_and_parent() -> None:
         RandomStream.for_request(7, [1], parent),
         RandomStream.for_request(7, [1], parent.uniforms(1)[1]),
     ]
-    assert len({tuple(stream.uniforms(4)[0]) for stream in streams}) == len(streams)
+    assert len({tuple(rng.uniforms(4)[0]) for rng in rngs}) == len(rngs)
+
+
+@given(st.sampled_from([np.int8, np.int64, np.uint16, np.uint64, int]), st.integers(0, 127))
+def test_numpy_integers_are_settings_and_seeds(integer_type: type, value: int) -> None:
+    """`top_k=np.int64(5)` and a seed from an array were refused as no whole numbers."""
+    params = SamplingParams(top_k=integer_type(value))
+    assert params == SamplingParams(top_k=value)
+    assert (type(params.top_k), repr(params)) == (int, repr(SamplingParams(top_k=value)))
+    assert (check_seed(integer_type(value)), type(check_seed(integer_type(value)))) == (value, int)
+    one, other = (RandomStream.for_request(check_seed(seed), [1]) for seed in (integer_type(value), value))
+    assert one == other
+
+
+@given(st.sampled_from([np.float16, np.float32, np.float64, float]), st.floats(0.125, 0.875, width=16))
+def test_numpy_floats_are_settings(float_type: type, value: float) -> None:
+    params = SamplingParams(float_type(value), top_p=float_type(value), min_p=float_type(value))
+    assert params == SamplingParams(value, top_p=value, min_p=value)
+    assert {type(number) for number in (params.temperature, params.top_p, params.min_p)} == {float}
 
 
 def test_seeds() -> None:
     assert check_seed(new_seed()) >= 0
     assert check_seed(MAX_SEED) == MAX_SEED
-    for wrong in (-1, MAX_SEED + 1, 1.0, True, "7"):
+    for wrong in (
+        -1,
+        MAX_SEED + 1,
+        1.0,
+        True,
+        "7",
+        np.True_,
+        np.float64(3),
+        np.int64(-1),
+        np.uint64(2**63),
+        np.ones(2, int),
+    ):
         with pytest.raises(ValueError, match="seed is"):
             check_seed(wrong)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Many readers at once get what each would get alone; a reader who leaves, waits or fails harms no other."""
+"""Requests decoded together get the text that each gets alone; one that leaves, waits or fails affects no other."""
 
 from __future__ import annotations
 
@@ -9,50 +9,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 
 from hubcharlstm import CharLSTM, Vocabulary
 from hubcharlstm.decoding.sampling import RandomStream, SamplingParams
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.engine.model_runner import STEPS, ModelRunner
-from hubcharlstm.engine.sequence import EngineRequest, Request
-from hubcharlstm.errors import BusyError, DamagedModelError, EngineError
-from tests.conftest import tiny_model
-
-LONG = 100_000
-IDLE = {"running": 0, "prefilling": 0, "waiting": 0, "paused": 0}
-
-
-@pytest.fixture
-def model(vocabulary: Vocabulary) -> CharLSTM:
-    model = tiny_model(vocabulary, hidden_size=97)
-    model.precision = "int8"
-    return model
-
-
-@pytest.fixture
-def engine(model: CharLSTM) -> Iterator[Engine]:
-    engine = Engine(model.decoder, max_rows=8, max_waiting=64, time_slice=20)
-    yield engine
-    engine.close()
-    assert not engine.alive
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    for _ in range(2000):
-        if true():
-            return
-        time.sleep(0.005)
-    pytest.fail("it did not come true within ten seconds")
+from hubcharlstm.engine.sequence import EngineRequest, GenerationRequest
+from hubcharlstm.errors import BusyError
+from tests.engine.conftest import IDLE, LONG, wait_until
 
 
 def test_text_beside_others_is_the_text_alone(model: CharLSTM, engine: Engine, vocabulary: Vocabulary) -> None:
-    """Random prompts, settings, lengths and arrivals, on fewer rows than requests, so that rows are lent in turn."""
+    """Random prompts, settings, lengths and arrivals, on fewer rows than requests, so that requests are preempted."""
     draw = random.Random(1)
     requests = []
     for seed in range(60):
@@ -70,7 +42,7 @@ def test_text_beside_others_is_the_text_alone(model: CharLSTM, engine: Engine, v
     expected = [model.complete(prompt, **settings) for prompt, settings in requests]
     found: list[tuple[str, str, int] | None] = [None] * len(requests)
 
-    def read(index: int) -> None:
+    def consume(index: int) -> None:
         prompt, settings = requests[index]
         time.sleep(random.Random(index).random() * 0.2)
         stream = model.stream(prompt, engine=engine, **settings)
@@ -79,7 +51,7 @@ def test_text_beside_others_is_the_text_alone(model: CharLSTM, engine: Engine, v
         assert text == done.text
         found[index] = (done.text, done.finish_reason, done.num_tokens)
 
-    threads = [threading.Thread(target=read, args=(index,)) for index in range(len(requests))]
+    threads = [threading.Thread(target=consume, args=(index,)) for index in range(len(requests))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -88,7 +60,7 @@ def test_text_beside_others_is_the_text_alone(model: CharLSTM, engine: Engine, v
     assert engine.load == IDLE
 
 
-def test_a_state_goes_on_exactly_alone_or_beside_others(model: CharLSTM, engine: Engine) -> None:
+def test_a_state_continues_exactly_alone_or_beside_others(model: CharLSTM, engine: Engine) -> None:
     whole = model.complete("To be", max_new_tokens=90, seed=3)
     others = [model.stream("FIRST:", max_new_tokens=LONG, seed=seed, engine=engine) for seed in range(5)]
     first = model.stream("To be", max_new_tokens=40, seed=3, engine=engine)
@@ -96,12 +68,12 @@ def test_a_state_goes_on_exactly_alone_or_beside_others(model: CharLSTM, engine:
     assert head + model.complete(state=first.completion.state, max_new_tokens=50).text == whole.text
     tail = model.stream(state=first.completion.state, max_new_tokens=50, engine=engine)
     assert head + "".join(tail) == whole.text
-    assert tail.completion.state.stream == whole.state.stream
+    assert tail.completion.state.rng == whole.state.rng
     for other in others:
         other.cancel()
 
 
-def test_cancel_frees_the_row_and_the_text_goes_on_from_there(model: CharLSTM, engine: Engine) -> None:
+def test_cancel_frees_the_row_and_the_text_can_be_continued(model: CharLSTM, engine: Engine) -> None:
     stream = model.stream("To be", max_new_tokens=LONG, seed=3, engine=engine)
     next(stream)
     stream.cancel()
@@ -113,7 +85,7 @@ def test_cancel_frees_the_row_and_the_text_goes_on_from_there(model: CharLSTM, e
     assert done.text + more.text == model.generate("To be", max_new_tokens=done.num_tokens + 20, seed=3)
 
 
-def test_a_reader_that_vanishes_is_noticed(model: CharLSTM, engine: Engine) -> None:
+def test_dropping_a_stream_frees_its_row(model: CharLSTM, engine: Engine) -> None:
     stream = model.stream("To be", max_new_tokens=LONG, seed=3, engine=engine)
     next(stream)
     assert engine.load["running"] == 1
@@ -134,7 +106,7 @@ def test_a_short_request_does_not_wait_for_a_long_one(model: CharLSTM) -> None:
     engine.close()
 
 
-def test_a_full_engine_says_so_at_once_and_takes_more_later(model: CharLSTM) -> None:
+def test_a_full_engine_refuses_at_once_and_accepts_later(model: CharLSTM) -> None:
     engine = Engine(model.decoder, max_rows=1, max_waiting=2, time_slice=LONG)
     running = [model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)]
     next(running[0])
@@ -145,21 +117,6 @@ def test_a_full_engine_says_so_at_once_and_takes_more_later(model: CharLSTM) -> 
         stream.cancel()
     wait_until(lambda: engine.load == IDLE)
     assert "".join(model.stream("To be", seed=4, engine=engine)) == model.generate("To be", seed=4)
-    engine.close()
-
-
-def test_an_error_in_one_request_ends_that_request_alone(vocabulary: Vocabulary) -> None:
-    model = tiny_model(vocabulary)
-    model.precision = "fp32"
-    engine = Engine(model.decoder, max_rows=8)
-    h, c = model.decoder.initial_state(1)
-    good = Request((1, 2), 500, SamplingParams(), RandomStream(1))
-    beside = engine.submit(good)
-    with pytest.raises(DamagedModelError, match="not finite"):
-        list(engine.submit(replace(good, state=(h, torch.full_like(c, float("nan"))))))
-    with pytest.raises(RuntimeError):
-        list(engine.submit(replace(good, state=(h[:, :, :5], c))))
-    assert sum(len(ids) for ids in beside) == 500
     engine.close()
 
 
@@ -188,19 +145,7 @@ def test_rows_are_independent_on_the_plainest_processor_too() -> None:
     assert done.stdout == "same\n", done.stderr
 
 
-def test_close_tells_every_reader(model: CharLSTM) -> None:
-    engine = Engine(model.decoder, max_rows=2)
-    streams = [model.stream("To be", max_new_tokens=LONG, seed=seed, engine=engine) for seed in range(4)]
-    next(streams[0])
-    engine.close()
-    for stream in streams:
-        list(stream)
-        assert stream.finish_reason == "cancelled"
-    with pytest.raises(BusyError, match="closed"):
-        model.stream("To be", engine=engine)
-
-
-def test_a_reader_who_is_behind_lends_the_row_and_misses_nothing(model: CharLSTM, vocabulary: Vocabulary) -> None:
+def test_a_slow_client_pauses_its_request_and_misses_nothing(model: CharLSTM, vocabulary: Vocabulary) -> None:
     engine = Engine(model.decoder, max_rows=1)
     slow = model.stream("To be", max_new_tokens=300, seed=1, engine=engine, max_buffered_tokens=40)
     wait_until(lambda: engine.load["paused"] == 1)
@@ -217,7 +162,7 @@ def test_a_reader_who_is_behind_lends_the_row_and_misses_nothing(model: CharLSTM
     engine.close()
 
 
-def test_a_resting_request_can_be_cancelled_and_goes_on_from_there(model: CharLSTM) -> None:
+def test_a_paused_request_can_be_cancelled_and_continued(model: CharLSTM) -> None:
     engine = Engine(model.decoder, max_rows=1)
     stream = model.stream("To be", max_new_tokens=300, seed=1, engine=engine, max_buffered_tokens=40)
     wait_until(lambda: engine.load["paused"] == 1)
@@ -229,7 +174,7 @@ def test_a_resting_request_can_be_cancelled_and_goes_on_from_there(model: CharLS
     engine.close()
 
 
-def test_what_is_ready_is_had_without_waiting(model: CharLSTM) -> None:
+def test_available_text_is_read_without_waiting(model: CharLSTM) -> None:
     engine = Engine(model.decoder, max_rows=1)
     first = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)
     assert next(first)
@@ -245,77 +190,20 @@ def test_what_is_ready_is_had_without_waiting(model: CharLSTM) -> None:
     engine.close()
 
 
-def test_an_engine_that_fails_tells_its_readers_and_goes_on(
-    model: CharLSTM, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Its thread once died with requests in its lists, which a new thread would have found there half done."""
-    engine = Engine(model.decoder, max_rows=2)
-    streams = [model.stream("To be", max_new_tokens=LONG, seed=seed, engine=engine) for seed in range(4)]
-    next(streams[0])
-    with monkeypatch.context() as patch:
-        patch.setattr("hubcharlstm.engine.model_runner.next_ids", lambda *_: 1 / 0)
-        for stream in streams:
-            with pytest.raises(EngineError, match=r"ZeroDivisionError.*send the request again"):
-                list(stream)
-    assert "The engine failed." in caplog.text
-    assert engine.alive and engine.load == IDLE
-    assert "".join(model.stream("To be", seed=4, engine=engine)) == model.generate("To be", seed=4)
-    engine.close()
+def test_a_request_is_in_one_queue_at_any_time(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The load once lost a request for an instant between running and paused, and between prefill and running."""
+    add, remove = ModelRunner.add, ModelRunner.remove
 
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-@pytest.mark.parametrize("who_notices", ["a reader", "the next request", "a look at its health"])
-def test_a_thread_that_dies_is_noticed_and_another_begins(
-    model: CharLSTM, monkeypatch: pytest.MonkeyPatch, who_notices: str
-) -> None:
-    """Not even `except Exception` sees it go."""
-    engine = Engine(model.decoder, max_rows=2)
-    stream = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)
-    next(stream)
-    with monkeypatch.context() as patch:
-        patch.setattr("hubcharlstm.engine.model_runner.next_ids", lambda *_: sys.exit())
-        wait_until(lambda: not engine.alive)
-    if who_notices == "the next request":
-        assert "".join(model.stream("To be", seed=4, engine=engine)) == model.generate("To be", seed=4)
-    if who_notices == "a look at its health":
-        engine.check()
-    with pytest.raises(EngineError, match="send the request again"):
-        list(stream)
-    assert engine.alive and engine.load == IDLE
-    engine.close()
-
-
-def test_an_engine_that_makes_no_step_is_stuck(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(model.decoder, max_rows=2)
-    held = threading.Event()
-    stream = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)
-    next(stream)
-    assert not engine.is_stuck
-    monkeypatch.setattr("hubcharlstm.engine.engine.STUCK_SECONDS", 0.05)
-    step = ModelRunner.step
-    monkeypatch.setattr(ModelRunner, "step", lambda batch: held.wait(10) and step(batch))
-    wait_until(lambda: engine.is_stuck)
-    held.set()
-    wait_until(lambda: not engine.is_stuck)
-    stream.cancel()
-    engine.close()
-
-
-def test_a_request_is_somewhere_at_any_moment(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between row and rest, and between prompt and row, the load once forgot it for an instant, made longer here."""
-    leave, join = ModelRunner.leave, ModelRunner.join
-
-    def slow_leave(batch: ModelRunner, row: int) -> EngineRequest:
-        job = leave(batch, row)
+    def slow_remove(runner: ModelRunner, requests: list[EngineRequest]) -> None:
+        remove(runner, requests)
         time.sleep(0.005)
-        return job
 
-    def slow_join(batch: ModelRunner, job: EngineRequest) -> None:
+    def slow_add(runner: ModelRunner, request: EngineRequest) -> None:
         time.sleep(0.005)
-        join(batch, job)
+        add(runner, request)
 
-    monkeypatch.setattr(ModelRunner, "leave", slow_leave)
-    monkeypatch.setattr(ModelRunner, "join", slow_join)
+    monkeypatch.setattr(ModelRunner, "remove", slow_remove)
+    monkeypatch.setattr(ModelRunner, "add", slow_add)
     engine = Engine(model.decoder, max_rows=2)
     stream = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine, max_buffered_tokens=2)
     for _ in range(60):
@@ -323,4 +211,29 @@ def test_a_request_is_somewhere_at_any_moment(model: CharLSTM, monkeypatch: pyte
         stream.read_available()
         time.sleep(0.002)
     stream.cancel()
+    engine.close()
+
+
+@pytest.mark.parametrize("name", ["max_rows", "max_waiting", "time_slice"])
+@pytest.mark.parametrize("wrong", [0, -1, 2.0, True, "8", None])
+def test_limits_below_one_are_refused(model: CharLSTM, name: str, wrong: object) -> None:
+    """An engine of no rows took requests and never served them."""
+    with pytest.raises(ValueError, match=f"^{name} is {wrong!r}; expected a whole number of at least 1"):
+        Engine(model.decoder, **{name: wrong})
+
+
+def test_a_buffer_below_one_is_refused(model: CharLSTM, engine: Engine) -> None:
+    """A request whose buffer may hold -5 ids was paused for good, and its stream never ended."""
+    request = GenerationRequest((1,), 5, SamplingParams(), RandomStream(1))
+    for wrong in (0, -5, 2.0, True, "8"):
+        with pytest.raises(ValueError, match=r"^max_buffered_tokens is .*; expected a whole number of at least 1"):
+            engine.submit(request, max_buffered_tokens=wrong)
+    assert engine.load == IDLE
+
+
+def test_limits_may_be_numpy_integers(model: CharLSTM) -> None:
+    one = np.int64(1)
+    engine = Engine(model.decoder, max_rows=one, max_waiting=one, time_slice=one)
+    handle = engine.submit(GenerationRequest((1,), 50, SamplingParams(), RandomStream(1)), max_buffered_tokens=one)
+    assert sum(len(ids) for ids in handle) == 50
     engine.close()

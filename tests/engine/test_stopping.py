@@ -1,4 +1,4 @@
-"""The stop rule against a plain one that looks at the whole text at the end."""
+"""The stop rule against a reference that searches the whole text at the end."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ ids = st.lists(st.integers(0, 2), max_size=30).map(tuple)
 stop_lists = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=4).map(tuple), max_size=3)
 
 
-def plain(text: Ids, stops: list[Ids]) -> Ids | None:
-    """What stands before the stop that is complete first, or None. Of two that end together, the first in the list."""
+def reference(text: Ids, stops: list[Ids]) -> Ids | None:
+    """The text before the stop that is complete first, or None. Of two that end together the first listed counts."""
     for end in range(1, len(text) + 1):
         for stop in stops:
             if text[:end][-len(stop) :] == stop:
@@ -28,7 +28,7 @@ def test_shown_and_held_together_are_the_text_up_to_the_first_stop(text: Ids, st
         shown += rule.push(new_id)
         if rule.stopped:
             break
-    expected = plain(text, stops)
+    expected = reference(text, stops)
     assert rule.stopped == (expected is not None)
     assert shown + rule.held == (text if expected is None else expected)
 
@@ -41,7 +41,7 @@ def test_what_is_shown_is_never_taken_back_whatever_follows(text: Ids, more: Ids
         shown += rule.push(new_id)
         if rule.stopped:
             break
-    final = plain(text + more, stops)
+    final = reference(text + more, stops)
     assert (text + more if final is None else final)[: len(shown)] == shown
 
 

@@ -84,7 +84,7 @@ def test_a_text_cut_anywhere_goes_on_as_if_it_had_not_been_cut(
         text += last.text
     assert text == whole.text
     assert last.finish_reason == whole.finish_reason
-    assert last.state.stream == whole.state.stream
+    assert last.state.rng == whole.state.rng
 
 
 def test_a_state_is_saved_and_loaded_as_it_is(model: CharLSTM, tmp_path: Path) -> None:
@@ -317,7 +317,7 @@ def test_int8_writes_the_same_text_on_every_cpu_and_auto_takes_it_where_it_is_fa
     texts = []
     for fast in (False, has_fast_int8()):
         monkeypatch.setattr("hubcharlstm.torch_compat.has_fast_int8", lambda fast=fast: fast)
-        monkeypatch.setattr("hubcharlstm.model.has_fast_int8", lambda fast=fast: fast)
+        monkeypatch.setattr("hubcharlstm.decoding.decoder.has_fast_int8", lambda fast=fast: fast)
         model = tiny_model(vocabulary)
         assert model.decoder.precision == ("int8" if fast else "fp32")
         model.precision = "int8"

@@ -30,7 +30,7 @@ def health(registry: ModelRegistry, admission: AdmissionController) -> tuple[int
 def engine(loaded: ServedModel) -> dict[str, Any]:
     """state: "ready" before its first request and between two, "writing", or "stuck" if it makes no step."""
     one = loaded.engine
-    one.check()
+    one.ensure_alive()
     load = one.load
     state = "stuck" if one.is_stuck else "writing" if any(load.values()) else "ready"
     return {"state": state, **load}
