@@ -7,6 +7,7 @@ import builtins
 import dataclasses
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 import pytest
@@ -123,14 +124,50 @@ def test_the_file_tree_has_one_line_for_each_file() -> None:
         assert len(line.split()) > 2, line
 
 
+def members_by_class() -> dict[str, set[str]]:
+    """Every class of the repository with the methods, fields and attributes that it defines."""
+    members: dict[str, set[str]] = {}
+    for folder in (*PACKAGES, "tests", "benchmarks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    members.setdefault(node.name, set()).update(defined_in(node))
+    return members
+
+
+def defined_in(node: ast.ClassDef) -> Iterator[str]:
+    for inner in ast.walk(node):
+        if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield inner.name
+        elif isinstance(inner, ast.AnnAssign) and isinstance(inner.target, ast.Name):
+            yield inner.target.id
+        elif isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store):
+            yield inner.attr
+
+
+CLASS = re.compile(
+    r"(?P<name>[A-Z][a-z]+(?:[A-Z][A-Za-z]*)+|Engine|Scheduler|Sequence|Controls)(?:\.(?P<member>\w+))?(?:\(\))?"
+)
+
+
 @pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
-def test_paths_and_classes_named_exist(name: str) -> None:
-    """Every `folder/file.py` is the end of some path, every `CamelCase` name a class, of the code or of the tests."""
-    spans = re.findall(r"`([^`\n]+)`", prose_of(page_text(name)))
-    files = {path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.*") if ".venv" not in path.parts}
-    paths = [span for span in spans if re.fullmatch(r"[\w./]+/[\w.]+\.(py|md|js|json)", span)]
-    assert [p for p in paths if not any(PurePosixPath(file).match(p) for file in files)] == []
-    sources = [path for folder in (*PACKAGES, "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
-    classes = set(re.findall(r"^class (\w+)", "\n".join(path.read_text(encoding="utf-8") for path in sources), re.M))
-    named = {span.partition(".")[0] for span in spans if re.fullmatch(r"[A-Z][a-z]+(?:[A-Z][a-z]+)+(?:\.\w+)?", span)}
-    assert named - classes - set(vars(builtins)) == set()
+def test_classes_and_methods_named_exist(name: str) -> None:
+    """`CamelCase` is a class of the code, the tests or Python, and `CamelCase.member` has that member."""
+    members = members_by_class()
+    for span in re.findall(r"`([^`\n]+)`", prose_of(page_text(name))):
+        if (match := CLASS.fullmatch(span)) and not hasattr(builtins, match["name"]):
+            assert match["name"] in members, f"{name}: {span}"
+            assert match["member"] is None or match["member"] in members[match["name"]], f"{name}: {span}"
+
+
+@pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_paths_named_exist(name: str) -> None:
+    """`folder/file.py` is the end of some path of the repository."""
+    files = [
+        PurePosixPath(path.relative_to(ROOT).as_posix())
+        for path in ROOT.rglob("*.*")
+        if not {".venv", ".git"} & set(path.parts)
+    ]
+    for span in re.findall(r"`([^`\n]+)`", prose_of(page_text(name))):
+        if re.fullmatch(r"[\w./]+/[\w.]+\.(py|md|js|json)", span):
+            assert any(file.match(span) for file in files), f"{name}: {span}"
