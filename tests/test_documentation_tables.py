@@ -30,7 +30,7 @@ from training.recipe import PRESETS, Recipe
 
 
 def test_the_arguments_of_generate_are_all_described() -> None:
-    described = names_in(table_after(page_text("docs/api.md"), "## Generate", "argument"))
+    described = names_in(table_after(page_text("docs/api.md"), "### Generate", "argument"))
     assert described == [name for name in inspect.signature(CharLSTM.stream).parameters if name != "self"]
 
 
@@ -43,12 +43,12 @@ def test_the_arguments_of_from_pretrained_are_those_of_the_signature() -> None:
 
 
 def test_the_fields_of_a_completion_are_all_described() -> None:
-    described = names_in(table_after(page_text("docs/api.md"), "## Generate", "field"))
+    described = names_in(table_after(page_text("docs/api.md"), "### Generate", "field"))
     assert set(described) - {"ids", "substituted", "dropped"} == {f.name for f in dataclasses.fields(Completion)}
 
 
 def test_the_errors_are_those_of_the_package() -> None:
-    rows = table_after(page_text("docs/api.md"), "## Errors", "class")
+    rows = table_after(page_text("docs/api.md"), "### Errors", "class")
     described = {row[0].strip("`"): set(re.findall(r"`(\w+)`", row[1])) for row in rows}
     errors = {
         name: {base.__name__ for base in value.__bases__}
