@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hubcharlstm import CharLSTM
-from training.data.corpus import read_corpus
+from training.data.corpus import load_corpus
 from training.data.examples import suggest
 from training.pipeline import fit
 from training.publishing.model import push
@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     # The corpus is split into training text and held-out text.
-    corpus = read_corpus(arguments.corpus)
+    corpus = load_corpus(arguments.corpus)
     print(f"{len(corpus.train):,} characters to train on, {len(corpus.held_out):,} held out")
 
     # A recipe is a frozen dataclass; batch and window shrink for a short text.

@@ -99,8 +99,8 @@ def complaint(command: str) -> str:
         case ["python", script, *_]:
             return "" if (ROOT / script).is_file() else f"no file {script}"
         case ["pip", "install", *rest]:
-            return "" if "constraints.txt" in rest else "not through constraints.txt"
-        case ["hf", "auth", "login"] | ["cd" | "curl" | "git", *_]:
+            return "" if "constraints.txt" in rest or rest[0].startswith("./") else "not through constraints.txt"
+        case ["hf", "auth", "login"] | ["hf", "download", *_] | ["cd" | "curl" | "git", *_]:
             return ""
     return "unknown to this test"
 

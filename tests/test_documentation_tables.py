@@ -42,6 +42,15 @@ def test_the_arguments_of_from_pretrained_are_those_of_the_signature() -> None:
     assert shown == set(inspect.signature(CharLSTM.from_pretrained).parameters)
 
 
+def test_the_arguments_of_saving_and_publishing_are_those_of_the_signatures() -> None:
+    rows = table_after(page_text("docs/api.md"), "### Save and publish", "argument")
+    described = {name: row[1] for row in rows for name in names_in([row])}
+    for method in (CharLSTM.save_pretrained, CharLSTM.push_to_hub):
+        others = {"`push_to_hub`", "`save_pretrained`"} - {f"`{method.__name__}`"}
+        shown = {name for name, of in described.items() if of not in others or name == "repo_id"}
+        assert shown == set(inspect.signature(method).parameters) - {"self"}, method.__name__
+
+
 def test_the_fields_of_a_completion_are_all_described() -> None:
     described = names_in(table_after(page_text("docs/api.md"), "### Generate", "field"))
     assert set(described) - {"ids", "substituted", "dropped"} == {f.name for f in dataclasses.fields(Completion)}
