@@ -110,7 +110,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         extra_files: dict[str, bytes] | None = None,
         **push_to_hub_kwargs: Any,
     ) -> str | None:
-        """Write a model folder in one atomic step (see `model_folder.save`); with `push_to_hub`, publish it too.
+        """Write the files of a model folder (see `model_folder.save`); with `push_to_hub`, publish it too.
 
         dtype: how weights are stored. Returns the commit's URL if pushed, else None.
         """

@@ -1,4 +1,5 @@
-"""Files and folders replaced in one step: a kill leaves the old or the new, never a mixture."""
+"""Folders replaced in one step: a kill leaves the old or the new, never a mixture. For checkpoints, which no user keeps
+other files in; a model folder is written by `staging.replace_files`."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ def replace_folder(folder: Path, write: Callable[[Path], None], *, drop: Collect
             _exchange(new, folder)
         else:
             new.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
@@ -64,10 +65,11 @@ def _exchange(new: Path, old: Path) -> None:
 def _sync_tree(folder: Path) -> None:
     for path in (*folder.rglob("*"), folder):
         if not path.is_symlink():
-            _sync(path)
+            sync(path)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's entries, are on the disk."""
     if os.name != "posix" and path.is_dir():
         return  # folders cannot be opened for syncing there
     descriptor = os.open(path, os.O_RDONLY)

@@ -26,8 +26,8 @@ from hubcharlstm.hub.model_folder import (
     Artifact,
     check_weights_size,
     find_folder,
+    load_folder,
     missing_files,
-    read_folder,
 )
 from hubcharlstm.hub.retry import CLIENT_ERRORS, SECONDS, call_with_deadline, is_transient, with_retries
 
@@ -59,9 +59,9 @@ def load(
             "with it: give one, or leave the revision out."
         )
     if model_id is None:
-        return read_folder(PRETRAINED, name="the shipped model")
+        return load_folder(PRETRAINED, name="the shipped model")
     if folder is not None:
-        return read_folder(folder, name=str(model_id))
+        return load_folder(folder, name=str(model_id))
     snapshot = download(
         str(model_id),
         revision=revision,
@@ -70,7 +70,7 @@ def load(
         local_files_only=local_files_only,
         token=token,
     )
-    return read_folder(snapshot, name=str(model_id), revision=snapshot.name)
+    return load_folder(snapshot, name=str(model_id), revision=snapshot.name)
 
 
 def download(

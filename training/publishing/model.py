@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hubcharlstm.hub import model_card, model_folder, upload
+from hubcharlstm.hub.staging import current_files
 from hubcharlstm.hub.upload import check_account
 
 __all__ = ["check_account", "push"]
@@ -26,7 +27,7 @@ def push(run: Path, repo_id: str, *, private: bool | None = None, token: str | N
     source = model_folder.find_folder(run)
     if source is None:
         raise ValueError(f"There is no folder {run}; expected a run or a model folder: check the path.")
-    model_folder.read_folder(source, name=str(run))
+    model_folder.load_folder(source, name=str(run))
     repo_id = upload.create_repository(repo_id, private=private, token=token)
     for kept in sorted((run / model_folder.EPOCHS_IN_RUN).glob("epoch-*")):
         with _with_card(kept, repo_id, revision=kept.name) as ready:
@@ -45,12 +46,11 @@ def push(run: Path, repo_id: str, *, private: bool | None = None, token: str | N
 @contextmanager
 def _with_card(source: Path, repo_id: str, *, revision: str | None = None) -> Iterator[Path]:
     """A copy of a model folder whose card names where it will be."""
-    artifact = model_folder.read_folder(source, name=str(source))
+    artifact = model_folder.load_folder(source, name=str(source))
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary)
-        for name in model_folder.MODEL_FILES:
-            if (source / name).is_file():
-                shutil.copy(source / name, copy / name)
+        for name, file in current_files(source, model_folder.MODEL_FILES).items():
+            shutil.copy(file, copy / name)
         text = model_card.render(
             artifact.config,
             artifact.vocabulary,
