@@ -100,28 +100,42 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         model.precision = precision
         return model
 
-    def save_pretrained(
+    def save_pretrained(  # type: ignore[override]  # the mixin takes any keyword and drops what it does not know
         self,
         save_directory: str | Path,
         *,
-        repo_id: str | None = None,
-        push_to_hub: bool = False,
         dtype: str = "float32",
         extra_files: dict[str, bytes] | None = None,
-        **push_to_hub_kwargs: Any,
+        push_to_hub: bool = False,
+        repo_id: str | None = None,
+        commit_message: str | None = None,
+        private: bool | None = None,
+        token: str | None = None,
+        branch: str | None = None,
+        create_pr: bool | None = None,
     ) -> str | None:
         """Write the files of a model folder (see `model_folder.save`); with `push_to_hub`, publish it too.
 
-        dtype: how weights are stored. Returns the commit's URL if pushed, else None.
+        dtype: how weights are stored, "float32", "float16" or "bfloat16". extra_files: contents by file name.
+        repo_id: what the card calls the model, and with `push_to_hub` where it goes (default: the folder's name).
+        The arguments after it are those of `push_to_hub`. Returns the commit's URL if pushed, else None.
+        Raises `ValueError` for an argument out of range or one that needs `push_to_hub=True`, and `OSError` if the
+        folder cannot be written to.
         """
+        folder = Path(save_directory)
+        options = {
+            "commit_message": commit_message, "private": private, "token": token, "branch": branch,
+            "create_pr": create_pr,
+        }  # fmt: skip
         if push_to_hub:  # first, for the card names the whole id
-            repo_id = upload.create_repository(
-                repo_id or Path(save_directory).name,
-                private=push_to_hub_kwargs.get("private"),
-                token=push_to_hub_kwargs.get("token"),
+            repo_id = upload.create_repository(repo_id or folder.resolve().name, private=private, token=token)
+        elif unused := [name for name, value in options.items() if value is not None]:
+            raise ValueError(
+                f"{unused[0]} is given to a save that pushes nothing; expected push_to_hub=True with it: add that, or "
+                "leave it out."
             )
         model_folder.save(
-            Path(save_directory),
+            folder,
             config=self.config,
             vocabulary=self.vocabulary,
             tensors=self.state_dict(),
@@ -137,21 +151,32 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
             dtype=dtype,
             extra_files=extra_files,
         )
-        if push_to_hub and repo_id:
-            return upload.push_folder(Path(save_directory), repo_id, **push_to_hub_kwargs)
-        return None
+        if not push_to_hub or repo_id is None:
+            return None
+        return upload.push_model_files(
+            folder,
+            repo_id,
+            commit_message=commit_message or upload.COMMIT_MESSAGE,
+            token=token,
+            branch=branch,
+            create_pr=create_pr,
+        ).url
 
-    def push_to_hub(  # type: ignore[override]
+    def push_to_hub(  # type: ignore[override]  # the same
         self,
         repo_id: str,
         *,
-        commit_message: str = "Upload a character-level LSTM",
+        commit_message: str | None = None,
         private: bool | None = None,
         token: str | None = None,
         branch: str | None = None,
         create_pr: bool | None = None,
     ) -> str:
-        """Publish to the Hub in one commit and return the commit's URL; raises `ValueError` if the Hub refuses."""
+        """Publish to the Hub in one commit and return the commit's URL; raises `ValueError` if the Hub refuses.
+
+        repo_id: such as user/model; a bare name goes under your own. private: for a new repository. branch: one that
+        is there (default: main). create_pr: propose the commit as a pull request.
+        """
         with tempfile.TemporaryDirectory() as temporary:
             url = self.save_pretrained(
                 Path(temporary) / "model",

@@ -31,7 +31,7 @@ def weights_id(config: Mapping[str, Any], vocabulary_sha256: str, tensors: Mappi
     digest = hashlib.sha256(_canonical({"config": config, "vocabulary": vocabulary_sha256}))
     for name, value in sorted(tensors.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(memoryview(value.reshape(-1).view(torch.uint8).numpy()))
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()[:DIGITS]
 
 

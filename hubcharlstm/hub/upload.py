@@ -26,7 +26,9 @@ from hubcharlstm.hub.retry import (
     retry_after,
     with_retries,
 )
+from hubcharlstm.hub.staging import current_files
 
+COMMIT_MESSAGE = "Upload a character-level LSTM"
 PAUSES = (0.5, 3.0)
 CREATE_SECONDS = 30.0
 """Making a repository takes the Hub some seconds of work."""
@@ -113,36 +115,29 @@ def is_private(model_id: str, *, token: str | None = None) -> bool:
         raise to_push_error(error, model_id) from error
 
 
-def push_folder(
+def push_model_files(
     folder: Path,
     repo_id: str,
     *,
-    commit_message: str = "Upload a character-level LSTM",
-    private: bool | None = None,
+    commit_message: str,
     token: str | None = None,
     branch: str | None = None,
     create_pr: bool | None = None,
-) -> str:
-    """Upload the model files of `folder` in one commit and return its URL; raises `HubError` if the Hub refuses.
+) -> Pushed:
+    """Upload the model files of `folder` in one commit to a repository that exists.
 
     Model files of an earlier push that `folder` lacks go in that same commit: a record or a plot describes one
-    model. Other files of the repository stay.
+    model. Other files of the repository stay. Raises `HubError` if the Hub refuses.
     """
-    repo_id = create_repository(repo_id, private=private, token=token)
-    return push_model_files(
-        folder, repo_id, commit_message=commit_message, token=token, branch=branch, create_pr=create_pr
-    ).url
-
-
-def push_model_files(folder: Path, repo_id: str, **options: Any) -> Pushed:
-    """As `push_folder`, to a repository that is there; `options` are those of `push_files`."""
-    files = {file: folder / file for file in MODEL_FILES if (folder / file).is_file()}
-    return push_files(repo_id, files, ours=MODEL_FILES.__contains__, **options)
+    return push_files(
+        repo_id, current_files(folder, MODEL_FILES), ours=MODEL_FILES.__contains__, commit_message=commit_message,
+        token=token, branch=branch, create_pr=create_pr,
+    )  # fmt: skip
 
 
 def has_model_files(folder: Path, repo_id: str, revision: str, *, token: str | None = None) -> bool:
     """Whether `revision` is there and holds exactly the model files of `folder`."""
-    files = {file: folder / file for file in MODEL_FILES if (folder / file).is_file()}
+    files = current_files(folder, MODEL_FILES)
     try:
         _, changed, gone = compare(HfApi(token=token), repo_id, files, MODEL_FILES.__contains__, revision=revision)
         return not changed and not gone
