@@ -28,7 +28,8 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
     """A character-level LSTM that owns its vocabulary.
 
     generation_config: defaults, start text and examples. record: what is known of its training.
-    name, revision: where it was loaded from. Raises `ValueError` if vocabulary and config disagree.
+    name, revision: where it was loaded from. stored_dtype: how its weights were stored there. Raises `ValueError`
+    if vocabulary and config disagree.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         self.record: dict[str, Any] = record or {}
         self.name = "a new model"
         self.revision: str | None = None
+        self.stored_dtype = "float32"
         self.precision = "auto"
         self._folded: tuple[tuple[Any, ...], Decoder, str] | None = None
 
@@ -90,7 +92,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
                 artifact.config, artifact.vocabulary, generation_config=artifact.generation, record=artifact.record
             )
         model.load_state_dict(artifact.tensors, strict=True, assign=True)
-        model.name, model.revision = artifact.name, artifact.revision
+        model.name, model.revision, model.stored_dtype = artifact.name, artifact.revision, artifact.dtype
         model.eval()
         model.to(_device(model, device))
         if precision == "int8" and model.head.weight.device.type != "cpu":
@@ -104,7 +106,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         self,
         save_directory: str | Path,
         *,
-        dtype: str = "float32",
+        dtype: str | None = None,
         extra_files: dict[str, bytes] | None = None,
         push_to_hub: bool = False,
         repo_id: str | None = None,
@@ -116,7 +118,8 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
     ) -> str | None:
         """Write the files of a model folder (see `model_folder.save`); with `push_to_hub`, publish it too.
 
-        dtype: how weights are stored, "float32", "float16" or "bfloat16". extra_files: contents by file name.
+        dtype: how weights are stored, "float32", "float16" or "bfloat16" (default: as where the model was loaded
+        from, float32 for a new one). extra_files: contents by file name.
         repo_id: what the card calls the model, and with `push_to_hub` where it goes (default: the folder's name).
         The arguments after it are those of `push_to_hub`. Returns the commit's URL if pushed, else None.
         Raises `ValueError` for an argument out of range or one that needs `push_to_hub=True`, and `OSError` if the
@@ -148,7 +151,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
                 repo_id=repo_id,
                 has_loss_plot=model_folder.LOSS_PLOT in (extra_files or {}),
             ),
-            dtype=dtype,
+            dtype=self.stored_dtype if dtype is None else dtype,
             extra_files=extra_files,
         )
         if not push_to_hub or repo_id is None:
@@ -171,15 +174,17 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         token: str | None = None,
         branch: str | None = None,
         create_pr: bool | None = None,
+        dtype: str | None = None,
     ) -> str:
         """Publish to the Hub in one commit and return the commit's URL; raises `ValueError` if the Hub refuses.
 
         repo_id: such as user/model; a bare name goes under your own. private: for a new repository. branch: one that
-        is there (default: main). create_pr: propose the commit as a pull request.
+        is there (default: main). create_pr: propose the commit as a pull request. dtype: as for `save_pretrained`.
         """
         with tempfile.TemporaryDirectory() as temporary:
             url = self.save_pretrained(
                 Path(temporary) / "model",
+                dtype=dtype,
                 repo_id=repo_id,
                 push_to_hub=True,
                 commit_message=commit_message,

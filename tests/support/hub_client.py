@@ -67,6 +67,21 @@ def load(model_id: str, **options: Any) -> dict[str, Any]:
     return describe(CharLSTM.from_pretrained(model_id, device="cpu", **options))
 
 
+def push_again(model_id: str, repo_id: str, *, steps: int = 0, **options: Any) -> dict[str, Any]:
+    """Load a model, train it for some steps, and push it to another repository."""
+    import torch
+
+    from hubcharlstm import CharLSTM
+
+    model = CharLSTM.from_pretrained(model_id, device="cpu").train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(steps):
+        logits, _ = model(torch.tensor([[1, 2, 3]]))
+        logits.sum().backward()
+        optimizer.step()
+    return {"url": model.push_to_hub(repo_id, **options)}
+
+
 def check_account(repo_id: str, **options: Any) -> dict[str, Any]:
     from hubcharlstm.hub import upload
 
@@ -105,7 +120,7 @@ def train(line: str, folder: str) -> dict[str, Any]:
     return {"code": code, "out": out.getvalue(), "err": err.getvalue()}
 
 
-CALLS = (push, save_and_push, load, check_account, validate_card, limit_file_size, train)
+CALLS = (push, save_and_push, push_again, load, check_account, validate_card, limit_file_size, train)
 VERBS = {call.__name__: call for call in CALLS}
 
 
