@@ -108,6 +108,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         *,
         dtype: str | None = None,
         extra_files: dict[str, bytes] | None = None,
+        install_from: str | None = None,
         push_to_hub: bool = False,
         repo_id: str | None = None,
         commit_message: str | None = None,
@@ -119,13 +120,16 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         """Write the files of a model folder (see `model_folder.save`); with `push_to_hub`, publish it too.
 
         dtype: how weights are stored, "float32", "float16" or "bfloat16" (default: as where the model was loaded
-        from, float32 for a new one). extra_files: contents by file name.
+        from, float32 for a new one). extra_files: contents by file name. install_from: where the card's reader can
+        install this library from, a URL for pip or a Space such as user/space (default: the card has no such line).
         repo_id: what the card calls the model, and with `push_to_hub` where it goes (default: the folder's name).
         The arguments after it are those of `push_to_hub`. Returns the commit's URL if pushed, else None.
         Raises `ValueError` for an argument out of range or one that needs `push_to_hub=True`, and `OSError` if the
         folder cannot be written to.
         """
         folder = Path(save_directory)
+        if install_from is not None:
+            model_card.install_commands(install_from)  # raises before anything is written or sent
         options = {
             "commit_message": commit_message, "private": private, "token": token, "branch": branch,
             "create_pr": create_pr,
@@ -150,6 +154,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
                 self.record,
                 repo_id=repo_id,
                 has_loss_plot=model_folder.LOSS_PLOT in (extra_files or {}),
+                install_from=install_from,
             ),
             dtype=self.stored_dtype if dtype is None else dtype,
             extra_files=extra_files,
@@ -175,16 +180,19 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         branch: str | None = None,
         create_pr: bool | None = None,
         dtype: str | None = None,
+        install_from: str | None = None,
     ) -> str:
         """Publish to the Hub in one commit and return the commit's URL; raises `ValueError` if the Hub refuses.
 
         repo_id: such as user/model; a bare name goes under your own. private: for a new repository. branch: one that
-        is there (default: main). create_pr: propose the commit as a pull request. dtype: as for `save_pretrained`.
+        is there (default: main). create_pr: propose the commit as a pull request. dtype, install_from: as for
+        `save_pretrained`.
         """
         with tempfile.TemporaryDirectory() as temporary:
             url = self.save_pretrained(
                 Path(temporary) / "model",
                 dtype=dtype,
+                install_from=install_from,
                 repo_id=repo_id,
                 push_to_hub=True,
                 commit_message=commit_message,

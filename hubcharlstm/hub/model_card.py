@@ -20,6 +20,9 @@ TAGS = ["char-lstm", "lstm", "character-level", "pytorch"]
 MOST_CHARS = 300
 """Characters of the vocabulary that are shown."""
 REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
+SPACE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
+INSTALL_URL = re.compile(r"(git\+)?https?://[A-Za-z0-9_.~:/?#@%&=+,;-]+")
+"""Nothing that a shell would read within double quotes."""
 
 
 def render(
@@ -30,10 +33,12 @@ def render(
     repo_id: str | None = None,
     revision: str | None = None,
     has_loss_plot: bool = False,
+    install_from: str | None = None,
 ) -> str:
     """The card as Markdown with its metadata; sections that the record says nothing of are left out.
 
-    repo_id, revision: where the model will be, for the lines that load it.
+    repo_id, revision: where the model will be, for the lines that load it. install_from: where a reader gets the
+    library, for the lines that install it (see `install_commands`); without it there are none.
     """
     record = well_formed(record)
     seen = [char for char in vocabulary.chars if char.isprintable() and char != " "]
@@ -48,6 +53,7 @@ def render(
         repo_id=repo_id or "user/model",
         revision=revision,
         has_loss_plot=has_loss_plot,
+        install=install_commands(install_from) if install_from is not None else [],
         fence=fence,
         bits=lambda nats: nats / math.log(2),
         plain=plain,
@@ -58,6 +64,27 @@ def render(
         unseen_chars=", ".join(visible(char) for char in unseen),
     )
     return str(card)
+
+
+def install_commands(install_from: str) -> list[str]:
+    """The shell commands that install the library from a Space of its app (user/space) or from a URL for pip.
+
+    A Space is downloaded first: the Hub keeps large files apart from git, so a clone may hold mere pointers to them.
+    Raises `ValueError` for anything else.
+    """
+    if SPACE_ID.fullmatch(install_from):
+        folder = install_from.rpartition("/")[2]
+        return [
+            "pip install huggingface_hub",
+            f"hf download {install_from} --repo-type space --local-dir {folder}",
+            f"pip install ./{folder}",
+        ]
+    if INSTALL_URL.fullmatch(install_from):
+        return [f'pip install "{install_from}"']
+    raise ValueError(
+        f"The library is to be installed from {install_from!r}; expected a URL for pip, such as https://... or "
+        "git+https://..., or a Space such as user/space: correct it."
+    )
 
 
 def find_template() -> Path:

@@ -17,6 +17,7 @@ from tests.support.hub_server import BORN_WITH, Hub
 ROOT = Path(__file__).parents[2]
 Road = tuple[Path, str]
 TEXT = "ANN:\nThe cat sat on the mat.\n\nBOB:\nThe dog sat on the log.\n\n" * 30
+SPACE_FILES = {"README.md", "app.py", "requirements.txt", "model_card.md", "pyproject.toml", "LICENSE"}
 TINY = "--embedding-dim 4 --hidden-size 8 --num-layers 1 --batch-size 4 --seq-len 16 --chars 5000"
 
 
@@ -41,7 +42,9 @@ def refused(author: Client, folder: Path, line: str) -> str:
 
 
 def files_of_the_package() -> set[str]:
-    listed = subprocess.run(["git", "ls-files", "hubcharlstm"], cwd=ROOT, capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["git", "ls-files", "hubcharlstm", "training"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if listed.returncode:
         pytest.skip("this is no checkout of git")
     return set(listed.stdout.split())
@@ -89,6 +92,27 @@ def test_chosen_epochs_are_earlier_commits_with_tags(hub: Hub, author: Client, r
         [look] = [row for row in record["history"] if row["epoch"] == epoch]
         assert record["val_loss"] == look["val_loss"]
         assert f'revision="{revision}"' in repo.files(revision)["README.md"].decode()
+
+
+def test_the_card_installs_the_library_from_the_space_it_is_published_with(hub: Hub, published: Road) -> None:
+    repo = hub.repos["user/road"]
+    for revision in ("main", *repo.tags):
+        assert "hf download user/chat --repo-type space" in repo.files(revision)["README.md"].decode()
+
+
+def test_the_card_installs_the_library_from_a_given_url(hub: Hub, author: Client, published: Road) -> None:
+    folder, _ = published
+    url = "git+https://example.org/hubcharlstm"
+    assert "is to be installed from 'nowhere'" in refused(
+        author, folder, "push runs/mine user/elsewhere --install-from nowhere"
+    )
+    assert "user/elsewhere" not in hub.repos
+    done(author, folder, "push runs/mine user/elsewhere")
+    assert "pip install" not in hub.repos["user/elsewhere"].files()["README.md"].decode()
+    done(author, folder, f"push runs/mine user/elsewhere --install-from {url}")
+    assert f'pip install "{url}"' in hub.repos["user/elsewhere"].files()["README.md"].decode()
+    author.call("push", "user/by-python", 210, install_from=url)
+    assert f'pip install "{url}"' in hub.repos["user/by-python"].files()["README.md"].decode()
 
 
 def test_pushing_the_run_again_sends_nothing(hub: Hub, author: Client, published: Road) -> None:
@@ -145,7 +169,7 @@ def test_what_cannot_be_published_is_not_even_trained(hub: Hub, author: Client, 
 
 def test_a_space_is_the_app_the_package_and_nothing_else(hub: Hub, author: Client, published: Road) -> None:
     files = hub.repos["spaces/user/chat"].files()
-    expected = files_of_the_package() | {"README.md", "app.py", "requirements.txt"}
+    expected = files_of_the_package() | SPACE_FILES
     assert set(files) - BORN_WITH.keys() == expected
     _, shown = published
     assert {line for line in shown.splitlines() if line in expected} == expected
@@ -208,7 +232,7 @@ def test_a_dry_run_asks_nobody_and_shows_what_would_go_up(hub: Hub, author: Clie
     written = {
         path.relative_to(tmp_path / "space").as_posix() for path in (tmp_path / "space").rglob("*") if path.is_file()
     }
-    assert written == files_of_the_package() | {"README.md", "app.py", "requirements.txt"} == set(shown[0].splitlines())
+    assert written == files_of_the_package() | SPACE_FILES == set(shown[0].splitlines())
     assert "HUBCHARLSTM_MODEL is user/anything" in shown[1]
     assert len(hub.requests) == before
     assert "exists already" in refused(author, tmp_path, line)

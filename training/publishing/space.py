@@ -16,7 +16,10 @@ from hubcharlstm.hub import upload
 from hubcharlstm.hub.retry import CLIENT_ERRORS, with_retries
 
 ROOT = Path(__file__).parents[2]
-PACKAGE = "hubcharlstm"
+PACKAGES = ("hubcharlstm", "training")
+"""What the wheel holds."""
+FILES = ("app.py", "model_card.md", "pyproject.toml", "LICENSE")
+"""And what the app, the cards and a build of the wheel from the Space need besides."""
 MODEL_VARIABLE = "HUBCHARLSTM_MODEL"
 """The Space's variable that names its model; the app reads it."""
 PYTHON_VERSION = "3.11"
@@ -59,7 +62,7 @@ def publish(
         pushed = upload.push_files(
             space_id,
             {file: folder / file for file in files},
-            ours=lambda path: path.startswith(f"{PACKAGE}/"),
+            ours=lambda path: path.partition("/")[0] in PACKAGES,
             commit_message=f"Serve {model_id}",
             repo_type="space",
             token=token,
@@ -90,27 +93,38 @@ def _configure(api: HfApi, space_id: str, model_id: str, hardware: str | None) -
 def write(folder: Path, model_id: str, *, torch_index: str | None = None, preload: bool = True) -> list[str]:
     """Fill `folder`, new or empty, with the files of the Space and return their paths, sorted.
 
-    preload: fetch the model when the Space is built, which it cannot for a private one.
+    They run the app, and `pip install` takes the folder, so that a reader of the model's card gets the library from
+    the Space. preload: fetch the model when the Space is built, which it cannot for a private one.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} exists already; expected a new or empty folder: empty it, or choose another.")
+    if missing := [name for name in (*FILES, "requirements.txt", "constraints.txt") if not (ROOT / name).is_file()]:
+        raise ValueError(
+            f"This copy of the library has no {', '.join(missing)} beside it; expected a checkout: publish the Space "
+            "from one."
+        )
     contents: dict[str, Callable[[Path], object]] = {
-        path: partial(shutil.copyfile, ROOT / path) for path in ("app.py", "model_card.md", *package_files())
+        path: partial(shutil.copyfile, ROOT / path) for path in (*FILES, *package_files())
     }
-    card, needed = front_page(model_id, preload=preload), requirements(torch_index)
+    card, pins = front_page(model_id, preload=preload), requirements(torch_index)
     contents["README.md"] = lambda path: path.write_text(card, encoding="utf-8")
-    contents["requirements.txt"] = lambda path: path.write_text(needed, encoding="utf-8")
-    for path, put in contents.items():
+    contents["requirements.txt"] = lambda path: path.write_text(pins, encoding="utf-8")
+    for path, create in contents.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        put(folder / path)
+        create(folder / path)
     return sorted(contents)
 
 
 def package_files() -> list[str]:
-    """All that the wheel holds of the package, and nothing hidden or compiled."""
-    paths = [PurePosixPath(path.relative_to(ROOT).as_posix()) for path in (ROOT / PACKAGE).rglob("*") if path.is_file()]
-    kept = [path for path in paths if not any(part.startswith((".", "__pycache__")) for part in path.parts)]
-    return sorted(str(path) for path in kept if path.suffix not in (".pyc", ".pyo"))
+    """All that the wheel holds of the packages: no hidden and no compiled files."""
+    paths = [
+        PurePosixPath(path.relative_to(ROOT).as_posix())
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file()
+    ]
+    visible = [path for path in paths if not any(part.startswith((".", "__pycache__")) for part in path.parts)]
+    return sorted(str(path) for path in visible if path.suffix not in (".pyc", ".pyo"))
 
 
 def requirements(torch_index: str | None = None) -> str:
