@@ -15,7 +15,9 @@ from hubcharlstm.decoding.sampling import SamplingParams, new_seed
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.generation.stream import Completion, GenerationState, TextStream
 from hubcharlstm.generation_config import GenerationConfig
-from hubcharlstm.hub import download, model_card, model_folder, upload
+from hubcharlstm.hub import download
+from hubcharlstm.hub.model_folder import Artifact
+from hubcharlstm.hub.save import PushOptions, save
 from hubcharlstm.inspection.scoring import Score, score
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork
 from hubcharlstm.torch_compat import has_fast_int8
@@ -127,48 +129,15 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         Raises `ValueError` for an argument out of range or one that needs `push_to_hub=True`, and `OSError` if the
         folder cannot be written to.
         """
-        folder = Path(save_directory)
-        if install_from is not None:
-            model_card.install_commands(install_from)  # raises before anything is written or sent
-        options = {
-            "commit_message": commit_message, "private": private, "token": token, "branch": branch,
-            "create_pr": create_pr,
-        }  # fmt: skip
-        if push_to_hub:  # first, for the card names the whole id
-            repo_id = upload.create_repository(repo_id or folder.resolve().name, private=private, token=token)
-        elif unused := [name for name, value in options.items() if value is not None]:
-            raise ValueError(
-                f"{unused[0]} is given to a save that pushes nothing; expected push_to_hub=True with it: add that, or "
-                "leave it out."
-            )
-        model_folder.save(
-            folder,
-            config=self.config,
-            vocabulary=self.vocabulary,
-            tensors=self.state_dict(),
-            generation=self.generation_config,
-            record=self.record,
-            card=model_card.render(
-                self.config,
-                self.vocabulary,
-                self.record,
-                repo_id=repo_id,
-                has_loss_plot=model_folder.LOSS_PLOT in (extra_files or {}),
-                install_from=install_from,
-            ),
-            dtype=self.stored_dtype if dtype is None else dtype,
-            extra_files=extra_files,
-        )
-        if not push_to_hub or repo_id is None:
-            return None
-        return upload.push_model_files(
-            folder,
-            repo_id,
-            commit_message=commit_message or upload.COMMIT_MESSAGE,
-            token=token,
-            branch=branch,
-            create_pr=create_pr,
-        ).url
+        artifact = Artifact(
+            self.config, self.vocabulary, self.state_dict(), self.stored_dtype if dtype is None else dtype,
+            self.generation_config, self.record, self.name, self.revision,
+        )  # fmt: skip
+        options = PushOptions(commit_message, private, token, branch, create_pr)
+        return save(
+            artifact, Path(save_directory), push=push_to_hub, options=options, repo_id=repo_id,
+            install_from=install_from, extra_files=extra_files,
+        )  # fmt: skip
 
     def push_to_hub(  # type: ignore[override]  # the same
         self,
@@ -185,22 +154,14 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         """Publish to the Hub in one commit and return the commit's URL; raises `ValueError` if the Hub refuses.
 
         repo_id: such as user/model; a bare name goes under your own. private: for a new repository. branch: one that
-        is there (default: main). create_pr: propose the commit as a pull request. dtype, install_from: as for
+        exists (default: main). create_pr: propose the commit as a pull request. dtype, install_from: as for
         `save_pretrained`.
         """
         with tempfile.TemporaryDirectory() as temporary:
             url = self.save_pretrained(
-                Path(temporary) / "model",
-                dtype=dtype,
-                install_from=install_from,
-                repo_id=repo_id,
-                push_to_hub=True,
-                commit_message=commit_message,
-                private=private,
-                token=token,
-                branch=branch,
-                create_pr=create_pr,
-            )
+                Path(temporary) / "model", dtype=dtype, install_from=install_from, push_to_hub=True, repo_id=repo_id,
+                commit_message=commit_message, private=private, token=token, branch=branch, create_pr=create_pr,
+            )  # fmt: skip
         assert url is not None
         return url
 

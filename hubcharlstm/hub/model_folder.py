@@ -219,35 +219,30 @@ def _load_json(path: Path) -> dict[str, Any]:
     return data
 
 
-def save(
-    folder: Path,
-    *,
-    config: CharLSTMConfig,
-    vocabulary: Vocabulary,
-    tensors: Mapping[str, torch.Tensor],
-    generation: GenerationConfig,
-    record: Mapping[str, Any],
-    card: str,
-    dtype: str = "float32",
-    extra_files: Mapping[str, bytes] | None = None,
-) -> None:
+def check_dtype(dtype: str) -> None:
+    """Raise `ValueError` unless weights can be stored in `dtype`."""
+    if dtype not in STORED_DTYPES:
+        raise ValueError(f"dtype is {dtype!r}; expected one of {', '.join(STORED_DTYPES)}: pick one.")
+
+
+def save(folder: Path, artifact: Artifact, *, card: str, extra_files: Mapping[str, bytes] | None = None) -> None:
     """Write the files of a model into `folder`: a killed save leaves those of before, or the new ones.
 
     Nothing else in it is touched, but model files of an earlier save that this one lacks are removed: a record or a
-    plot describes one model. dtype: how weights are stored, "float32", "float16" or "bfloat16". extra_files: contents
-    by plain file name. Raises `ValueError` for another dtype or where `folder` is a file.
+    plot describes one model. The tensors of `artifact` are stored in its dtype, "float32", "float16" or "bfloat16".
+    extra_files: contents by plain file name. Raises `ValueError` for another dtype or where `folder` is a file.
     """
-    if dtype not in STORED_DTYPES:
-        raise ValueError(f"dtype is {dtype!r}; expected one of {', '.join(STORED_DTYPES)}: pick one.")
-    stored = {name: value.detach().to("cpu", STORED_DTYPES[dtype]).contiguous() for name, value in tensors.items()}
+    check_dtype(artifact.dtype)
+    dtype, vocabulary = STORED_DTYPES[artifact.dtype], artifact.vocabulary
+    stored = {name: value.detach().to("cpu", dtype).contiguous() for name, value in artifact.tensors.items()}
     contents: dict[str, Mapping[str, Any]] = {
-        CONFIG: {"model_type": "charlstm", "format": FORMAT, **config.to_dict()},
+        CONFIG: {"model_type": "charlstm", "format": FORMAT, **artifact.config.to_dict()},
         VOCAB: vocabulary.to_dict(),
-        GENERATION: generation.to_dict(),
+        GENERATION: artifact.generation.to_dict(),
     }
-    if record:
-        contents[RECORD] = record
-    weights_id = save_id.weights_id(config.to_dict(), vocabulary.sha256, stored)
+    if artifact.record:
+        contents[RECORD] = artifact.record
+    weights_id = save_id.weights_id(artifact.config.to_dict(), vocabulary.sha256, stored)
     common_id = save_id.save_id(weights_id, contents)
 
     def write(staging: Path) -> None:

@@ -118,6 +118,7 @@ def test_the_lines_of_a_published_card_install_the_library_and_run_the_model(
         "PATH": os.pathsep.join([str(fresh_python.parent), os.environ["PATH"]]),
         "PIP_CONSTRAINT": str(ROOT / "constraints.txt"),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PYTHONPATH": "",
     }
     checked(["bash", "-ec", shell], cwd=reader, env=environment)
     (reader / "elsewhere").mkdir()
