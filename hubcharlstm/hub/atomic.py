@@ -13,9 +13,9 @@ from pathlib import Path
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None], *, drop: Collection[str] = ()) -> None:
-    """Let `write` fill a new folder, then put it in the place of `folder` in one step.
+    """Let `write` fill a new folder, then swap it with `folder` in one step.
 
-    Files that it does not write stay, except those named in `drop`.
+    Files that `write` does not produce are copied over, except those named in `drop`.
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; expected a folder, or a name that is free: choose another name.")
@@ -44,7 +44,7 @@ def replace_folder(folder: Path, write: Callable[[Path], None], *, drop: Collect
 
 
 def _exchange(new: Path, old: Path) -> None:
-    """Swap two folders: in one step where the system can (Linux), else by two renames."""
+    """Swap two folders: atomically on Linux (renameat2), elsewhere by two renames."""
     exchange_flag, at_cwd = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of <linux/fs.h> and <fcntl.h>
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if os.name == "posix" else None
     if renameat2 is not None:

@@ -232,7 +232,7 @@ def test_odd_names_and_prompts_are_shown_as_they_stand(name: str) -> None:
 
 @given(st.text(min_size=1, alphabet="`a |"))
 def test_a_code_span_holds_any_backticks(text: str) -> None:
-    [span] = MarkdownIt().parse(model_card.code(text))[1].children or ()
+    [span] = MarkdownIt().parse(model_card.code_span(text))[1].children or ()
     assert (span.type, span.content) == ("code_inline", text)
 
 
@@ -244,7 +244,7 @@ def test_a_large_vocabulary_is_shown_in_part() -> None:
 
 def test_how_long_it_took_is_never_no_time() -> None:
     """The first moments stood at 0.0 minutes."""
-    assert [model_card.lasted(seconds) for seconds in (0.4, 59, 90)] == [
+    assert [model_card.format_duration(seconds) for seconds in (0.4, 59, 90)] == [
         "less than a second",
         "59 seconds",
         "1.5 minutes",

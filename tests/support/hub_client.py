@@ -131,17 +131,17 @@ def serve_calls() -> None:
 
     warned: list[str] = []
 
-    class Keep(logging.Handler):
+    class RecordingHandler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             warned.append(record.getMessage())
 
-    logging.getLogger("hubcharlstm").addHandler(Keep(logging.WARNING))
+    logging.getLogger("hubcharlstm").addHandler(RecordingHandler(logging.WARNING))
     for line in sys.stdin:
         call = json.loads(line)
         warned.clear()
         start = time.monotonic()
         try:
-            outcome: dict[str, Any] = VERBS[call["verb"]](*call["given"], **call["named"])
+            outcome: dict[str, Any] = VERBS[call["name"]](*call["args"], **call["kwargs"])
         except BaseException as error:
             kinds = [kind.__name__ for kind in type(error).__mro__]
             outcome = {"error": str(error), "kinds": kinds}
@@ -182,10 +182,10 @@ class Client:
             env=environment,
         )
 
-    def begin(self, verb: str, *given: Any, **named: Any) -> None:
+    def begin(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Call without waiting; `end` waits."""
         assert self.process.stdin is not None
-        print(json.dumps({"verb": verb, "given": given, "named": named}), file=self.process.stdin, flush=True)
+        print(json.dumps({"name": name, "args": args, "kwargs": kwargs}), file=self.process.stdin, flush=True)
 
     def end(self) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -194,24 +194,24 @@ class Client:
         outcome: dict[str, Any] = json.loads(line)
         return outcome
 
-    def outcome(self, verb: str, *given: Any, **named: Any) -> dict[str, Any]:
+    def outcome(self, name: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """What the call returned, or what it raised under "error"."""
-        self.begin(verb, *given, **named)
+        self.begin(name, *args, **kwargs)
         return self.end()
 
-    def call(self, verb: str, *given: Any, **named: Any) -> dict[str, Any]:
-        outcome = self.outcome(verb, *given, **named)
+    def call(self, name: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        outcome = self.outcome(name, *args, **kwargs)
         assert "error" not in outcome, outcome
         return outcome
 
-    def refusal(self, verb: str, *given: Any, **named: Any) -> str:
+    def refusal(self, name: str, *args: Any, **kwargs: Any) -> str:
         """The message of the `ValueError` that the call must raise: one sentence, which names its subject."""
-        outcome = self.outcome(verb, *given, **named)
-        assert "error" in outcome, f"{verb} {given} {named} gave {outcome}"
+        outcome = self.outcome(name, *args, **kwargs)
+        assert "error" in outcome, f"{name} {args} {kwargs} gave {outcome}"
         message: str = outcome["error"]
         assert {"HubError", "NotAModelError"} & set(outcome["kinds"]), outcome
         assert "ValueError" in outcome["kinds"], outcome
-        assert given[0] in message
+        assert args[0] in message
         assert "\n" not in message and message.endswith("."), message
         assert "expected" in message, message
         return message

@@ -45,7 +45,7 @@ class Fault:
 
     def happen(self, handler: Any, answer: Callable[[], Any]) -> None:
         """Answer a request wrongly; `answer` does what was asked and says what would have been sent."""
-        from tests.support.hub_calls import as_json
+        from tests.support.hub_requests import as_json
 
         if self.kind == "status":
             message = {"X-Error-Message": self.message}
@@ -55,13 +55,13 @@ class Fault:
             time.sleep(self.seconds)
             handler.send(answer())
             return
-        reply = answer()
-        half = reply.body[: len(reply.body) // 2]
+        response = answer()
+        half = response.body[: len(response.body) // 2]
         if self.kind == "flip":
-            handler.send(reply, half + bytes([reply.body[len(half)] ^ 1]) + reply.body[len(half) + 1 :])
+            handler.send(response, half + bytes([response.body[len(half)] ^ 1]) + response.body[len(half) + 1 :])
             return
         if self.kind in ("cut", "reset"):
-            handler.send(reply, half)
+            handler.send(response, half)
             handler.wfile.flush()
         handler.close_connection = True
         if self.kind == "reset":

@@ -23,8 +23,8 @@ from tests.support.hub_faults import Fault
 
 OWNER, OWNER_TOKEN = "user", "token-of-user"
 GUEST, GUEST_TOKEN = "guest", "token-of-guest"
-READ_TOKEN = "read-only-token-of-user"
-USERS = {OWNER_TOKEN: OWNER, GUEST_TOKEN: GUEST, READ_TOKEN: OWNER}
+READ_ONLY_TOKEN = "read-only-token-of-user"
+USERS = {OWNER_TOKEN: OWNER, GUEST_TOKEN: GUEST, READ_ONLY_TOKEN: OWNER}
 BORN_WITH = {".gitattributes": b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n*.png filter=lfs -text\n"}
 Files = dict[str, bytes]
 
@@ -139,7 +139,7 @@ class Hub:
 
     def requested(self, method: str, pattern: str) -> list[str]:
         """The paths of all requests of this method, in order, in which `pattern` is found."""
-        return [path for asked, path in self.requests if asked == method and re.search(pattern, path)]
+        return [path for sent_method, path in self.requests if sent_method == method and re.search(pattern, path)]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -162,14 +162,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_POST = do_PUT = do_DELETE = do_GET
 
-    def send(self, reply: Any, body: bytes | None = None) -> None:
+    def send(self, response: Any, body: bytes | None = None) -> None:
         """Send `reply`; with `body`, that much of it or that instead of it under the same length."""
-        self.send_response(reply.status)
-        for name, value in (reply.headers | {"Content-Length": str(len(reply.body))}).items():
+        self.send_response(response.status)
+        for name, value in (response.headers | {"Content-Length": str(len(response.body))}).items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(reply.body if body is None else body)
+            self.wfile.write(response.body if body is None else body)
 
     def log_message(self, format: str, *args: object) -> None:
         """Quiet: `Hub.requests` is the log."""

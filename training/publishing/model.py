@@ -48,7 +48,7 @@ def push(
                 pushed = upload.push_model_files(
                     ready, repo_id, commit_message=f"Upload {run.name}, {epoch.name}", token=token
                 )
-                upload.tag(repo_id, epoch.name, pushed.commit, token=token)
+                upload.set_tag(repo_id, epoch.name, pushed.commit, token=token)
     with _with_card(source, repo_id, install_from=install_from) as ready:
         pushed = upload.push_model_files(ready, repo_id, commit_message=f"Upload {run.name}", token=token)
     if not pushed.sent and not pushed.dropped:
@@ -69,7 +69,7 @@ def space_of(run: Path, repo_id: str) -> str | None:
 def _with_card(
     source: Path, repo_id: str, *, revision: str | None = None, install_from: str | None = None
 ) -> Iterator[Path]:
-    """A copy of a model folder whose card names where it will be."""
+    """A copy of a model folder whose card names the repository that it goes to."""
     artifact = model_folder.load_folder(source, name=str(source))
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary)

@@ -1,4 +1,4 @@
-"""A Gradio Space that serves a model of the Hub: the files that go up, and their push in one commit."""
+"""A Gradio Space that serves a model of the Hub: its files, and their push in one commit."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ MODEL_VARIABLE = "HUBCHARLSTM_MODEL"
 """The Space's variable that names its model; the app reads it."""
 PYTHON_VERSION = "3.11"
 SHORT_DESCRIPTION = 60
-"""Characters; the Hub refuses a longer one."""
+"""Maximum length in characters; the Hub refuses a longer one."""
 
 
 @dataclass(frozen=True)
-class Published:
-    """A Space on the Hub. sent, dropped: paths that changed. model_is_private: the Space needs a token to read it."""
+class PublishedSpace:
+    """A Space on the Hub. sent, dropped: paths added or changed, and removed. model_is_private: it needs a token."""
 
     url: str
     sent: tuple[str, ...]
@@ -45,7 +45,7 @@ def publish(
     private: bool | None = None,
     torch_index: str | None = None,
     token: str | None = None,
-) -> Published:
+) -> PublishedSpace:
     """Create or update the Space in one commit; raises `ValueError` if the Hub refuses or has no such model.
 
     hardware: a flavour such as "cpu-upgrade"; None leaves it as it is. private: for a new Space.
@@ -62,17 +62,17 @@ def publish(
         pushed = upload.push_files(
             space_id,
             {file: folder / file for file in files},
-            ours=lambda path: path.partition("/")[0] in PACKAGES,
+            is_owned=lambda path: path.partition("/")[0] in PACKAGES,
             commit_message=f"Serve {model_id}",
             repo_type="space",
             token=token,
         )
     page = pushed.url.rpartition("/commit/")[0]
-    return Published(page, pushed.sent, pushed.dropped, model_is_private)
+    return PublishedSpace(page, pushed.sent, pushed.dropped, model_is_private)
 
 
 def _configure(api: HfApi, space_id: str, model_id: str, hardware: str | None) -> None:
-    """Model and hardware of a Space that was there before; each change restarts it, so none is made in vain."""
+    """Set model and hardware of a Space. Each change restarts it, so only differences are sent."""
 
     def configure() -> None:
         variables = api.get_space_variables(space_id)
@@ -87,7 +87,7 @@ def _configure(api: HfApi, space_id: str, model_id: str, hardware: str | None) -
         raise upload.to_push_error(error, space_id) from error
 
 
-# --- the files ---------------------------------------------------------------------------------------------------
+# --- files -------------------------------------------------------------------------------------------------------
 
 
 def write(folder: Path, model_id: str, *, torch_index: str | None = None, preload: bool = True) -> list[str]:
@@ -128,7 +128,7 @@ def package_files() -> list[str]:
 
 
 def requirements(torch_index: str | None = None) -> str:
-    """What the Space installs besides gradio. torch_index: an index of packages with other builds of torch."""
+    """The Space's requirements.txt, without gradio. torch_index: a package index with other builds of torch."""
     pins = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     if torch_index is None:
         return pins
@@ -138,9 +138,9 @@ def requirements(torch_index: str | None = None) -> str:
 
 
 def front_page(model_id: str, *, preload: bool = True) -> str:
-    """The README of the Space, whose metadata is its configuration."""
+    """The README.md of the Space; its metadata configures the Space."""
     name = model_id.rpartition("/")[2]
-    described = f"Chat with {name}, a character LSTM"
+    description = f"Chat with {name}, a character LSTM"
     data = SpaceCardData(
         title=name,
         emoji="🪶",
@@ -153,7 +153,7 @@ def front_page(model_id: str, *, preload: bool = True) -> str:
         models=[model_id],
         preload_from_hub=[model_id] if preload else None,
         license="mit",
-        short_description=described if len(described) <= SHORT_DESCRIPTION else "Chat with a character LSTM",
+        short_description=description if len(description) <= SHORT_DESCRIPTION else "Chat with a character LSTM",
     )
     text = (
         f"# {name}\n\nA chat with `{model_id}`, a character-level LSTM: begin a line, and it goes on.\n\n"
@@ -164,7 +164,7 @@ def front_page(model_id: str, *, preload: bool = True) -> str:
 
 
 def gradio_version() -> str:
-    """The version that the tests ran with."""
+    """The version of Gradio that the tests ran with."""
     found = re.search(r"^gradio==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
     assert found, "constraints.txt pins gradio"
     return found[1]
