@@ -143,23 +143,9 @@ def free_port() -> int:
     raise AssertionError("no port is free")
 
 
-def test_the_folder_of_a_dry_run_works_as_a_space_runs_it(
-    hub: Hub, author: Client, workspace: Path, space_folder: Path, fresh_python: Path
-) -> None:
-    pushed = author.call("push", "user/hosted", 95, record={"name": "The hosted one"})
-    version = re.search(r"^sdk_version: (.*)$", (space_folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert version
-    install(workspace, f"gradio[oauth,mcp]=={version[1]}", "-r", str(space_folder / "requirements.txt"))
-    for path in (space_folder, *space_folder.rglob("*")):
-        path.chmod(0o555 if path.is_dir() else 0o444)
-    home, elsewhere = workspace / "home", workspace / "elsewhere"
-    for folder in (home, elsewhere):
-        folder.mkdir()
-    before = sorted(space_folder.rglob("*"))
-    touched = subprocess.run([*AS_ANYBODY, "touch", space_folder / "new"], capture_output=True, check=False)
-    assert touched.returncode != 0, "the checkout is not read-only"
-    port = free_port()
-    environment = clean_environment(hub.url, home / ".cache" / "huggingface") | {
+def space_settings(hub: Hub, home: Path, port: int) -> dict[str, str]:
+    """The environment of the app in a Space."""
+    return clean_environment(hub.url, home / ".cache" / "huggingface") | {
         "HOME": str(home),
         "SPACE_ID": "user/chat",
         "SYSTEM": "spaces",
@@ -170,40 +156,65 @@ def test_the_folder_of_a_dry_run_works_as_a_space_runs_it(
         "HUBCHARLSTM_MODEL": "user/hosted",
         "PYTHONUNBUFFERED": "1",
     }
-    log = (workspace / "log").open("w", encoding="utf-8")
+
+
+def fetch_page(process: subprocess.Popen[bytes], port: int, log: Path, *, seconds: float) -> str:
+    """The app's page, once it is served."""
     start = time.monotonic()
-    process = subprocess.Popen(
-        [*AS_ANYBODY, fresh_python, space_folder / "app.py"], cwd=elsewhere, env=environment, stdout=log, stderr=log
-    )
+    while True:
+        assert process.poll() is None, log.read_text(encoding="utf-8")
+        assert time.monotonic() - start < seconds, log.read_text(encoding="utf-8")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            time.sleep(0.1)
 
-    def log_text() -> str:
-        return (workspace / "log").read_text(
-            encoding="utf-8"
-        )  # by a handle of its own: the app writes on at the other's
 
+@pytest.fixture
+def read_only_space(space_folder: Path) -> Iterator[Path]:
+    """The Space's folder as a checkout that nobody may write to."""
+    paths = sorted(space_folder.rglob("*"))
+    for path in (space_folder, *paths):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    touched = subprocess.run([*AS_ANYBODY, "touch", space_folder / "new"], capture_output=True, check=False)
+    assert touched.returncode != 0, "the checkout is not read-only"
+    yield space_folder
+    for path in (space_folder, *paths):
+        path.chmod(0o755)
+    assert sorted(space_folder.rglob("*")) == paths
+
+
+def test_the_folder_of_a_dry_run_works_as_a_space_runs_it(
+    hub: Hub, author: Client, workspace: Path, read_only_space: Path, fresh_python: Path
+) -> None:
+    pushed = author.call("push", "user/hosted", 95, record={"name": "The hosted one"})
+    front_page = (read_only_space / "README.md").read_text(encoding="utf-8")
+    version = re.search(r"^sdk_version: (.*)$", front_page, re.MULTILINE)
+    assert version
+    install(workspace, f"gradio[oauth,mcp]=={version[1]}", "-r", str(read_only_space / "requirements.txt"))
+    home, elsewhere, log = workspace / "home", workspace / "elsewhere", workspace / "log"
+    for folder in (home, elsewhere):
+        folder.mkdir()
+    port = free_port()
+    start = time.monotonic()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*AS_ANYBODY, fresh_python, read_only_space / "app.py"],
+            cwd=elsewhere, env=space_settings(hub, home, port), stdout=output, stderr=output,
+        )  # fmt: skip
     try:
-        page = ""
-        while not page:
-            assert process.poll() is None, log_text()
-            assert time.monotonic() - start < 60, log_text()
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
-                    page = answer.read().decode()
-            except OSError:
-                time.sleep(0.1)
+        page = fetch_page(process, port, log, seconds=60)
         client = AppClient(f"http://127.0.0.1:{port}/", verbose=False, analytics_enabled=False)
         done = client.predict(prompt="To be", max_new_tokens=60, seed=7, api_name="/complete")
         seconds = time.monotonic() - start
-        assert "The hosted one" in page
-        assert done["text"] == pushed["text"]
-        assert seconds < 60, f"{seconds:.0f} s\n{log_text()}"
-        failures = re.findall(r"^\w*(?:Error|Exception): .*", log_text(), re.MULTILINE)
-        assert set(failures) <= {NO_HOT_RELOADING}, log_text()
     finally:
         process.terminate()
         process.wait(20)
-        log.close()
-        for path in (space_folder, *before):
-            path.chmod(0o755)
-    assert sorted(space_folder.rglob("*")) == before
+    text = log.read_text(encoding="utf-8")
+    assert "The hosted one" in page
+    assert done["text"] == pushed["text"]
+    assert seconds < 60, f"{seconds:.0f} s\n{text}"
+    failures = re.findall(r"^\w*(?:Error|Exception): .*", text, re.MULTILINE)
+    assert set(failures) <= {NO_HOT_RELOADING}, text
     assert not list(elsewhere.iterdir())

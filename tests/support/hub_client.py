@@ -1,8 +1,8 @@
 """A process with the library and the real client of the Hub in it, to drive from a test.
 
-The client reads its settings when it is imported, so it runs in processes of their own. This file is their program
-too: such a process reads one call a line, a verb below with its arguments, and writes one outcome a line.
-Whatever the library printed would break that line.
+The client reads its settings at import, so each set of settings needs its own process. This file is also that
+process's program: it reads one call a line, a function of `CALLS` with its arguments, and writes one outcome a line.
+Anything that the library printed would break the protocol.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def train(line: str, folder: str) -> dict[str, Any]:
 
 
 CALLS = (push, save_and_push, push_again, load, check_account, validate_card, limit_file_size, train)
-VERBS = {call.__name__: call for call in CALLS}
+FUNCTIONS = {call.__name__: call for call in CALLS}
 
 
 def serve_calls() -> None:
@@ -141,7 +141,7 @@ def serve_calls() -> None:
         warned.clear()
         start = time.monotonic()
         try:
-            outcome: dict[str, Any] = VERBS[call["name"]](*call["args"], **call["kwargs"])
+            outcome: dict[str, Any] = FUNCTIONS[call["name"]](*call["args"], **call["kwargs"])
         except BaseException as error:
             kinds = [kind.__name__ for kind in type(error).__mro__]
             outcome = {"error": str(error), "kinds": kinds}

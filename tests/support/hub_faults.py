@@ -1,4 +1,4 @@
-"""What can go wrong between a client and a Hub, on command."""
+"""Faults between a client and the Hub, injected on command."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Fault:
     happened: int = 0
 
     def meets(self, method: str, path: str) -> bool:
-        """Whether this request goes wrong; counts it if so."""
+        """Whether this request fails; counts it if so."""
         if method != self.method or not re.search(self.pattern, path) or self.happened >= self.times:
             return False
         if self.skip:
@@ -44,7 +44,7 @@ class Fault:
         return True
 
     def happen(self, handler: Any, answer: Callable[[], Any]) -> None:
-        """Answer a request wrongly; `answer` does what was asked and says what would have been sent."""
+        """Fail a request. answer: executes it and returns the response that would have been sent."""
         from tests.support.hub_requests import as_json
 
         if self.kind == "status":

@@ -1,4 +1,4 @@
-"""A request to the loopback Hub on its way to its route, and what can be answered.
+"""Request and response of the loopback Hub.
 
 Where the real Hub answers a stranger with a bare 401, the code RepoNotFound is added: the client only takes a bare
 one for a missing repository when the address is https.
@@ -22,7 +22,7 @@ class Response:
 
 
 class HTTPException(Exception):
-    """A request that is answered with an error."""
+    """An error response."""
 
     def __init__(self, status: int, message: str, code: str = "") -> None:
         super().__init__(message)
@@ -37,7 +37,7 @@ def as_json(data: Any, status: int = 200, headers: dict[str, str] | None = None)
 
 @dataclass(frozen=True)
 class Request:
-    """A request on its way to its route; `parts` are the unquoted named groups of the route's pattern."""
+    """A routed request. parts: the unquoted named groups of the route's pattern."""
 
     hub: Hub
     headers: Message
@@ -47,7 +47,7 @@ class Request:
 
     @property
     def user(self) -> str | None:
-        """Who asks; None for a stranger, or where the token is nobody's."""
+        """The account of the token; None without one or for an unknown token."""
         return USERS.get(self.token or "")
 
     @property
@@ -60,7 +60,7 @@ class Request:
         return self.parts["repo"] if kind == "models" else f"{kind}/{self.parts['repo']}"
 
     def repo(self, *, write: bool = False) -> Repo:
-        """The repository that is asked for, if the user may read it (or write to it)."""
+        """The requested repository, if the user may read it (or write to it)."""
         repo = self.hub.repos.get(self.key)
         if self.user is None and self.token and repo is not None and not repo.private:
             raise HTTPException(401, "Invalid credentials in Authorization header")

@@ -25,7 +25,7 @@ from tests.support.hub_uploads import (
     upload_part,
 )
 
-# --- who asks, and new repositories ------------------------------------------------------------------------------
+# --- accounts and new repositories -------------------------------------------------------------------------------
 
 
 def whoami(request: Request) -> Response:
@@ -60,7 +60,7 @@ LICENSES = {"mit", "apache-2.0", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0", "gpl-3.
 
 
 def validate_card(request: Request) -> Response:
-    """What the Hub says of a card's metadata; the rules that matter here, from its documentation."""
+    """Validate the metadata of a card by those documented rules of the Hub that matter here."""
     params = json.loads(request.body)
     errors, warnings = card_faults(params["content"], params["repoType"])
     answer = {"errors": [{"message": m} for m in errors], "warnings": [{"message": m} for m in warnings]}
@@ -103,7 +103,7 @@ def card_faults(content: str, kind: str) -> tuple[list[str], list[str]]:
     return [message for message, good in checks.items() if not good], []
 
 
-# --- what there is -----------------------------------------------------------------------------------------------
+# --- contents ----------------------------------------------------------------------------------------------------
 
 
 def refs(request: Request) -> Response:
@@ -116,7 +116,7 @@ def refs(request: Request) -> Response:
 
 
 def history(request: Request) -> Response:
-    """Commits of the whole repository, newest first; branches are not told apart here."""
+    """Commits of all branches, newest first."""
     repo = request.repo()
     date = "2026-01-01T00:00:00.000Z"
     return as_json(
@@ -128,7 +128,7 @@ def history(request: Request) -> Response:
 
 
 def describe(path: str, content: bytes, *, size_key: str) -> dict[str, Any]:
-    """What listings say of a file: its size, its id in git, and for a large one what git's pointer says."""
+    """The entry of a file in a listing: size, git blob id, and for a large one its LFS pointer."""
     if not is_large(path):
         return {"oid": git_oid(content), "size": len(content)}
     pointer, oid = lfs_pointer(content), lfs_oid(content)
@@ -141,14 +141,14 @@ def repo_info(request: Request) -> Response:
     sha = request.commit_id(repo)
     siblings: list[dict[str, Any]] = []
     for path, content in repo.commits[sha].items():
-        told = describe(path, content, size_key="sha256") if "blobs" in request.query else {}
-        siblings.append({"rfilename": path, **({"blobId": told.pop("oid")} if told else {}), **told})
+        listing = describe(path, content, size_key="sha256") if "blobs" in request.query else {}
+        siblings.append({"rfilename": path, **({"blobId": listing.pop("oid")} if listing else {}), **listing})
     info = {"id": repo.name, "sha": sha, "private": repo.private, "gated": repo.gated and "auto", "downloads": 0}
     return as_json(info | {"likes": 0, "tags": [], "siblings": siblings})
 
 
 def tree(request: Request) -> Response:
-    """All files with their folders; the client asks for nothing but recursive listings of the whole."""
+    """All files and folders; the client requests only recursive listings of the whole."""
     files: Files = (repo := request.repo()).commits[request.commit_id(repo)]
     folders = sorted({path[: m.start()] for path in files for m in re.finditer("/", path)})
     listing = [{"type": "directory", "path": path, "oid": git_oid(path.encode()), "size": 0} for path in folders]
@@ -157,7 +157,7 @@ def tree(request: Request) -> Response:
 
 
 def resolve(request: Request) -> Response:
-    """A file, or for a large one the way to it."""
+    """A file, or for a large one a redirect to the storage."""
     repo = request.repo()
     if repo.gated and request.user != repo.owner:
         raise HTTPException(403 if request.user else 401, f"Access to model {repo.name} is restricted.", "GatedRepo")
@@ -268,7 +268,7 @@ ROUTES: list[tuple[str, str, Route]] = [
 
 
 def answer(hub: Hub, method: str, target: str, headers: Message, body: bytes) -> Response:
-    """One request at a time, as commits must not interleave. HEAD is GET without its body."""
+    """Route one request at a time, since commits must not interleave. HEAD is GET without its body."""
     url = urlsplit(target)
     query = parse_qs(url.query, keep_blank_values=True)
     with hub.lock:

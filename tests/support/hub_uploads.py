@@ -11,7 +11,7 @@ from tests.support.hub_server import git_oid, is_large, lfs_oid
 
 
 def preupload(request: Request) -> Response:
-    """How each file is to be sent. The id of what is there lets the client skip what is the same."""
+    """The upload mode of each file. The id of the stored one lets the client skip an equal file."""
     repo = request.repo(write=True)
     commit = request.commit_id(repo)
     files = []
@@ -24,7 +24,7 @@ def preupload(request: Request) -> Response:
 
 
 def lfs_batch(request: Request) -> Response:
-    """Where each large file is to be sent; nowhere if it is there."""
+    """The upload address of each large file; none for one that is stored already."""
     request.repo(write=True)
     objects: list[dict[str, Any]] = []
     for params in json.loads(request.body)["objects"]:
@@ -40,7 +40,7 @@ def lfs_batch(request: Request) -> Response:
 
 
 def check_no_token(request: Request) -> None:
-    """What goes to the storage is signed; a token there is a token told to a stranger."""
+    """Storage addresses are signed: a token sent there would be leaked to another origin."""
     if request.token is not None:
         raise HTTPException(400, "A token was sent to the storage")
 
