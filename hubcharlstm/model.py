@@ -15,7 +15,9 @@ from hubcharlstm.decoding.sampling import SamplingParams, new_seed
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.generation.stream import Completion, GenerationState, TextStream
 from hubcharlstm.generation_config import GenerationConfig
-from hubcharlstm.hub import download, model_card, model_folder, upload
+from hubcharlstm.hub import download
+from hubcharlstm.hub.model_folder import Artifact
+from hubcharlstm.hub.save import PushOptions, save
 from hubcharlstm.inspection.scoring import Score, score
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork
 from hubcharlstm.vocabulary import Vocabulary
@@ -27,7 +29,8 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
     """A character-level LSTM that owns its vocabulary.
 
     generation_config: defaults, start text and examples. record: what is known of its training.
-    name, revision: where it was loaded from. Raises `ValueError` if vocabulary and config disagree.
+    name, revision: where it was loaded from. stored_dtype: how its weights were stored there. Raises `ValueError`
+    if vocabulary and config disagree.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         self.record: dict[str, Any] = record or {}
         self.name = "a new model"
         self.revision: str | None = None
+        self.stored_dtype = "float32"
         self.precision = "auto"
         self._folded: tuple[tuple[Any, ...], Decoder, str] | None = None
 
@@ -89,7 +93,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
                 artifact.config, artifact.vocabulary, generation_config=artifact.generation, record=artifact.record
             )
         model.load_state_dict(artifact.tensors, strict=True, assign=True)
-        model.name, model.revision = artifact.name, artifact.revision
+        model.name, model.revision, model.stored_dtype = artifact.name, artifact.revision, artifact.dtype
         model.eval()
         model.to(_device(model, device, precision))
         if precision == "int8" and model.head.weight.device.type != "cpu":
@@ -99,69 +103,64 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         model.precision = precision
         return model
 
-    def save_pretrained(
+    def save_pretrained(  # type: ignore[override]  # the mixin takes any keyword and drops what it does not know
         self,
         save_directory: str | Path,
         *,
-        repo_id: str | None = None,
-        push_to_hub: bool = False,
-        dtype: str = "float32",
+        dtype: str | None = None,
         extra_files: dict[str, bytes] | None = None,
-        **push_to_hub_kwargs: Any,
-    ) -> str | None:
-        """Write a model folder in one atomic step (see `model_folder.save`); with `push_to_hub`, publish it too.
-
-        dtype: how weights are stored. Returns the commit's URL if pushed, else None.
-        """
-        if push_to_hub:  # first, for the card names the whole id
-            repo_id = upload.create_repository(
-                repo_id or Path(save_directory).name,
-                private=push_to_hub_kwargs.get("private"),
-                token=push_to_hub_kwargs.get("token"),
-            )
-        model_folder.save(
-            Path(save_directory),
-            config=self.config,
-            vocabulary=self.vocabulary,
-            tensors=self.state_dict(),
-            generation=self.generation_config,
-            record=self.record,
-            card=model_card.render(
-                self.config,
-                self.vocabulary,
-                self.record,
-                repo_id=repo_id,
-                has_loss_plot=model_folder.LOSS_PLOT in (extra_files or {}),
-            ),
-            dtype=dtype,
-            extra_files=extra_files,
-        )
-        if push_to_hub and repo_id:
-            return upload.push_folder(Path(save_directory), repo_id, **push_to_hub_kwargs)
-        return None
-
-    def push_to_hub(  # type: ignore[override]
-        self,
-        repo_id: str,
-        *,
-        commit_message: str = "Upload a character-level LSTM",
+        install_from: str | None = None,
+        push_to_hub: bool = False,
+        repo_id: str | None = None,
+        commit_message: str | None = None,
         private: bool | None = None,
         token: str | None = None,
         branch: str | None = None,
         create_pr: bool | None = None,
+    ) -> str | None:
+        """Write the files of a model folder (see `model_folder.save`); with `push_to_hub`, publish it too.
+
+        dtype: how weights are stored, "float32", "float16" or "bfloat16" (default: as where the model was loaded
+        from, float32 for a new one). extra_files: contents by file name. install_from: where the card's reader can
+        install this library from, a URL for pip or a Space such as user/space (default: the card has no such line).
+        repo_id: what the card calls the model, and with `push_to_hub` where it goes (default: the folder's name).
+        The arguments after it are those of `push_to_hub`. Returns the commit's URL if pushed, else None.
+        Raises `ValueError` for an argument out of range or one that needs `push_to_hub=True`, and `OSError` if the
+        folder cannot be written to.
+        """
+        artifact = Artifact(
+            self.config, self.vocabulary, self.state_dict(), self.stored_dtype if dtype is None else dtype,
+            self.generation_config, self.record, self.name, self.revision,
+        )  # fmt: skip
+        options = PushOptions(commit_message, private, token, branch, create_pr)
+        return save(
+            artifact, Path(save_directory), push=push_to_hub, options=options, repo_id=repo_id,
+            install_from=install_from, extra_files=extra_files,
+        )  # fmt: skip
+
+    def push_to_hub(  # type: ignore[override]  # the same
+        self,
+        repo_id: str,
+        *,
+        commit_message: str | None = None,
+        private: bool | None = None,
+        token: str | None = None,
+        branch: str | None = None,
+        create_pr: bool | None = None,
+        dtype: str | None = None,
+        install_from: str | None = None,
     ) -> str:
-        """Publish to the Hub in one commit and return the commit's URL; raises `ValueError` if the Hub refuses."""
+        """Publish to the Hub in one commit and return the commit's URL; raises `ValueError` if the Hub refuses.
+
+        repo_id: such as user/model; a bare name goes under your own. private: for a new repository. branch: one that
+        exists (default: main). create_pr: propose the commit as a pull request. dtype, install_from: as for
+        `save_pretrained`.
+        """
         with tempfile.TemporaryDirectory() as temporary:
             url = self.save_pretrained(
-                Path(temporary) / "model",
-                repo_id=repo_id,
-                push_to_hub=True,
-                commit_message=commit_message,
-                private=private,
-                token=token,
-                branch=branch,
-                create_pr=create_pr,
-            )
+                Path(temporary) / "model", dtype=dtype, install_from=install_from, push_to_hub=True, repo_id=repo_id,
+                commit_message=commit_message, private=private, token=token, branch=branch, create_pr=create_pr,
+            )  # fmt: skip
         assert url is not None
         return url
 

@@ -17,6 +17,7 @@ import torch
 
 from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
 from tests.support.browser_app import App, Visitor, open_browser
+from tests.support.distributions import distributions  # noqa: F401  # a fixture
 from tests.support.hub_client import author, hub, offline, reader  # noqa: F401
 
 TEXT = "FIRST:\nTo be, or not to be: that is the question.\n\nSECOND:\nWhether 'tis nobler?\n\n"

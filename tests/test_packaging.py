@@ -18,6 +18,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import hubcharlstm
+from tests.support.distributions import Distributions
+from training.publishing import space
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -66,6 +68,17 @@ def test_the_repository_is_a_valid_space() -> None:
     assert SpecifierSet(PROJECT["requires-python"]).contains(FRONT_MATTER["python_version"])
     assert len(FRONT_MATTER["short_description"]) <= 60
     assert FRONT_MATTER["license"] == PROJECT["license"].lower()
+
+
+def test_a_space_gets_the_gradio_that_the_tests_ran_with() -> None:
+    """The front matter's sdk_version is what a Space installs, whatever pyproject.toml says: it must be in range."""
+    [gradio] = [requirement for requirement in requirements("app") if requirement.name == "gradio"]
+    for version_of_sdk in (FRONT_MATTER["sdk_version"], space.gradio_version()):
+        assert gradio.specifier.contains(version_of_sdk), version_of_sdk
+    for pin in re.findall(r"^([a-z-]+==.*)$", space.requirements(), re.MULTILINE):
+        name, _, exact = pin.partition("==")
+        [found] = [requirement for requirement in requirements() if requirement.name == name][:1]
+        assert found.specifier.contains(exact), pin
 
 
 def test_a_space_installs_what_the_app_needs_at_the_tested_versions() -> None:
@@ -117,12 +130,8 @@ def test_the_app_works_from_its_files_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_the_library_with_model_assets_and_template(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stdout + built.stderr
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+def test_the_wheel_holds_the_library_with_model_assets_and_template(distributions: Distributions) -> None:
+    with zipfile.ZipFile(distributions.wheel) as archive:
         names = set(archive.namelist())
     info = f"hubcharlstm-{hubcharlstm.__version__}.dist-info"
     assert {name.split("/")[0] for name in names} == {"hubcharlstm", "training", info}

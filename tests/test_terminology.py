@@ -40,6 +40,7 @@ COMMON_WORDS = listed("ahead box drawn keep keeps kept left look looks read read
 
 ALLOWED = {
     "RandomStream": "the field's term for an independent sequence of random numbers (Salmon et al. 2011)",
+    "READ_ONLY_TOKEN": "a token with read access, as the Hub calls it",
     "stream": "CharLSTM.stream and TextStream, the contract's name for a completion as it is written",
 }
 """Identifiers with a common word -> why it stays."""

@@ -138,7 +138,8 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
 def run_push(arguments: argparse.Namespace) -> int:
     from training.publishing.model import push
 
-    print(push(arguments.run, arguments.repo_id, private=arguments.private))
+    options = {"private": arguments.private, "install_from": arguments.install_from}
+    print(push(arguments.run, arguments.repo_id, **options))
     return 0
 
 

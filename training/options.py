@@ -88,6 +88,10 @@ def parser() -> argparse.ArgumentParser:
     push.add_argument("run", type=Path, help="a run folder or a model folder")
     push.add_argument("repo_id", help="such as user/charlstm-macbeth")
     push.add_argument("--private", action="store_true", default=None, help="make the repository private")
+    push.add_argument(
+        "--install-from", default=None, metavar="URL",
+        help="where the card's reader gets this library, a URL for pip or a Space (default: the Space of fit, if any)",
+    )  # fmt: skip
 
     space = commands.add_parser("space", help="host a chat with a model of the Hub as a Gradio Space")
     space.add_argument("space_id", help="such as user/chat-with-macbeth")

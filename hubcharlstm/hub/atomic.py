@@ -1,4 +1,5 @@
-"""Files and folders replaced in one step: a kill leaves the old or the new, never a mixture."""
+"""Folders replaced in one step: a kill leaves the old or the new, never a mixture. For checkpoints, which no user keeps
+other files in; a model folder is written by `staging.replace_files`."""
 
 from __future__ import annotations
 
@@ -12,9 +13,9 @@ from pathlib import Path
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None], *, drop: Collection[str] = ()) -> None:
-    """Let `write` fill a new folder, then put it in the place of `folder` in one step.
+    """Let `write` fill a new folder, then swap it with `folder` in one step.
 
-    Files that it does not write stay, except those named in `drop`.
+    Files that `write` does not produce are copied over, except those named in `drop`.
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; expected a folder, or a name that is free: choose another name.")
@@ -37,13 +38,13 @@ def replace_folder(folder: Path, write: Callable[[Path], None], *, drop: Collect
             _exchange(new, folder)
         else:
             new.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
 
 def _exchange(new: Path, old: Path) -> None:
-    """Swap two folders: in one step where the system can (Linux), else by two renames."""
+    """Swap two folders: atomically on Linux (renameat2), elsewhere by two renames."""
     exchange_flag, at_cwd = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of <linux/fs.h> and <fcntl.h>
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if os.name == "posix" else None
     if renameat2 is not None:
@@ -64,10 +65,11 @@ def _exchange(new: Path, old: Path) -> None:
 def _sync_tree(folder: Path) -> None:
     for path in (*folder.rglob("*"), folder):
         if not path.is_symlink():
-            _sync(path)
+            sync(path)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's entries, are on the disk."""
     if os.name != "posix" and path.is_dir():
         return  # folders cannot be opened for syncing there
     descriptor = os.open(path, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""What can go wrong with the Hub, and the one sentence for each."""
+"""Errors of the Hub's client -> `HubError` or `NotAModelError` with one sentence for the user."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # httpx is exported lazily
 
 from hubcharlstm.errors import HubError, NotAModelError
-from hubcharlstm.hub.retry import _causes, is_transient, retry_after
+from hubcharlstm.hub.retry import causes, is_transient, retry_after
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def check_token(token: str | bool | None, repo_id: str) -> None:
-    """The client's own message for a token that fits no header would show it."""
+    """Raise `HubError` for a token that fits no header: the client's own message would show it."""
     if isinstance(token, str) and (not token or any(not "!" <= c <= "~" for c in token)):
         raise HubError(
             f"The token for {repo_id} is empty or holds a space, line break or other character that no token has; "
@@ -31,8 +31,8 @@ def check_token(token: str | bool | None, repo_id: str) -> None:
         )
 
 
-def check_name(model_id: str) -> None:
-    """Raise `NotAModelError` for what can be no Hub id."""
+def check_repo_id(model_id: str) -> None:
+    """Raise `NotAModelError` unless `model_id` has the form of a Hub id."""
     try:
         validate_repo_id(model_id)
     except HFValidationError:
@@ -42,11 +42,11 @@ def check_name(model_id: str) -> None:
         ) from None
 
 
-def explain(
+def to_load_error(
     error: Exception, repo_id: str, *, revision: str | None = None, folder: Path | None = None, cached: bool = False
 ) -> HubError:
-    """The sentence for what kept the Hub from giving a model. folder: where it was to be kept."""
-    refusal = next((e for e in (error, *_causes(error)) if isinstance(e, HfHubHTTPError)), None)
+    """The error of a failed download. folder: its place in the cache. cached: a copy of another time is there."""
+    refusal = next((e for e in (error, *causes(error)) if isinstance(e, HfHubHTTPError)), None)
     hint = ", or take the cached copy by local_files_only=True" if cached else ""
     if isinstance(refusal, GatedRepoError):
         return HubError(
@@ -57,14 +57,14 @@ def explain(
         return HubError(
             f"{repo_id} has no revision {revision!r}; expected a branch, tag or commit: look at its page{hint}."
         )
-    if isinstance(refusal, RepositoryNotFoundError) and not is_about_the_token(refusal):
+    if isinstance(refusal, RepositoryNotFoundError) and not is_token_rejected(refusal):
         return HubError(
             f"{repo_id!r} is neither a folder here nor a repository that the Hub shows you; expected one of both: "
             f"check the spelling, and log in with `hf auth login` if it is private{hint}."
         )
     if isinstance(refusal, DisabledRepoError):
         return HubError(f"{repo_id} has been disabled on the Hub; expected one that is open: take another{hint}.")
-    if refusal is None and isinstance(error, OSError) and error.errno in NO_ROOM:
+    if refusal is None and isinstance(error, OSError) and error.errno in DISK_FULL:
         return HubError(
             f"There is no room for {repo_id} in {folder} ({error.strerror}); expected room for the whole model: free "
             "some space, or set HF_HOME to a folder on another disk."
@@ -79,12 +79,12 @@ def explain(
             f"The Hub cannot be reached ({reason(error)}) and no whole copy of {repo_id} is in the cache; expected one "
             "of both: check the connection, or give a folder."
         )
-    return refused(error, repo_id, "give")
+    return to_hub_error(error, repo_id, "give")
 
 
-def refused(error: Exception, repo_id: str, verb: str) -> HubError:
-    """The sentence for whatever else kept the Hub from giving or taking a repository."""
-    refusal = next((e for e in (error, *_causes(error)) if isinstance(e, HfHubHTTPError)), None)
+def to_hub_error(error: Exception, repo_id: str, verb: str) -> HubError:
+    """The error of any other failed request. verb: what the Hub did not do with `repo_id`, such as "give"."""
+    refusal = next((e for e in (error, *causes(error)) if isinstance(e, HfHubHTTPError)), None)
     status = refusal.response.status_code if refusal is not None else 0
     hint = "check the connection, then try again"
     if status in (401, 403) or isinstance(error, LocalTokenNotFoundError):
@@ -97,16 +97,16 @@ def refused(error: Exception, repo_id: str, verb: str) -> HubError:
     return HubError(f"The Hub did not {verb} {repo_id} ({reason(error)}); expected an answer: {hint}.")
 
 
-def is_about_the_token(error: HfHubHTTPError) -> bool:
-    """A 401 for one who sent a token: whoever may just not see a repository gets a 404."""
+def is_token_rejected(error: HfHubHTTPError) -> bool:
+    """Whether the Hub rejected the token that was sent: without the right to see a repository the status is 404."""
     return error.response.status_code == 401 and "authorization" in error.response.request.headers
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, in one line: the server's own words where it gave some."""
+    """What went wrong, in one line: the server's message if it sent one."""
     while not isinstance(error, HfHubHTTPError) and error.__cause__ is not None:
         error = error.__cause__
-    words = str(error)
+    message = str(error)
     if isinstance(error, HfHubHTTPError):
-        words = f"{error.response.status_code}: {error.server_message or error.response.reason_phrase}"
-    return " ".join(words.split()).rstrip(".") or type(error).__name__
+        message = f"{error.response.status_code}: {error.server_message or error.response.reason_phrase}"
+    return " ".join(message.split()).rstrip(".") or type(error).__name__

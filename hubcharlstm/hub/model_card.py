@@ -1,4 +1,4 @@
-"""A run's record -> the model card that every saved and published model gets."""
+"""A training record -> the model card of a saved or published model."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from hubcharlstm.network import CharLSTMConfig
 from hubcharlstm.vocabulary import Vocabulary, visible
 
 TEMPLATE = "model_card.md"
-"""Lies beside the package in a checkout, an sdist and a Space, and inside the package in a wheel."""
+"""Beside the package in a checkout, an sdist and a Space; inside the package in a wheel."""
 TAGS = ["char-lstm", "lstm", "character-level", "pytorch"]
-MOST_CHARS = 300
-"""Characters of the vocabulary that are shown."""
+MAX_SHOWN_CHARS = 300
+"""How many characters of the vocabulary the card shows."""
 REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
+SPACE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
+INSTALL_URL = re.compile(r"(git\+)?https?://[A-Za-z0-9_.~:/?#@%&=+,;-]+")
+"""Nothing that a shell would read within double quotes."""
 
 
 def render(
@@ -30,15 +33,17 @@ def render(
     repo_id: str | None = None,
     revision: str | None = None,
     has_loss_plot: bool = False,
+    install_from: str | None = None,
 ) -> str:
-    """The card as Markdown with its metadata; sections that the record says nothing of are left out.
+    """The card as Markdown with its metadata, without the sections that the record has nothing for.
 
-    repo_id, revision: where the model will be, for the lines that load it.
+    repo_id, revision: where the model will be, for the lines that load it. install_from: where a reader gets the
+    library, for the lines that install it (see `install_commands`); without it there are none.
     """
-    record = well_formed(record)
+    record = valid_record(record)
     seen = [char for char in vocabulary.chars if char.isprintable() and char != " "]
     unseen = [char for char in vocabulary.chars if char not in seen]
-    more = f" and {len(seen) - MOST_CHARS:,} more" if len(seen) > MOST_CHARS else ""
+    more = f" and {len(seen) - MAX_SHOWN_CHARS:,} more" if len(seen) > MAX_SHOWN_CHARS else ""
     card = ModelCard.from_template(
         card_data(record),
         template_path=str(find_template()),
@@ -48,20 +53,42 @@ def render(
         repo_id=repo_id or "user/model",
         revision=revision,
         has_loss_plot=has_loss_plot,
+        install=install_commands(install_from) if install_from is not None else [],
         fence=fence,
         bits=lambda nats: nats / math.log(2),
-        plain=plain,
-        code=code,
+        escape_markdown=escape_markdown,
+        code_span=code_span,
         quoted=lambda text: json.dumps(text, ensure_ascii=False),
-        lasted=lasted,
-        shown_chars=" ".join(code(char) for char in seen[:MOST_CHARS]) + more,
+        format_duration=format_duration,
+        shown_chars=" ".join(code_span(char) for char in seen[:MAX_SHOWN_CHARS]) + more,
         unseen_chars=", ".join(visible(char) for char in unseen),
     )
     return str(card)
 
 
+def install_commands(install_from: str) -> list[str]:
+    """The shell commands that install the library from a Space of its app (user/space) or from a URL for pip.
+
+    A Space is downloaded first: the Hub keeps large files apart from git, so a clone may hold mere pointers to them.
+    Raises `ValueError` for anything else.
+    """
+    if SPACE_ID.fullmatch(install_from):
+        folder = install_from.rpartition("/")[2]
+        return [
+            "pip install huggingface_hub",
+            f"hf download {install_from} --repo-type space --local-dir {folder}",
+            f"pip install ./{folder}",
+        ]
+    if INSTALL_URL.fullmatch(install_from):
+        return [f'pip install "{install_from}"']
+    raise ValueError(
+        f"The library is to be installed from {install_from!r}; expected a URL for pip, such as https://... or "
+        "git+https://..., or a Space such as user/space: correct it."
+    )
+
+
 def find_template() -> Path:
-    """The card's template, wherever this copy of the package keeps it."""
+    """The path of the card's template in this copy of the package."""
     package = Path(__file__).parents[1]
     return next(path for path in (package / TEMPLATE, package.parent / TEMPLATE) if path.is_file())
 
@@ -71,21 +98,22 @@ def fence(text: str) -> str:
     return "~" * max([3, *(len(run) + 1 for run in re.findall("~+", text))])
 
 
-def code(text: str) -> str:
+def code_span(text: str) -> str:
     """A Markdown code span of `text`, whatever backticks it has."""
     ticks = "`"
     while re.search(f"(?<!`){ticks}(?!`)", text):
         ticks += "`"
-    pad = " " if text.strip(" ") and (text[0] in "` " or text[-1] in "` ") else ""  # one is taken off at either end
+    pad = " " if text.strip(" ") and (text[0] in "` " or text[-1] in "` ") else ""  # Markdown strips one at either end
     return f"{ticks}{pad}{text}{pad}{ticks}"
 
 
-def plain(text: str) -> str:
-    """`text` so that Markdown and its tables show it as it stands, on one line."""
+def escape_markdown(text: str) -> str:
+    """`text` on one line, escaped for Markdown and its tables."""
     return re.sub(r"([\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", " ".join(text.split()))
 
 
-def lasted(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
+    """Such as "less than a second", "59 seconds" or "1.5 minutes"."""
     if seconds < 1:
         return "less than a second"
     return (
@@ -94,7 +122,7 @@ def lasted(seconds: float) -> str:
 
 
 def card_data(record: Mapping[str, Any]) -> ModelCardData:
-    """The metadata that the Hub reads."""
+    """The metadata of the card, for the Hub."""
     metadata = record.get("card", {})
     corpus, results = record.get("corpus", {}).get("name"), []
     measured = (
@@ -127,11 +155,11 @@ def card_data(record: Mapping[str, Any]) -> ModelCardData:
     )
 
 
-# --- what of a record is well formed ------------------------------------------------------------------------------
+# --- validation of a record --------------------------------------------------------------------------------------
 
 NUMBER = (int, float)
-HAS_WORDS = 0.5
-"""The share of the held-out text's words that the training text has; where it is less, its letters are no words."""
+MIN_KNOWN_WORDS = 0.5
+"""Share of the held-out words that occur in the training text; below it, as in code or DNA, words mean little."""
 Kind = type | tuple[type, ...]
 PARTS: dict[str, dict[str, Kind]] = {
     "corpus": {"name": str, "title": str, "sha256": str, "chars": int, "train_chars": int, "held_out": str},
@@ -146,23 +174,23 @@ SCALARS: dict[str, Kind] = {
 }  # fmt: skip
 
 
-def well_formed(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of a record that a card can be made from; what somebody else wrote otherwise is left out."""
-    known = {name: record[name] for name, kind in SCALARS.items() if _is(record.get(name), kind)}
-    if _has(record.get("corpus"), "corpus"):
+def valid_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a record that have the expected types; a record from elsewhere may hold anything."""
+    known = {name: record[name] for name, kind in SCALARS.items() if _has_type(record.get(name), kind)}
+    if _has_fields(record.get("corpus"), "corpus"):
         known["corpus"] = record["corpus"]
-    if _all_have(record.get("samples"), "samples"):
+    if _all_have_fields(record.get("samples"), "samples"):
         known["samples"] = record["samples"]
-    if moments := _time_lapse(record):
-        known["time_lapse"] = moments
-    if baselines := _entries(record.get("baselines"), lambda part: _has(part, "baselines")):
+    if snapshots := _time_lapse(record):
+        known["time_lapse"] = snapshots
+    if baselines := _entries(record.get("baselines"), lambda part: _has_fields(part, "baselines")):
         known["baselines"] = baselines
-    if copying := _copying(record.get("copying")):
+    if copying := _copied_shares(record.get("copying")):
         known["copying"] = copying
-    words = _entries(record.get("words"), lambda share: _is(share, NUMBER))
-    if words.get("held_out", 0) >= HAS_WORDS:
+    words = _entries(record.get("words"), lambda share: _has_type(share, NUMBER))
+    if words.get("held_out", 0) >= MIN_KNOWN_WORDS:
         known["words"] = words
-    if isinstance(epochs := record.get("kept_epochs"), list) and all(_is(epoch, int) for epoch in epochs):
+    if isinstance(epochs := record.get("kept_epochs"), list) and all(_has_type(epoch, int) for epoch in epochs):
         known["kept_epochs"] = epochs
     if isinstance(base := record.get("base_model"), str) and REPO_ID.fullmatch(base):
         known["base_model"] = base
@@ -181,44 +209,47 @@ def well_formed(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _time_lapse(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Prompt and text of each moment, with the characters read and, where they are known, minutes and loss."""
+    """Prompt and text of each snapshot, with the characters trained on and, where known, minutes and loss."""
     lapse: Any = record.get("time_lapse")
     prompt = record.get("time_lapse_prompt")
-    if isinstance(lapse, Mapping):  # as the first runs wrote it
+    if isinstance(lapse, Mapping):  # the form of the first version
         lapse, prompt = lapse.get("moments"), lapse.get("prompt")
-        if not _all_have(lapse, "moments"):
+        if not _all_have_fields(lapse, "moments"):
             return []
-        lapse = [{"characters_read": moment["chars"], "text": moment["text"]} for moment in lapse]
-    if not isinstance(prompt, str) or not _all_have(lapse, "time_lapse"):
+        lapse = [{"characters_read": snapshot["chars"], "text": snapshot["text"]} for snapshot in lapse]
+    if not isinstance(prompt, str) or not _all_have_fields(lapse, "time_lapse"):
         return []
-    told = ("characters_read", "text", "minutes", "val_loss")
+    fields = ("characters_read", "text", "minutes", "val_loss")
     return [
-        {"prompt": prompt} | {key: moment[key] for key in told if _is(moment.get(key), (str, *NUMBER))}
-        for moment in lapse
+        {"prompt": prompt} | {key: snapshot[key] for key in fields if _has_type(snapshot.get(key), (str, *NUMBER))}
+        for snapshot in lapse
     ]
 
 
-def _copying(report: Any) -> dict[str, dict[str, float]]:
-    """For each length of a run of characters, as a string, the share of them that stands in the corpus."""
+def _copied_shares(report: Any) -> dict[str, dict[str, float]]:
+    """By length of a span in characters (as a string): the share of such spans that occur in the corpus."""
     if not isinstance(report, Mapping):
         return {}
-    kinds = {kind: _entries(report.get(kind), lambda share: _is(share, NUMBER)) for kind in ("sampled", "held_out")}
-    return kinds if kinds["sampled"] else {}
+    shares = {
+        source: _entries(report.get(source), lambda share: _has_type(share, NUMBER))
+        for source in ("sampled", "held_out")
+    }
+    return shares if shares["sampled"] else {}
 
 
-def _entries(parts: Any, good: Callable[[Any], bool]) -> dict[str, Any]:
+def _entries(parts: Any, is_valid: Callable[[Any], bool]) -> dict[str, Any]:
     if not isinstance(parts, Mapping):
         return {}
-    return {name: part for name, part in parts.items() if isinstance(name, str) and good(part)}
+    return {name: part for name, part in parts.items() if isinstance(name, str) and is_valid(part)}
 
 
-def _is(value: Any, kind: Kind) -> bool:
+def _has_type(value: Any, kind: Kind) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
-def _has(part: Any, name: str) -> bool:
-    return isinstance(part, Mapping) and all(_is(part.get(key), kind) for key, kind in PARTS[name].items())
+def _has_fields(part: Any, name: str) -> bool:
+    return isinstance(part, Mapping) and all(_has_type(part.get(key), kind) for key, kind in PARTS[name].items())
 
 
-def _all_have(parts: Any, name: str) -> bool:
-    return isinstance(parts, list) and bool(parts) and all(_has(part, name) for part in parts)
+def _all_have_fields(parts: Any, name: str) -> bool:
+    return isinstance(parts, list) and bool(parts) and all(_has_fields(part, name) for part in parts)

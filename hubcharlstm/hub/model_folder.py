@@ -1,7 +1,8 @@
-"""A model folder on disk: read strictly, checked before memory is taken; written in one atomic step.
+"""A model folder on disk: checked strictly before memory is taken; written so that a kill leaves the old or the new.
 
 It holds config.json, vocab.json, model.safetensors, generation_config.json, README.md (the card), and where
-a run made it training.json and loss.png.
+a training run wrote it training.json and loss.png. See `staging` for how files are replaced and `save_id` for how a
+mixture of two saves is detected.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from safetensors.torch import save_file
 
 from hubcharlstm.errors import NotAModelError
 from hubcharlstm.generation_config import GenerationConfig
-from hubcharlstm.hub.atomic import replace_folder
+from hubcharlstm.hub import save_id
+from hubcharlstm.hub.staging import current_files, finish_interrupted_save, replace_files
 from hubcharlstm.network import CharLSTMConfig
 from hubcharlstm.vocabulary import Vocabulary
 
@@ -36,17 +38,24 @@ EPOCHS_IN_RUN = "epochs"
 
 MAX_JSON_BYTES = 16 * 2**20
 MAX_HEADER_BYTES = 2**20
-DTYPES = {"F16", "BF16", "F32"}
+DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
+"""Names of safetensors -> our own."""
 STORED_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+LOAD_ATTEMPTS = 3
+"""A save that lands while its folder is loaded makes the first attempt see files of both."""
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """All that a model folder holds, checked. `revision` is the commit for a model from the Hub, else None."""
+    """The content of a model folder, checked.
+
+    tensors: fp32, by name. dtype: how the folder stores them. revision: the commit for a model from the Hub, else None.
+    """
 
     config: CharLSTMConfig
     vocabulary: Vocabulary
     tensors: dict[str, torch.Tensor]
+    dtype: str
     generation: GenerationConfig
     record: dict[str, Any]
     name: str
@@ -65,41 +74,55 @@ def find_folder(model_id: str | Path) -> Path | None:
     return within if not (folder / CONFIG).exists() and within.is_dir() else folder
 
 
-def read_folder(folder: Path, *, name: str, revision: str | None = None) -> Artifact:
-    """Read and check a model folder; nothing is allocated before header, sizes and vocabulary agree."""
-    if missing := [file for file in REQUIRED_FILES if not (folder / file).is_file()]:
+def load_folder(folder: Path, *, name: str, revision: str | None = None) -> Artifact:
+    """Load and check a model folder; nothing is allocated before header, sizes and vocabulary agree.
+
+    name: what messages call it. Raises `NotAModelError` for what is no model, is damaged or mixes two saves.
+    """
+    for _ in range(LOAD_ATTEMPTS - 1):
+        try:
+            return _load_once(folder, name, revision)
+        except (save_id.MixedSavesError, FileNotFoundError):
+            continue  # it may have been replaced between two files
+    return _load_once(folder, name, revision)
+
+
+def _load_once(folder: Path, name: str, revision: str | None) -> Artifact:
+    finish_interrupted_save(folder, owned=MODEL_FILES)
+    files = current_files(folder, MODEL_FILES)
+    if missing := [file for file in REQUIRED_FILES if file not in files]:
         raise missing_files(name, missing)
-    config_data = _read_json(folder / CONFIG)
-    if config_data.get("format", FORMAT) != FORMAT:
+    contents = {file: _load_json(files[file]) for file in (CONFIG, VOCAB, GENERATION, RECORD) if file in files}
+    if contents[CONFIG].get("format", FORMAT) != FORMAT:
         raise NotAModelError(
-            f"{name} has the format {config_data['format']!r}; expected {FORMAT!r}: install the version that wrote it."
+            f"{name} has the format {contents[CONFIG]['format']!r}; expected {FORMAT!r}: install the version that "
+            "wrote it."
         )
     try:
-        config = CharLSTMConfig.from_dict(config_data)
-        vocabulary = Vocabulary.from_dict(_read_json(folder / VOCAB))
-        generation = GenerationConfig.from_dict(
-            _read_json(folder / GENERATION) if (folder / GENERATION).is_file() else {}
-        )
+        config = CharLSTMConfig.from_dict(contents[CONFIG])
+        vocabulary = Vocabulary.from_dict(contents[VOCAB])
+        generation = GenerationConfig.from_dict(contents.get(GENERATION, {}))
     except ValueError as error:
         raise NotAModelError(f"{name} does not load: {error}") from error
+    common_id = save_id.check_same_save(name, contents)
     if len(vocabulary) != config.vocab_size:
         raise NotAModelError(
             f"{name} has {len(vocabulary)} characters in {VOCAB} and a vocab_size of {config.vocab_size} in {CONFIG}; "
             "expected the same number: take both files from one save."
         )
-    tensors = read_weights(folder / WEIGHTS, config, vocabulary)
-    record = _read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
-    return Artifact(config, vocabulary, tensors, generation, record, name, revision)
+    tensors, dtype = load_weights(files[WEIGHTS], config, vocabulary, common_id=common_id, name=name)
+    record = {key: value for key, value in contents.get(RECORD, {}).items() if key != save_id.KEY}
+    return Artifact(config, vocabulary, tensors, dtype, generation, record, name, revision)
 
 
 def missing_files(name: str, missing: Sequence[str], *, pickles: Sequence[str] = ()) -> NotAModelError:
     """The error for a folder or repository that lacks files of a model. pickles: what it offers instead of weights."""
     hint = "save one with save_pretrained, or give another folder or Hub id"
     if WEIGHTS in missing:
-        told = "pickled weights, such as a .bin or .pt file, are"
+        pickled = "pickled weights, such as a .bin or .pt file, are"
         if pickles:
-            told = f"what it offers, {', '.join(pickles[:3])}, is a pickle, which can run code and is"
-        hint += f" ({told} never read)"
+            pickled = f"what it offers, {', '.join(pickles[:3])}, is a pickle, which can run code and is"
+        hint += f" ({pickled} never read)"
     return NotAModelError(f"{name} has no {', '.join(missing)}; expected a hubcharlstm model: {hint}.")
 
 
@@ -109,7 +132,7 @@ def check_weights_size(config: Path, size: int | None, *, name: str) -> None:
     It spares a download: a foreign repository may hold gigabytes under the same name.
     """
     try:
-        weights = CharLSTMConfig.from_dict(_read_json(config)).num_parameters
+        weights = CharLSTMConfig.from_dict(_load_json(config)).num_parameters
     except ValueError as error:
         raise NotAModelError(f"{name} does not load: {error}") from error
     if size is not None and not 2 * weights <= size <= 4 * weights + MAX_HEADER_BYTES:
@@ -132,41 +155,57 @@ def _check_memory(weights: int, name: str) -> None:
         )
 
 
-def read_weights(path: Path, config: CharLSTMConfig, vocabulary: Vocabulary) -> dict[str, torch.Tensor]:
-    """The tensors of `path` in fp32, after its header was found to fit `config` and `vocabulary` exactly."""
+def load_weights(
+    path: Path, config: CharLSTMConfig, vocabulary: Vocabulary, *, common_id: str | None, name: str
+) -> tuple[dict[str, torch.Tensor], str]:
+    """The tensors of `path` in fp32 and the dtype that they are stored in ("float32" where there are several).
+
+    Its header must fit `config` and `vocabulary` exactly and carry the save id that the JSON files have in common.
+    """
     expected = config.tensor_shapes()
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            names = set(file.keys())
-            if names != set(expected):
-                wrong = sorted(names ^ set(expected))
-                raise NotAModelError(
-                    f"{path} lacks or adds the tensors {', '.join(wrong[:6])}; expected those of a "
-                    f"{config.num_layers}-layer network: take config and weights from one save."
-                )
-            for name, shape in expected.items():
-                found = file.get_slice(name)
-                if tuple(found.get_shape()) != shape or found.get_dtype() not in DTYPES:
-                    raise NotAModelError(
-                        f"{path} holds {name} as {found.get_dtype()} {tuple(found.get_shape())}; expected {shape} in "
-                        f"{', '.join(sorted(DTYPES))}: take config and weights from one save."
-                    )
-            stored = (file.metadata() or {}).get("vocab_sha256")
+            dtypes = _check_header(file, path, expected)
+            metadata = file.metadata() or {}
+            stored = metadata.get("vocab_sha256")
             if stored != vocabulary.sha256:
                 raise NotAModelError(
                     f"{path} was trained with another vocabulary than the one in {VOCAB} (hash {str(stored)[:12]} "
                     f"against {vocabulary.sha256[:12]}); expected the same: take both files from one save."
                 )
+            save_id.check_weights_of_save(name, common_id, metadata.get(save_id.KEY), (CONFIG, WEIGHTS))
             _check_memory(config.num_parameters, str(path))
-            return {name: file.get_tensor(name).float() for name in expected}
+            tensors = {tensor: file.get_tensor(tensor).float() for tensor in expected}
     except SafetensorError as error:
         raise NotAModelError(
             f"{path} is damaged or no safetensors file ({error}); expected {config.num_parameters:,} weights: "
             "copy or download it again."
         ) from error
+    return tensors, dtypes.pop() if len(dtypes) == 1 else "float32"
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _check_header(file: Any, path: Path, expected: Mapping[str, tuple[int, ...]]) -> set[str]:
+    """The dtypes of an open safetensors file; raises `NotAModelError` unless names and shapes are the expected ones."""
+    names = set(file.keys())
+    if names != set(expected):
+        wrong = sorted(names ^ set(expected))
+        raise NotAModelError(
+            f"{path} lacks or adds the tensors {', '.join(wrong[:6])}; expected exactly those that its {CONFIG} "
+            "implies: take config and weights from one save."
+        )
+    dtypes = set()
+    for name, shape in expected.items():
+        found = file.get_slice(name)
+        if tuple(found.get_shape()) != shape or found.get_dtype() not in DTYPES:
+            raise NotAModelError(
+                f"{path} holds {name} as {found.get_dtype()} {tuple(found.get_shape())}; expected {shape} in "
+                f"{', '.join(sorted(DTYPES))}: take config and weights from one save."
+            )
+        dtypes.add(DTYPES[found.get_dtype()])
+    return dtypes
+
+
+def _load_json(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_JSON_BYTES:
         raise NotAModelError(
             f"{path} is larger than {MAX_JSON_BYTES // 2**20} MiB; expected a small JSON file: check it."
@@ -180,42 +219,43 @@ def _read_json(path: Path) -> dict[str, Any]:
     return data
 
 
-def save(
-    folder: Path,
-    *,
-    config: CharLSTMConfig,
-    vocabulary: Vocabulary,
-    tensors: Mapping[str, torch.Tensor],
-    generation: GenerationConfig,
-    record: Mapping[str, Any],
-    card: str,
-    dtype: str = "float32",
-    extra_files: Mapping[str, bytes] | None = None,
-) -> None:
-    """Write a model folder in one step: a killed save leaves what was there before.
-
-    Other files in it are kept, but no model file of an earlier save: a record or a plot describes one model.
-    dtype: how weights are stored, "float32", "float16" or "bfloat16"; they are fp32 in memory.
-    """
+def check_dtype(dtype: str) -> None:
+    """Raise `ValueError` unless weights can be stored in `dtype`."""
     if dtype not in STORED_DTYPES:
         raise ValueError(f"dtype is {dtype!r}; expected one of {', '.join(STORED_DTYPES)}: pick one.")
 
-    def write(into: Path) -> None:
-        config_data = {"model_type": "charlstm", "format": FORMAT, **config.to_dict()}
-        _write_json(into / CONFIG, config_data)
-        _write_json(into / VOCAB, vocabulary.to_dict())
-        _write_json(into / GENERATION, generation.to_dict())
-        if record:
-            _write_json(into / RECORD, record)
-        (into / CARD).write_text(card, encoding="utf-8")
-        stored = {name: value.detach().to("cpu", STORED_DTYPES[dtype]).contiguous() for name, value in tensors.items()}
-        # One entry of metadata: safetensors writes several in an order that changes from save to save.
-        save_file(stored, into / WEIGHTS, metadata={"vocab_sha256": vocabulary.sha256})
-        (into / WEIGHTS).chmod((into / CONFIG).stat().st_mode)  # safetensors makes it private to its owner
-        for name, content in (extra_files or {}).items():
-            (into / name).write_bytes(content)
 
-    replace_folder(folder, write, drop=MODEL_FILES)
+def save(folder: Path, artifact: Artifact, *, card: str, extra_files: Mapping[str, bytes] | None = None) -> None:
+    """Write the files of a model into `folder`: a killed save leaves those of before, or the new ones.
+
+    Nothing else in it is touched, but model files of an earlier save that this one lacks are removed: a record or a
+    plot describes one model. The tensors of `artifact` are stored in its dtype, "float32", "float16" or "bfloat16".
+    extra_files: contents by plain file name. Raises `ValueError` for another dtype or where `folder` is a file.
+    """
+    check_dtype(artifact.dtype)
+    dtype, vocabulary = STORED_DTYPES[artifact.dtype], artifact.vocabulary
+    stored = {name: value.detach().to("cpu", dtype).contiguous() for name, value in artifact.tensors.items()}
+    contents: dict[str, Mapping[str, Any]] = {
+        CONFIG: {"model_type": "charlstm", "format": FORMAT, **artifact.config.to_dict()},
+        VOCAB: vocabulary.to_dict(),
+        GENERATION: artifact.generation.to_dict(),
+    }
+    if artifact.record:
+        contents[RECORD] = artifact.record
+    weights_id = save_id.weights_id(artifact.config.to_dict(), vocabulary.sha256, stored)
+    common_id = save_id.save_id(weights_id, contents)
+
+    def write(staging: Path) -> None:
+        for name, content in contents.items():
+            _write_json(staging / name, {**content, save_id.KEY: common_id})
+        (staging / CARD).write_text(card, encoding="utf-8")
+        save_file(stored, staging / WEIGHTS, metadata={"vocab_sha256": vocabulary.sha256, save_id.KEY: weights_id})
+        save_id.sort_metadata(staging / WEIGHTS)
+        (staging / WEIGHTS).chmod((staging / CONFIG).stat().st_mode)  # safetensors makes it private to its owner
+        for name, extra in (extra_files or {}).items():
+            (staging / name).write_bytes(extra)
+
+    replace_files(folder, write, owned=MODEL_FILES)
 
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:

@@ -1,8 +1,7 @@
-"""What can go wrong with the Hub, and the one sentence for each; patience, and its end.
+"""Calls of the Hub's client with a deadline and with retries, and which of its errors are worth one.
 
-The client's failures come as families without a common root: refusals (OSError), broken connections (httpx's), what
-is not in the cache (FileNotFoundError), what its upload threads raise (RuntimeError), and its own complaints
-(ValueError, as ours are).
+The client's errors have no common base class: HTTP errors (OSError), broken connections (httpx), a file that is not in
+the cache (FileNotFoundError), failures of its upload threads (RuntimeError), and refused arguments (ValueError).
 """
 
 from __future__ import annotations
@@ -13,47 +12,42 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-)
+from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # httpx is exported lazily
 
 T = TypeVar("T")
 
-SECONDS = 4.0
-"""For the first answer; after that the client's own limits hold."""
+ANSWER_SECONDS = 4.0
+"""Deadline of the first answer of the Hub; later requests keep the client's own timeouts."""
 MAX_PAUSE = 20.0
 CLIENT_ERRORS = (OSError, httpx.HTTPError, RuntimeError, ValueError)
 
 
-# --- patience ----------------------------------------------------------------------------------------------------
+def call_with_deadline(seconds: float, call: Callable[[], T]) -> T:
+    """What `call` returns or raises; `TimeoutError` after `seconds`.
 
-
-def call_with_deadline(seconds: float, ask: Callable[[], T]) -> T:
-    """What `ask` returns or raises, or `TimeoutError`.
-
-    The limits of a request are no limit of its whole: a name is looked up without one, and each address of the name
-    is tried for as long as the limit says.
+    The client's timeouts do not bound a whole request: the name lookup has none, and each address of the name is tried
+    for the full timeout. The thread that waits is left behind as a daemon.
     """
-    answer: Future[T] = Future()
+    result: Future[T] = Future()
 
     def run() -> None:
         try:
-            answer.set_result(ask())
+            result.set_result(call())
         except BaseException as error:
-            answer.set_exception(error)
+            result.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
     try:
-        return answer.result(timeout=seconds)
+        return result.result(timeout=seconds)
     except TimeoutError as error:
-        raise error if answer.done() else TimeoutError(f"no answer within {seconds:g} seconds") from None
+        raise error if result.done() else TimeoutError(f"no answer within {seconds:g} seconds") from None
 
 
 def with_retries(call: Callable[[], T], *, pauses: Sequence[float]) -> T:
-    """What `call` returns, called again after each pause while the Hub is busy or the connection breaks.
+    """What `call` returns, called again after each of `pauses` (seconds) while its error is transient.
 
-    A Hub that cannot be reached at all is not asked again: the user would wait for nothing.
+    A Hub that cannot be reached at all gets no second call: the user would wait in vain.
     """
     for pause in pauses:
         try:
@@ -66,14 +60,16 @@ def with_retries(call: Callable[[], T], *, pauses: Sequence[float]) -> T:
 
 
 def is_unreachable(error: BaseException) -> bool:
-    """Whether nobody answered at all."""
-    causes = [error, *_causes(error)]
-    return any(isinstance(cause, httpx.ConnectError | httpx.TimeoutException | TimeoutError) for cause in causes)
+    """Whether no connection was made or nothing answered."""
+    return any(
+        isinstance(cause, httpx.ConnectError | httpx.TimeoutException | TimeoutError)
+        for cause in (error, *causes(error))
+    )
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether it may go well at another time: no connection, or a Hub that is busy."""
-    for cause in (error, *_causes(error)):
+    """Whether a later call may succeed: the connection failed, or the Hub is busy."""
+    for cause in (error, *causes(error)):
         if isinstance(cause, HfHubHTTPError):
             return cause.response.status_code in (408, 429) or cause.response.status_code >= 500
         if isinstance(cause, httpx.TransportError | ConnectionError | TimeoutError):
@@ -82,18 +78,16 @@ def is_transient(error: BaseException) -> bool:
 
 
 def retry_after(error: BaseException) -> float:
-    """The seconds that the Hub asks to wait, 0 where it does not say."""
+    """Seconds of the response's Retry-After header; 0 without one."""
     if isinstance(error, HfHubHTTPError):
-        said = error.response.headers.get("Retry-After", "")
-        return float(said) if said.isascii() and said.isdecimal() else 0.0
+        header = error.response.headers.get("Retry-After", "")
+        return float(header) if header.isascii() and header.isdecimal() else 0.0
     return 0.0
 
 
-def _causes(error: BaseException) -> list[BaseException]:
-    causes: list[BaseException] = []
+def causes(error: BaseException) -> list[BaseException]:
+    """The chain of `__cause__`, nearest first."""
+    chain: list[BaseException] = []
     while error.__cause__ is not None:
-        causes.append(error := error.__cause__)
-    return causes
-
-
-# --- sentences ---------------------------------------------------------------------------------------------------
+        chain.append(error := error.__cause__)
+    return chain

@@ -26,8 +26,10 @@ def test_the_argument_names_are_the_mixin_s() -> None:
     ours, theirs = names(CharLSTM.from_pretrained), names(PyTorchModelHubMixin.from_pretrained)
     assert theirs - ours == {"model_kwargs"}
     assert ours - theirs == {"device", "precision"}
-    assert names(CharLSTM.push_to_hub) <= names(PyTorchModelHubMixin.push_to_hub)
-    assert names(CharLSTM.save_pretrained) - names(PyTorchModelHubMixin.save_pretrained) == {"dtype", "extra_files"}
+    assert names(CharLSTM.push_to_hub) - names(PyTorchModelHubMixin.push_to_hub) == {"dtype", "install_from"}
+    inherited = names(PyTorchModelHubMixin.save_pretrained) | names(PyTorchModelHubMixin.push_to_hub)
+    assert names(CharLSTM.save_pretrained) - inherited == {"dtype", "extra_files", "install_from"}
+    assert names(CharLSTM.save_pretrained) > names(CharLSTM.push_to_hub) - {"self"}  # what its mixin takes as **kwargs
     assert issubclass(CharLSTM, PyTorchModelHubMixin)
 
 

@@ -124,6 +124,31 @@ def test_the_card_of_an_earlier_epoch_loads_that_epoch() -> None:
     assert "As it was earlier" not in text
 
 
+def test_a_card_tells_how_to_install_only_where_it_knows() -> None:
+    """The snippet imports a library that is on no package index."""
+    for source, lines in (
+        ("user/chat", "hf download user/chat --repo-type space --local-dir chat\npip install ./chat\n"),
+        ("git+https://example.org/lstm.git@v1", 'pip install "git+https://example.org/lstm.git@v1"\n'),
+        ("https://example.org/hubcharlstm.whl?x=1&y=2", 'pip install "https://example.org/hubcharlstm.whl?x=1&y=2"\n'),
+    ):
+        text = model_card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes", install_from=source)
+        assert f"{lines}```\n\n```python\nfrom hubcharlstm" in text
+        assert model_card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes") in text.replace(
+            text[text.index("```bash") : text.index("```python")], ""
+        )
+    assert "pip install" not in model_card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes")
+
+
+@pytest.mark.parametrize(
+    "source", ["", "hubcharlstm", "https://x/`rm`", 'https://x/"', "https://x/$HOME", "-x/y", "a b/c"]
+)
+def test_what_is_no_source_of_the_library_is_refused(source: str) -> None:
+    """It ends up in a line that readers paste into a shell."""
+    with pytest.raises(ValueError, match="is to be installed from") as refused:
+        model_card.render(CONFIG, VOCABULARY, RECORD, install_from=source)
+    assert "\n" not in str(refused.value)
+
+
 def test_a_time_lapse_as_the_first_runs_wrote_it() -> None:
     lapse = {"prompt": "Take ", "seed": 1, "temperature": 0.8, "moments": [{"chars": 2400, "text": "xqz"}]}
     text = model_card.render(
@@ -207,7 +232,7 @@ def test_odd_names_and_prompts_are_shown_as_they_stand(name: str) -> None:
 
 @given(st.text(min_size=1, alphabet="`a |"))
 def test_a_code_span_holds_any_backticks(text: str) -> None:
-    [span] = MarkdownIt().parse(model_card.code(text))[1].children or ()
+    [span] = MarkdownIt().parse(model_card.code_span(text))[1].children or ()
     assert (span.type, span.content) == ("code_inline", text)
 
 
@@ -219,7 +244,7 @@ def test_a_large_vocabulary_is_shown_in_part() -> None:
 
 def test_how_long_it_took_is_never_no_time() -> None:
     """The first moments stood at 0.0 minutes."""
-    assert [model_card.lasted(seconds) for seconds in (0.4, 59, 90)] == [
+    assert [model_card.format_duration(seconds) for seconds in (0.4, 59, 90)] == [
         "less than a second",
         "59 seconds",
         "1.5 minutes",

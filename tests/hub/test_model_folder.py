@@ -213,7 +213,7 @@ while True:
 
 
 @pytest.mark.slow
-def test_a_save_killed_at_any_moment_leaves_a_whole_folder(tmp_path: Path) -> None:
+def test_a_swap_killed_at_any_time_leaves_a_whole_folder(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     for attempt in range(12):
         process = subprocess.Popen(

@@ -15,8 +15,9 @@ from tests.support.hub_client import Client
 from tests.support.hub_server import BORN_WITH, Hub
 
 ROOT = Path(__file__).parents[2]
-Road = tuple[Path, str]
+Published = tuple[Path, str]
 TEXT = "ANN:\nThe cat sat on the mat.\n\nBOB:\nThe dog sat on the log.\n\n" * 30
+SPACE_FILES = {"README.md", "app.py", "requirements.txt", "model_card.md", "pyproject.toml", "LICENSE"}
 TINY = "--embedding-dim 4 --hidden-size 8 --num-layers 1 --batch-size 4 --seq-len 16 --chars 5000"
 
 
@@ -28,27 +29,29 @@ def well_again(hub: Hub) -> Iterator[None]:
 
 def done(author: Client, folder: Path, line: str) -> str:
     """What the command prints."""
-    told = author.call("train", line, str(folder))
-    assert told["code"] == 0, told
-    return str(told["out"])
+    result = author.call("train", line, str(folder))
+    assert result["code"] == 0, result
+    return str(result["out"])
 
 
 def refused(author: Client, folder: Path, line: str) -> str:
     """The one sentence that the command ends with."""
-    told = author.call("train", line, str(folder))
-    assert told["code"] == 2, told
-    return str(told["err"]).splitlines()[-1]
+    result = author.call("train", line, str(folder))
+    assert result["code"] == 2, result
+    return str(result["err"]).splitlines()[-1]
 
 
-def files_of_the_package() -> set[str]:
-    listed = subprocess.run(["git", "ls-files", "hubcharlstm"], cwd=ROOT, capture_output=True, text=True, check=False)
+def package_files() -> set[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "hubcharlstm", "training"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if listed.returncode:
         pytest.skip("this is no checkout of git")
     return set(listed.stdout.split())
 
 
 @pytest.fixture(scope="module")
-def published(author: Client, tmp_path_factory: pytest.TempPathFactory) -> Road:
+def published(author: Client, tmp_path_factory: pytest.TempPathFactory) -> Published:
     """The folder in which the whole road was gone, and what was shown on it."""
     folder = tmp_path_factory.mktemp("road")
     (folder / "mine.txt").write_text(TEXT, encoding="utf-8")
@@ -58,7 +61,7 @@ def published(author: Client, tmp_path_factory: pytest.TempPathFactory) -> Road:
     return folder, done(author, folder, line)
 
 
-def test_one_command_leads_from_a_text_to_a_space(hub: Hub, author: Client, published: Road) -> None:
+def test_one_command_leads_from_a_text_to_a_space(hub: Hub, author: Client, published: Published) -> None:
     folder, shown = published
     model, space = hub.repos["user/road"], hub.repos["spaces/user/chat"]
     assert f"{hub.url}/user/road/commit/{model.branches['main']}" in shown
@@ -72,7 +75,9 @@ def test_one_command_leads_from_a_text_to_a_space(hub: Hub, author: Client, publ
     assert hub.requested("POST", "user/road/commit") == ["/api/models/user/road/commit/main"] * 3
 
 
-def test_chosen_epochs_are_earlier_commits_with_tags(hub: Hub, author: Client, reader: Client, published: Road) -> None:
+def test_chosen_epochs_are_earlier_commits_with_tags(
+    hub: Hub, author: Client, reader: Client, published: Published
+) -> None:
     repo = hub.repos["user/road"]
     assert list(repo.messages.values()) == [
         "initial commit", "Upload mine, epoch-01", "Upload mine, epoch-03", "Upload mine",
@@ -86,24 +91,45 @@ def test_chosen_epochs_are_earlier_commits_with_tags(hub: Hub, author: Client, r
         assert loaded[revision]["revision"] == repo.tags[revision]
         record = loaded[revision]["record"]
         assert record["best_epoch"] == epoch
-        [look] = [row for row in record["history"] if row["epoch"] == epoch]
-        assert record["val_loss"] == look["val_loss"]
+        [evaluation] = [row for row in record["history"] if row["epoch"] == epoch]
+        assert record["val_loss"] == evaluation["val_loss"]
         assert f'revision="{revision}"' in repo.files(revision)["README.md"].decode()
 
 
-def test_pushing_the_run_again_sends_nothing(hub: Hub, author: Client, published: Road) -> None:
+def test_the_card_installs_the_library_from_the_space_it_is_published_with(hub: Hub, published: Published) -> None:
+    repo = hub.repos["user/road"]
+    for revision in ("main", *repo.tags):
+        assert "hf download user/chat --repo-type space" in repo.files(revision)["README.md"].decode()
+
+
+def test_the_card_installs_the_library_from_a_given_url(hub: Hub, author: Client, published: Published) -> None:
+    folder, _ = published
+    url = "git+https://example.org/hubcharlstm"
+    assert "is to be installed from 'nowhere'" in refused(
+        author, folder, "push runs/mine user/elsewhere --install-from nowhere"
+    )
+    assert "user/elsewhere" not in hub.repos
+    done(author, folder, "push runs/mine user/elsewhere")
+    assert "pip install" not in hub.repos["user/elsewhere"].files()["README.md"].decode()
+    done(author, folder, f"push runs/mine user/elsewhere --install-from {url}")
+    assert f'pip install "{url}"' in hub.repos["user/elsewhere"].files()["README.md"].decode()
+    author.call("push", "user/by-python", 210, install_from=url)
+    assert f'pip install "{url}"' in hub.repos["user/by-python"].files()["README.md"].decode()
+
+
+def test_pushing_the_run_again_sends_nothing(hub: Hub, author: Client, published: Published) -> None:
     folder, _ = published
     repo = hub.repos["user/road"]
     before = dict(repo.tags), len(repo.commits)
     uploads = len(hub.requested("PUT", "/upload/"))
-    told = author.call("train", "push runs/mine user/road", str(folder))
-    assert (told["code"], told["out"]) == (0, f"{hub.url}/user/road/commit/{repo.branches['main']}\n")
-    assert "has all of it already" in told["err"]
+    result = author.call("train", "push runs/mine user/road", str(folder))
+    assert (result["code"], result["out"]) == (0, f"{hub.url}/user/road/commit/{repo.branches['main']}\n")
+    assert "has all of it already" in result["err"]
     assert (dict(repo.tags), len(repo.commits)) == before
     assert len(hub.requested("PUT", "/upload/")) == uploads
 
 
-def test_a_run_that_is_resumed_publishes_as_it_was_asked_to(hub: Hub, author: Client, published: Road) -> None:
+def test_a_run_that_is_resumed_publishes_as_it_was_asked_to(hub: Hub, author: Client, published: Published) -> None:
     folder, _ = published
     before = len(hub.repos["user/road"].commits), len(hub.repos["spaces/user/chat"].commits)
     shown = done(author, folder, "resume runs/mine").splitlines()
@@ -112,15 +138,17 @@ def test_a_run_that_is_resumed_publishes_as_it_was_asked_to(hub: Hub, author: Cl
     assert (len(hub.repos["user/road"].commits), len(hub.repos["spaces/user/chat"].commits)) == before
 
 
-def test_a_push_that_broke_off_before_a_tag_is_finished_by_the_next(hub: Hub, author: Client, published: Road) -> None:
+def test_a_push_that_broke_off_before_a_tag_is_finished_by_the_next(
+    hub: Hub, author: Client, published: Published
+) -> None:
     folder, _ = published
     hub.fail("POST", "user/half/tag/", status=500, times=9)
     assert "try again later" in refused(author, folder, "push runs/mine user/half")
     assert len(hub.repos["user/half"].commits) == 2
     hub.faults.clear()
-    told = author.call("train", "push runs/mine user/half", str(folder))
-    assert told["code"] == 0
-    assert re.search(r"Sending \d of 7 files, \d+\.\d MB, to user/half", told["err"])
+    result = author.call("train", "push runs/mine user/half", str(folder))
+    assert result["code"] == 0
+    assert re.search(r"Sending \d of 7 files, \d+\.\d MB, to user/half", result["err"])
     repo = hub.repos["user/half"]
     assert [message for message in repo.messages.values() if message] == [
         "initial commit", "Upload mine, epoch-01", "Upload mine, epoch-03", "Upload mine",
@@ -143,16 +171,16 @@ def test_what_cannot_be_published_is_not_even_trained(hub: Hub, author: Client, 
 # --- Spaces ------------------------------------------------------------------------------------------------------
 
 
-def test_a_space_is_the_app_the_package_and_nothing_else(hub: Hub, author: Client, published: Road) -> None:
+def test_a_space_is_the_app_the_package_and_nothing_else(hub: Hub, author: Client, published: Published) -> None:
     files = hub.repos["spaces/user/chat"].files()
-    expected = files_of_the_package() | {"README.md", "app.py", "requirements.txt"}
+    expected = package_files() | SPACE_FILES
     assert set(files) - BORN_WITH.keys() == expected
     _, shown = published
     assert {line for line in shown.splitlines() if line in expected} == expected
     assert files["requirements.txt"] == (ROOT / "requirements.txt").read_bytes()
 
 
-def test_the_configuration_of_a_space(hub: Hub, author: Client, published: Road) -> None:
+def test_the_configuration_of_a_space(hub: Hub, author: Client, published: Published) -> None:
     data = yaml.safe_load(hub.repos["spaces/user/chat"].files()["README.md"].decode().split("---\n")[1])
     pinned = re.search(r"^gradio==(.*)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
     assert pinned
@@ -163,7 +191,7 @@ def test_the_configuration_of_a_space(hub: Hub, author: Client, published: Road)
     }  # fmt: skip
 
 
-def test_a_space_is_updated_in_one_commit_of_what_changed(hub: Hub, author: Client, published: Road) -> None:
+def test_a_space_is_updated_in_one_commit_of_what_changed(hub: Hub, author: Client, published: Published) -> None:
     folder, _ = published
     repo = hub.repos["spaces/user/chat"]
     repo.commit({"hubcharlstm/gone.py": b"old", "notes.md": b"mine", "app.py": b"changed"})
@@ -208,7 +236,7 @@ def test_a_dry_run_asks_nobody_and_shows_what_would_go_up(hub: Hub, author: Clie
     written = {
         path.relative_to(tmp_path / "space").as_posix() for path in (tmp_path / "space").rglob("*") if path.is_file()
     }
-    assert written == files_of_the_package() | {"README.md", "app.py", "requirements.txt"} == set(shown[0].splitlines())
+    assert written == package_files() | SPACE_FILES == set(shown[0].splitlines())
     assert "HUBCHARLSTM_MODEL is user/anything" in shown[1]
     assert len(hub.requests) == before
     assert "exists already" in refused(author, tmp_path, line)

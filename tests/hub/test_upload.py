@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.hub_client import WRITTEN, Client
-from tests.support.hub_server import BORN_WITH, READ_TOKEN, Hub
+from tests.support.hub_server import BORN_WITH, READ_ONLY_TOKEN, Hub
 
 
 @pytest.fixture(autouse=True)
@@ -123,7 +123,7 @@ def test_a_proposal_is_not_sent_twice(hub: Hub, author: Client) -> None:
 
 def test_a_token_that_may_only_read(hub: Hub, author: Client, tmp_path: Path) -> None:
     author.call("push", "user/readable", 71, private=True)
-    client = Client(hub.url, tmp_path / "home", HF_TOKEN=READ_TOKEN)
+    client = Client(hub.url, tmp_path / "home", HF_TOKEN=READ_ONLY_TOKEN)
     try:
         assert client.call("load", "user/readable")
         for repo_id in ("user/readable", "user/not-there"):

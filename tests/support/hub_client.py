@@ -1,8 +1,8 @@
 """A process with the library and the real client of the Hub in it, to drive from a test.
 
-The client reads its settings when it is imported, so it runs in processes of their own. This file is their program
-too: such a process reads one call a line, a verb below with its arguments, and writes one outcome a line.
-Whatever the library printed would break that line.
+The client reads its settings at import, so each set of settings needs its own process. This file is also that
+process's program: it reads one call a line, a function of `CALLS` with its arguments, and writes one outcome a line.
+Anything that the library printed would break the protocol.
 """
 
 from __future__ import annotations
@@ -67,6 +67,21 @@ def load(model_id: str, **options: Any) -> dict[str, Any]:
     return describe(CharLSTM.from_pretrained(model_id, device="cpu", **options))
 
 
+def push_again(model_id: str, repo_id: str, *, steps: int = 0, **options: Any) -> dict[str, Any]:
+    """Load a model, train it for some steps, and push it to another repository."""
+    import torch
+
+    from hubcharlstm import CharLSTM
+
+    model = CharLSTM.from_pretrained(model_id, device="cpu").train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(steps):
+        logits, _ = model(torch.tensor([[1, 2, 3]]))
+        logits.sum().backward()
+        optimizer.step()
+    return {"url": model.push_to_hub(repo_id, **options)}
+
+
 def check_account(repo_id: str, **options: Any) -> dict[str, Any]:
     from hubcharlstm.hub import upload
 
@@ -105,8 +120,8 @@ def train(line: str, folder: str) -> dict[str, Any]:
     return {"code": code, "out": out.getvalue(), "err": err.getvalue()}
 
 
-CALLS = (push, save_and_push, load, check_account, validate_card, limit_file_size, train)
-VERBS = {call.__name__: call for call in CALLS}
+CALLS = (push, save_and_push, push_again, load, check_account, validate_card, limit_file_size, train)
+FUNCTIONS = {call.__name__: call for call in CALLS}
 
 
 def serve_calls() -> None:
@@ -116,17 +131,17 @@ def serve_calls() -> None:
 
     warned: list[str] = []
 
-    class Keep(logging.Handler):
+    class RecordingHandler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             warned.append(record.getMessage())
 
-    logging.getLogger("hubcharlstm").addHandler(Keep(logging.WARNING))
+    logging.getLogger("hubcharlstm").addHandler(RecordingHandler(logging.WARNING))
     for line in sys.stdin:
         call = json.loads(line)
         warned.clear()
         start = time.monotonic()
         try:
-            outcome: dict[str, Any] = VERBS[call["verb"]](*call["given"], **call["named"])
+            outcome: dict[str, Any] = FUNCTIONS[call["name"]](*call["args"], **call["kwargs"])
         except BaseException as error:
             kinds = [kind.__name__ for kind in type(error).__mro__]
             outcome = {"error": str(error), "kinds": kinds}
@@ -167,10 +182,10 @@ class Client:
             env=environment,
         )
 
-    def begin(self, verb: str, *given: Any, **named: Any) -> None:
+    def begin(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Call without waiting; `end` waits."""
         assert self.process.stdin is not None
-        print(json.dumps({"verb": verb, "given": given, "named": named}), file=self.process.stdin, flush=True)
+        print(json.dumps({"name": name, "args": args, "kwargs": kwargs}), file=self.process.stdin, flush=True)
 
     def end(self) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -179,24 +194,24 @@ class Client:
         outcome: dict[str, Any] = json.loads(line)
         return outcome
 
-    def outcome(self, verb: str, *given: Any, **named: Any) -> dict[str, Any]:
+    def outcome(self, name: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """What the call returned, or what it raised under "error"."""
-        self.begin(verb, *given, **named)
+        self.begin(name, *args, **kwargs)
         return self.end()
 
-    def call(self, verb: str, *given: Any, **named: Any) -> dict[str, Any]:
-        outcome = self.outcome(verb, *given, **named)
+    def call(self, name: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        outcome = self.outcome(name, *args, **kwargs)
         assert "error" not in outcome, outcome
         return outcome
 
-    def refusal(self, verb: str, *given: Any, **named: Any) -> str:
+    def refusal(self, name: str, *args: Any, **kwargs: Any) -> str:
         """The message of the `ValueError` that the call must raise: one sentence, which names its subject."""
-        outcome = self.outcome(verb, *given, **named)
-        assert "error" in outcome, f"{verb} {given} {named} gave {outcome}"
+        outcome = self.outcome(name, *args, **kwargs)
+        assert "error" in outcome, f"{name} {args} {kwargs} gave {outcome}"
         message: str = outcome["error"]
         assert {"HubError", "NotAModelError"} & set(outcome["kinds"]), outcome
         assert "ValueError" in outcome["kinds"], outcome
-        assert given[0] in message
+        assert args[0] in message
         assert "\n" not in message and message.endswith("."), message
         assert "expected" in message, message
         return message

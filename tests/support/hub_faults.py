@@ -1,4 +1,4 @@
-"""What can go wrong between a client and a Hub, on command."""
+"""Faults between a client and the Hub, injected on command."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Fault:
     happened: int = 0
 
     def meets(self, method: str, path: str) -> bool:
-        """Whether this request goes wrong; counts it if so."""
+        """Whether this request fails; counts it if so."""
         if method != self.method or not re.search(self.pattern, path) or self.happened >= self.times:
             return False
         if self.skip:
@@ -44,8 +44,8 @@ class Fault:
         return True
 
     def happen(self, handler: Any, answer: Callable[[], Any]) -> None:
-        """Answer a request wrongly; `answer` does what was asked and says what would have been sent."""
-        from tests.support.hub_calls import as_json
+        """Fail a request. answer: executes it and returns the response that would have been sent."""
+        from tests.support.hub_requests import as_json
 
         if self.kind == "status":
             message = {"X-Error-Message": self.message}
@@ -55,13 +55,13 @@ class Fault:
             time.sleep(self.seconds)
             handler.send(answer())
             return
-        reply = answer()
-        half = reply.body[: len(reply.body) // 2]
+        response = answer()
+        half = response.body[: len(response.body) // 2]
         if self.kind == "flip":
-            handler.send(reply, half + bytes([reply.body[len(half)] ^ 1]) + reply.body[len(half) + 1 :])
+            handler.send(response, half + bytes([response.body[len(half)] ^ 1]) + response.body[len(half) + 1 :])
             return
         if self.kind in ("cut", "reset"):
-            handler.send(reply, half)
+            handler.send(response, half)
             handler.wfile.flush()
         handler.close_connection = True
         if self.kind == "reset":

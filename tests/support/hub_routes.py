@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
-from tests.support.hub_calls import Call, Refused, Reply, as_json
-from tests.support.hub_server import READ_TOKEN, Files, Hub, Repo, git_oid, is_large, lfs_oid, lfs_pointer
+from tests.support.hub_requests import HTTPException, Request, Response, as_json
+from tests.support.hub_server import READ_ONLY_TOKEN, Files, Hub, Repo, git_oid, is_large, lfs_oid, lfs_pointer
 from tests.support.hub_uploads import (
     check_no_token,
     commit,
@@ -25,33 +25,33 @@ from tests.support.hub_uploads import (
     upload_part,
 )
 
-# --- who asks, and new repositories ------------------------------------------------------------------------------
+# --- accounts and new repositories -------------------------------------------------------------------------------
 
 
-def whoami(call: Call) -> Reply:
-    if call.user is None:
-        raise Refused(401, "Invalid username or password.")
-    role = "read" if call.token == READ_TOKEN else "write"
+def whoami(request: Request) -> Response:
+    if request.user is None:
+        raise HTTPException(401, "Invalid username or password.")
+    role = "read" if request.token == READ_ONLY_TOKEN else "write"
     token = {"displayName": "a token", "role": role}
-    return as_json({"type": "user", "name": call.user, "orgs": [], "auth": {"accessToken": token}})
+    return as_json({"type": "user", "name": request.user, "orgs": [], "auth": {"accessToken": token}})
 
 
-def create_repo(call: Call) -> Reply:
-    asked = json.loads(call.body)
-    if call.user is None:
-        raise Refused(401, "Invalid username or password.")
-    kind = asked.get("type", "model") + "s"
-    owner = asked.get("organization") or call.user
-    name = f"{owner}/{asked['name']}"
+def create_repo(request: Request) -> Response:
+    params = json.loads(request.body)
+    if request.user is None:
+        raise HTTPException(401, "Invalid username or password.")
+    kind = params.get("type", "model") + "s"
+    owner = params.get("organization") or request.user
+    name = f"{owner}/{params['name']}"
     key = name if kind == "models" else f"{kind}/{name}"
-    answer = {"url": f"{call.hub.url}/{key}", "name": name, "id": name}
-    if owner != call.user or call.token == READ_TOKEN:
-        raise Refused(403, f"You don't have the rights to create a {kind[:-1]} under the namespace {owner!r}")
-    if key in call.hub.repos:
+    answer = {"url": f"{request.hub.url}/{key}", "name": name, "id": name}
+    if owner != request.user or request.token == READ_ONLY_TOKEN:
+        raise HTTPException(403, f"You don't have the rights to create a {kind[:-1]} under the namespace {owner!r}")
+    if key in request.hub.repos:
         return as_json(answer | {"error": f"You already created this {kind[:-1]} repo: {name}"}, 409)
-    repo = call.hub.add_repo(name, private=asked.get("visibility") == "private", kind=kind)
-    repo.hardware = asked.get("hardware") or repo.hardware
-    repo.variables |= {variable["key"]: variable["value"] for variable in asked.get("variables", [])}
+    repo = request.hub.add_repo(name, private=params.get("visibility") == "private", kind=kind)
+    repo.hardware = params.get("hardware") or repo.hardware
+    repo.variables |= {variable["key"]: variable["value"] for variable in params.get("variables", [])}
     return as_json(answer)
 
 
@@ -59,10 +59,10 @@ COLORS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 LICENSES = {"mit", "apache-2.0", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0", "gpl-3.0", "other", "unknown"}
 
 
-def validate_card(call: Call) -> Reply:
-    """What the Hub says of a card's metadata; the rules that matter here, from its documentation."""
-    asked = json.loads(call.body)
-    errors, warnings = card_faults(asked["content"], asked["repoType"])
+def validate_card(request: Request) -> Response:
+    """Validate the metadata of a card by those documented rules of the Hub that matter here."""
+    params = json.loads(request.body)
+    errors, warnings = card_faults(params["content"], params["repoType"])
     answer = {"errors": [{"message": m} for m in errors], "warnings": [{"message": m} for m in warnings]}
     return as_json(answer, 400 if errors else 200)
 
@@ -103,11 +103,11 @@ def card_faults(content: str, kind: str) -> tuple[list[str], list[str]]:
     return [message for message, good in checks.items() if not good], []
 
 
-# --- what there is -----------------------------------------------------------------------------------------------
+# --- contents ----------------------------------------------------------------------------------------------------
 
 
-def refs(call: Call) -> Reply:
-    repo = call.repo()
+def refs(request: Request) -> Response:
+    repo = request.repo()
     listed = {
         kind: [{"name": name, "ref": f"refs/{path}/{name}", "targetCommit": commit} for name, commit in refs.items()]
         for kind, path, refs in (("branches", "heads", repo.branches), ("tags", "tags", repo.tags))
@@ -115,9 +115,9 @@ def refs(call: Call) -> Reply:
     return as_json(listed | {"converts": []})
 
 
-def history(call: Call) -> Reply:
-    """Commits of the whole repository, newest first; branches are not told apart here."""
-    repo = call.repo()
+def history(request: Request) -> Response:
+    """Commits of all branches, newest first."""
+    repo = request.repo()
     date = "2026-01-01T00:00:00.000Z"
     return as_json(
         [
@@ -128,7 +128,7 @@ def history(call: Call) -> Reply:
 
 
 def describe(path: str, content: bytes, *, size_key: str) -> dict[str, Any]:
-    """What listings say of a file: its size, its id in git, and for a large one what git's pointer says."""
+    """The entry of a file in a listing: size, git blob id, and for a large one its LFS pointer."""
     if not is_large(path):
         return {"oid": git_oid(content), "size": len(content)}
     pointer, oid = lfs_pointer(content), lfs_oid(content)
@@ -136,99 +136,99 @@ def describe(path: str, content: bytes, *, size_key: str) -> dict[str, Any]:
     return {"oid": git_oid(pointer), "size": len(content), "lfs": lfs}
 
 
-def repo_info(call: Call) -> Reply:
-    repo = call.repo()
-    sha = call.commit_id(repo)
+def repo_info(request: Request) -> Response:
+    repo = request.repo()
+    sha = request.commit_id(repo)
     siblings: list[dict[str, Any]] = []
     for path, content in repo.commits[sha].items():
-        told = describe(path, content, size_key="sha256") if "blobs" in call.query else {}
-        siblings.append({"rfilename": path, **({"blobId": told.pop("oid")} if told else {}), **told})
+        listing = describe(path, content, size_key="sha256") if "blobs" in request.query else {}
+        siblings.append({"rfilename": path, **({"blobId": listing.pop("oid")} if listing else {}), **listing})
     info = {"id": repo.name, "sha": sha, "private": repo.private, "gated": repo.gated and "auto", "downloads": 0}
     return as_json(info | {"likes": 0, "tags": [], "siblings": siblings})
 
 
-def tree(call: Call) -> Reply:
-    """All files with their folders; the client asks for nothing but recursive listings of the whole."""
-    files: Files = (repo := call.repo()).commits[call.commit_id(repo)]
+def tree(request: Request) -> Response:
+    """All files and folders; the client requests only recursive listings of the whole."""
+    files: Files = (repo := request.repo()).commits[request.commit_id(repo)]
     folders = sorted({path[: m.start()] for path in files for m in re.finditer("/", path)})
     listing = [{"type": "directory", "path": path, "oid": git_oid(path.encode()), "size": 0} for path in folders]
     listing += [{"type": "file", "path": path, **describe(path, c, size_key="oid")} for path, c in files.items()]
     return as_json(listing)
 
 
-def resolve(call: Call) -> Reply:
-    """A file, or for a large one the way to it."""
-    repo = call.repo()
-    if repo.gated and call.user != repo.owner:
-        raise Refused(403 if call.user else 401, f"Access to model {repo.name} is restricted.", "GatedRepo")
-    commit = call.commit_id(repo)
-    path = call.parts["path"]
+def resolve(request: Request) -> Response:
+    """A file, or for a large one a redirect to the storage."""
+    repo = request.repo()
+    if repo.gated and request.user != repo.owner:
+        raise HTTPException(403 if request.user else 401, f"Access to model {repo.name} is restricted.", "GatedRepo")
+    commit = request.commit_id(repo)
+    path = request.parts["path"]
     headers = {"X-Repo-Commit": commit, "Accept-Ranges": "bytes", "Content-Type": "application/octet-stream"}
     content = repo.commits[commit].get(path)
     if content is None:
-        return Reply(404, b"Entry not found", headers | {"X-Error-Code": "EntryNotFound"})
+        return Response(404, b"Entry not found", headers | {"X-Error-Code": "EntryNotFound"})
     if not is_large(path):
-        return in_range(call, content, headers | {"ETag": f'"{git_oid(content)}"'})
+        return in_range(request, content, headers | {"ETag": f'"{git_oid(content)}"'})
     oid = lfs_oid(content)
-    call.hub.objects[oid] = content  # a commit made by a test has not uploaded it
-    large = {"Location": f"{call.hub.storage_url}/large/{oid}?signature=x", "X-Linked-Size": str(len(content))}
-    return Reply(302, b"", headers | large | {"X-Linked-Etag": f'"{oid}"', "ETag": f'"{git_oid(content)}"'})
+    request.hub.objects[oid] = content  # a commit made by a test has not uploaded it
+    large = {"Location": f"{request.hub.storage_url}/large/{oid}?signature=x", "X-Linked-Size": str(len(content))}
+    return Response(302, b"", headers | large | {"X-Linked-Etag": f'"{oid}"', "ETag": f'"{git_oid(content)}"'})
 
 
-def large(call: Call) -> Reply:
-    check_no_token(call)
-    content = call.hub.objects[call.parts["oid"]]
-    return in_range(call, content, {"Content-Type": "application/octet-stream"})
+def large(request: Request) -> Response:
+    check_no_token(request)
+    content = request.hub.objects[request.parts["oid"]]
+    return in_range(request, content, {"Content-Type": "application/octet-stream"})
 
 
-def in_range(call: Call, content: bytes, headers: dict[str, str]) -> Reply:
+def in_range(request: Request, content: bytes, headers: dict[str, str]) -> Response:
     """The bytes that the Range header asks for, or all."""
-    wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", call.headers.get("Range", ""))
+    wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
     if wanted is None:
-        return Reply(200, content, headers)
+        return Response(200, content, headers)
     first, last = int(wanted[1]), min(int(wanted[2] or len(content)), len(content) - 1)
     headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
-    return Reply(206, content[first : last + 1], headers)
+    return Response(206, content[first : last + 1], headers)
 
 
 # --- Spaces ------------------------------------------------------------------------------------------------------
 
 
-def told_variables(repo: Repo) -> Reply:
+def variables_response(repo: Repo) -> Response:
     date = "2026-01-01T00:00:00.000Z"
     return as_json({key: {"value": value, "updatedAt": date} for key, value in repo.variables.items()})
 
 
-def variables(call: Call) -> Reply:
-    return told_variables(call.repo(write=True))
+def variables(request: Request) -> Response:
+    return variables_response(request.repo(write=True))
 
 
-def set_variable(call: Call) -> Reply:
-    repo = call.repo(write=True)
-    asked = json.loads(call.body)
-    repo.variables[asked["key"]] = asked["value"]
-    return told_variables(repo)
+def set_variable(request: Request) -> Response:
+    repo = request.repo(write=True)
+    params = json.loads(request.body)
+    repo.variables[params["key"]] = params["value"]
+    return variables_response(repo)
 
 
-def delete_variable(call: Call) -> Reply:
-    repo = call.repo(write=True)
-    repo.variables.pop(json.loads(call.body)["key"], None)
-    return told_variables(repo)
+def delete_variable(request: Request) -> Response:
+    repo = request.repo(write=True)
+    repo.variables.pop(json.loads(request.body)["key"], None)
+    return variables_response(repo)
 
 
-def runtime(call: Call) -> Reply:
-    return told_runtime(call.repo())
+def runtime(request: Request) -> Response:
+    return runtime_response(request.repo())
 
 
-def told_runtime(repo: Repo) -> Reply:
+def runtime_response(repo: Repo) -> Response:
     hardware = {"current": repo.hardware, "requested": repo.hardware}
     return as_json({"stage": "BUILDING", "hardware": hardware, "gcTimeout": None})
 
 
-def set_hardware(call: Call) -> Reply:
-    repo = call.repo(write=True)
-    repo.hardware = json.loads(call.body)["flavor"]
-    return told_runtime(repo)
+def set_hardware(request: Request) -> Response:
+    repo = request.repo(write=True)
+    repo.hardware = json.loads(request.body)["flavor"]
+    return runtime_response(repo)
 
 
 # --- the table ---------------------------------------------------------------------------------------------------
@@ -239,7 +239,7 @@ REVISION = r"(?P<revision>[^/]+)"
 API = rf"/api/(?P<kind>models|spaces)/{REPO}"
 PAGE = rf"/(?P<kind>spaces/)?{REPO}"
 OID = r"(?P<oid>[0-9a-f]{64})"
-Route = Callable[[Call], Reply]
+Route = Callable[[Request], Response]
 ROUTES: list[tuple[str, str, Route]] = [
     ("GET", "/api/whoami-v2", whoami),
     ("POST", "/api/repos/create", create_repo),
@@ -267,8 +267,8 @@ ROUTES: list[tuple[str, str, Route]] = [
 ]
 
 
-def answer(hub: Hub, method: str, target: str, headers: Message, body: bytes) -> Reply:
-    """One request at a time, as commits must not interleave. HEAD is GET without its body."""
+def answer(hub: Hub, method: str, target: str, headers: Message, body: bytes) -> Response:
+    """Route one request at a time, since commits must not interleave. HEAD is GET without its body."""
     url = urlsplit(target)
     query = parse_qs(url.query, keep_blank_values=True)
     with hub.lock:
@@ -277,7 +277,7 @@ def answer(hub: Hub, method: str, target: str, headers: Message, body: bytes) ->
                 match = re.fullmatch(pattern, url.path)
                 if match and wanted == ("GET" if method == "HEAD" else method):
                     parts = {name: unquote(value) for name, value in match.groupdict().items() if value}
-                    return route(Call(hub, headers, query, body, parts))
-            raise Refused(404, f"This Hub has no {method} {url.path}")
-        except Refused as refusal:
-            return refusal.reply
+                    return route(Request(hub, headers, query, body, parts))
+            raise HTTPException(404, f"This Hub has no {method} {url.path}")
+        except HTTPException as refusal:
+            return refusal.response

@@ -1,11 +1,11 @@
 """A stand-in for the Hugging Face Hub on loopback ports: its HTTP API as the unmodified client speaks it.
 
-`Hub` starts two servers over one storage in memory: the Hub itself, and the place where large files lie, which is
-another origin as it is in production, so that the client sends no token there. Large files travel by LFS, not by Xet:
+`Hub` starts two servers over one storage in memory: the Hub itself, and the storage of large files, which is another
+origin as in production, so that the client sends no token there. Large files travel by LFS, not by Xet:
 clients run with HF_HUB_DISABLE_XET=1. The routes are in hub_routes.py and hub_uploads.py, the
 failures on command in hub_faults.py.
 
-As a program, `python tests/hub_server.py [PORT]` serves until Ctrl-C and prints what a shell needs to use it.
+As a program, `python -m tests.support.hub_server [PORT]` serves until Ctrl-C and prints what a shell needs to use it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from tests.support.hub_faults import Fault
 
 OWNER, OWNER_TOKEN = "user", "token-of-user"
 GUEST, GUEST_TOKEN = "guest", "token-of-guest"
-READ_TOKEN = "read-only-token-of-user"
-USERS = {OWNER_TOKEN: OWNER, GUEST_TOKEN: GUEST, READ_TOKEN: OWNER}
+READ_ONLY_TOKEN = "read-only-token-of-user"
+USERS = {OWNER_TOKEN: OWNER, GUEST_TOKEN: GUEST, READ_ONLY_TOKEN: OWNER}
 BORN_WITH = {".gitattributes": b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n*.png filter=lfs -text\n"}
 Files = dict[str, bytes]
 
@@ -76,7 +76,7 @@ class Repo:
 
 
 def is_large(path: str) -> bool:
-    """What the .gitattributes of a new repository send by LFS."""
+    """Whether the .gitattributes of a new repository put the file into LFS."""
     return path.endswith((".safetensors", ".png"))
 
 
@@ -90,13 +90,13 @@ def lfs_oid(content: bytes) -> str:
 
 
 def lfs_pointer(content: bytes) -> bytes:
-    """What git itself holds of a large file."""
+    """The pointer that git stores for a large file."""
     oid = lfs_oid(content)
     return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(content)}\n".encode()
 
 
 class Hub:
-    """Repositories, what was asked of them, and servers on 127.0.0.1 while the `with` block lasts."""
+    """Repositories, a log of requests, and servers on 127.0.0.1 while the `with` block lasts."""
 
     def __init__(self, port: int = 0) -> None:
         self.repos: dict[str, Repo] = {}  # models by their name, spaces as spaces/name
@@ -132,14 +132,14 @@ class Hub:
         return repo
 
     def fail(self, method: str, pattern: str, **how: Any) -> Fault:
-        """Let requests of this method to paths in which `pattern` is found go wrong, as `Fault` describes."""
+        """Inject a `Fault` into requests of this method to paths in which `pattern` is found."""
         fault = Fault(method, pattern, **how)
         self.faults.append(fault)
         return fault
 
     def requested(self, method: str, pattern: str) -> list[str]:
         """The paths of all requests of this method, in order, in which `pattern` is found."""
-        return [path for asked, path in self.requests if asked == method and re.search(pattern, path)]
+        return [path for sent_method, path in self.requests if sent_method == method and re.search(pattern, path)]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -162,14 +162,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_POST = do_PUT = do_DELETE = do_GET
 
-    def send(self, reply: Any, body: bytes | None = None) -> None:
+    def send(self, response: Any, body: bytes | None = None) -> None:
         """Send `reply`; with `body`, that much of it or that instead of it under the same length."""
-        self.send_response(reply.status)
-        for name, value in (reply.headers | {"Content-Length": str(len(reply.body))}).items():
+        self.send_response(response.status)
+        for name, value in (response.headers | {"Content-Length": str(len(response.body))}).items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(reply.body if body is None else body)
+            self.wfile.write(response.body if body is None else body)
 
     def log_message(self, format: str, *args: object) -> None:
         """Quiet: `Hub.requests` is the log."""

@@ -6,113 +6,113 @@ import base64
 import json
 from typing import Any
 
-from tests.support.hub_calls import Call, Refused, Reply, as_json
+from tests.support.hub_requests import HTTPException, Request, Response, as_json
 from tests.support.hub_server import git_oid, is_large, lfs_oid
 
 
-def preupload(call: Call) -> Reply:
-    """How each file is to be sent. The id of what is there lets the client skip what is the same."""
-    repo = call.repo(write=True)
-    commit = call.commit_id(repo)
+def preupload(request: Request) -> Response:
+    """The upload mode of each file. The id of the stored one lets the client skip an equal file."""
+    repo = request.repo(write=True)
+    commit = request.commit_id(repo)
     files = []
-    for asked in json.loads(call.body)["files"]:
-        path, mode = asked["path"], "lfs" if is_large(asked["path"]) and asked["size"] else "regular"
+    for params in json.loads(request.body)["files"]:
+        path, mode = params["path"], "lfs" if is_large(params["path"]) and params["size"] else "regular"
         there = repo.commits[commit].get(path)
         oid = {} if there is None else {"oid": lfs_oid(there) if mode == "lfs" else git_oid(there)}
         files.append({"path": path, "uploadMode": mode, "shouldIgnore": False} | oid)
     return as_json({"commitOid": commit, "files": files})
 
 
-def lfs_batch(call: Call) -> Reply:
-    """Where each large file is to be sent; nowhere if it is there."""
-    call.repo(write=True)
+def lfs_batch(request: Request) -> Response:
+    """The upload address of each large file; none for one that is stored already."""
+    request.repo(write=True)
     objects: list[dict[str, Any]] = []
-    for asked in json.loads(call.body)["objects"]:
-        there, size = asked["oid"] in call.hub.objects, asked["size"]
-        href = f"{call.hub.storage_url}/upload/{asked['oid']}"
+    for params in json.loads(request.body)["objects"]:
+        there, size = params["oid"] in request.hub.objects, params["size"]
+        href = f"{request.hub.storage_url}/upload/{params['oid']}"
         upload: dict[str, Any] = {"href": f"{href}?signature=x", "header": {}}
-        if call.hub.part_size and size > call.hub.part_size:
-            count = -(-size // call.hub.part_size)
+        if request.hub.part_size and size > request.hub.part_size:
+            count = -(-size // request.hub.part_size)
             parts = {f"{n:05}": f"{href}/{n}?signature=x" for n in range(1, count + 1)}
-            upload = {"href": f"{href}/complete", "header": {"chunk_size": str(call.hub.part_size), **parts}}
-        objects.append({"oid": asked["oid"], "size": size} | ({} if there else {"actions": {"upload": upload}}))
+            upload = {"href": f"{href}/complete", "header": {"chunk_size": str(request.hub.part_size), **parts}}
+        objects.append({"oid": params["oid"], "size": size} | ({} if there else {"actions": {"upload": upload}}))
     return as_json({"transfer": "basic", "objects": objects})
 
 
-def check_no_token(call: Call) -> None:
-    """What goes to the storage is signed; a token there is a token told to a stranger."""
-    if call.token is not None:
-        raise Refused(400, "A token was sent to the storage")
+def check_no_token(request: Request) -> None:
+    """Storage addresses are signed: a token sent there would be leaked to another origin."""
+    if request.token is not None:
+        raise HTTPException(400, "A token was sent to the storage")
 
 
-def upload(call: Call) -> Reply:
-    check_no_token(call)
-    if lfs_oid(call.body) != call.parts["oid"]:
-        raise Refused(400, "The content does not have the SHA-256 that was announced")
-    call.hub.objects[call.parts["oid"]] = call.body
-    return Reply(200)
+def upload(request: Request) -> Response:
+    check_no_token(request)
+    if lfs_oid(request.body) != request.parts["oid"]:
+        raise HTTPException(400, "The content does not have the SHA-256 that was announced")
+    request.hub.objects[request.parts["oid"]] = request.body
+    return Response(200)
 
 
-def upload_part(call: Call) -> Reply:
-    check_no_token(call)
-    call.hub.parts[f"{call.parts['oid']}/{int(call.parts['part'])}"] = call.body
-    return Reply(200, headers={"ETag": f'"{git_oid(call.body)}"'})
+def upload_part(request: Request) -> Response:
+    check_no_token(request)
+    request.hub.parts[f"{request.parts['oid']}/{int(request.parts['part'])}"] = request.body
+    return Response(200, headers={"ETag": f'"{git_oid(request.body)}"'})
 
 
-def complete_upload(call: Call) -> Reply:
-    asked = json.loads(call.body)
-    content = b"".join(call.hub.parts[f"{asked['oid']}/{part['partNumber']}"] for part in asked["parts"])
-    if lfs_oid(content) != call.parts["oid"]:
-        raise Refused(400, "The parts do not have the SHA-256 that was announced")
-    call.hub.objects[asked["oid"]] = content
+def complete_upload(request: Request) -> Response:
+    params = json.loads(request.body)
+    content = b"".join(request.hub.parts[f"{params['oid']}/{part['partNumber']}"] for part in params["parts"])
+    if lfs_oid(content) != request.parts["oid"]:
+        raise HTTPException(400, "The parts do not have the SHA-256 that was announced")
+    request.hub.objects[params["oid"]] = content
     return as_json({})
 
 
-def commit(call: Call) -> Reply:
-    repo = call.repo(write=True)
-    head = call.commit_id(repo)
-    branch = call.parts["revision"]
+def commit(request: Request) -> Response:
+    repo = request.repo(write=True)
+    head = request.commit_id(repo)
+    branch = request.parts["revision"]
     changes: dict[str, bytes | None] = {}
     message = ""
-    for line in call.body.splitlines():
+    for line in request.body.splitlines():
         key, value = (entry := json.loads(line))["key"], entry["value"]
         if key == "header":
             message = value["summary"]
             if value.get("parentCommit", head) != head:
-                raise Refused(412, "A commit has happened since. Please refresh and try again.")
+                raise HTTPException(412, "A commit has happened since. Please refresh and try again.")
         elif key == "file":
             changes[value["path"]] = base64.b64decode(value["content"])
         elif key == "lfsFile":
-            if value["oid"] not in call.hub.objects:
-                raise Refused(
+            if value["oid"] not in request.hub.objects:
+                raise HTTPException(
                     400, "Your push was rejected because an LFS pointer pointed to a file that does not exist."
                 )
-            changes[value["path"]] = call.hub.objects[value["oid"]]
+            changes[value["path"]] = request.hub.objects[value["oid"]]
         elif key == "deletedFile":
             changes[value["path"]] = None
         else:
-            raise Refused(400, f"This Hub takes no {key}")
+            raise HTTPException(400, f"This Hub takes no {key}")
     answer: dict[str, Any] = {"success": True, "hookOutput": ""}
     prefix = "" if repo.kind == "models" else f"{repo.kind}/"
-    if "create_pr" in call.query:
+    if "create_pr" in request.query:
         number = sum(name.startswith("refs/pr/") for name in repo.branches) + 1
         branch = f"refs/pr/{number}"
-        answer["pullRequestUrl"] = f"{call.hub.url}/{prefix}{repo.name}/discussions/{number}"
+        answer["pullRequestUrl"] = f"{request.hub.url}/{prefix}{repo.name}/discussions/{number}"
     oid = repo.commit(changes, branch, head, message)
-    return as_json(answer | {"commitOid": oid, "commitUrl": f"{call.hub.url}/{prefix}{repo.name}/commit/{oid}"})
+    return as_json(answer | {"commitOid": oid, "commitUrl": f"{request.hub.url}/{prefix}{repo.name}/commit/{oid}"})
 
 
-def create_tag(call: Call) -> Reply:
-    repo = call.repo(write=True)
-    tag = json.loads(call.body)["tag"]
+def create_tag(request: Request) -> Response:
+    repo = request.repo(write=True)
+    tag = json.loads(request.body)["tag"]
     if tag in repo.tags:
-        raise Refused(409, f"The tag {tag} exists already")
-    repo.tags[tag] = call.commit_id(repo)
+        raise HTTPException(409, f"The tag {tag} exists already")
+    repo.tags[tag] = request.commit_id(repo)
     return as_json({})
 
 
-def delete_tag(call: Call) -> Reply:
-    repo = call.repo(write=True)
-    if repo.tags.pop(call.parts["revision"], None) is None:
-        raise Refused(404, f"Invalid rev id: {call.parts['revision']}", "RevisionNotFound")
+def delete_tag(request: Request) -> Response:
+    repo = request.repo(write=True)
+    if repo.tags.pop(request.parts["revision"], None) is None:
+        raise HTTPException(404, f"Invalid rev id: {request.parts['revision']}", "RevisionNotFound")
     return as_json({})

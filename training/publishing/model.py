@@ -1,7 +1,8 @@
-"""A run's model folder -> the Hub, with the epochs that were kept as earlier commits."""
+"""A run's model folder -> the Hub, with the epochs that it stored as earlier commits."""
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hubcharlstm.hub import model_card, model_folder, upload
+from hubcharlstm.hub.staging import current_files
 from hubcharlstm.hub.upload import check_account
 
 __all__ = ["check_account", "push"]
@@ -17,40 +19,62 @@ __all__ = ["check_account", "push"]
 logger = logging.getLogger("hubcharlstm.publish")
 
 
-def push(run: Path, repo_id: str, *, private: bool | None = None, token: str | None = None) -> str:
+def push(
+    run: Path,
+    repo_id: str,
+    *,
+    private: bool | None = None,
+    token: str | None = None,
+    install_from: str | None = None,
+) -> str:
     """Publish the model of a run (or a model folder), its card naming `repo_id`; return the commit's URL.
 
-    Each epoch that the run kept is a commit of its own before it, with a tag. What is there already is not sent
-    again, so a push that broke off is repeated. Raises `ValueError` if there is no model or the Hub refuses.
+    Each epoch that the run stored is a commit of its own before it, with a tag. What is there already is not sent
+    again, so a push that broke off is repeated. install_from: where the card's reader can install this library from,
+    a URL for pip or a Space (default: the Space that the run is published with, if any).
+    Raises `ValueError` if there is no model or the Hub refuses.
     """
     source = model_folder.find_folder(run)
     if source is None:
         raise ValueError(f"There is no folder {run}; expected a run or a model folder: check the path.")
-    model_folder.read_folder(source, name=str(run))
+    if install_from is not None:
+        model_card.install_commands(install_from)  # raises before anything is sent
+    model_folder.load_folder(source, name=str(run))
     repo_id = upload.create_repository(repo_id, private=private, token=token)
-    for kept in sorted((run / model_folder.EPOCHS_IN_RUN).glob("epoch-*")):
-        with _with_card(kept, repo_id, revision=kept.name) as ready:
-            if not upload.has_model_files(ready, repo_id, kept.name, token=token):
+    install_from = install_from or space_of(run, repo_id)
+    for epoch in sorted((run / model_folder.EPOCHS_IN_RUN).glob("epoch-*")):
+        with _with_card(epoch, repo_id, revision=epoch.name, install_from=install_from) as ready:
+            if not upload.has_model_files(ready, repo_id, epoch.name, token=token):
                 pushed = upload.push_model_files(
-                    ready, repo_id, commit_message=f"Upload {run.name}, {kept.name}", token=token
+                    ready, repo_id, commit_message=f"Upload {run.name}, {epoch.name}", token=token
                 )
-                upload.tag(repo_id, kept.name, pushed.commit, token=token)
-    with _with_card(source, repo_id) as ready:
+                upload.set_tag(repo_id, epoch.name, pushed.commit, token=token)
+    with _with_card(source, repo_id, install_from=install_from) as ready:
         pushed = upload.push_model_files(ready, repo_id, commit_message=f"Upload {run.name}", token=token)
     if not pushed.sent and not pushed.dropped:
         logger.info("%s has all of it already", repo_id)
     return pushed.url
 
 
+def space_of(run: Path, repo_id: str) -> str | None:
+    """The Space that `fit` publishes with the model `repo_id`, as the run's settings say; None for a model folder."""
+    try:
+        hub = json.loads((run / "run.json").read_text(encoding="utf-8"))["hub"]
+        return str(hub["space"]) if hub["space"] and hub["model"] == repo_id else None
+    except (OSError, ValueError, KeyError, TypeError):  # no run, or one of an earlier version: no Space is known
+        return None
+
+
 @contextmanager
-def _with_card(source: Path, repo_id: str, *, revision: str | None = None) -> Iterator[Path]:
-    """A copy of a model folder whose card names where it will be."""
-    artifact = model_folder.read_folder(source, name=str(source))
+def _with_card(
+    source: Path, repo_id: str, *, revision: str | None = None, install_from: str | None = None
+) -> Iterator[Path]:
+    """A copy of a model folder whose card names the repository that it goes to."""
+    artifact = model_folder.load_folder(source, name=str(source))
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary)
-        for name in model_folder.MODEL_FILES:
-            if (source / name).is_file():
-                shutil.copy(source / name, copy / name)
+        for name, file in current_files(source, model_folder.MODEL_FILES).items():
+            shutil.copy(file, copy / name)
         text = model_card.render(
             artifact.config,
             artifact.vocabulary,
@@ -58,6 +82,7 @@ def _with_card(source: Path, repo_id: str, *, revision: str | None = None) -> It
             repo_id=repo_id,
             revision=revision,
             has_loss_plot=(copy / model_folder.LOSS_PLOT).is_file(),
+            install_from=install_from,
         )
         (copy / model_folder.CARD).write_text(text, encoding="utf-8")
         yield copy

@@ -1,4 +1,4 @@
-"""A Gradio Space that serves a model of the Hub: the files that go up, and their push in one commit."""
+"""A Gradio Space that serves a model of the Hub: its files, and their push in one commit."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ from hubcharlstm.hub import upload
 from hubcharlstm.hub.retry import CLIENT_ERRORS, with_retries
 
 ROOT = Path(__file__).parents[2]
-PACKAGE = "hubcharlstm"
+PACKAGES = ("hubcharlstm", "training")
+"""What the wheel holds."""
+FILES = ("app.py", "model_card.md", "pyproject.toml", "LICENSE")
+"""And what the app, the cards and a build of the wheel from the Space need besides."""
 MODEL_VARIABLE = "HUBCHARLSTM_MODEL"
 """The Space's variable that names its model; the app reads it."""
 PYTHON_VERSION = "3.11"
 SHORT_DESCRIPTION = 60
-"""Characters; the Hub refuses a longer one."""
+"""Maximum length in characters; the Hub refuses a longer one."""
 
 
 @dataclass(frozen=True)
-class Published:
-    """A Space on the Hub. sent, dropped: paths that changed. model_is_private: the Space needs a token to read it."""
+class PublishedSpace:
+    """A Space on the Hub. sent, dropped: paths added or changed, and removed. model_is_private: it needs a token."""
 
     url: str
     sent: tuple[str, ...]
@@ -42,7 +45,7 @@ def publish(
     private: bool | None = None,
     torch_index: str | None = None,
     token: str | None = None,
-) -> Published:
+) -> PublishedSpace:
     """Create or update the Space in one commit; raises `ValueError` if the Hub refuses or has no such model.
 
     hardware: a flavour such as "cpu-upgrade"; None leaves it as it is. private: for a new Space.
@@ -59,17 +62,17 @@ def publish(
         pushed = upload.push_files(
             space_id,
             {file: folder / file for file in files},
-            ours=lambda path: path.startswith(f"{PACKAGE}/"),
+            is_owned=lambda path: path.partition("/")[0] in PACKAGES,
             commit_message=f"Serve {model_id}",
             repo_type="space",
             token=token,
         )
     page = pushed.url.rpartition("/commit/")[0]
-    return Published(page, pushed.sent, pushed.dropped, model_is_private)
+    return PublishedSpace(page, pushed.sent, pushed.dropped, model_is_private)
 
 
 def _configure(api: HfApi, space_id: str, model_id: str, hardware: str | None) -> None:
-    """Model and hardware of a Space that was there before; each change restarts it, so none is made in vain."""
+    """Set model and hardware of a Space. Each change restarts it, so only differences are sent."""
 
     def configure() -> None:
         variables = api.get_space_variables(space_id)
@@ -84,37 +87,48 @@ def _configure(api: HfApi, space_id: str, model_id: str, hardware: str | None) -
         raise upload.to_push_error(error, space_id) from error
 
 
-# --- the files ---------------------------------------------------------------------------------------------------
+# --- files -------------------------------------------------------------------------------------------------------
 
 
 def write(folder: Path, model_id: str, *, torch_index: str | None = None, preload: bool = True) -> list[str]:
     """Fill `folder`, new or empty, with the files of the Space and return their paths, sorted.
 
-    preload: fetch the model when the Space is built, which it cannot for a private one.
+    They run the app, and `pip install` takes the folder, so that a reader of the model's card gets the library from
+    the Space. preload: fetch the model when the Space is built, which it cannot for a private one.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} exists already; expected a new or empty folder: empty it, or choose another.")
+    if missing := [name for name in (*FILES, "requirements.txt", "constraints.txt") if not (ROOT / name).is_file()]:
+        raise ValueError(
+            f"This copy of the library has no {', '.join(missing)} beside it; expected a checkout: publish the Space "
+            "from one."
+        )
     contents: dict[str, Callable[[Path], object]] = {
-        path: partial(shutil.copyfile, ROOT / path) for path in ("app.py", "model_card.md", *package_files())
+        path: partial(shutil.copyfile, ROOT / path) for path in (*FILES, *package_files())
     }
-    card, needed = front_page(model_id, preload=preload), requirements(torch_index)
+    card, pins = front_page(model_id, preload=preload), requirements(torch_index)
     contents["README.md"] = lambda path: path.write_text(card, encoding="utf-8")
-    contents["requirements.txt"] = lambda path: path.write_text(needed, encoding="utf-8")
-    for path, put in contents.items():
+    contents["requirements.txt"] = lambda path: path.write_text(pins, encoding="utf-8")
+    for path, create in contents.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        put(folder / path)
+        create(folder / path)
     return sorted(contents)
 
 
 def package_files() -> list[str]:
-    """All that the wheel holds of the package, and nothing hidden or compiled."""
-    paths = [PurePosixPath(path.relative_to(ROOT).as_posix()) for path in (ROOT / PACKAGE).rglob("*") if path.is_file()]
-    kept = [path for path in paths if not any(part.startswith((".", "__pycache__")) for part in path.parts)]
-    return sorted(str(path) for path in kept if path.suffix not in (".pyc", ".pyo"))
+    """All that the wheel holds of the packages: no hidden and no compiled files."""
+    paths = [
+        PurePosixPath(path.relative_to(ROOT).as_posix())
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file()
+    ]
+    visible = [path for path in paths if not any(part.startswith((".", "__pycache__")) for part in path.parts)]
+    return sorted(str(path) for path in visible if path.suffix not in (".pyc", ".pyo"))
 
 
 def requirements(torch_index: str | None = None) -> str:
-    """What the Space installs besides gradio. torch_index: an index of packages with other builds of torch."""
+    """The Space's requirements.txt, without gradio. torch_index: a package index with other builds of torch."""
     pins = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     if torch_index is None:
         return pins
@@ -124,9 +138,9 @@ def requirements(torch_index: str | None = None) -> str:
 
 
 def front_page(model_id: str, *, preload: bool = True) -> str:
-    """The README of the Space, whose metadata is its configuration."""
+    """The README.md of the Space; its metadata configures the Space."""
     name = model_id.rpartition("/")[2]
-    described = f"Chat with {name}, a character LSTM"
+    description = f"Chat with {name}, a character LSTM"
     data = SpaceCardData(
         title=name,
         emoji="🪶",
@@ -139,7 +153,7 @@ def front_page(model_id: str, *, preload: bool = True) -> str:
         models=[model_id],
         preload_from_hub=[model_id] if preload else None,
         license="mit",
-        short_description=described if len(described) <= SHORT_DESCRIPTION else "Chat with a character LSTM",
+        short_description=description if len(description) <= SHORT_DESCRIPTION else "Chat with a character LSTM",
     )
     text = (
         f"# {name}\n\nA chat with `{model_id}`, a character-level LSTM: begin a line, and it goes on.\n\n"
@@ -150,7 +164,7 @@ def front_page(model_id: str, *, preload: bool = True) -> str:
 
 
 def gradio_version() -> str:
-    """The version that the tests ran with."""
+    """The version of Gradio that the tests ran with."""
     found = re.search(r"^gradio==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
     assert found, "constraints.txt pins gradio"
     return found[1]

@@ -20,7 +20,7 @@ TEMPERATURE = 0.8
 
 def intro(model: CharLSTM, label: str) -> dict[str, Any]:
     """Title, expectation, passage, time-lapse and starters, as JSON for the page."""
-    record = model_card.well_formed(model.record)
+    record = model_card.valid_record(model.record)
     config = model.generation_config
     pool = [*config.examples, *(name_line(model, speaker) for speaker in config.speakers if config.turn_template)]
     return {
@@ -36,7 +36,7 @@ def intro(model: CharLSTM, label: str) -> dict[str, Any]:
 
 def expectation(model: CharLSTM) -> str:
     """What the model is, so that nobody takes it for an assistant."""
-    title = model_card.well_formed(model.record).get("corpus", {}).get("title")
+    title = model_card.valid_record(model.record).get("corpus", {}).get("title")
     read = f"has read only {title}" if title else "has read one text"
     size = in_words(model.config.num_parameters)
     return f"Not an assistant. A network of {size} numbers that {read} and guesses one letter at a time."
@@ -100,7 +100,7 @@ def at(clock: list[tuple[float, float]], chars: float) -> float | None:
 
 def about(model: CharLSTM) -> list[str]:
     """The lines under the model menu: what its card says first, its size, and how good it is."""
-    record = model_card.well_formed(model.record)
+    record = model_card.valid_record(model.record)
     config = model.config
     shape = f"{config.num_layers} × {config.hidden_size} units, {in_words(config.num_parameters)} numbers"
     size = f"{shape}, {len(model.vocabulary)} letters and signs"

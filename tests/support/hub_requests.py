@@ -1,4 +1,4 @@
-"""A request to the loopback Hub on its way to its route, and what can be answered.
+"""Request and response of the loopback Hub.
 
 Where the real Hub answers a stranger with a bare 401, the code RepoNotFound is added: the client only takes a bare
 one for a missing repository when the address is https.
@@ -11,33 +11,33 @@ from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any
 
-from tests.support.hub_server import READ_TOKEN, USERS, Hub, Repo
+from tests.support.hub_server import READ_ONLY_TOKEN, USERS, Hub, Repo
 
 
 @dataclass(frozen=True)
-class Reply:
+class Response:
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class Refused(Exception):
-    """A request that is answered with an error."""
+class HTTPException(Exception):
+    """An error response."""
 
     def __init__(self, status: int, message: str, code: str = "") -> None:
         super().__init__(message)
         message = ascii(message)[1:-1]  # a header holds no line break and little beyond ASCII
         headers = {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {})
-        self.reply = as_json({"error": message}, status, headers)
+        self.response = as_json({"error": message}, status, headers)
 
 
-def as_json(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
-    return Reply(status, json.dumps(data).encode(), {"Content-Type": "application/json", **(headers or {})})
+def as_json(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(status, json.dumps(data).encode(), {"Content-Type": "application/json", **(headers or {})})
 
 
 @dataclass(frozen=True)
-class Call:
-    """A request on its way to its route; `parts` are the unquoted named groups of the route's pattern."""
+class Request:
+    """A routed request. parts: the unquoted named groups of the route's pattern."""
 
     hub: Hub
     headers: Message
@@ -47,7 +47,7 @@ class Call:
 
     @property
     def user(self) -> str | None:
-        """Who asks; None for a stranger, or where the token is nobody's."""
+        """The account of the token; None without one or for an unknown token."""
         return USERS.get(self.token or "")
 
     @property
@@ -60,18 +60,18 @@ class Call:
         return self.parts["repo"] if kind == "models" else f"{kind}/{self.parts['repo']}"
 
     def repo(self, *, write: bool = False) -> Repo:
-        """The repository that is asked for, if the user may read it (or write to it)."""
+        """The requested repository, if the user may read it (or write to it)."""
         repo = self.hub.repos.get(self.key)
         if self.user is None and self.token and repo is not None and not repo.private:
-            raise Refused(401, "Invalid credentials in Authorization header")
+            raise HTTPException(401, "Invalid credentials in Authorization header")
         if repo is None or (repo.private and self.user != repo.owner):
             if self.user is None:
-                raise Refused(401, "Invalid username or password.", "RepoNotFound")
-            raise Refused(404, "Repository not found", "RepoNotFound")
+                raise HTTPException(401, "Invalid username or password.", "RepoNotFound")
+            raise HTTPException(404, "Repository not found", "RepoNotFound")
         if write and self.user is None:
-            raise Refused(401, "Please log in.")
-        if write and (self.user != repo.owner or self.token == READ_TOKEN):
-            raise Refused(403, f"You don't have write access to {repo.name}")
+            raise HTTPException(401, "Please log in.")
+        if write and (self.user != repo.owner or self.token == READ_ONLY_TOKEN):
+            raise HTTPException(403, f"You don't have write access to {repo.name}")
         return repo
 
     def commit_id(self, repo: Repo) -> str:
@@ -79,5 +79,5 @@ class Call:
         revision = self.parts.get("revision") or "main"
         commit = repo.find(revision)
         if commit is None:
-            raise Refused(404, f"Invalid rev id: {revision}", "RevisionNotFound")
+            raise HTTPException(404, f"Invalid rev id: {revision}", "RevisionNotFound")
         return commit
