@@ -17,7 +17,7 @@ from hubcharlstm.demo.chat.replies import AHEAD_AT_FULL_SPEED
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.serving.admission import ENDING, AdmissionController, ClientIdentity, QueueTicket
 from hubcharlstm.demo.serving.backpressure import BackpressureMonitor
-from hubcharlstm.demo.settings import MAX_LENGTH, MAX_MESSAGE, Settings, check_message, check_number, read_seed
+from hubcharlstm.demo.settings import MAX_LENGTH, MAX_MESSAGE, Settings, check_message, check_number, parse_seed
 from hubcharlstm.errors import EngineError
 
 WAITING_SECONDS = 2.0
@@ -70,14 +70,14 @@ def add_api(registry: ModelRegistry, admission: AdmissionController) -> None:
             if max_new_tokens is not None:
                 check_number("max_new_tokens", max_new_tokens, 1, MAX_LENGTH, whole=True, unit=" characters")
             drawn = new_seed() % 2**53  # which JavaScript still holds exactly
-            given = read_seed(seed)
+            given = parse_seed(seed)
             with admission.enter(visitor) as place:
                 async for notice in waits(place, listener):
                     yield notice
                 loaded = await registry.get(model)
-                params = {"temperature": temperature, "length": max_new_tokens}
-                filters = {"top_k": top_k, "top_p": top_p, "min_p": min_p, "stop": stop}
-                settings = Settings.of(loaded.model.generation_config, **params, **filters)
+                params: dict[str, Any] = {"temperature": temperature, "length": max_new_tokens}
+                params |= {"top_k": top_k, "top_p": top_p, "min_p": min_p, "stop": stop}
+                settings = Settings.of(loaded.model.generation_config, **params)
                 stream = await loaded.stream(
                     prompt, settings, seed=drawn if given is None else given, max_buffered_tokens=AHEAD_AT_FULL_SPEED
                 )

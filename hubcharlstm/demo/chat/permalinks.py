@@ -15,7 +15,7 @@ from hubcharlstm.demo.chat.requests import read_speaker
 from hubcharlstm.demo.chat.turns import Reply, Turn
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ServedModel
-from hubcharlstm.demo.settings import MAX_LENGTH, Settings, check_message, read_seed
+from hubcharlstm.demo.settings import MAX_LENGTH, Settings, check_message, parse_seed
 
 MAX_LINK = 4_000
 """Characters of a link; browsers and servers cut or refuse longer ones."""
@@ -126,7 +126,7 @@ def read_link(query: Any) -> dict[str, Any] | None:
         "typed": check_message(params.get("message", "")),
         "speaker": read_speaker(params.get("speaker"), ()),
         "settings": known,
-        "seed": read_seed(params.get("seed")),
+        "seed": parse_seed(params.get("seed")),
         "model": params.get("model", "")[:200],
         "written": {"hash": params.get("hash", "")[:64], "precision": params.get("precision", "")[:16]},
     }

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from hubcharlstm.decoding.sampling import new_seed
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.settings import MAX_MESSAGE, MAX_TEMPERATURE, Settings, check_message, check_number, read_seed
+from hubcharlstm.demo.settings import MAX_MESSAGE, MAX_TEMPERATURE, Settings, check_message, check_number, parse_seed
 from hubcharlstm.generation_config import GenerationConfig
 
 MAX_NAME = 60
@@ -88,8 +88,8 @@ class ChatRequest:
         names = ("temperature", "length", "top_k", "top_p", "min_p", "stop")
         settings = Settings.of(config, **{name: params.get(name) for name in names})
         again = data.get("again") is True
-        seed = read_seed(data.get("seed"))
-        in_its_field = None if again or isinstance(own, Mapping) else read_seed(controls.get("seed"))
+        seed = parse_seed(data.get("seed"))
+        in_its_field = None if again or isinstance(own, Mapping) else parse_seed(controls.get("seed"))
         if seed is None and controls.get("locked") is True:
             seed = in_its_field
         speaker = read_speaker(data.get("speaker", controls.get("speaker")), config.speakers)

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from hubcharlstm.demo.chat.requests import read_id
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.settings import MAX_MESSAGE, MAX_REPLY, Settings, read_seed
+from hubcharlstm.demo.settings import MAX_MESSAGE, MAX_REPLY, Settings, parse_seed
 from hubcharlstm.engine.sequence import FinishReason
 
 ENDINGS: dict[FinishReason, str] = {
@@ -129,7 +129,7 @@ def parse_continue_target(data: Any) -> ContinueTarget:
         reply = turn["replies"][index]
         text, prompt = reply["text"], turn["prompt"]
         texts = (text, prompt, turn["typed"], turn["speaker"], turn["context"], turn["shown"], reply["stop"])
-        seed = read_seed(reply["seed"])
+        seed = parse_seed(reply["seed"])
         sound = all(isinstance(one, str) for one in (*texts, *turn["warnings"], *(r["text"] for r in turn["replies"])))
         if not sound or seed is None or not 0 <= index < len(turn["replies"]) <= 4 or len(prompt) > 3 * MAX_MESSAGE:
             raise TypeError

@@ -313,7 +313,7 @@ def test_a_wish_out_of_range_is_refused(
 
 @pytest.mark.parametrize(("text", "seed"), [("", None), (None, None), ("  ", None), (" 42 ", 42), ("0", 0), (7, 7)])
 def test_a_seed_is_read(text: Any, seed: int | None) -> None:
-    assert requests.read_seed(text) == seed
+    assert requests.parse_seed(text) == seed
 
 
 # --- the desk -----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from hubcharlstm import BusyError
 
 pytest.importorskip("gradio")
 
-from hubcharlstm.demo.serving.admission import ON_A_SPACE, AdmissionController, Limits, Visitor
+from hubcharlstm.demo.serving.admission import ON_A_SPACE, AdmissionController, ClientIdentity, Limits
 
 
 def test_limits_come_from_the_environment() -> None:
@@ -44,36 +44,36 @@ def request(address: str = "10.0.0.1", session: str = "abc", **headers: str) -> 
 def test_a_forwarded_address_counts_on_a_space_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     claimed = request(x_forwarded_for="1.2.3.4, 8.8.8.8, 10.1.1.1")
     monkeypatch.delenv("SPACE_ID", raising=False)
-    assert Visitor.of(claimed) == Visitor("abc", "10.0.0.1")
+    assert ClientIdentity.of(claimed) == ClientIdentity("abc", "10.0.0.1")
     monkeypatch.setenv("SPACE_ID", "user/space")
-    assert Visitor.of(claimed).address == "8.8.8.8"  # by the nearest proxies; 1.2.3.4 may be made up
+    assert ClientIdentity.of(claimed).address == "8.8.8.8"  # by the nearest proxies; 1.2.3.4 may be made up
     for odd in ("", "unknown", "10.1.1.1", "<script>", "1.2.3.4.5, ,"):
-        assert Visitor.of(request(x_forwarded_for=odd)).address == "10.0.0.1"
-    assert Visitor.of(None) == Visitor()
-    assert Visitor.of(request(x_gradio_user="mcp")).session == ""
+        assert ClientIdentity.of(request(x_forwarded_for=odd)).address == "10.0.0.1"
+    assert ClientIdentity.of(None) == ClientIdentity()
+    assert ClientIdentity.of(request(x_gradio_user="mcp")).session == ""
 
 
 def test_a_visitor_has_four_requests_at_once_and_an_address_its_own() -> None:
     admission = AdmissionController(Limits(max_per_session=4, max_per_address=6))
     with ExitStack() as stack:
         for _ in range(4):
-            stack.enter_context(admission.enter(Visitor("one", "a")))
+            stack.enter_context(admission.enter(ClientIdentity("one", "a")))
         with pytest.raises(BusyError, match="You have 4 requests under way"):
-            admission.enter(Visitor("one", "b"))
+            admission.enter(ClientIdentity("one", "b"))
         for _ in range(2):
-            stack.enter_context(admission.enter(Visitor("two", "a")))
+            stack.enter_context(admission.enter(ClientIdentity("two", "a")))
         with pytest.raises(BusyError, match="6 requests of your network address"):
-            admission.enter(Visitor("three", "a"))
-        stack.enter_context(admission.enter(Visitor("three", "b")))
+            admission.enter(ClientIdentity("three", "a"))
+        stack.enter_context(admission.enter(ClientIdentity("three", "b")))
     assert not admission.running and not admission.waiting and not admission._of_session and not admission._of_address
-    with admission.enter(Visitor("one", "a")):
+    with admission.enter(ClientIdentity("one", "a")):
         pass
 
 
 def test_the_row_is_served_in_order_and_is_bounded() -> None:
     async def run() -> None:
         admission = AdmissionController(Limits(max_concurrent=2, max_queued=2))
-        first, second, third, fourth = (admission.enter(Visitor(str(n))) for n in range(4))
+        first, second, third, fourth = (admission.enter(ClientIdentity(str(n))) for n in range(4))
         with first:
             with second, third, fourth:
                 assert await first.comes(0) and await second.comes(0)
@@ -82,7 +82,7 @@ def test_the_row_is_served_in_order_and_is_bounded() -> None:
                 with pytest.raises(
                     BusyError, match=r"busy \(4 requests are written or wait\): try again in about 5 seconds"
                 ):
-                    admission.enter(Visitor("5"))
+                    admission.enter(ClientIdentity("5"))
                 first_come = asyncio.create_task(third.comes(5))
                 admission.remove(second)
                 assert await first_come and not await fourth.comes(0.01)
@@ -96,10 +96,10 @@ def test_the_row_is_served_in_order_and_is_bounded() -> None:
 def test_a_visitor_who_leaves_the_row_makes_room() -> None:
     async def run() -> None:
         admission = AdmissionController(Limits(max_concurrent=1, max_queued=1))
-        with admission.enter(Visitor("1")):
-            with admission.enter(Visitor("2")), pytest.raises(BusyError):
-                admission.enter(Visitor("3"))
-            with admission.enter(Visitor("3")) as place:
+        with admission.enter(ClientIdentity("1")):
+            with admission.enter(ClientIdentity("2")), pytest.raises(BusyError):
+                admission.enter(ClientIdentity("3"))
+            with admission.enter(ClientIdentity("3")) as place:
                 assert not await place.comes(0)
 
     asyncio.run(run())
@@ -110,7 +110,7 @@ def test_the_wait_is_told_from_how_long_requests_last(monkeypatch: pytest.Monkey
     monkeypatch.setattr("hubcharlstm.demo.serving.admission.time", SimpleNamespace(monotonic=lambda: now))
     admission = AdmissionController(Limits(max_concurrent=10))
     for _ in range(200):
-        with admission.enter(Visitor()):
+        with admission.enter(ClientIdentity()):
             now += 30.0
     assert admission.in_about(0) == "about 3 seconds" and admission.in_about(99) == "about 300 seconds"
 
@@ -120,7 +120,7 @@ def test_at_the_end_those_who_wait_are_told_and_the_others_may_finish() -> None:
         admission, told = AdmissionController(Limits(max_concurrent=2)), []
 
         async def one(name: str, seconds: float) -> None:
-            with admission.enter(Visitor(name)) as place:
+            with admission.enter(ClientIdentity(name)) as place:
                 try:
                     while not await place.comes(1):
                         pass
@@ -138,7 +138,7 @@ def test_at_the_end_those_who_wait_are_told_and_the_others_may_finish() -> None:
         await asyncio.sleep(0.05)
         await admission.end(finish=0.5, stop=1)
         with pytest.raises(BusyError, match="The app is ending"):
-            admission.enter(Visitor("d"))
+            admission.enter(ClientIdentity("d"))
         await asyncio.gather(*tasks)
         return told
 

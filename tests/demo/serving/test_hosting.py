@@ -28,7 +28,7 @@ from hubcharlstm.demo.serving import backpressure as listening
 from hubcharlstm.demo.serving import gradio_compat as sessions
 from hubcharlstm.demo.serving import middleware as guard
 from hubcharlstm.demo.serving import runtime, server
-from hubcharlstm.demo.serving.admission import AdmissionController, Limits, Visitor
+from hubcharlstm.demo.serving.admission import AdmissionController, ClientIdentity, Limits
 from tests.demo.chat.test_chat import tiny_model
 from tests.support.browser_app import ROOT, free_port, save_model
 from tests.support.served import SECONDS, Served, serving
@@ -82,7 +82,7 @@ def test_cycles_are_searched_for_while_nobody_is_served(monkeypatch: pytest.Monk
 
     async def run() -> None:
         task = asyncio.create_task(runtime.collect(admission))
-        place = admission.enter(Visitor("", ""))
+        place = admission.enter(ClientIdentity("", ""))
         with place:
             left = garbage()
             await asyncio.sleep(0.1)
