@@ -74,29 +74,35 @@ def add_api(registry: ModelRegistry, admission: AdmissionController) -> None:
             with admission.enter(visitor) as place:
                 async for notice in waits(place, listener):
                     yield notice
-                loaded = await registry.get(model)
-                params: dict[str, Any] = {"temperature": temperature, "length": max_new_tokens}
-                params |= {"top_k": top_k, "top_p": top_p, "min_p": min_p, "stop": stop}
-                settings = Settings.of(loaded.model.generation_config, **params)
-                stream = await loaded.stream(
-                    prompt, settings, seed=drawn if given is None else given, max_buffered_tokens=AHEAD_AT_FULL_SPEED
-                )
-                told: dict[str, Any] = {
-                    "text": "",
-                    "prompt": stream.prompt.text,
-                    "seed": stream.seed,
-                    "finish_reason": None,
-                    "model": loaded.label,
-                    "warnings": list(stream.warnings),
-                }
-                following = follow([stream], full_speed=True, halted=lambda: admission.must_stop, listener=listener)
-                async with aclosing(following) as pieces:
-                    async for (piece,) in pieces:
-                        told = {**told, "text": told["text"] + piece}
-                        yield told
-                if stream.finish_reason not in ("length", "stop"):
-                    raise BusyError(ENDING)
-                yield {**told, "finish_reason": stream.finish_reason}
+                async with registry.acquire(model) as loaded:
+                    settings = Settings.of(
+                        loaded.model.generation_config,
+                        temperature=temperature,
+                        length=max_new_tokens,
+                        top_k=top_k,
+                        top_p=top_p,
+                        min_p=min_p,
+                        stop=stop,
+                    )
+                    used = drawn if given is None else given
+                    ahead = AHEAD_AT_FULL_SPEED
+                    stream = await loaded.stream(prompt, settings, seed=used, max_buffered_tokens=ahead)
+                    told: dict[str, Any] = {
+                        "text": "",
+                        "prompt": stream.prompt.text,
+                        "seed": stream.seed,
+                        "finish_reason": None,
+                        "model": loaded.label,
+                        "warnings": list(stream.warnings),
+                    }
+                    following = follow([stream], full_speed=True, halted=lambda: admission.must_stop, listener=listener)
+                    async with aclosing(following) as pieces:
+                        async for (piece,) in pieces:
+                            told = {**told, "text": told["text"] + piece}
+                            yield told
+                    if stream.finish_reason not in ("length", "stop"):
+                        raise BusyError(ENDING)
+                    yield {**told, "finish_reason": stream.finish_reason}
         except (ValueError, EngineError) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
@@ -111,8 +117,7 @@ def add_api(registry: ModelRegistry, admission: AdmissionController) -> None:
             with admission.enter(ClientIdentity.of(request)) as place:
                 async for notice in waits(place, listener):
                     yield notice
-                async with scoring:
-                    loaded = await registry.get(model)
+                async with scoring, registry.acquire(model) as loaded:
                     done = await asyncio.to_thread(loaded.score, text)
                 yield {
                     "bpc": done.bpc,

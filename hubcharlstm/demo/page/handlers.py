@@ -78,21 +78,25 @@ class ChatHandlers:
         """The updates of one wish; raises `ValueError` for one that cannot be met."""
         told: dict[str, Any] = {"halted": lambda: halt.wanted or self.admission.must_stop, "listener": listener}
         full_speed = controls.get("full_speed") is True
+        place, length = None, controls.get("length")
+        name = data.get("model") or controls.get("model")
         if "place" in data:
             place = parse_continue_target(data)
-            length = controls.get("length")
             check_number("length", length, 1, MAX_LENGTH, whole=True, unit=" characters")
-            loaded = await self.registry.get(place.reply.get("model"))
-            updates = go_on(place, data["turn"], int(length or 1), loaded, self.states, full_speed=full_speed, **told)
-        else:
-            loaded = await self.registry.get(data.get("model") or controls.get("model"))
-            ask = ChatRequest.read(data, controls, loaded.model.generation_config)
-            updates = write(ask, loaded, self.states, **told)
-        async with aclosing(updates):
-            async for turn in updates:
-                if self.admission.must_stop and not halt.wanted and not any(one["writing"] for one in turn["replies"]):
-                    turn = {**turn, "warnings": [*turn["warnings"], ENDED]}
-                yield turn
+            name = place.reply.get("model")
+        async with self.registry.acquire(name) as loaded:
+            if place is not None:
+                turn_id, count = data["turn"], int(length or 1)
+                updates = go_on(place, turn_id, count, loaded, self.states, full_speed=full_speed, **told)
+            else:
+                ask = ChatRequest.read(data, controls, loaded.model.generation_config)
+                updates = write(ask, loaded, self.states, **told)
+            async with aclosing(updates):
+                async for turn in updates:
+                    writing = any(one["writing"] for one in turn["replies"])
+                    if self.admission.must_stop and not halt.wanted and not writing:
+                        turn = {**turn, "warnings": [*turn["warnings"], ENDED]}
+                    yield turn
 
     def halt(self, event: gr.EventData) -> None:
         """Stop a reply that is being written; only its own page knows the turn's id."""
@@ -109,10 +113,10 @@ class ChatHandlers:
     async def choose(self, name: Any, serving: Any) -> list[Any]:
         """Another model: its introduction and defaults; the last good one where it does not load."""
         try:
-            loaded = await self.registry.get(name)
+            async with self.registry.acquire(name) as loaded:
+                return self.introduce(loaded)
         except UserError as error:
             return [problem(error, ""), gr.update(value=serving), serving, *[gr.skip()] * 4]
-        return self.introduce(loaded)
 
     async def on_load(self) -> list[Any]:
         """For a page that is opened: what has changed since the app was built, and what every visitor should know."""
@@ -148,20 +152,20 @@ class ChatHandlers:
                     "expected one that is: choose or type it there first, then open the link again.",
                     "model",
                 )
-            loaded = await self.registry.get(params["model"])
+            async with self.registry.acquire(params["model"]) as loaded:
+                label, config = loaded.label, loaded.model.generation_config
         except ValueError as error:
             return {"value": problem(error, "")}
-        config = loaded.model.generation_config
         settings = Settings.of(config, **params["settings"])
         set_to: dict[str, Any] = {name: getattr(settings, name) for name in settings.__dataclass_fields__}
         if params["seed"] is not None:
             set_to |= {"seed": str(params["seed"]), "locked": True}
         told = {key: params[key] for key in ("typed", "speaker", "written")}
-        ask = {**told, "settings": vars(settings), "seed": params["seed"], "model": loaded.label}
+        ask = {**told, "settings": vars(settings), "seed": params["seed"], "model": label}
         speaker = params["speaker"] if config.turn_template else ""
         return {
             "value": {"kind": "link", "ask": ask},
-            **controls.write(model=loaded.label, speaker=speaker, **set_to),
+            **controls.write(model=label, speaker=speaker, **set_to),
         }
 
 
