@@ -12,8 +12,8 @@ from gradio.events import api
 
 from hubcharlstm import BusyError
 from hubcharlstm.decoding.sampling import new_seed
-from hubcharlstm.demo.chat.pacing import follow
-from hubcharlstm.demo.chat.replies import AHEAD_AT_FULL_SPEED
+from hubcharlstm.demo.chat.pacing import UpdatePacer, follow
+from hubcharlstm.demo.chat.replies import MAX_BUFFERED_TOKENS_AT_FULL_SPEED
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.serving.admission import ENDING, AdmissionController, ClientIdentity, QueueTicket
 from hubcharlstm.demo.serving.backpressure import BackpressureMonitor
@@ -47,7 +47,7 @@ For each: `name`, `default`, `loaded` (one that is not is loaded when it is firs
 """
 
 
-def add_api(registry: ModelRegistry, admission: AdmissionController) -> None:
+def add_api(registry: ModelRegistry, admission: AdmissionController, pacer: UpdatePacer) -> None:
     """Offer `/complete`, `/score` and `/models` inside a `gr.Blocks`."""
     scoring = asyncio.Semaphore(1)  # it takes a core or two for a second
 
@@ -85,7 +85,7 @@ def add_api(registry: ModelRegistry, admission: AdmissionController) -> None:
                         stop=stop,
                     )
                     used = drawn if given is None else given
-                    ahead = AHEAD_AT_FULL_SPEED
+                    ahead = MAX_BUFFERED_TOKENS_AT_FULL_SPEED
                     stream = await loaded.stream(prompt, settings, seed=used, max_buffered_tokens=ahead)
                     told: dict[str, Any] = {
                         "text": "",
@@ -95,7 +95,9 @@ def add_api(registry: ModelRegistry, admission: AdmissionController) -> None:
                         "model": loaded.label,
                         "warnings": list(stream.warnings),
                     }
-                    following = follow([stream], full_speed=True, halted=lambda: admission.must_stop, listener=listener)
+                    following = follow(
+                        [stream], pacer, full_speed=True, is_cancelled=lambda: admission.must_stop, monitor=listener
+                    )
                     async with aclosing(following) as pieces:
                         async for (piece,) in pieces:
                             told = {**told, "text": told["text"] + piece}
@@ -150,6 +152,6 @@ def offer(function: Callable[..., Any], description: str, answer: Any, **options
 
 async def waits(place: QueueTicket, listener: BackpressureMonitor) -> AsyncGenerator[dict[str, Any], None]:
     """What to tell until the request has its turn."""
-    while not await place.comes(WAITING_SECONDS):
+    while not await place.wait_for_turn(WAITING_SECONDS):
         listener.check()
-        yield {"text": "", "finish_reason": None, "queue": place.notice}
+        yield {"text": "", "finish_reason": None, "queue": place.status_message}

@@ -17,6 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount
 
 from hubcharlstm.demo.api import add_api
+from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.model_source import ModelSource
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.page.layout import chat_page
@@ -84,15 +85,16 @@ def build(registry: ModelRegistry, admission: AdmissionController | None = None)
     """The page and the API over the models of `shelf`, not yet served. gate: how many are served at one time."""
     stay_quiet()
     admission = admission or AdmissionController(Limits.of(os.environ))
+    pacer = UpdatePacer()
     first = registry.first
     title = intro(first.model, first.label)["title"]
     demo = gr.Blocks(title=f"{title} · hubcharlstm", analytics_enabled=False, fill_height=True)
     with demo:
-        handlers = chat_page(registry, admission)
+        handlers = chat_page(registry, admission, pacer)
         demo.load(
             handlers.on_load, None, handlers.outputs, queue=False, api_visibility="private", show_progress="hidden"
         )
-        add_api(registry, admission)
+        add_api(registry, admission, pacer)
     demo.max_threads = admission.limits.max_concurrent + admission.limits.max_queued + SPARE_SLOTS
     demo.queue(api_open=False)  # a direct POST would get the first update only
     demo.hubcharlstm = (registry, admission)  # type: ignore[attr-defined]  # what `server_of` serves it with

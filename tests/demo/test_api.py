@@ -21,7 +21,7 @@ pytest.importorskip("gradio")
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from tests.demo.chat.test_chat import tiny_model
+from tests.support.chat_doubles import tiny_model
 from tests.support.served import Served, serving
 
 

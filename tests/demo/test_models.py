@@ -138,9 +138,9 @@ def test_a_model_that_is_replaced_serves_its_holders_to_the_end(model: CharLSTM,
 
 def test_the_intro_is_filled_from_the_model(model: CharLSTM) -> None:
     told = welcome.intro(model, "tiny")
-    assert told["title"] == "tiny" and told["passage"] is None and told["lapse"] is None
+    assert told["title"] == "tiny" and told["passage"] is None and told["time_lapse"] is None
     assert "has read one text and guesses one letter at a time" in told["lines"][0]
-    assert told["starters"] == ["To be, ", "FIRST:\n"] and told["side"]["temperatures"] == [0.2, 0.8, 1.4]
+    assert told["starters"] == ["To be, ", "FIRST:\n"] and told["side_by_side"]["temperatures"] == [0.2, 0.8, 1.4]
     corpus = {
         "name": "m", "title": "Shakespeare's Macbeth", "sha256": "0", "chars": 9, "train_chars": 9, "held_out": "-"
     }  # fmt: skip
@@ -157,7 +157,7 @@ def test_the_passage_is_the_one_nearest_the_usual_temperature(model: CharLSTM) -
     assert welcome.intro(model, "tiny")["passage"] == {
         "prompt": "p",
         "text": "at 0.7",
-        "told": "seed 7, temperature 0.7",
+        "caption": "seed 7, temperature 0.7",
     }
 
 
@@ -173,17 +173,20 @@ def test_the_time_lapse_tells_how_far_the_training_was(model: CharLSTM) -> None:
         "time_lapse_prompt": "p",
         "history": [{"chars": 1_000_000, "seconds": 100}, {"chars": 3_000_000, "seconds": 300.0}, "junk"],
     }
-    lapse = welcome.intro(model, "tiny")["lapse"]
-    assert [moment["label"] for moment in lapse["moments"]] == [
+    lapse = welcome.intro(model, "tiny")["time_lapse"]
+    assert [moment["label"] for moment in lapse["snapshots"]] == [
         "after 10 characters, 3 minutes",
         "after 500 thousand characters, 50 seconds",
         "after 2.0 million characters, 3 minutes, 1.00 bits per character",
         "after 9.0 million characters",
     ]
     model.record["time_lapse"] = {"prompt": "p", "moments": [{"chars": n, "text": "t"} for n in (5, 500_000)]}
-    assert welcome.intro(model, "tiny")["lapse"]["moments"][1]["label"] == "after 500 thousand characters, 50 seconds"
+    assert (
+        welcome.intro(model, "tiny")["time_lapse"]["snapshots"][1]["label"]
+        == "after 500 thousand characters, 50 seconds"
+    )
     model.record["time_lapse"] = {"prompt": 7, "moments": "many"}
-    assert welcome.intro(model, "tiny")["lapse"] is None
+    assert welcome.intro(model, "tiny")["time_lapse"] is None
 
 
 def test_the_lines_about_a_model(model: CharLSTM) -> None:

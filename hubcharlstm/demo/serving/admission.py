@@ -186,13 +186,13 @@ class QueueTicket:
         return self._gate.waiting.index(self) if self in self._gate.waiting else 0
 
     @property
-    def notice(self) -> str:
+    def status_message(self) -> str:
         """What to tell while it waits."""
         before = self.before
         place = f"{before:,} before you" if before else "you are next"
         return f"The app is busy: {place}, in {self._gate.in_about(before)}."
 
-    async def comes(self, timeout: float) -> bool:
+    async def wait_for_turn(self, timeout: float) -> bool:
         """True once it is this request's turn, False after `timeout` seconds; raises `BusyError` if the app ends."""
         try:
             async with asyncio.timeout(timeout):

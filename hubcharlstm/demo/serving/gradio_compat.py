@@ -17,6 +17,15 @@ MAX_SESSIONS = 1_000
 SWEEP_SECONDS = 30.0
 
 
+def event_data(event: gr.EventData) -> dict[str, Any]:
+    """The JSON object that the page sent with an event, {} if it sent none.
+
+    `gr.EventData` gives public access by attribute only, which fails for a missing key and for the key "target".
+    """
+    data = event._data
+    return dict(data) if isinstance(data, dict) else {}
+
+
 class Session(SessionState):
     """One visitor's: without the copy of the page, with all that was written on it, that Gradio keeps for links to it.
 

@@ -76,16 +76,16 @@ def test_the_row_is_served_in_order_and_is_bounded() -> None:
         first, second, third, fourth = (admission.enter(ClientIdentity(str(n))) for n in range(4))
         with first:
             with second, third, fourth:
-                assert await first.comes(0) and await second.comes(0)
-                assert not await third.comes(0.01) and third.before == 0 and fourth.before == 1
-                assert fourth.notice == "The app is busy: 1 before you, in about 3 seconds."
+                assert await first.wait_for_turn(0) and await second.wait_for_turn(0)
+                assert not await third.wait_for_turn(0.01) and third.before == 0 and fourth.before == 1
+                assert fourth.status_message == "The app is busy: 1 before you, in about 3 seconds."
                 with pytest.raises(
                     BusyError, match=r"busy \(4 requests are written or wait\): try again in about 5 seconds"
                 ):
                     admission.enter(ClientIdentity("5"))
-                first_come = asyncio.create_task(third.comes(5))
+                first_come = asyncio.create_task(third.wait_for_turn(5))
                 admission.remove(second)
-                assert await first_come and not await fourth.comes(0.01)
+                assert await first_come and not await fourth.wait_for_turn(0.01)
                 admission.add(second)  # for its own `with` to leave
             assert len(admission.running) == 1
         assert not admission.running and not admission.waiting
@@ -100,7 +100,7 @@ def test_a_visitor_who_leaves_the_row_makes_room() -> None:
             with admission.enter(ClientIdentity("2")), pytest.raises(BusyError):
                 admission.enter(ClientIdentity("3"))
             with admission.enter(ClientIdentity("3")) as place:
-                assert not await place.comes(0)
+                assert not await place.wait_for_turn(0)
 
     asyncio.run(run())
 
@@ -122,7 +122,7 @@ def test_at_the_end_those_who_wait_are_told_and_the_others_may_finish() -> None:
         async def one(name: str, seconds: float) -> None:
             with admission.enter(ClientIdentity(name)) as place:
                 try:
-                    while not await place.comes(1):
+                    while not await place.wait_for_turn(1):
                         pass
                 except BusyError as error:
                     told.append(f"{name}: {error}")

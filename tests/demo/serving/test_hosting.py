@@ -29,8 +29,8 @@ from hubcharlstm.demo.serving import gradio_compat as sessions
 from hubcharlstm.demo.serving import middleware as guard
 from hubcharlstm.demo.serving import runtime, server
 from hubcharlstm.demo.serving.admission import AdmissionController, ClientIdentity, Limits
-from tests.demo.chat.test_chat import tiny_model
 from tests.support.browser_app import ROOT, free_port, save_model
+from tests.support.chat_doubles import tiny_model
 from tests.support.served import SECONDS, Served, serving
 
 
@@ -404,7 +404,7 @@ class App:
     def page(self, session: str, length: int) -> list[dict[str, Any]]:
         """A message as the page sends it, and all that it is told."""
         config = httpx.get(f"{self.url}/config", timeout=SECONDS).json()
-        respond = next(one for one in config["dependencies"] if one["targets"] and one["targets"][0][1] == "ask")
+        respond = next(one for one in config["dependencies"] if one["targets"] and one["targets"][0][1] == "generate")
         kinds = {one["id"]: one["props"].get("elem_id") for one in config["components"]}
         values = {"field-temperature": 0.8, "field-length": length, "full-speed": False, "field-top-k": 0}
         values |= {"field-top-p": 1, "field-min-p": 0, "field-stop": ""}
