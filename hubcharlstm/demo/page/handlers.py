@@ -186,17 +186,18 @@ class ChatHandlers:
         """Updates that set the controls, and the request that the page is to send."""
         config = served_model.model.generation_config
         settings = vars(Settings.of(config, **link.settings))
+        seed = None if link.seed is None else str(link.seed)  # JavaScript rounds integers above 2**53
         request = {
             "typed": link.typed,
             "speaker": link.speaker,
             "expected": link.expected.model_dump(),
             "settings": settings,
-            "seed": link.seed,
+            "seed": seed,
             "model": served_model.label,
         }
         controls = {"model": served_model.label, "speaker": link.speaker if config.turn_template else "", **settings}
-        if link.seed is not None:
-            controls |= {"seed": str(link.seed), "locked": True}
+        if seed is not None:
+            controls |= {"seed": seed, "locked": True}
         return {self.chat: {"kind": "permalink", "request": request}, **self.controls.updates(controls)}
 
 

@@ -102,6 +102,16 @@ def test_the_theme_has_system_fonts_only() -> None:
     assert "@font-face" not in css and "@import" not in css and 'url("http' not in css
 
 
+def test_a_link_with_a_large_seed_is_opened_with_that_very_seed(chat_model: CharLSTM) -> None:
+    """The page got the seed as a number, which JavaScript rounded to 2**63: out of range, so the link was refused."""
+    handlers = page_handlers(chat_model)
+    opened = asyncio.run(handlers.open_link(gr.EventData(None, {"query": f"?message=To+be&seed={2**63 - 1}"})))
+    request = opened[handlers.chat]["request"]
+    assert request["seed"] == str(2**63 - 1)
+    assert collect(respond(handlers, request))[-1]["turn"]["replies"][0]["seed"] == str(2**63 - 1)
+    handlers.registry.close()
+
+
 @pytest.mark.parametrize("data", [None, [], {"turn": 7}, {"turn": ["x"]}, {"replies": 7}, {"replies": [None, {}]}])
 def test_a_damaged_event_changes_nothing(chat_model: CharLSTM, data: Any) -> None:
     handlers = page_handlers(chat_model)
