@@ -60,9 +60,6 @@ class UpdatePacer:
         await asyncio.sleep(FIRST_LOOK * max(1.0, self.readers / 10))
 
 
-CLOCK = UpdatePacer()
-
-
 class Stream(Protocol):
     """What is asked of a `TextStream`."""
 
@@ -83,14 +80,15 @@ class Listener(Protocol):
 
 async def follow(
     streams: Sequence[Stream],
+    pacer: UpdatePacer,
     *,
     full_speed: bool = False,
-    halted: Callable[[], bool] = lambda: False,
-    listener: Listener | None = None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+    monitor: Listener | None = None,
 ) -> AsyncGenerator[list[str], None]:
     """What `streams` write, a piece of each at every update: at `CHARACTERS_PER_SECOND`, or as fast as it goes.
 
-    Ends when all have ended and all is told, or once `halted()`. The streams are cancelled when the reader leaves
+    Ends when all have ended and all is told, or once `is_cancelled()`. The streams are cancelled when the reader leaves
     early (the generator is closed or its task cancelled). Raises what ended a stream, and `ValueError` if nobody reads.
     """
     waiting, told = [""] * len(streams), 0
@@ -103,17 +101,17 @@ async def follow(
 
     asked, started = time.monotonic(), None
     pause = UPDATE_SECONDS
-    CLOCK.readers += 1
+    pacer.readers += 1
     try:
-        while not halted():
-            if listener is not None:
-                listener.check()
+        while not is_cancelled():
+            if monitor is not None:
+                monitor.check()
             done = take()
             if started is None and any(waiting):
                 started = time.monotonic()
             due = 0 if started is None else paced(time.monotonic(), asked, started) - told
             pieces = [text if full_speed else text[: max(0, due)] for text in waiting]
-            if any(pieces) and not (listener is not None and listener.behind):
+            if any(pieces) and not (monitor is not None and monitor.behind):
                 waiting = [text[len(piece) :] for text, piece in zip(waiting, pieces, strict=True)]
                 told += max(map(len, pieces))
                 yield pieces
@@ -122,11 +120,11 @@ async def follow(
             if done and not any(waiting):
                 break
             early = full_speed and not done
-            await (CLOCK.look() if started is None else CLOCK.tick(pause, take if early else None))
-        if listener is not None and not halted():
-            await listener.caught_up()
+            await (pacer.look() if started is None else pacer.tick(pause, take if early else None))
+        if monitor is not None and not is_cancelled():
+            await monitor.caught_up()
     finally:
-        CLOCK.readers -= 1
+        pacer.readers -= 1
         for stream in streams:
             stream.cancel()
 

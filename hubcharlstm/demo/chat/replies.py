@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hubcharlstm.demo.chat import permalinks
-from hubcharlstm.demo.chat.pacing import Listener, follow
+from hubcharlstm.demo.chat.pacing import Listener, UpdatePacer, follow
 from hubcharlstm.demo.chat.requests import ChatRequest, compose
 from hubcharlstm.demo.chat.state_cache import StateCache
 from hubcharlstm.demo.chat.turns import ENDINGS, ContinueTarget, Reply, Turn, cycle_in, text_hash, with_settings
@@ -44,8 +44,9 @@ async def write(
     ask: ChatRequest,
     loaded: ServedModel,
     states: StateCache,
-    halted: Callable[[], bool] = never,
-    listener: Listener | None = None,
+    pacer: UpdatePacer,
+    is_cancelled: Callable[[], bool] = never,
+    monitor: Listener | None = None,
 ) -> AsyncGenerator[Turn, None]:
     """The turn, again and again as its replies grow. Raises `ValueError` for what cannot be written."""
     model, config = loaded.model, loaded.model.generation_config
@@ -70,8 +71,8 @@ async def write(
             warnings=[note for note in warnings if note],
             replies=[begin(loaded, wish, ask.seed) for wish in params],
         )
-        manner = {"full_speed": ask.full_speed, "halted": halted, "listener": listener}
-        async with aclosing(grow(turn, streams, **manner)) as turns:
+        manner = {"full_speed": ask.full_speed, "is_cancelled": is_cancelled, "monitor": monitor}
+        async with aclosing(grow(turn, streams, pacer, **manner)) as turns:
             async for turn in turns:
                 yield turn
         replies = []
@@ -91,10 +92,11 @@ async def go_on(
     length: int,
     loaded: ServedModel,
     states: StateCache,
+    pacer: UpdatePacer,
     *,
     full_speed: bool = False,
-    halted: Callable[[], bool] = never,
-    listener: Listener | None = None,
+    is_cancelled: Callable[[], bool] = never,
+    monitor: Listener | None = None,
 ) -> AsyncGenerator[Turn, None]:
     """The turn with one reply continued exactly where it stopped, by up to `length` characters."""
     text = place.text + (place.settings.stop if place.ended_by_stop else "")
@@ -107,11 +109,11 @@ async def go_on(
     yield turn
     state = states.find(place.reply["id"], text_hash(place.text), loaded.fingerprint)
     if state is None:
-        state = await replay(place, text, loaded, halted)
+        state = await replay(place, text, loaded, pacer, is_cancelled)
     stream = await loaded.stream("", wish, seed=None, state=state, max_buffered_tokens=max_buffered_tokens(full_speed))
     started, before = time.monotonic(), len(text)
     try:
-        following = follow([stream], full_speed=full_speed, halted=halted, listener=listener)
+        following = follow([stream], pacer, full_speed=full_speed, is_cancelled=is_cancelled, monitor=monitor)
         async with aclosing(following) as pieces:
             async for (piece,) in pieces:
                 text += piece
@@ -125,7 +127,9 @@ async def go_on(
         stream.cancel()
 
 
-async def replay(place: ContinueTarget, text: str, loaded: ServedModel, halted: Callable[[], bool]) -> GenerationState:
+async def replay(
+    place: ContinueTarget, text: str, loaded: ServedModel, pacer: UpdatePacer, is_cancelled: Callable[[], bool]
+) -> GenerationState:
     """The state after `text`, made again from its receipt; raises `Problem` if the text comes out otherwise."""
     if not text:
         raise UserError("This reply has no text yet to go on from: retry it.")
@@ -134,10 +138,10 @@ async def replay(place: ContinueTarget, text: str, loaded: ServedModel, halted: 
         place.prompt, wish, length=len(text), seed=place.seed, max_buffered_tokens=AHEAD_AT_FULL_SPEED
     )
     again = ""
-    async with aclosing(follow([stream], full_speed=True, halted=halted)) as pieces:
+    async with aclosing(follow([stream], pacer, full_speed=True, is_cancelled=is_cancelled)) as pieces:
         async for (piece,) in pieces:
             again += piece
-    if halted():
+    if is_cancelled():
         raise UserError("Stopped before the reply's place was found again: continue it once more.")
     if again != text:
         raise UserError(
@@ -147,11 +151,11 @@ async def replay(place: ContinueTarget, text: str, loaded: ServedModel, halted: 
     return (await asyncio.to_thread(lambda: stream.completion)).state
 
 
-async def grow(turn: Turn, streams: list[TextStream], **manner: Any) -> AsyncGenerator[Turn, None]:
+async def grow(turn: Turn, streams: list[TextStream], pacer: UpdatePacer, **manner: Any) -> AsyncGenerator[Turn, None]:
     """`turn` with its replies growing at their ends."""
     yield turn
     started = time.monotonic()
-    async with aclosing(follow(streams, **manner)) as updates:
+    async with aclosing(follow(streams, pacer, **manner)) as updates:
         async for pieces in updates:
             grown = zip(turn["replies"], pieces, strict=True)
             turn = {**turn, "replies": [with_settings(reply, text=reply["text"] + piece) for reply, piece in grown]}

@@ -13,6 +13,7 @@ from typing import Any
 
 import gradio as gr
 
+from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.chat.permalinks import read_link
 from hubcharlstm.demo.chat.replies import CancelToken, go_on, write
 from hubcharlstm.demo.chat.requests import ChatRequest, read_id
@@ -24,6 +25,7 @@ from hubcharlstm.demo.page.controls import Controls, speaker_choices
 from hubcharlstm.demo.page.welcome import about, intro
 from hubcharlstm.demo.serving.admission import AdmissionController, ClientIdentity
 from hubcharlstm.demo.serving.backpressure import BackpressureMonitor
+from hubcharlstm.demo.serving.gradio_compat import event_data
 from hubcharlstm.demo.settings import MAX_LENGTH, Settings, check_number
 from hubcharlstm.errors import EngineError
 
@@ -39,7 +41,10 @@ Value = dict[str, Any]
 class ChatHandlers:
     """The handlers of the page's events, over the models on the shelf."""
 
-    def __init__(self, registry: ModelRegistry, controls: Controls, admission: AdmissionController) -> None:
+    def __init__(
+        self, registry: ModelRegistry, controls: Controls, admission: AdmissionController, pacer: UpdatePacer
+    ) -> None:
+        self.pacer = pacer
         self.registry, self.controls, self.admission, self.built_with = registry, controls, admission, registry.default
         self.outputs: list[Any] = []
         """What another model changes on the page."""
@@ -50,7 +55,7 @@ class ChatHandlers:
         self, values: dict[Any, Any], event: gr.EventData, request: gr.Request
     ) -> AsyncGenerator[Any, None]:
         """A message, a starter, a retry, an edit, a continuation or a link's text: the turn as it grows."""
-        data = event._data if isinstance(event._data, dict) else {}
+        data = event_data(event)
         turn_id = ""
         try:
             turn_id = read_id(data.get("turn"))
@@ -59,11 +64,11 @@ class ChatHandlers:
             visitor = ClientIdentity.of(request)
             listener = BackpressureMonitor.of(request)
             with self.admission.enter(visitor) as place:
-                while not await place.comes(WAITING_SECONDS):
+                while not await place.wait_for_turn(WAITING_SECONDS):
                     listener.check()
                     if halt.wanted:
                         raise UserError("Stopped before it was your turn; the line is still here: send it again.")
-                    yield {"kind": "waiting", "turn": turn_id, "sentence": place.notice}
+                    yield {"kind": "waiting", "turn": turn_id, "sentence": place.status_message}
                 async with aclosing(self.turns(data, self.controls.read(values), halt, listener)) as turns:
                     async for turn in turns:
                         yield {"kind": "turn", "turn": turn}
@@ -76,7 +81,7 @@ class ChatHandlers:
         self, data: dict[str, Any], controls: dict[str, Any], halt: CancelToken, listener: BackpressureMonitor
     ) -> AsyncGenerator[Turn, None]:
         """The updates of one wish; raises `ValueError` for one that cannot be met."""
-        told: dict[str, Any] = {"halted": lambda: halt.wanted or self.admission.must_stop, "listener": listener}
+        told: dict[str, Any] = {"is_cancelled": lambda: halt.wanted or self.admission.must_stop, "monitor": listener}
         full_speed = controls.get("full_speed") is True
         place, length = None, controls.get("length")
         name = data.get("model") or controls.get("model")
@@ -87,10 +92,11 @@ class ChatHandlers:
         async with self.registry.acquire(name) as loaded:
             if place is not None:
                 turn_id, count = data["turn"], int(length or 1)
-                updates = go_on(place, turn_id, count, loaded, self.states, full_speed=full_speed, **told)
+                told["full_speed"] = full_speed
+                updates = go_on(place, turn_id, count, loaded, self.states, self.pacer, **told)
             else:
                 ask = ChatRequest.read(data, controls, loaded.model.generation_config)
-                updates = write(ask, loaded, self.states, **told)
+                updates = write(ask, loaded, self.states, self.pacer, **told)
             async with aclosing(updates):
                 async for turn in updates:
                     writing = any(one["writing"] for one in turn["replies"])
@@ -100,12 +106,12 @@ class ChatHandlers:
 
     def halt(self, event: gr.EventData) -> None:
         """Stop a reply that is being written; only its own page knows the turn's id."""
-        if isinstance(turn := event._data.get("turn"), str) and turn in self.running:
+        if isinstance(turn := event_data(event).get("turn"), str) and turn in self.running:
             self.running[turn].wanted = True
 
     def forget(self, event: gr.EventData) -> None:
         """Drop what is kept of a cleared conversation's replies."""
-        replies = event._data.get("replies")
+        replies = event_data(event).get("replies")
         for reply in replies[:5_000] if isinstance(replies, list) else []:
             if isinstance(reply, str):
                 self.states.forget(reply)
@@ -143,7 +149,7 @@ class ChatHandlers:
         """Set the controls as a link wishes, and have the page send its message; a damaged link changes nothing."""
         controls = self.controls
         try:
-            params = read_link(event._data.get("query"))
+            params = read_link(event_data(event).get("query"))
             if params is None:
                 return {"value": gr.skip()}
             if params["model"] and not self.registry.offers(params["model"]):

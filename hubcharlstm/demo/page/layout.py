@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.page.controls import settings_panel, speaker_row
 from hubcharlstm.demo.page.handlers import ChatHandlers
@@ -31,7 +32,7 @@ def do(verb: str, *, with_text: bool = False) -> str:
     return f"({taken}) => {{ document.getElementById('conversation').dispatchEvent({event}); }}"
 
 
-def chat_page(registry: ModelRegistry, admission: AdmissionController) -> ChatHandlers:
+def chat_page(registry: ModelRegistry, admission: AdmissionController, pacer: UpdatePacer) -> ChatHandlers:
     """Lay out the page and wire its events, inside a `gr.Blocks`."""
     first = registry.first
     quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
@@ -73,7 +74,7 @@ def chat_page(registry: ModelRegistry, admission: AdmissionController) -> ChatHa
             controls, lines, copies = settings_panel(registry, speaker)
     serving = gr.State(registry.default)
 
-    handlers = ChatHandlers(registry, controls, admission)
+    handlers = ChatHandlers(registry, controls, admission, pacer)
     for verb, button in (buttons | copies).items():
         button.click(None, js=do(verb), **quiet)
     stop.click(None, js=do("stop"), **quiet)

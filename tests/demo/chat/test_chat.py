@@ -88,7 +88,7 @@ def wish(
 
 
 def written(loaded: models.ServedModel, *args: Any, **data: Any) -> list[turns.Turn]:
-    return collect(replies.write(wish(loaded, *args, **data), loaded, StateCache()))
+    return collect(replies.write(wish(loaded, *args, **data), loaded, StateCache(), pacing.UpdatePacer()))
 
 
 # --- a reply ------------------------------------------------------------------------------------------------------
@@ -151,7 +151,9 @@ def test_a_halted_reply_keeps_its_text_and_says_so(loaded: models.ServedModel) -
 
     async def run() -> list[turns.Turn]:
         seen = []
-        updates = replies.write(wish(loaded, controls={"full_speed": False, "length": 2_000}), loaded, states, halt)
+        updates = replies.write(
+            wish(loaded, controls={"full_speed": False, "length": 2_000}), loaded, states, pacing.UpdatePacer(), halt
+        )
         async for turn in updates:
             seen.append(turn)
             halt.wanted = len(turn["replies"][0]["text"]) > 20
@@ -205,13 +207,13 @@ def test_a_message_goes_on_from_the_text_so_far_only_if_wanted(loaded: models.Se
 
 def continued(turn: turns.Turn, loaded: models.ServedModel, states: StateCache, length: int = 40) -> turns.Turn:
     place = turns.parse_continue_target({"place": turn, "index": 0})
-    return collect(replies.go_on(place, TURN, length, loaded, states, full_speed=True))[-1]
+    return collect(replies.go_on(place, TURN, length, loaded, states, pacing.UpdatePacer(), full_speed=True))[-1]
 
 
 @pytest.mark.parametrize("remembered", [True, False])
 def test_going_on_gives_what_one_longer_reply_gives(loaded: models.ServedModel, remembered: bool) -> None:
     states = StateCache(limit=10 if remembered else 0)
-    turn = collect(replies.write(wish(loaded), loaded, states))[-1]
+    turn = collect(replies.write(wish(loaded), loaded, states, pacing.UpdatePacer()))[-1]
     assert len(states) == remembered
     turn = continued(continued(turn, loaded, states), loaded, states, 20)
     assert turn["replies"][0]["text"] == loaded.model.generate("To be", max_new_tokens=100, seed=7)
@@ -224,7 +226,7 @@ def test_going_on_behind_a_stop_string_puts_it_back(loaded: models.ServedModel, 
     stop = whole[10:12]
     first = whole.index(stop)
     states = StateCache(limit=10 if remembered else 0)
-    turn = collect(replies.write(wish(loaded, controls={"stop": stop}), loaded, states))[-1]
+    turn = collect(replies.write(wish(loaded, controls={"stop": stop}), loaded, states, pacing.UpdatePacer()))[-1]
     assert turn["replies"][0]["text"] == whole[:first] and turn["replies"][0]["ending"] == "ended by itself"
     reply = continued(turn, loaded, states, 30)["replies"][0]
     assert len(reply["text"]) > first + 2 and whole.startswith(reply["text"]) and "stop=" not in reply["link"]
@@ -324,7 +326,11 @@ def desk_of(model: CharLSTM) -> handlers.ChatHandlers:
     made: list[handlers.ChatHandlers] = []
     with gr.Blocks():
         made.append(
-            layout.chat_page(models.ModelRegistry(model, "user/tiny", open_to_all=False), AdmissionController(Limits()))
+            layout.chat_page(
+                models.ModelRegistry(model, "user/tiny", open_to_all=False),
+                AdmissionController(Limits()),
+                pacing.UpdatePacer(),
+            )
         )
     return made[0]
 
@@ -404,7 +410,9 @@ def test_a_reader_who_leaves_frees_the_work(model: CharLSTM, opened: list[TextSt
 
 def test_a_cancelled_task_frees_the_work(loaded: models.ServedModel, opened: list[TextStream]) -> None:
     async def run() -> None:
-        updates = replies.write(wish(loaded, controls={"length": 2_000, "full_speed": False}), loaded, StateCache())
+        updates = replies.write(
+            wish(loaded, controls={"length": 2_000, "full_speed": False}), loaded, StateCache(), pacing.UpdatePacer()
+        )
 
         async def read() -> None:
             async for _ in updates:
@@ -446,7 +454,7 @@ def test_text_keeps_to_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> tuple[float, list[str]]:
         loop = asyncio.get_running_loop()
         start = loop.time()
-        pieces = [piece async for (piece,) in pacing.follow([stream])]
+        pieces = [piece async for (piece,) in pacing.follow([stream], pacing.UpdatePacer())]
         return loop.time() - start, pieces
 
     seconds, pieces = asyncio.run(run())
@@ -460,7 +468,7 @@ def test_text_that_had_to_wait_catches_up() -> None:
 
 
 def test_many_readers_have_fewer_updates_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "CLOCK", clock := pacing.UpdatePacer())
+    clock = pacing.UpdatePacer()
     monkeypatch.setattr(pacing, "UPDATES_PER_SECOND", 40)
     monkeypatch.setattr(pacing, "CHARACTERS_PER_SECOND", 100)
     updates: list[int] = []
@@ -468,7 +476,7 @@ def test_many_readers_have_fewer_updates_each(monkeypatch: pytest.MonkeyPatch) -
     async def read(stream: UpdatePacer) -> None:
         updates.append(0)
         mine = len(updates) - 1
-        async for _ in pacing.follow([stream]):
+        async for _ in pacing.follow([stream], clock):
             updates[mine] += 1
 
     async def run() -> float:
@@ -522,7 +530,9 @@ def test_text_waits_for_a_reader_who_is_behind_and_nobody_is_served_who_does_not
         pieces = []
         stream = UpdatePacer("x" * 30)
         with pytest.raises(requests.UserError):
-            async for (piece,) in pacing.follow([stream], full_speed=True, listener=RequestHandle()):
+            async for (piece,) in pacing.follow(
+                [stream], pacing.UpdatePacer(), full_speed=True, monitor=RequestHandle()
+            ):
                 pieces.append(piece)
         assert stream.cancelled
         return pieces
@@ -543,7 +553,9 @@ def test_whoever_is_behind_on_a_text_that_has_ended_holds_nobody_up() -> None:
         reader, turns = RequestHandle(), 0
 
         async def read() -> None:
-            async for _ in pacing.follow([UpdatePacer("x" * 30)], full_speed=True, listener=reader):
+            async for _ in pacing.follow(
+                [UpdatePacer("x" * 30)], pacing.UpdatePacer(), full_speed=True, monitor=reader
+            ):
                 pass
 
         task = asyncio.create_task(read())
@@ -569,7 +581,7 @@ def test_a_models_folder_is_not_told_to_visitors(model: CharLSTM, tmp_path: Path
     folder.mkdir(parents=True)
     hosted = models.ModelRegistry(model, str(folder))
     assert hosted.labels == ["macbeth"] and hosted.first.source == "macbeth"
-    assert "someone" not in str(launch.build(hosted).get_config_file())
+    assert "someone" not in str(launch.build(hosted).demo.get_config_file())
     assert models.ModelRegistry(model, str(folder), open_to_all=True).first.source == str(folder)
 
 
@@ -633,7 +645,7 @@ def test_a_space_whose_model_comes_later_says_so_and_lets_it_take_over(
     offered = launch.load_registry()
     assert offered.labels == ["shipped model", "late"] and offered.default == "shipped model"
     with gr.Blocks():
-        handlers = layout.chat_page(offered, AdmissionController(Limits()))
+        handlers = layout.chat_page(offered, AdmissionController(Limits()), pacing.UpdatePacer())
     told = asyncio.run(handlers.on_load())
     assert told[0]["field"] == "model" and told[0]["sentence"] == "user/late cannot be loaded now."
     made[0][1]["on_change"](model)
