@@ -72,7 +72,7 @@ class ServedModel:
     ) -> TextStream:
         """A stream through the engine; raises the model's own `ValueError`. length: overrides `settings.length`."""
 
-        def open_stream() -> TextStream:
+        def start() -> TextStream:
             return TextStream(
                 self,
                 prompt,
@@ -85,7 +85,7 @@ class ServedModel:
                 max_buffered_tokens=max_buffered_tokens,
             )
 
-        return open_stream() if len(prompt) <= MAX_INLINE_PROMPT else await asyncio.to_thread(open_stream)
+        return start() if len(prompt) <= MAX_INLINE_PROMPT else await asyncio.to_thread(start)
 
     def score(self, text: str) -> Score:
         """Score `text` in a worker thread, and release that thread's OpenMP team afterwards."""

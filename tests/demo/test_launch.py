@@ -25,7 +25,7 @@ def test_a_models_folder_is_not_shown_on_a_space(chat_model: CharLSTM, tmp_path:
     folder.mkdir(parents=True)
     hosted = ModelRegistry(chat_model, str(folder))
     assert hosted.labels == ["macbeth"] and hosted.first.source == "macbeth"
-    assert "someone" not in str(launch.build(hosted).get_config_file())
+    assert "someone" not in str(launch.build(hosted).demo.get_config_file())
     assert ModelRegistry(chat_model, str(folder), open_to_all=True).first.source == str(folder)
 
 

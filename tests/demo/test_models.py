@@ -137,17 +137,17 @@ def test_a_model_that_is_replaced_serves_its_holders_to_the_end(model: CharLSTM,
 
 
 def test_the_intro_is_filled_from_the_model(model: CharLSTM) -> None:
-    told = welcome.intro(model, "tiny")
-    assert told["title"] == "tiny" and told["passage"] is None and told["time_lapse"] is None
-    assert "has read one text and guesses one letter at a time" in told["lines"][0]
-    assert told["starters"] == ["To be, ", "FIRST:\n"] and told["side_by_side"]["temperatures"] == [0.2, 0.8, 1.4]
+    shown = welcome.intro(model, "tiny")
+    assert shown["title"] == "tiny" and shown["passage"] is None and shown["time_lapse"] is None
+    assert "has read one text and guesses one letter at a time" in shown["lines"][0]
+    assert shown["starters"] == ["To be, ", "FIRST:\n"] and shown["side_by_side"]["temperatures"] == [0.2, 0.8, 1.4]
     corpus = {
         "name": "m", "title": "Shakespeare's Macbeth", "sha256": "0", "chars": 9, "train_chars": 9, "held_out": "-"
     }  # fmt: skip
     model.record = {"name": "charlstm-macbeth", "corpus": corpus}
-    told = welcome.intro(model, "tiny")
-    assert told["title"] == "charlstm-macbeth"
-    assert "has read only Shakespeare's Macbeth and guesses" in told["lines"][0]
+    shown = welcome.intro(model, "tiny")
+    assert shown["title"] == "charlstm-macbeth"
+    assert "has read only Shakespeare's Macbeth and guesses" in shown["lines"][0]
 
 
 def test_the_passage_is_the_one_nearest_the_usual_temperature(model: CharLSTM) -> None:
@@ -162,19 +162,19 @@ def test_the_passage_is_the_one_nearest_the_usual_temperature(model: CharLSTM) -
 
 
 def test_the_time_lapse_tells_how_far_the_training_was(model: CharLSTM) -> None:
-    moments = [
+    snapshots = [
         {"characters_read": 2_000_000, "text": "voice", "val_loss": 0.6931471805599453},
         {"characters_read": 500_000, "text": "noise"},
         {"characters_read": 9_000_000, "text": "beyond the clock"},
         {"characters_read": 10, "text": "timed", "minutes": 3.0},
     ]
     model.record = {
-        "time_lapse": moments,
+        "time_lapse": snapshots,
         "time_lapse_prompt": "p",
         "history": [{"chars": 1_000_000, "seconds": 100}, {"chars": 3_000_000, "seconds": 300.0}, "junk"],
     }
     lapse = welcome.intro(model, "tiny")["time_lapse"]
-    assert [moment["label"] for moment in lapse["snapshots"]] == [
+    assert [snapshot["label"] for snapshot in lapse["snapshots"]] == [
         "after 10 characters, 3 minutes",
         "after 500 thousand characters, 50 seconds",
         "after 2.0 million characters, 3 minutes, 1.00 bits per character",

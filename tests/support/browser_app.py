@@ -121,10 +121,10 @@ class App:
             text=True,
         )
         self.is_open = threading.Event()
-        threading.Thread(target=self._read, args=(self.process, self.is_open), daemon=True).start()
+        threading.Thread(target=self._collect_output, args=(self.process, self.is_open), daemon=True).start()
         assert self.is_open.wait(SECONDS) and self.process.poll() is None, "".join(self.output)
 
-    def _read(self, process: subprocess.Popen[str], is_open: threading.Event) -> None:
+    def _collect_output(self, process: subprocess.Popen[str], is_open: threading.Event) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             self.output.append(line)

@@ -121,9 +121,9 @@ class Here:
 
         save_model(folder)
         self.registry = ModelRegistry(CharLSTM.from_pretrained(folder), str(folder), open_to_all=True)
-        self.demo = launch.build(self.registry)
+        app = launch.build(self.registry)
         port = free_port()
-        self.server = launch.server_of(self.demo, "127.0.0.1", port)
+        self.server = launch.create_server(app, "127.0.0.1", port)
         self.server.run_in_thread()
         self.url = f"http://127.0.0.1:{port}"
 

@@ -1,4 +1,4 @@
-"""Who is served, who waits, who is sent away: the gate alone, with no server before it."""
+"""Admission control on its own, without a server: limits, the queue, and shutdown."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hubcharlstm import BusyError
 
 pytest.importorskip("gradio")
 
-from hubcharlstm.demo.serving.admission import ON_A_SPACE, AdmissionController, ClientIdentity, Limits
+from hubcharlstm.demo.serving.admission import MAX_PER_ADDRESS_ON_A_SPACE, AdmissionController, ClientIdentity, Limits
 
 
 def test_limits_come_from_the_environment() -> None:
     assert Limits.of({}) == Limits(max_concurrent=200, max_queued=300, max_per_session=4, max_per_address=0)
-    assert Limits.of({"SPACE_ID": "u/s"}).max_per_address == ON_A_SPACE
+    assert Limits.of({"SPACE_ID": "u/s"}).max_per_address == MAX_PER_ADDRESS_ON_A_SPACE
     named = {
         "SPACE_ID": "u/s",
         "HUBCHARLSTM_MAX_PER_ADDRESS": "0",
@@ -53,7 +53,7 @@ def test_a_forwarded_address_counts_on_a_space_alone(monkeypatch: pytest.MonkeyP
     assert ClientIdentity.of(request(x_gradio_user="mcp")).session == ""
 
 
-def test_a_visitor_has_four_requests_at_once_and_an_address_its_own() -> None:
+def test_a_session_and_an_address_have_their_own_limits() -> None:
     admission = AdmissionController(Limits(max_per_session=4, max_per_address=6))
     with ExitStack() as stack:
         for _ in range(4):
@@ -65,19 +65,19 @@ def test_a_visitor_has_four_requests_at_once_and_an_address_its_own() -> None:
         with pytest.raises(BusyError, match="6 requests of your network address"):
             admission.enter(ClientIdentity("three", "a"))
         stack.enter_context(admission.enter(ClientIdentity("three", "b")))
-    assert not admission.running and not admission.waiting and not admission._of_session and not admission._of_address
+    assert not admission.running and not admission.waiting and not admission._per_session and not admission._per_address
     with admission.enter(ClientIdentity("one", "a")):
         pass
 
 
-def test_the_row_is_served_in_order_and_is_bounded() -> None:
+def test_the_queue_is_served_in_order_and_is_bounded() -> None:
     async def run() -> None:
         admission = AdmissionController(Limits(max_concurrent=2, max_queued=2))
         first, second, third, fourth = (admission.enter(ClientIdentity(str(n))) for n in range(4))
         with first:
             with second, third, fourth:
                 assert await first.wait_for_turn(0) and await second.wait_for_turn(0)
-                assert not await third.wait_for_turn(0.01) and third.before == 0 and fourth.before == 1
+                assert not await third.wait_for_turn(0.01) and third.position == 0 and fourth.position == 1
                 assert fourth.status_message == "The app is busy: 1 before you, in about 3 seconds."
                 with pytest.raises(
                     BusyError, match=r"busy \(4 requests are written or wait\): try again in about 5 seconds"
@@ -93,54 +93,54 @@ def test_the_row_is_served_in_order_and_is_bounded() -> None:
     asyncio.run(run())
 
 
-def test_a_visitor_who_leaves_the_row_makes_room() -> None:
+def test_a_client_that_leaves_the_queue_makes_room() -> None:
     async def run() -> None:
         admission = AdmissionController(Limits(max_concurrent=1, max_queued=1))
         with admission.enter(ClientIdentity("1")):
             with admission.enter(ClientIdentity("2")), pytest.raises(BusyError):
                 admission.enter(ClientIdentity("3"))
-            with admission.enter(ClientIdentity("3")) as place:
-                assert not await place.wait_for_turn(0)
+            with admission.enter(ClientIdentity("3")) as ticket:
+                assert not await ticket.wait_for_turn(0)
 
     asyncio.run(run())
 
 
-def test_the_wait_is_told_from_how_long_requests_last(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wait_is_estimated_from_past_durations(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr("hubcharlstm.demo.serving.admission.time", SimpleNamespace(monotonic=lambda: now))
     admission = AdmissionController(Limits(max_concurrent=10))
     for _ in range(200):
         with admission.enter(ClientIdentity()):
             now += 30.0
-    assert admission.in_about(0) == "about 3 seconds" and admission.in_about(99) == "about 300 seconds"
+    assert admission.estimated_wait(0) == "about 3 seconds" and admission.estimated_wait(99) == "about 300 seconds"
 
 
-def test_at_the_end_those_who_wait_are_told_and_the_others_may_finish() -> None:
+def test_shutdown_refuses_the_queued_and_lets_the_running_finish() -> None:
     async def run() -> list[str]:
-        admission, told = AdmissionController(Limits(max_concurrent=2)), []
+        admission, outcomes = AdmissionController(Limits(max_concurrent=2)), []
 
         async def one(name: str, seconds: float) -> None:
-            with admission.enter(ClientIdentity(name)) as place:
+            with admission.enter(ClientIdentity(name)) as ticket:
                 try:
-                    while not await place.wait_for_turn(1):
+                    while not await ticket.wait_for_turn(1):
                         pass
                 except BusyError as error:
-                    told.append(f"{name}: {error}")
+                    outcomes.append(f"{name}: {error}")
                     return
                 for _ in range(int(seconds / 0.01)):
                     if admission.must_stop:
-                        told.append(f"{name} stopped")
+                        outcomes.append(f"{name} stopped")
                         return
                     await asyncio.sleep(0.01)
-                told.append(f"{name} finished")
+                outcomes.append(f"{name} finished")
 
         tasks = [asyncio.create_task(one(name, seconds)) for name, seconds in (("a", 0.1), ("b", 9), ("c", 1))]
         await asyncio.sleep(0.05)
-        await admission.end(finish=0.5, stop=1)
-        with pytest.raises(BusyError, match="The app is ending"):
+        await admission.shut_down(finish=0.5, stop=1)
+        with pytest.raises(BusyError, match="Shutting down"):
             admission.enter(ClientIdentity("d"))
         await asyncio.gather(*tasks)
-        return told
+        return outcomes
 
-    told = asyncio.run(run())
-    assert told[0].startswith("c: The app is ending") and told[1:] == ["a finished", "b stopped"]
+    outcomes = asyncio.run(run())
+    assert outcomes[0].startswith("c: Shutting down") and outcomes[1:] == ["a finished", "b stopped"]
