@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hubcharlstm import CharLSTM, TextStream
 
 gr = pytest.importorskip("gradio")
 
-from hubcharlstm.demo import launch
+from hubcharlstm.demo import launch, models
 from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.chat.replies import CancelToken
 from hubcharlstm.demo.models import ModelRegistry
@@ -119,3 +120,28 @@ def test_a_damaged_event_changes_nothing(chat_model: CharLSTM, data: Any) -> Non
     handlers.evict(gr.EventData(None, data))
     assert asyncio.run(handlers.open_link(gr.EventData(None, data))) == {handlers.chat: gr.skip()}
     handlers.registry.close()
+
+
+def test_a_continuation_keeps_its_model_while_another_is_loaded(
+    chat_model: CharLSTM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its model was evicted between two awaits to make room, and the reply ended with "The engine is closed"."""
+    monkeypatch.setattr(models, "MAX_LOADED", 1)
+    for name in ("a", "b"):
+        chat_model.save_pretrained(tmp_path / name)
+    registry = ModelRegistry(chat_model, "user/tiny", open_to_all=True)
+    with gr.Blocks():
+        handlers = chat_page(registry, AdmissionController(Limits()), UpdatePacer())
+
+    async def run() -> dict[str, Any]:
+        *_, first = [value async for value in respond(handlers, {"typed": "To be", "model": str(tmp_path / "a")})]
+        value: dict[str, Any] = {}
+        async for value in respond(handlers, {"target": first["turn"], "index": 0}, length=20):
+            if value["kind"] == "turn" and value["turn"]["replies"][0]["writing"]:
+                async with registry.acquire(str(tmp_path / "b")):
+                    pass
+        return value
+
+    reply = asyncio.run(run())["turn"]["replies"][0]
+    assert len(reply["text"]) == 60 and (reply["model"], reply["ending"]) == ("a", "length reached")
+    registry.close()

@@ -100,14 +100,14 @@ def test_a_screen_reader_hears_of_a_reply_but_not_of_every_letter(user: BrowserU
     page = user.page
     page.evaluate(
         """() => {
-          window.reply-warning = [];
+          window.announced = [];
           const status = document.querySelector('#conversation [role=status]');
-          const observer = new MutationObserver(() => window.reply-warning.push(status.textContent));
+          const observer = new MutationObserver(() => window.announced.push(status.textContent));
           observer.observe(status, { childList: true, subtree: true, characterData: true });
         }"""
     )
     user.send("To be", length=100)
-    announced = page.evaluate("window.reply-warning")
+    announced = page.evaluate("window.announced")
     assert (
         len(announced) == 2
         and announced[0] == "The model is writing."

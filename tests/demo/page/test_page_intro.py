@@ -11,7 +11,7 @@ from tests.support.browser_app import App, BrowserUser
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-def test_the_empty_page_tells_what_this_is(user: BrowserUser) -> None:
+def test_the_empty_page_says_what_this_is(user: BrowserUser) -> None:
     page = user.page
     assert page.text_content(".title") == "charlstm-tiny" and page.title() == "charlstm-tiny · hubcharlstm"
     line = page.text_content(".tagline")

@@ -63,7 +63,7 @@ def test_as_fast_as_it_goes_is_a_switch(user: BrowserUser) -> None:
     assert len(user.text) == len("To be") + 2_000
 
 
-def test_stop_stops_at_once_and_keeps_what_stands_there(user: BrowserUser) -> None:
+def test_stop_stops_at_once_and_keeps_the_text(user: BrowserUser) -> None:
     user.send("To be", length=2_000, wait=False)
     user.page.wait_for_function("document.querySelector('.reply').textContent.length > 60")
     user.page.click("#stop")
@@ -94,7 +94,7 @@ def test_hostile_text_is_shown_as_it_is(user: BrowserUser) -> None:
         assert page.locator(name).last.evaluate("e => getComputedStyle(e).whiteSpace").startswith("pre-wrap")
 
 
-def test_how_the_model_read_it_is_told(user: BrowserUser) -> None:
+def test_how_the_model_encodes_a_message_is_shown(user: BrowserUser) -> None:
     user.send("É😀 x", length=5)
     assert user.page.text_content(".warnings") == "É read as E; 😀 skipped"
     assert user.page.locator(".prompt-text").last.text_content() == "E x"
