@@ -1,8 +1,9 @@
-"""The Space's entry point, also `python app.py`: the models that HUBCHARLSTM_MODEL names, and the shipped one."""
+"""The Space's entry point, also `python app.py`: serves HUBCHARLSTM_MODEL's models and the shipped one."""
 
 from hubcharlstm.demo.launch import build, load_registry, serve
 
-demo = build(load_registry())
+app = build(load_registry())
+demo = app.demo  # where Gradio's own tools look for it
 
 if __name__ == "__main__":
-    serve(demo)
+    serve(app)

@@ -1,7 +1,7 @@
-"""The page as one visitor feels it: from Enter to the first text, and from the start of the app to the first answer.
+"""Latency of the page for one client: from Enter to the first text, and from the start of the app to the first text.
 
-`python -m benchmarks.page` drives headless Chromium through Playwright and prints a table for people and one JSON line
-for machines. The app, the browser and this script share the machine; the model is the shipped one.
+`python -m benchmarks.page` drives headless Chromium through Playwright, and prints a table and one JSON line. The app,
+the browser and this script share the machine; the model is the shipped one.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from benchmarks.machine import conditions
 ROOT = Path(__file__).parent.parent
 SECONDS = 60.0
 
-# Notes when Enter goes down and when the first letter of the reply to it stands on the page.
+# Records when Enter goes down and when the first letter of the reply appears.
 WATCH = """() => {
   window.times = {};
   const pressed = (event) => {
     if (event.key === 'Enter') window.times = { enter: performance.now() };
   };
-  const look = () => {
+  const check = () => {
     const replies = document.querySelectorAll('.reply');
     const text = replies[replies.length - 1]?.lastChild;
     const isNew = replies.length > (window.before ?? 0);
@@ -40,7 +40,7 @@ WATCH = """() => {
   };
   document.addEventListener('keydown', pressed, true);
   const everything = { childList: true, subtree: true, characterData: true };
-  new MutationObserver(look).observe(document.getElementById('conversation'), everything);
+  new MutationObserver(check).observe(document.getElementById('conversation'), everything);
 }"""
 
 
@@ -56,7 +56,7 @@ def start_app(port: int) -> subprocess.Popen[bytes]:
 
 
 def wait_for(port: int) -> None:
-    """Until something listens there."""
+    """Wait until something listens at `port`."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         with socket.socket() as probe:
@@ -72,15 +72,15 @@ def send(page: Any, text: str) -> None:
 
 
 def first_texts(page: Any, tries: int) -> list[float]:
-    """Milliseconds from Enter to the first letter of the reply, for `tries` messages one after the other."""
-    found = []
+    """Milliseconds from Enter to the first letter of the reply, for `tries` messages in a row."""
+    latencies = []
     for number in range(tries):
         send(page, f"To be, or not {number} ")
         page.wait_for_function("window.times.first")
-        found.append(page.evaluate("window.times.first - window.times.enter"))
+        latencies.append(page.evaluate("window.times.first - window.times.enter"))
         page.keyboard.press("Escape")
         page.wait_for_selector("#send", state="visible")
-    return found
+    return latencies
 
 
 def measure(tries: int) -> dict[str, float]:
@@ -97,13 +97,13 @@ def measure(tries: int) -> dict[str, float]:
         app = start_app(port)
         try:
             wait_for(port)
-            listening = time.monotonic() - started
+            port_open = time.monotonic() - started
             page.goto(f"http://127.0.0.1:{port}")
             page.wait_for_selector("#send")
             page.evaluate(WATCH)
             send(page, "To be, or ")
             page.wait_for_function("window.times.first")
-            answered = time.monotonic() - started
+            first_text = time.monotonic() - started
             page.keyboard.press("Escape")
             page.wait_for_selector("#send", state="visible")
             times = first_texts(page, tries)
@@ -112,8 +112,8 @@ def measure(tries: int) -> dict[str, float]:
             app.wait(10)
             browser.close()
     return {
-        "seconds from start to the open port": listening,
-        "seconds from start to the first text": answered,
+        "seconds from start to the open port": port_open,
+        "seconds from start to the first text": first_text,
         "milliseconds from Enter to first text, median": statistics.median(times),
         "milliseconds from Enter to first text, p95": statistics.quantiles(times, n=20)[-1],
         "milliseconds from Enter to first text, worst": max(times),
@@ -122,10 +122,10 @@ def measure(tries: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tries", type=int, default=40, help="messages that are sent (default: 40)")
+    parser.add_argument("--tries", type=int, default=40, help="messages to send (default: 40)")
     tries = parser.parse_args().tries
     figures = measure(tries)
-    print(f"{conditions(os.cpu_count() or 1)}; one visitor in headless Chromium, {tries} tries")
+    print(f"{conditions(os.cpu_count() or 1)}; one client in headless Chromium, {tries} tries")
     for name, value in figures.items():
         print(f"{name:50} {value:8.1f}")
     print(json.dumps({"benchmark": "page", "tries": tries, **figures}))

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
-from tests.support.browser_app import App, Visitor, open_browser
+from tests.support.browser_app import App, BrowserUser, open_browser
 from tests.support.distributions import distributions  # noqa: F401  # a fixture
 from tests.support.hub_client import author, hub, offline, reader  # noqa: F401
 
@@ -71,8 +71,8 @@ def app(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]
 
 
 @pytest.fixture
-def visitor(app: App, browser: Any) -> Iterator[Visitor]:
+def user(app: App, browser: Any) -> Iterator[BrowserUser]:
     """Somebody who opens the page for the first time."""
-    came = Visitor(browser, app.url)
-    yield came
-    came.leave()
+    user = BrowserUser(browser, app.url)
+    yield user
+    user.leave()

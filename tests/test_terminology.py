@@ -41,7 +41,13 @@ COMMON_WORDS = listed("ahead box drawn keep keeps kept left look looks read read
 ALLOWED = {
     "RandomStream": "the field's term for an independent sequence of random numbers (Salmon et al. 2011)",
     "READ_ONLY_TOKEN": "a token with read access, as the Hub calls it",
+    "FinishedStream": "stands in for a TextStream in tests of the app",
+    "PacedStream": "what pacing needs of a TextStream",
+    "open_stream": "opens a TextStream",
+    "opened_streams": "the TextStreams that a test has seen opened",
+    "read_available": "TextStream.read_available, the contract's name for the text so far without waiting",
     "stream": "CharLSTM.stream and TextStream, the contract's name for a completion as it is written",
+    "streams": "several TextStream objects, of replies side by side",
 }
 """Identifiers with a common word -> why it stays."""
 

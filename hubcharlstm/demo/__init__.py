@@ -1,1 +1,1 @@
-"""The Gradio interface: `launch.py` sets up and starts it, a small page over one engine per model."""
+"""The Gradio app: `launch` builds and starts it, `api` holds its endpoints, `models` one engine per served model."""

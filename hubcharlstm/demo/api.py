@@ -1,27 +1,27 @@
-"""The endpoints for programs: complete, score, models. Their descriptions are what the page "Use via API" shows."""
+"""The endpoints for programs: complete, score, models. The page "Use via API" shows their descriptions."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
-from gradio.events import api
 
-from hubcharlstm import BusyError
+from hubcharlstm import BusyError, TextStream
 from hubcharlstm.decoding.sampling import new_seed
-from hubcharlstm.demo.chat.pacing import follow
-from hubcharlstm.demo.chat.replies import AHEAD_AT_FULL_SPEED
+from hubcharlstm.demo.chat.pacing import UpdatePacer, follow
+from hubcharlstm.demo.chat.replies import MAX_BUFFERED_TOKENS_AT_FULL_SPEED
 from hubcharlstm.demo.models import ModelRegistry
-from hubcharlstm.demo.serving.admission import ENDING, AdmissionController, ClientIdentity, QueueTicket
+from hubcharlstm.demo.serving.admission import SHUTTING_DOWN, AdmissionController, ClientIdentity, QueueTicket
 from hubcharlstm.demo.serving.backpressure import BackpressureMonitor
-from hubcharlstm.demo.settings import MAX_LENGTH, MAX_MESSAGE, Settings, check_message, check_number, read_seed
+from hubcharlstm.demo.serving.gradio_compat import add_endpoint
+from hubcharlstm.demo.settings import MAX_LENGTH, MAX_MESSAGE, Settings, check_message, check_number, parse_seed
 from hubcharlstm.errors import EngineError
 
-WAITING_SECONDS = 2.0
-"""Between two words to a program that waits for its turn."""
+QUEUE_UPDATE_SECONDS = 2.0
+"""Between two status messages to a program whose request waits for its turn."""
 
 COMPLETE = f"""Go on with a text. It streams: every update holds the whole text so far, the last one all that is known.
 
@@ -31,13 +31,13 @@ COMPLETE = f"""Go on with a text. It streams: every update holds the whole text 
 `top_p` the likeliest up to this share, 1 all; `min_p` those at least so likely beside the likeliest, 0 all;
 `stop` a text to end before; `model` a name that `/models` lists.
 The answer: `text` the continuation alone, `prompt` as the model read it, `seed`, `finish_reason` "length" or "stop"
-(null while it writes), `model`, `notes` what was read otherwise, and while it waits for its turn `queue`.
+(null while it writes), `model`, `warnings` what was read otherwise, and while it waits for its turn `queue`.
 """
 
 SCORE = f"""How likely a model finds a text (up to {MAX_MESSAGE:,} characters), as if it came at the beginning.
 
 `model` is a name that `/models` lists. The answer: `bpc` bits per character, `nats`, `perplexity`, `characters`, `text`
-as the model read it, `log_probs` the natural logarithm of every character's probability, `notes`, `model`.
+as the model read it, `log_probs` the natural logarithm of every character's probability, `warnings`, `model`.
 """
 
 MODELS = """The models that may be named here, the first one that serves unless you name another.
@@ -46,12 +46,31 @@ For each: `name`, `default`, `loaded` (one that is not is loaded when it is firs
 `revision`, `parameters`, `characters` (the size of its vocabulary), `precision`, and its own defaults.
 """
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 
-def add_api(registry: ModelRegistry, admission: AdmissionController) -> None:
-    """Offer `/complete`, `/score` and `/models` inside a `gr.Blocks`."""
-    scoring = asyncio.Semaphore(1)  # it takes a core or two for a second
 
+def endpoint(description: str, answer: object) -> Callable[[Function], Function]:
+    """Decorator: set what Gradio reads from the function itself. answer: the type of one answer, whereas the
+    annotation of an async generator names the generator."""
+
+    def described(function: Function) -> Function:
+        function.__doc__ = description
+        function.__annotations__["return"] = answer
+        return function
+
+    return described
+
+
+class Endpoints:
+    """The handlers of the endpoints, over the models of a registry."""
+
+    def __init__(self, registry: ModelRegistry, admission: AdmissionController, pacer: UpdatePacer) -> None:
+        self._registry, self._admission, self._pacer = registry, admission, pacer
+        self._scoring = asyncio.Semaphore(1)  # a score takes a core or two for a second
+
+    @endpoint(COMPLETE, dict[str, Any])
     async def complete(
+        self,
         prompt: str,
         max_new_tokens: int | None = None,
         temperature: float | None = None,
@@ -61,90 +80,100 @@ def add_api(registry: ModelRegistry, admission: AdmissionController) -> None:
         min_p: float | None = None,
         stop: str | None = None,
         model: str | None = None,
-        request: gr.Request = None,  # type: ignore[assignment]
+        request: gr.Request | None = None,
     ) -> AsyncGenerator[dict[str, Any], None]:
-        visitor = ClientIdentity.of(request)
-        listener = BackpressureMonitor.of(request)
+        monitor = BackpressureMonitor.of(request)
         try:
             prompt = check_message(prompt, "prompt")
             if max_new_tokens is not None:
                 check_number("max_new_tokens", max_new_tokens, 1, MAX_LENGTH, whole=True, unit=" characters")
-            drawn = new_seed() % 2**53  # which JavaScript still holds exactly
-            given = read_seed(seed)
-            with admission.enter(visitor) as place:
-                async for notice in waits(place, listener):
-                    yield notice
-                loaded = await registry.get(model)
-                params = {"temperature": temperature, "length": max_new_tokens}
-                filters = {"top_k": top_k, "top_p": top_p, "min_p": min_p, "stop": stop}
-                settings = Settings.of(loaded.model.generation_config, **params, **filters)
-                stream = await loaded.stream(
-                    prompt, settings, seed=drawn if given is None else given, max_buffered_tokens=AHEAD_AT_FULL_SPEED
-                )
-                told: dict[str, Any] = {
-                    "text": "",
-                    "prompt": stream.prompt.text,
-                    "seed": stream.seed,
-                    "finish_reason": None,
-                    "model": loaded.label,
-                    "warnings": list(stream.warnings),
-                }
-                following = follow([stream], full_speed=True, halted=lambda: admission.must_stop, listener=listener)
-                async with aclosing(following) as pieces:
-                    async for (piece,) in pieces:
-                        told = {**told, "text": told["text"] + piece}
-                        yield told
-                if stream.finish_reason not in ("length", "stop"):
-                    raise BusyError(ENDING)
-                yield {**told, "finish_reason": stream.finish_reason}
+            given_seed = parse_seed(seed)
+            used_seed = new_seed() % 2**53 if given_seed is None else given_seed  # JavaScript holds 2**53 exactly
+            with self._admission.enter(ClientIdentity.of(request)) as ticket:
+                async for status in queue_status(ticket, monitor):
+                    yield status
+                async with self._registry.acquire(model) as served_model:
+                    settings = Settings.of(
+                        served_model.model.generation_config,
+                        temperature=temperature,
+                        length=max_new_tokens,
+                        top_k=top_k,
+                        top_p=top_p,
+                        min_p=min_p,
+                        stop=stop,
+                    )
+                    stream = await served_model.stream(
+                        prompt, settings, seed=used_seed, max_buffered_tokens=MAX_BUFFERED_TOKENS_AT_FULL_SPEED
+                    )
+                    async with aclosing(self._updates(stream, served_model.label, monitor)) as updates:
+                        async for update in updates:
+                            yield update
         except (ValueError, EngineError) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    async def score(
-        text: str,
-        model: str | None = None,
-        request: gr.Request = None,  # type: ignore[assignment]
+    async def _updates(
+        self, stream: TextStream, label: str, monitor: BackpressureMonitor
     ) -> AsyncGenerator[dict[str, Any], None]:
-        listener = BackpressureMonitor.of(request)
+        """The answers of `complete` as the text grows; raises `BusyError` if the server shuts down before its end."""
+        answer: dict[str, Any] = {
+            "text": "",
+            "prompt": stream.prompt.text,
+            "seed": stream.seed,
+            "finish_reason": None,
+            "model": label,
+            "warnings": list(stream.warnings),
+        }
+        following = follow(
+            [stream], self._pacer, full_speed=True, is_cancelled=lambda: self._admission.must_stop, monitor=monitor
+        )
+        async with aclosing(following) as pieces:
+            async for (piece,) in pieces:
+                answer = {**answer, "text": answer["text"] + piece}
+                yield answer
+        if stream.finish_reason not in ("length", "stop"):
+            raise BusyError(SHUTTING_DOWN)
+        yield {**answer, "finish_reason": stream.finish_reason}
+
+    @endpoint(SCORE, dict[str, Any])
+    async def score(
+        self, text: str, model: str | None = None, request: gr.Request | None = None
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        monitor = BackpressureMonitor.of(request)
         try:
             text = check_message(text, "text")
-            with admission.enter(ClientIdentity.of(request)) as place:
-                async for notice in waits(place, listener):
-                    yield notice
-                async with scoring:
-                    loaded = await registry.get(model)
-                    done = await asyncio.to_thread(loaded.score, text)
+            with self._admission.enter(ClientIdentity.of(request)) as ticket:
+                async for status in queue_status(ticket, monitor):
+                    yield status
+                async with self._scoring, self._registry.acquire(model) as served_model:
+                    score = await asyncio.to_thread(served_model.score, text)
                 yield {
-                    "bpc": done.bpc,
-                    "nats": done.nats,
-                    "perplexity": done.perplexity,
-                    "characters": len(done.text),
-                    "text": done.text,
-                    "log_probs": [round(float(value), 6) for value in done.log_probs],
-                    "model": loaded.label,
-                    "warnings": list(done.warnings),
+                    "bpc": score.bpc,
+                    "nats": score.nats,
+                    "perplexity": score.perplexity,
+                    "characters": len(score.text),
+                    "text": score.text,
+                    "log_probs": [round(float(value), 6) for value in score.log_probs],
+                    "model": served_model.label,
+                    "warnings": list(score.warnings),
                 }
         except ValueError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    async def models() -> list[dict[str, Any]]:
-        return registry.describe()
-
-    offer(complete, COMPLETE, dict[str, Any])
-    offer(score, SCORE, dict[str, Any])
-    offer(models, MODELS, list[dict[str, Any]], queue=False)
+    @endpoint(MODELS, list[dict[str, Any]])
+    async def models(self) -> list[dict[str, Any]]:
+        return self._registry.describe()
 
 
-def offer(function: Callable[..., Any], description: str, answer: Any, **options: Any) -> None:
-    """Add an endpoint named as `function`. answer: the type of one answer, which a generator's own hint hides."""
-    function.__doc__ = description
-    function.__annotations__["return"] = answer
-    told = " ".join(description.replace("`", "").split())  # shown as plain text
-    api(function, api_name=function.__name__, api_description=told, concurrency_limit=None, **options)
+def add_api(registry: ModelRegistry, admission: AdmissionController, pacer: UpdatePacer) -> None:
+    """Add the endpoints `/complete`, `/score` and `/models` inside a `gr.Blocks`."""
+    endpoints = Endpoints(registry, admission, pacer)
+    for function, is_queued in ((endpoints.complete, True), (endpoints.score, True), (endpoints.models, False)):
+        description = " ".join((function.__doc__ or "").replace("`", "").split())  # shown as plain text
+        add_endpoint(function, description, queue=is_queued)
 
 
-async def waits(place: QueueTicket, listener: BackpressureMonitor) -> AsyncGenerator[dict[str, Any], None]:
-    """What to tell until the request has its turn."""
-    while not await place.comes(WAITING_SECONDS):
-        listener.check()
-        yield {"text": "", "finish_reason": None, "queue": place.notice}
+async def queue_status(ticket: QueueTicket, monitor: BackpressureMonitor) -> AsyncGenerator[dict[str, Any], None]:
+    """Answers that hold the place in the queue, until it is the request's turn."""
+    while not await ticket.wait_for_turn(QUEUE_UPDATE_SECONDS):
+        monitor.check()
+        yield {"text": "", "finish_reason": None, "queue": ticket.status_message}

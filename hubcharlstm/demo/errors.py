@@ -1,10 +1,10 @@
-"""The error of a request that cannot be served."""
+"""The exception of a request that the app refuses."""
 
 from __future__ import annotations
 
 
 class UserError(ValueError):
-    """What cannot be done, in one sentence. field: the control that it stands beside, by the end of its elem_id."""
+    """A refusal in one sentence. field: the control that the page shows it beside, by the end of its elem_id."""
 
     def __init__(self, sentence: str, field: str = "message") -> None:
         super().__init__(sentence)

@@ -1,40 +1,48 @@
-"""Settings, build and start of the app. Nothing reaches beyond this machine but the loading of a model from the Hub."""
+"""Configures, builds and starts the app. Only the loading of a model reaches beyond this machine."""
 
 from __future__ import annotations
 
 import os
 import socket
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import gradio as gr
 import huggingface_hub.constants
 from fastapi import FastAPI
-from gradio.route_utils import FnIndexInferError
-from gradio.routes import App
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Mount
 
 from hubcharlstm.demo.api import add_api
+from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.model_source import ModelSource
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.page.layout import chat_page
 from hubcharlstm.demo.page.theme import CSS, theme
 from hubcharlstm.demo.page.welcome import intro
+from hubcharlstm.demo.serving import gradio_compat
 from hubcharlstm.demo.serving.admission import AdmissionController, Limits
-from hubcharlstm.demo.serving.gradio_compat import configure_mcp, has_mcp, keep_small
 from hubcharlstm.demo.serving.health import health
-from hubcharlstm.demo.serving.middleware import Guard, misunderstood
-from hubcharlstm.demo.serving.runtime import leave_a_core
+from hubcharlstm.demo.serving.middleware import HardeningMiddleware, malformed_call
+from hubcharlstm.demo.serving.runtime import reserve_core
 from hubcharlstm.demo.serving.server import Server
 from hubcharlstm.model import CharLSTM
 
 MODEL_VARIABLE = "HUBCHARLSTM_MODEL"
-HOST, PORT = "127.0.0.1", 7860
 ORIGINS_VARIABLE = "HUBCHARLSTM_ALLOW_ORIGINS"
+HOST, PORT = "127.0.0.1", 7860
 SPARE_SLOTS = 100
-"""Job slots of Gradio's queue beyond those whose requests are served or wait, for who is told that there is no room."""
+"""Slots of Gradio's queue beyond `Limits`, for requests that are refused because those are reached."""
+
+
+@dataclass(frozen=True)
+class ChatApp:
+    """What `build` makes and `serve` serves. demo: the page and the API."""
+
+    demo: gr.Blocks
+    registry: ModelRegistry
+    admission: AdmissionController
+    pacer: UpdatePacer
 
 
 def launch(
@@ -46,82 +54,93 @@ def launch(
     host: str | None = None,
     port: int | None = None,
 ) -> None:
-    """Start the app and serve it until it is ended.
+    """Start the app and serve it until it is ended by a signal.
 
     model_id: a Hub id or a folder; without one, the first that HUBCHARLSTM_MODEL names, else the model that ships in
     the package. The page's menu offers all of these. revision, device, precision: of the first, as `from_pretrained`
-    takes them. host, port: without them GRADIO_SERVER_NAME and
-    GRADIO_SERVER_PORT, else 127.0.0.1 and 7860, and 0.0.0.0 on a Space. Raises `ValueError` for a model that does not
-    load or a port that is taken.
+    takes them. host, port: by default GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, else 127.0.0.1 and 7860, and 0.0.0.0
+    on a Space. Raises `ValueError` for a model that does not load or a port that is taken.
     """
     address = find_address(host, port)
-    check_free(*address)
+    check_port_is_free(*address)
     serve(build(load_registry(model_id, revision=revision, device=device, precision=precision)), *address)
 
 
 def load_registry(
     model_id: str | None = None, *, revision: str | None = None, device: str = "auto", precision: str = "auto"
 ) -> ModelRegistry:
-    """The models to offer, the first one loaded: by id, by HUBCHARLSTM_MODEL, or the one that ships in the package.
+    """The registry of the models to offer, with the first one loaded: `model_id`, HUBCHARLSTM_MODEL's, or the shipped.
 
     Raises `ValueError` if the first does not load. On a Space, which may start while the Hub is down, the shipped model
-    serves in its place until it does; and nothing else may be asked for there.
+    serves until the first one loads; and there no request may name another model.
     """
-    stay_quiet()
+    disable_telemetry()
     named = [name.strip() for name in os.environ.get(MODEL_VARIABLE, "").split(",") if name.strip()]
     sources = [*([model_id] if model_id else []), *named, None]
-    options: dict[str, Any] = {"revision": revision, "device": device, "precision": precision}
     if not os.environ.get("SPACE_ID"):
-        first = CharLSTM.from_pretrained(sources[0], **options)
+        first = CharLSTM.from_pretrained(sources[0], revision=revision, device=device, precision=precision)
         return ModelRegistry(first, sources[0], sources[1:], open_to_all=True)
-    wanted = ModelSource(sources[0], **options, on_change=lambda model: registry.take_over(sources[0], model))
+    wanted = ModelSource(
+        sources[0],
+        revision=revision,
+        device=device,
+        precision=precision,
+        on_change=lambda model: registry.take_over(sources[0], model),
+    )
     served = sources[0] if wanted.notice is None else None
     registry = ModelRegistry(wanted.model, served, sources, notice=wanted.notice)
     return registry
 
 
-def build(registry: ModelRegistry, admission: AdmissionController | None = None) -> gr.Blocks:
-    """The page and the API over the models of `shelf`, not yet served. gate: how many are served at one time."""
-    stay_quiet()
+def build(registry: ModelRegistry, admission: AdmissionController | None = None) -> ChatApp:
+    """The page and the API over the models of `registry`, not yet served. admission: by default the environment's."""
+    disable_telemetry()
     admission = admission or AdmissionController(Limits.of(os.environ))
+    pacer = UpdatePacer()
     first = registry.first
     title = intro(first.model, first.label)["title"]
     demo = gr.Blocks(title=f"{title} · hubcharlstm", analytics_enabled=False, fill_height=True)
     with demo:
-        handlers = chat_page(registry, admission)
+        handlers = chat_page(registry, admission, pacer)
         demo.load(
             handlers.on_load, None, handlers.outputs, queue=False, api_visibility="private", show_progress="hidden"
         )
-        add_api(registry, admission)
-    demo.max_threads = admission.limits.max_concurrent + admission.limits.max_queued + SPARE_SLOTS
+        add_api(registry, admission, pacer)
+    gradio_compat.set_job_slots(demo, admission.limits.max_concurrent + admission.limits.max_queued + SPARE_SLOTS)
     demo.queue(api_open=False)  # a direct POST would get the first update only
-    demo.hubcharlstm = (registry, admission)  # type: ignore[attr-defined]  # what `server_of` serves it with
-    return demo
+    return ChatApp(demo, registry, admission, pacer)
 
 
-def serve(demo: gr.Blocks, host: str | None = None, port: int | None = None) -> None:
-    """Serve `demo` until it is ended; raises `ValueError` if the port is taken."""
-    leave_a_core()
-    server = server_of(demo, host, port)
+def serve(app: ChatApp, host: str | None = None, port: int | None = None) -> None:
+    """Serve `app` until it is ended by a signal; raises `ValueError` if the port is taken."""
+    reserve_core()
+    server = create_server(app, host, port)
     url = f"http://{server.config.host}:{server.config.port}/"
-    server.opened = lambda: print(f"The app is open at {url} (Ctrl+C ends it).", flush=True)
-    with suppress(KeyboardInterrupt):  # which ends it like any other signal, and is told again after that
+    server.on_startup = lambda: print(f"The app is open at {url} (Ctrl+C ends it).", flush=True)
+    with suppress(KeyboardInterrupt):  # Uvicorn shuts down, and then raises the signal once more
         server.run()
 
 
-def server_of(demo: gr.Blocks, host: str | None = None, port: int | None = None) -> Server:
-    """The server of what `build` made, still to be run; raises `ValueError` if the port is taken."""
-    stay_quiet()
+def create_server(app: ChatApp, host: str | None = None, port: int | None = None) -> Server:
+    """The server of `app`, not yet running; raises `ValueError` if the port is taken."""
+    disable_telemetry()
     host, port = find_address(host, port)
-    check_free(host, port)
-    registry, admission = demo.hubcharlstm  # type: ignore[attr-defined]
+    check_port_is_free(host, port)
     root = os.environ.get("GRADIO_ROOT_PATH", "").rstrip("/")
     origins = [origin.strip() for origin in os.environ.get(ORIGINS_VARIABLE, "").split(",") if origin.strip()]
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    # With this one Gradio leaves out its own, which lets any page in wherever the app is not on this machine.
-    app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
+    asgi = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    # Gradio adds no CORS headers to an app that has its own; its own would allow every origin on any other host.
+    asgi.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
+    mount(asgi, app.demo, host, port, root)
+    path = urlsplit(root).path if "://" in root else root
+    hardened = HardeningMiddleware(asgi, root=path, origins=origins, health=lambda: health(app.registry, app.admission))
+    return Server(hardened, app.demo, app.admission, host, port)
+
+
+def mount(asgi: FastAPI, demo: gr.Blocks, host: str, port: int, root: str) -> None:
+    """Mount `demo` at the root of `asgi`, without uploads, monitoring or tracebacks."""
     gr.mount_gradio_app(
-        app,
+        asgi,
         demo,
         path="/",
         server_name=host,
@@ -134,36 +153,26 @@ def server_of(demo: gr.Blocks, host: str | None = None, port: int | None = None)
         run_history=False,
         enable_monitoring=False,
         show_error=False,
-        mcp_server=has_mcp(),
+        mcp_server=gradio_compat.has_mcp(),
         pwa=False,
         ssr_mode=False,
-        app_kwargs={
-            "exception_handlers": dict.fromkeys((FnIndexInferError, LookupError, TypeError, ValueError), misunderstood)
-        },
+        app_kwargs={"exception_handlers": dict.fromkeys(gradio_compat.CALL_ERRORS, malformed_call)},
     )
-    mounted = [route.app for route in app.routes if isinstance(route, Mount)]
-    demo.app = next(one for one in mounted if isinstance(one, App))  # not the one that `queue` made
-    keep_small(demo)
-    configure_mcp(demo, host, port)
-    path = urlsplit(root).path if "://" in root else root
-    guard = Guard(app, root=path, origins=origins, health=lambda: health(registry, admission))
-    return Server(guard, demo, admission, host, port)
+    gradio_compat.adopt_mounted_app(demo, asgi)
+    gradio_compat.configure_mcp(demo, host, port)
 
 
-def stay_quiet() -> None:
+def disable_telemetry() -> None:
     """Keep Gradio and the Hub's client from reporting use."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    # A table of the last 10,000 calls, made anew after each of them for a page that is switched off:
-    os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"
-    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(10**9)
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # for what this process starts; this one has read it already:
+    gradio_compat.disable_analytics()
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # for child processes; this one has read it at import
     huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
 
 
 def find_address(host: str | None, port: int | None) -> tuple[str, int]:
-    """Where to listen: the arguments, else Gradio's variables, else this machine alone, or everyone on a Space."""
-    home = "0.0.0.0" if os.environ.get("SPACE_ID") else HOST
-    host = host or os.environ.get("GRADIO_SERVER_NAME") or home
+    """Host and port to listen at: the arguments, else Gradio's variables, else loopback, or all hosts on a Space."""
+    default_host = "0.0.0.0" if os.environ.get("SPACE_ID") else HOST
+    host = host or os.environ.get("GRADIO_SERVER_NAME") or default_host
     if port is not None:
         return host, port
     named = os.environ.get("GRADIO_SERVER_PORT") or str(PORT)
@@ -172,8 +181,8 @@ def find_address(host: str | None, port: int | None) -> tuple[str, int]:
     return host, int(named)
 
 
-def check_free(host: str, port: int) -> None:
-    """Raise `ValueError` if nothing can listen at `host` and `port`."""
+def check_port_is_free(host: str, port: int) -> None:
+    """Raise `ValueError` if no socket can listen at `host` and `port`."""
     if not 1 <= port <= 65_535:
         raise ValueError(f"The port is {port}; expected 1 to 65535: choose another, such as {PORT}.")
     try:

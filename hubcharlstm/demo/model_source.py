@@ -1,7 +1,7 @@
-"""The model that an app serves: its own, or the shipped one until the Hub gives its own.
+"""Loads the app's model, and serves the shipped one until the Hub delivers it.
 
-A Space may start while the Hub is down. It then begins with the model that ships in the package, asks again at
-growing pauses, and swaps once its own is there, without a restart.
+A Space may start while the Hub is down. It then starts with the model that ships in the package, retries with
+exponential backoff, and swaps the models without a restart.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
 
 from hubcharlstm.model import CharLSTM
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
-"""Seconds between two tries; each pause is twice the one before."""
+"""Seconds between two attempts; each pause is twice the one before."""
 
 logger = logging.getLogger(__name__)
 
 
 class ModelSource:
-    """`model` is the one to use now; read it anew for each request, which then keeps the one it began with.
+    """`model` is the one to serve now. A request reads it once, and keeps what it got to its end.
 
-    model_id: a Hub id or a folder; None is the shipped model. `notice` is one sentence for the page while another
-    model serves in its place, else None. on_change: called with the new model, in the thread that fetched it.
-    Never raises for a model that does not load: that is what the notice tells.
+    model_id: a Hub id or a folder; None is the shipped model. on_change: called with the new model, in the thread that
+    loaded it. `notice` is a sentence for the page while the shipped model serves in place of another, else None.
+    Never raises for a model that does not load: the notice says so.
     """
 
     def __init__(
@@ -40,8 +39,7 @@ class ModelSource:
     ) -> None:
         self.model_id = model_id
         self.notice: str | None = None
-        self._options: dict[str, Any] = {"device": device, "precision": precision}
-        self._revision = revision
+        self._revision, self._device, self._precision = revision, device, precision
         self._on_change = on_change
         self._pauses = first_pause, longest_pause
         self._closed = threading.Event()
@@ -50,26 +48,28 @@ class ModelSource:
             self.model = self._load()
         except ValueError as error:
             logger.warning("%s does not load, the shipped model serves in its place: %s", model_id, error)
-            self.model = CharLSTM.from_pretrained(**self._options)
+            self.model = CharLSTM.from_pretrained(device=device, precision=precision)
             self.notice = (
                 f"{model_id} cannot be loaded now, so the model that ships with the app answers; it will take over "
                 "by itself as soon as it can be loaded."
             )
-            self._thread = threading.Thread(target=self._try_again, name="model source", daemon=True)
+            self._thread = threading.Thread(target=self._retry, name="hubcharlstm-model-source", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """Stop asking."""
+        """Stop retrying."""
         self._closed.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
     def _load(self) -> CharLSTM:
-        model = CharLSTM.from_pretrained(self.model_id, revision=self._revision, **self._options)
-        _ = model.decoder  # folded here, so that no visitor waits for it
+        model = CharLSTM.from_pretrained(
+            self.model_id, revision=self._revision, device=self._device, precision=self._precision
+        )
+        _ = model.decoder  # built here, so that no request waits for it
         return model
 
-    def _try_again(self) -> None:
+    def _retry(self) -> None:
         pause, longest = self._pauses
         while not self._closed.wait(pause):
             try:

@@ -1,9 +1,12 @@
-"""The models that the page offers: loaded when somebody wants one, each behind one engine for all its readers."""
+"""The models that the app serves: loaded on demand, each behind one engine, evicted while nobody holds them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,24 +18,26 @@ from hubcharlstm.decoding.sampling import SamplingParams
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.settings import Settings
 from hubcharlstm.engine.engine import Engine
+from hubcharlstm.generation.stream import GenerationState
 from hubcharlstm.model import CharLSTM
 
 SHIPPED = "shipped model"
 MAX_LOADED = 4
-"""Models kept in memory; one that nobody reads makes room for the next."""
+"""Models in memory; the least recently used one that no request holds makes room for the next."""
 
 MAX_NAME = 300
+"""Characters of a model's name."""
 
-SHORT = 1_000
-"""Characters of a prompt that are read at once; a longer one is read in a thread, so that nobody waits for it."""
+MAX_INLINE_PROMPT = 1_000
+"""Characters of a prompt that the event loop encodes itself; a longer one is encoded in a worker thread."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ServedModel:
-    """A model that is served. label: what the page calls it. source: what receipts name, None for the shipped model.
+    """A model and its engine. label: its name on the page. source: what permalinks name, None for the shipped model.
 
-    decoder, fingerprint: of the weights as they were loaded, which nobody changes here; the model itself would compare
-    all of them again at every request.
+    decoder, fingerprint: of the weights as loaded. Nothing here changes the weights, whereas the model itself compares
+    all of them with its decoder's at every call.
     """
 
     label: str
@@ -56,11 +61,18 @@ class ServedModel:
         return self.model.start_text
 
     async def stream(
-        self, prompt: str, settings: Settings, *, seed: int | None, length: int | None = None, **options: Any
+        self,
+        prompt: str,
+        settings: Settings,
+        *,
+        seed: int | None,
+        length: int | None = None,
+        state: GenerationState | None = None,
+        max_buffered_tokens: int | None = None,
     ) -> TextStream:
-        """A stream through the engine; raises `ValueError` for what the model itself refuses. length: in its place."""
+        """A stream through the engine; raises the model's own `ValueError`. length: overrides `settings.length`."""
 
-        def opened() -> TextStream:
+        def start() -> TextStream:
             return TextStream(
                 self,
                 prompt,
@@ -68,14 +80,15 @@ class ServedModel:
                 sampling=SamplingParams(settings.temperature, settings.top_k, settings.top_p, settings.min_p),
                 stop=settings.stop or (),
                 seed=seed,
+                state=state,
                 engine=self.engine,
-                **options,
+                max_buffered_tokens=max_buffered_tokens,
             )
 
-        return opened() if len(prompt) <= SHORT else await asyncio.to_thread(opened)
+        return start() if len(prompt) <= MAX_INLINE_PROMPT else await asyncio.to_thread(start)
 
     def score(self, text: str) -> Score:
-        """What the model makes of `text`; for a thread of its own, whose OpenMP threads are given back after it."""
+        """Score `text` in a worker thread, and release that thread's OpenMP team afterwards."""
         try:
             return self.model.score(text)
         finally:
@@ -83,11 +96,14 @@ class ServedModel:
 
 
 class ModelRegistry:
-    """Models by label. A folder's path never is a label, since visitors see those.
+    """The models on offer, by label. A label is never the path of a folder, because visitors see labels.
 
-    first: served from the start. sources: what else is offered, None for the shipped model. open_to_all: any
-    folder or Hub id may be asked for, as it may on one's own machine. notice: a sentence for every visitor, while
-    another model than the intended one serves.
+    first: served from the start. source, sources: what `first` was loaded from and what else is offered, None for the
+    shipped model. open_to_all: any folder or Hub id may be named, as is right on a user's own machine. notice: a
+    sentence for every visitor while another model than the intended one serves.
+
+    A request holds its model from `acquire` to the end of the `async with`. Only a model that nobody holds is evicted;
+    one that `take_over` replaces keeps its engine until its last holder leaves.
     """
 
     def __init__(
@@ -99,85 +115,152 @@ class ModelRegistry:
         open_to_all: bool = False,
         notice: str | None = None,
     ) -> None:
-        self.open_to_all, self.notice = open_to_all, notice
+        self.open_to_all = open_to_all
+        self.notice = notice
+        self._lock = threading.Lock()  # guards all below: `take_over` comes from the model source's thread
         self._sources: dict[str, str | None] = {}
-        self._loaded: dict[str, ServedModel] = {}
-        self._lock = asyncio.Lock()
-        self.default = self._name(source)
+        self._loaded: dict[str, ServedModel] = {}  # the most recently used one last
+        self._holders: Counter[ServedModel] = Counter()
+        self._loading = asyncio.Lock()  # one model is loaded at a time
+        self.default = self._register(source)
         for other in sources:
-            self._name(other)
-        self._loaded[self.default] = ServedModel.of(self.default, self._told(source), first)
+            self._register(other)
+        self._loaded[self.default] = ServedModel.of(self.default, self._public_source(source), first)
 
     @property
     def labels(self) -> list[str]:
-        return list(self._sources)
+        with self._lock:
+            return list(self._sources)
 
     @property
     def first(self) -> ServedModel:
-        return self._loaded[self.default]
+        """The model that serves unless a request names another."""
+        with self._lock:
+            return self._loaded[self.default]
 
     @property
     def loaded(self) -> list[ServedModel]:
-        """Those in memory."""
-        return list(self._loaded.values())
+        """The models in memory."""
+        with self._lock:
+            return list(self._loaded.values())
 
     def describe(self) -> list[dict[str, Any]]:
-        """What programs may know of the models on offer, the first one first."""
-        names = [self.default, *(label for label in self.labels if label != self.default)]
-        return [{"name": name, "default": name == self.default, **describe(self._loaded.get(name))} for name in names]
-
-    def take_over(self, source: str | None, model: CharLSTM) -> None:
-        """Let `model` be the one that visitors see first, from now on and without a notice."""
-        label = self._name(source)
-        self._loaded[label] = ServedModel.of(label, self._told(source), model)
-        self.default, self.notice = label, None
+        """What `/models` answers: every model on offer, the default first."""
+        with self._lock:
+            names = [self.default, *(label for label in self._sources if label != self.default)]
+            return [
+                {"name": name, "default": name == self.default, **describe(self._loaded.get(name))} for name in names
+            ]
 
     def offers(self, name: str) -> bool:
-        return name in self._sources
+        with self._lock:
+            return name in self._sources
 
-    async def get(self, name: object) -> ServedModel:
-        """The model by label, or where allowed by folder or Hub id; raises `Problem` if it does not load."""
+    def take_over(self, source: str | None, model: CharLSTM) -> None:
+        """Serve `model` by default from now on, without a notice. Requests under way finish with what they hold."""
+        with self._lock:
+            label = self._register(source)
+        served_model = ServedModel.of(label, self._public_source(source), model)
+        with self._lock:
+            self._put(served_model)
+            self.default, self.notice = label, None
+            self._evict_idle()
+
+    @asynccontextmanager
+    async def acquire(self, name: object = None) -> AsyncIterator[ServedModel]:
+        """Hold the model of a label, or where allowed of a folder or Hub id; None or "" for the default.
+
+        Raises `UserError` if it is not on offer or does not load.
+        """
+        wanted = self._parse_name(name)
+        served_model = self._hold(wanted) or await self._load(wanted)
+        try:
+            yield served_model
+        finally:
+            with self._lock:
+                self._holders[served_model] -= 1
+                if not self._holders[served_model]:
+                    del self._holders[served_model]
+                    self._close_if_retired(served_model)
+                    self._evict_idle()
+
+    def close(self) -> None:
+        """Close every engine, held or not."""
+        with self._lock:
+            served_models = {*self._loaded.values(), *self._holders}
+        for served_model in served_models:
+            served_model.engine.close()
+
+    def _parse_name(self, name: object) -> str:
+        """The label or source that `name` asks for; raises `UserError` for one that may not be asked for."""
         if name is None or name == "":
-            return self.first
+            return self.default
         if not isinstance(name, str) or len(name) > MAX_NAME:
             raise UserError("The model's name is no text of a reasonable length: choose one from the menu.", "model")
         name = name.strip()
-        if name in self._loaded:
-            self._loaded[name] = loaded = self._loaded.pop(name)  # the newest stands last
-            return loaded
-        if name not in self._sources and not self.open_to_all:
+        if not (self.open_to_all or self.offers(name)):
             raise UserError(
-                f"The model {name!r} is not offered here; expected one of {', '.join(self._sources)}: choose one.",
+                f"The model {name!r} is not offered here; expected one of {', '.join(self.labels)}: choose one.",
                 "model",
             )
-        async with self._lock:
-            return self._loaded.get(name) or await self._load(name)
+        return name
+
+    def _hold(self, name: str) -> ServedModel | None:
+        """Hold a loaded model by its label or source; None if it is not in memory."""
+        with self._lock:
+            source = self._sources.get(name, name)
+            label = next((known for known, other in self._sources.items() if other == source), name)
+            served_model = self._loaded.pop(label, None)
+            if served_model is not None:
+                self._loaded[label] = served_model
+                self._holders[served_model] += 1
+            return served_model
 
     async def _load(self, name: str) -> ServedModel:
-        source = self._sources.get(name, name)
-        known = next((label for label, other in self._sources.items() if other == source), "")
-        if known in self._loaded:
-            return self._loaded[known]
-        try:
-            model = await asyncio.to_thread(CharLSTM.from_pretrained, source)
-            _ = await asyncio.to_thread(lambda: model.decoder)
-        except ValueError as error:
-            raise UserError(f"{error} The model before it goes on serving.", "model") from error
-        label = name if name in self._sources else self._name(source)
-        loaded = self._loaded[label] = ServedModel.of(label, self._told(source), model)
-        self._make_room(label)
-        return loaded
+        """Load a model and hold it; raises `UserError` if it does not load."""
+        async with self._loading:
+            served_model = self._hold(name)  # loaded meanwhile
+            if served_model is not None:
+                return served_model
+            with self._lock:
+                source = self._sources.get(name, name)
+            try:
+                model = await asyncio.to_thread(CharLSTM.from_pretrained, source)
+                _ = await asyncio.to_thread(lambda: model.decoder)  # built here, not on the event loop
+            except ValueError as error:
+                raise UserError(f"{error} The model before it goes on serving.", "model") from error
+            with self._lock:
+                label = self._register(source)
+            served_model = await asyncio.to_thread(ServedModel.of, label, self._public_source(source), model)
+            with self._lock:
+                self._put(served_model)
+                self._holders[served_model] += 1
+                self._evict_idle()
+            return served_model
 
-    def _make_room(self, newest: str) -> None:
-        for label, loaded in list(self._loaded.items()):
+    def _put(self, served_model: ServedModel) -> None:
+        """Serve a model under its label, in place of the one that had it. Needs the lock."""
+        replaced = self._loaded.pop(served_model.label, None)
+        self._loaded[served_model.label] = served_model
+        if replaced is not None:
+            self._close_if_retired(replaced)
+
+    def _evict_idle(self) -> None:
+        """Drop the least recently used models beyond `MAX_LOADED` that nobody holds. Needs the lock."""
+        for label, served_model in list(self._loaded.items()):
             if len(self._loaded) <= MAX_LOADED:
                 return
-            if label not in (self.default, newest) and not any(loaded.engine.load.values()):
+            if label != self.default and not self._holders[served_model]:
                 del self._loaded[label]
-                loaded.engine.close()
+                self._close_if_retired(served_model)
 
-    def _name(self, source: str | None) -> str:
-        """A label for `source`, entered once."""
+    def _close_if_retired(self, served_model: ServedModel) -> None:
+        """Close the engine of a model that is neither served nor held. Needs the lock."""
+        if self._loaded.get(served_model.label) is not served_model and not self._holders[served_model]:
+            served_model.engine.close(timeout=0)  # its thread ends by itself; the event loop must not wait for it
+
+    def _register(self, source: str | None) -> str:
+        """The label of `source`, which is made once. Needs the lock, but in `__init__`."""
         for label, known in self._sources.items():
             if known == source:
                 return label
@@ -189,29 +272,24 @@ class ModelRegistry:
         self._sources[label] = source
         return label
 
-    def _told(self, source: str | None) -> str | None:
-        """What visitors may know of where a model lies: a folder's name alone, unless the machine is their own."""
+    def _public_source(self, source: str | None) -> str | None:
+        """What visitors may know of a source: a folder's name alone, unless the machine is their own."""
         if source is None or self.open_to_all or not Path(source).exists():
             return source
         return Path(source).name
 
-    def close(self) -> None:
-        """End all engines."""
-        for loaded in self._loaded.values():
-            loaded.engine.close()
 
-
-def describe(loaded: ServedModel | None) -> dict[str, Any]:
-    """A model in numbers, as far as it is known before it is loaded."""
-    if loaded is None:
+def describe(served_model: ServedModel | None) -> dict[str, Any]:
+    """A model's entry in `/models`, as far as it is known: None for one that is not loaded."""
+    if served_model is None:
         return {"loaded": False}
-    config = loaded.model.generation_config
+    config = served_model.model.generation_config
     return {
         "loaded": True,
-        "revision": loaded.model.revision,
-        "parameters": loaded.model.config.num_parameters,
-        "characters": len(loaded.vocabulary),
-        "precision": loaded.decoder.precision,
+        "revision": served_model.model.revision,
+        "parameters": served_model.model.config.num_parameters,
+        "characters": len(served_model.vocabulary),
+        "precision": served_model.decoder.precision,
         "temperature": config.temperature,
         "max_new_tokens": config.max_new_tokens,
         "examples": list(config.examples),

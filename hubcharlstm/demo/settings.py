@@ -1,4 +1,4 @@
-"""Sampling settings of a request and their ranges, checked as from a stranger."""
+"""Sampling settings of a request and their ranges, and the checks of values that come from a client."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from hubcharlstm.demo.errors import UserError
 from hubcharlstm.generation_config import GenerationConfig
 
 MAX_MESSAGE = 10_000
-
+"""Characters of a message or a prompt."""
 
 MAX_LENGTH = 2_000
-
+"""Characters that one request may generate."""
 
 MAX_REPLY = 20_000
 """Characters up to which a reply may be continued."""
 
-
 MAX_TEMPERATURE = 2.0
-
 
 MAX_TOP_K = 1_000
 
-
 MAX_STOP = 200
+"""Characters of a stop string."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to write. length: in characters. stop: what ends a reply, "" for nothing. Raises `Problem` out of range."""
+    """Sampling settings. length: characters to generate. stop: the string that ends a reply, "" for none.
+
+    Raises `UserError` for a value out of range.
+    """
 
     temperature: float = 0.8
     length: int = 200
@@ -49,20 +50,38 @@ class Settings:
             raise UserError(f"The text to stop at is no text of up to {MAX_STOP} characters: shorten it.", "stop")
 
     @classmethod
-    def of(cls, config: GenerationConfig, **params: Any) -> Self:
-        """The model's own defaults, but for what is wished; None is no wish."""
-        own = cls(
+    def of(
+        cls,
+        config: GenerationConfig,
+        *,
+        temperature: float | None = None,
+        length: int | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        stop: str | None = None,
+    ) -> Self:
+        """The given settings; the model's own default, clipped to the app's ranges, for each that is None."""
+        defaults = cls(
             temperature=min(config.temperature, MAX_TEMPERATURE),
             length=min(config.max_new_tokens, MAX_LENGTH),
             top_k=min(config.top_k, MAX_TOP_K),
             top_p=max(config.top_p, 0.01),
             min_p=min(config.min_p, 0.99),
         )
-        return replace(own, **{name: value for name, value in params.items() if value is not None})
+        params: dict[str, Any] = {
+            "temperature": temperature,
+            "length": length,
+            "top_k": top_k,
+            "top_p": top_p,
+            "min_p": min_p,
+            "stop": stop,
+        }
+        return replace(defaults, **{name: value for name, value in params.items() if value is not None})
 
 
 def check_number(name: str, value: Any, low: float, high: float, *, whole: bool = False, unit: str = "") -> None:
-    """Raise `Problem` unless `value` is a number from `low` to `high`."""
+    """Raise `UserError` unless `value` is a number from `low` to `high`, and an integer if `whole`."""
     kind = int if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
         shown = f"{value:,}" if isinstance(value, (int, float)) and not isinstance(value, bool) else repr(value)[:40]
@@ -73,11 +92,12 @@ def check_number(name: str, value: Any, low: float, high: float, *, whole: bool 
 
 
 def field_of(name: str) -> str:
+    """The end of the elem_id of the control for a setting."""
     return name.replace("_", "-")
 
 
 def check_message(text: Any, name: str = "message") -> str:
-    """`text` if it is one that may be sent."""
+    """Return `text`; raise `UserError` if it is no string or too long."""
     if not isinstance(text, str):
         raise UserError(f"The {name} is of type {type(text).__name__}; expected text: send it as a string.")
     if len(text) > MAX_MESSAGE:
@@ -87,17 +107,20 @@ def check_message(text: Any, name: str = "message") -> str:
     return text
 
 
-def read_seed(value: Any) -> int | None:
-    """The seed as typed or given, None for none; raises `Problem` for anything but a whole number."""
+def parse_seed(value: Any) -> int | None:
+    """The seed as an integer, None for an empty one; raises `UserError` for anything but 0 to `MAX_SEED`."""
     text = "" if value is None else str(value).strip()
-    if isinstance(value, bool) or (text and not (text.isascii() and text.isdecimal() and len(text) <= 19)):
-        raise seed_problem(text)
-    if text and int(text) > MAX_SEED:
-        raise seed_problem(text)
-    return int(text) if text else None
+    if not text:
+        return None
+    if isinstance(value, bool) or not (text.isascii() and text.isdecimal() and len(text) <= 19):
+        raise invalid_seed(text)
+    seed = int(text)
+    if seed > MAX_SEED:
+        raise invalid_seed(text)
+    return seed
 
 
-def seed_problem(text: str) -> UserError:
+def invalid_seed(text: str) -> UserError:
     return UserError(
         f"The seed is {text[:40]!r}; expected a whole number from 0 to {MAX_SEED}: correct it, or leave it empty.",
         "seed",

@@ -21,7 +21,7 @@ pytest.importorskip("gradio")
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from tests.demo.chat.test_chat import tiny_model
+from tests.support.chat_doubles import tiny_model
 from tests.support.served import Served, serving
 
 
@@ -101,7 +101,7 @@ def test_a_seed_that_is_drawn_repeats_the_text_in_any_language(client: Client) -
     assert client.predict("To be", seed=str(2**63 - 1), api_name="/complete")["seed"] == 2**63 - 1
 
 
-def test_what_is_read_otherwise_is_told(client: Client) -> None:
+def test_substitutions_are_warned_of(client: Client) -> None:
     done = client.predict("É😀", 5, api_name="/complete")
     assert done["prompt"] == "E" and done["warnings"] == ["É read as E; 😀 skipped"]
     done = client.predict("", 5, api_name="/complete")
@@ -109,9 +109,9 @@ def test_what_is_read_otherwise_is_told(client: Client) -> None:
 
 
 def test_plain_http_takes_names_and_streams(served: Served) -> None:
-    told = served.call("complete", prompt="To be", max_new_tokens=40, seed=7)
-    assert {what for what, _ in told[:-1]} == {"generating"} and told[-1][0] == "complete"
-    assert told[-1][1][0]["text"] == served.model.generate("To be", max_new_tokens=40, seed=7)
+    updates = served.call("complete", prompt="To be", max_new_tokens=40, seed=7)
+    assert {kind for kind, _ in updates[:-1]} == {"generating"} and updates[-1][0] == "complete"
+    assert updates[-1][1][0]["text"] == served.model.generate("To be", max_new_tokens=40, seed=7)
     assert served.last("complete", prompt="To be")["finish_reason"] == "length"
 
 
@@ -146,19 +146,19 @@ def test_many_at_once_get_each_their_own(served: Served) -> None:
         ({"model": ["tiny"]}, "The model's name is no text"),
     ],
 )
-def test_what_is_out_of_range_is_said_in_one_sentence(served: Served, wrong: dict[str, Any], sentence: str) -> None:
+def test_an_argument_out_of_range_gets_one_sentence(served: Served, wrong: dict[str, Any], sentence: str) -> None:
     assert re.search(sentence, served.refusal("complete", **{"prompt": "To be", **wrong}))
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_numbers_that_json_has_not_are_refused(served: Served, number: str) -> None:
+def test_numbers_outside_json_are_refused(served: Served, number: str) -> None:
     answer = httpx.post(
         f"{served.url}/gradio_api/call/v2/complete",
         content=f'{{"prompt": "To be", "temperature": {number}}}',
         headers={"content-type": "application/json"},
     )
-    what, data = served.read("complete", answer.json()["event_id"])[-1]
-    assert what == "error" and "expected 0 to 2" in data["error"]
+    kind, data = served.receive("complete", answer.json()["event_id"])[-1]
+    assert kind == "error" and "expected 0 to 2" in data["error"]
 
 
 def test_the_client_raises_the_sentence(client: Client) -> None:
@@ -195,7 +195,7 @@ async def with_session(url: str, use: Any) -> Any:
     from mcp import ClientSession
     from mcp.client.streamable_http import streamable_http_client
 
-    async with streamable_http_client(url) as (read, write, _), ClientSession(read, write) as session:
+    async with streamable_http_client(url) as (incoming, outgoing, _), ClientSession(incoming, outgoing) as session:
         await session.initialize()
         return await use(session)
 
@@ -215,8 +215,8 @@ def test_it_is_a_tool_of_assistants(served: Served) -> None:
 
         for seed, done in enumerate(await asyncio.gather(*(complete(seed) for seed in range(6)))):
             assert not done.isError
-            told = json.loads(done.content[0].text)
-            assert told["text"] == served.model.generate("To be", max_new_tokens=40, seed=seed)
+            answer = json.loads(done.content[0].text)
+            assert answer["text"] == served.model.generate("To be", max_new_tokens=40, seed=seed)
         done = await session.call_tool("score", {"text": "To be"})
         assert json.loads(done.content[0].text)["bpc"] == pytest.approx(served.model.score("To be").bpc)
         assert "tiny" in json.loads((await session.call_tool("models", {})).content[0].text)[0]["name"]
@@ -248,7 +248,7 @@ def test_tools_call_this_app_whatever_host_a_request_names() -> None:
 
 
 def test_without_the_package_the_app_is_no_tool_and_works(monkeypatch: pytest.MonkeyPatch, model: CharLSTM) -> None:
-    monkeypatch.setattr("hubcharlstm.demo.launch.has_mcp", lambda: False)
+    monkeypatch.setattr("hubcharlstm.demo.serving.gradio_compat.has_mcp", lambda: False)
     with serving(tiny_model()) as served:
         assert httpx.post(f"{served.url}/gradio_api/mcp/", json={}).status_code in (404, 405)
         assert len(served.last("complete", prompt="To be", max_new_tokens=5)["text"]) == 5

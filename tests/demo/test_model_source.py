@@ -60,7 +60,7 @@ def test_the_pauses_grow_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     source = ModelSource(str(tmp_path / "model"), first_pause=60.0)
     monkeypatch.setattr(source._closed, "wait", lambda pause: pauses.append(pause) or len(pauses) == 6)
     source._pauses = 5.0, 30.0
-    source._try_again()
+    source._retry()
     assert pauses == [5.0, 10.0, 20.0, 30.0, 30.0, 30.0]
     monkeypatch.undo()
     source.close()

@@ -1,4 +1,4 @@
-"""The shelf of models, and what the empty page tells of them."""
+"""The registry of models, and what the empty page tells of them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from hubcharlstm import CharLSTM
+from hubcharlstm import BusyError, CharLSTM, Vocabulary
 
 pytest.importorskip("gradio")
 
 from hubcharlstm.demo import models
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.page import welcome
+from hubcharlstm.demo.settings import Settings
+from tests.conftest import tiny_model
 
 
 def get(offered: models.ModelRegistry, name: object) -> models.ServedModel:
-    return asyncio.run(offered.get(name))
+    """The model of a name, as a request finds it; held no longer."""
+
+    async def acquire() -> models.ServedModel:
+        async with offered.acquire(name) as served_model:
+            return served_model
+
+    return asyncio.run(acquire())
 
 
 def test_a_model_is_loaded_once_when_it_is_wanted(model: CharLSTM, model_folder: Path) -> None:
@@ -61,21 +69,85 @@ def test_idle_models_make_room(model: CharLSTM, tmp_path: Path, monkeypatch: pyt
     home.close()
 
 
+def test_a_model_that_a_request_holds_is_not_evicted(
+    model: CharLSTM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that awaited something before its first character found "The engine is closed".
+
+    Eviction took any model whose engine had nothing to do, such as one whose request was still encoding a long prompt,
+    or replaying a reply to be continued, and whose stream therefore did not exist yet.
+    """
+    monkeypatch.setattr(models, "MAX_LOADED", 2)
+    home = models.ModelRegistry(model, "user/first", open_to_all=True)
+    for name in ("a", "b"):
+        model.save_pretrained(tmp_path / name)
+    waits, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def continuation() -> tuple[models.ServedModel, str]:
+        async with home.acquire(str(tmp_path / "a")) as held:
+            waits.set()
+            await goes_on.wait()
+            stream = await held.stream("To be", Settings(length=20), seed=7)
+            text = await asyncio.to_thread("".join, stream)
+            assert home._loaded["a"] is held
+            return held, text
+
+    async def run() -> str:
+        task = asyncio.create_task(continuation())
+        await waits.wait()
+        async with home.acquire(str(tmp_path / "b")) as other:
+            assert set(home._loaded) == {"first", "a", "b"}  # one more than `MAX_LOADED`, as long as all are held
+            goes_on.set()
+            evicted, text = await task
+        assert set(home._loaded) == {"first", "b"}  # room was made when its last holder left
+        assert (await other.stream("To be", Settings(length=1), seed=7)).seed == 7
+        with pytest.raises(BusyError, match="engine is closed"):
+            await evicted.stream("To be", Settings(), seed=7)
+        return text
+
+    assert asyncio.run(run()) == model.generate("To be", max_new_tokens=20, seed=7)
+    home.close()
+
+
+def test_a_model_that_is_replaced_serves_its_holders_to_the_end(model: CharLSTM, vocabulary: Vocabulary) -> None:
+    """`take_over` left the engine of the model that it replaced running for good."""
+    hosted = models.ModelRegistry(model, None, ["user/late"])
+    later = tiny_model(vocabulary, seed=1)
+    hosted.take_over("user/late", later)
+    assert hosted.first.model is later and hosted.labels == ["shipped model", "late"]
+
+    async def run() -> models.ServedModel:
+        async with hosted.acquire() as held:
+            hosted.take_over("user/late", tiny_model(vocabulary, seed=2))
+            assert hosted.first is not held
+            async with hosted.acquire("late") as newest:
+                assert newest is hosted.first
+            stream = await held.stream("To be", Settings(length=20), seed=7)
+            assert await asyncio.to_thread("".join, stream) == later.generate("To be", max_new_tokens=20, seed=7)
+        return held
+
+    replaced = asyncio.run(run())
+    with pytest.raises(BusyError, match="engine is closed"):
+        asyncio.run(replaced.stream("To be", Settings(), seed=7))
+    assert len(hosted.loaded) == 2 and not hosted._holders
+    hosted.close()
+
+
 # --- what is told of a model ------------------------------------------------------------------------------------------
 
 
 def test_the_intro_is_filled_from_the_model(model: CharLSTM) -> None:
-    told = welcome.intro(model, "tiny")
-    assert told["title"] == "tiny" and told["passage"] is None and told["lapse"] is None
-    assert "has read one text and guesses one letter at a time" in told["lines"][0]
-    assert told["starters"] == ["To be, ", "FIRST:\n"] and told["side"]["temperatures"] == [0.2, 0.8, 1.4]
+    shown = welcome.intro(model, "tiny")
+    assert shown["title"] == "tiny" and shown["passage"] is None and shown["time_lapse"] is None
+    assert "has read one text and guesses one letter at a time" in shown["lines"][0]
+    assert shown["starters"] == ["To be, ", "FIRST:\n"] and shown["side_by_side"]["temperatures"] == [0.2, 0.8, 1.4]
     corpus = {
         "name": "m", "title": "Shakespeare's Macbeth", "sha256": "0", "chars": 9, "train_chars": 9, "held_out": "-"
     }  # fmt: skip
     model.record = {"name": "charlstm-macbeth", "corpus": corpus}
-    told = welcome.intro(model, "tiny")
-    assert told["title"] == "charlstm-macbeth"
-    assert "has read only Shakespeare's Macbeth and guesses" in told["lines"][0]
+    shown = welcome.intro(model, "tiny")
+    assert shown["title"] == "charlstm-macbeth"
+    assert "has read only Shakespeare's Macbeth and guesses" in shown["lines"][0]
 
 
 def test_the_passage_is_the_one_nearest_the_usual_temperature(model: CharLSTM) -> None:
@@ -85,33 +157,36 @@ def test_the_passage_is_the_one_nearest_the_usual_temperature(model: CharLSTM) -
     assert welcome.intro(model, "tiny")["passage"] == {
         "prompt": "p",
         "text": "at 0.7",
-        "told": "seed 7, temperature 0.7",
+        "caption": "seed 7, temperature 0.7",
     }
 
 
 def test_the_time_lapse_tells_how_far_the_training_was(model: CharLSTM) -> None:
-    moments = [
+    snapshots = [
         {"characters_read": 2_000_000, "text": "voice", "val_loss": 0.6931471805599453},
         {"characters_read": 500_000, "text": "noise"},
         {"characters_read": 9_000_000, "text": "beyond the clock"},
         {"characters_read": 10, "text": "timed", "minutes": 3.0},
     ]
     model.record = {
-        "time_lapse": moments,
+        "time_lapse": snapshots,
         "time_lapse_prompt": "p",
         "history": [{"chars": 1_000_000, "seconds": 100}, {"chars": 3_000_000, "seconds": 300.0}, "junk"],
     }
-    lapse = welcome.intro(model, "tiny")["lapse"]
-    assert [moment["label"] for moment in lapse["moments"]] == [
+    lapse = welcome.intro(model, "tiny")["time_lapse"]
+    assert [snapshot["label"] for snapshot in lapse["snapshots"]] == [
         "after 10 characters, 3 minutes",
         "after 500 thousand characters, 50 seconds",
         "after 2.0 million characters, 3 minutes, 1.00 bits per character",
         "after 9.0 million characters",
     ]
     model.record["time_lapse"] = {"prompt": "p", "moments": [{"chars": n, "text": "t"} for n in (5, 500_000)]}
-    assert welcome.intro(model, "tiny")["lapse"]["moments"][1]["label"] == "after 500 thousand characters, 50 seconds"
+    assert (
+        welcome.intro(model, "tiny")["time_lapse"]["snapshots"][1]["label"]
+        == "after 500 thousand characters, 50 seconds"
+    )
     model.record["time_lapse"] = {"prompt": 7, "moments": "many"}
-    assert welcome.intro(model, "tiny")["lapse"] is None
+    assert welcome.intro(model, "tiny")["time_lapse"] is None
 
 
 def test_the_lines_about_a_model(model: CharLSTM) -> None:

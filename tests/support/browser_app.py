@@ -121,10 +121,10 @@ class App:
             text=True,
         )
         self.is_open = threading.Event()
-        threading.Thread(target=self._read, args=(self.process, self.is_open), daemon=True).start()
+        threading.Thread(target=self._collect_output, args=(self.process, self.is_open), daemon=True).start()
         assert self.is_open.wait(SECONDS) and self.process.poll() is None, "".join(self.output)
 
-    def _read(self, process: subprocess.Popen[str], is_open: threading.Event) -> None:
+    def _collect_output(self, process: subprocess.Popen[str], is_open: threading.Event) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             self.output.append(line)
@@ -157,8 +157,8 @@ def open_browser() -> Iterator[Any]:
         opened.close()
 
 
-class Visitor:
-    """Somebody with a browser of their own on the page, and what they do there."""
+class BrowserUser:
+    """A user with a browser context of their own, what they do on the page and what they see."""
 
     def __init__(self, browser: Any, url: str, **options: Any) -> None:
         self.url = url
@@ -168,7 +168,7 @@ class Visitor:
         self.requests: list[str] = []
         self.errors: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.open()
 
@@ -193,12 +193,12 @@ class Visitor:
         if length is not None:
             self.set("Length", length)
         self.type(text)
-        self.asks(lambda: self.page.press("#field-message textarea", "Enter"), wait=wait)
+        self.act(lambda: self.page.press("#field-message textarea", "Enter"), wait=wait)
 
-    def asks(self, act: Any, *, wait: bool = True) -> None:
-        """Do what makes the model write."""
+    def act(self, action: Any, *, wait: bool = True) -> None:
+        """Do what makes the model reply."""
         before = self.page.locator(".turn").last.get_attribute("data-id") if self.turns else ""
-        act()
+        action()
         begun = "id => ![undefined, id].includes(document.querySelector('.turn:last-child')?.dataset.id)"
         self.page.wait_for_function(begun, arg=before)
         if wait:
@@ -222,7 +222,7 @@ class Visitor:
     @property
     def text(self) -> str:
         """The last reply with what stands before it, the words for screen readers left out."""
-        shown = "e => [...e.childNodes].filter(n => n.className !== 'unseen').map(n => n.textContent).join('')"
+        shown = "e => [...e.childNodes].filter(n => n.className !== 'visually-hidden').map(n => n.textContent).join('')"
         return str(self.page.locator(".reply").last.evaluate(shown))
 
     @property
@@ -237,6 +237,6 @@ class Visitor:
     def message(self) -> str:
         return str(self.page.input_value("#field-message textarea"))
 
-    def problem(self) -> str:
-        self.page.wait_for_selector(".problem")
-        return str(self.page.text_content(".problem"))
+    def error_message(self) -> str:
+        self.page.wait_for_selector(".error-message")
+        return str(self.page.text_content(".error-message"))

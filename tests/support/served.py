@@ -1,10 +1,11 @@
-"""The app served from the test's own process, and plain HTTP to talk to it as a program does."""
+"""The app served from the test's own process, and plain HTTP to call it as a program does."""
 
 from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +20,13 @@ from tests.support.browser_app import free_port
 SECONDS = 60.0
 
 
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.02)
+
+
 class Served:
     """A model behind the whole app at an address of its own."""
 
@@ -26,15 +34,16 @@ class Served:
         self.model = model
         self.registry = ModelRegistry(model, "user/tiny", **registry)
         self.admission = AdmissionController(limits or Limits())
-        self.demo = launch.build(self.registry, self.admission)
+        app = launch.build(self.registry, self.admission)
+        self.demo = app.demo
         self.port = free_port()
-        self.server = launch.server_of(self.demo, "127.0.0.1", self.port)
+        self.server = launch.create_server(app, "127.0.0.1", self.port)
         self.server.run_in_thread()
         self.url = f"http://127.0.0.1:{self.port}"
 
     @property
     def is_idle(self) -> bool:
-        busy = any(sum(loaded.engine.load.values()) for loaded in self.registry.loaded)
+        busy = any(sum(served_model.engine.load.values()) for served_model in self.registry.loaded)
         return not (busy or self.admission.running or self.admission.waiting)
 
     def close(self) -> None:
@@ -46,32 +55,32 @@ class Served:
     def post(self, name: str, **arguments: Any) -> httpx.Response:
         return httpx.post(f"{self.url}/gradio_api/call/v2/{name}", json=arguments, timeout=SECONDS)
 
-    def read(self, name: str, event: str) -> list[tuple[str, Any]]:
-        """All that a call's stream tells: (what, data)."""
-        told: list[tuple[str, Any]] = []
+    def receive(self, name: str, event: str) -> list[tuple[str, Any]]:
+        """Every server-sent event of a call: (kind, data)."""
+        events: list[tuple[str, Any]] = []
         with httpx.stream("GET", f"{self.url}/gradio_api/call/v2/{name}/{event}", timeout=SECONDS) as answer:
             for line in answer.iter_lines():
                 if line.startswith("event: "):
-                    told.append((line[7:], None))
+                    events.append((line[7:], None))
                 elif line.startswith("data: "):
-                    told[-1] = (told[-1][0], json.loads(line[6:]))
-        return [(what, data) for what, data in told if what != "heartbeat"]
+                    events[-1] = (events[-1][0], json.loads(line[6:]))
+        return [(kind, data) for kind, data in events if kind != "heartbeat"]
 
     def call(self, name: str, **arguments: Any) -> list[tuple[str, Any]]:
         answer = self.post(name, **arguments)
         assert answer.status_code == 200, answer.text
-        return self.read(name, answer.json()["event_id"])
+        return self.receive(name, answer.json()["event_id"])
 
     def last(self, name: str, **arguments: Any) -> Any:
         """The last value of a call that succeeds."""
-        what, data = self.call(name, **arguments)[-1]
-        assert what == "complete", data
+        kind, data = self.call(name, **arguments)[-1]
+        assert kind == "complete", data
         return data[0]
 
     def refusal(self, name: str, **arguments: Any) -> str:
         """The sentence of a call that is refused."""
-        what, data = self.call(name, **arguments)[-1]
-        assert what == "error", data
+        kind, data = self.call(name, **arguments)[-1]
+        assert kind == "error", data
         return str(data["error"])
 
     def raw(self, text: bytes) -> socket.socket:

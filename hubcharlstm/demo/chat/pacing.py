@@ -1,4 +1,4 @@
-"""Streams of text in step with the clock, without holding up the event loop or a thread."""
+"""Pace of streamed text: updates at reading speed, without blocking the event loop or holding a thread."""
 
 from __future__ import annotations
 
@@ -8,63 +8,60 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
 
 CHARACTERS_PER_SECOND = 100
-"""The pace of reading along."""
+"""Reading pace."""
 
-CATCH_UP = 2
-"""Times that pace at which text comes that is late, since its beginning had to wait for others."""
+CATCH_UP_FACTOR = 2
+"""Multiple of the reading pace at which a reply catches up that began late because others were served first."""
 
 UPDATE_SECONDS = 1 / 15
-"""Time between two updates of the page; more often costs the server more than a reader sees."""
+"""Time between two updates of one page: more updates cost the server more than a reader notices."""
 
-LONGER, LONGEST = 2.0, 1.0
-"""At full speed each pause is so many times the one before, up to seconds: whoever waits for the end wants the end."""
+PAUSE_GROWTH, MAX_PAUSE = 2.0, 1.0
+"""At full speed each pause grows by this factor, up to this many seconds: only the end of the text matters there."""
 
 UPDATES_PER_SECOND = 400
-"""Updates that the server sends in all, of some 600 that it could: the rest of its time is for those who come."""
+"""Updates of all pages together. The server can send about 600; the rest of its time is for new requests."""
 
-FIRST_LOOK = 0.004
-"""Seconds between looks for the first character, which a visitor waits for."""
+FIRST_POLL_SECONDS = 0.004
+"""Time between two polls for the first character, whose latency a visitor notices."""
 
-SHORT_LOOK = 0.04
-"""Seconds between looks whether a text has ended, which whoever waits for it wants to know."""
+END_POLL_SECONDS = 0.04
+"""Time between two polls for the end of a text at full speed."""
 
-LATE = 0.05
-"""Seconds that an update comes after its time, from which on the server is taken to be slower than it was thought."""
+LATE_SECONDS = 0.05
+"""An update this late means that the server is overloaded."""
 
 
 class UpdatePacer:
-    """The times at which updates are sent: one after the other for all readers, so that many have fewer each.
+    """Schedules the updates of all pages one after the other, so that more active streams get fewer updates each.
 
-    The pace falls while updates come late, and recovers. Used by one event loop alone.
+    The rate falls while updates are late, and recovers afterwards. Not thread-safe: one event loop uses it.
     """
 
     def __init__(self) -> None:
-        self.readers = 0
-        self._last = 0.0
-        self._slower = 1.0
+        self.num_active = 0
+        self._last_due = 0.0
+        self._slowdown = 1.0
 
-    async def tick(self, pause: float, ended: Callable[[], bool] | None = None) -> None:
-        """Wait for `pause` seconds, and for the others who come first, but no longer once it has `ended`."""
+    async def tick(self, pause: float, has_ended: Callable[[], bool] | None = None) -> None:
+        """Wait `pause` seconds, or longer if others are due first; return early once `has_ended()`."""
         now = time.monotonic()
-        self._last = due = max(now + pause, self._last + self._slower / UPDATES_PER_SECOND)
-        while ended is not None and due - time.monotonic() > SHORT_LOOK:
-            if ended():
+        self._last_due = due = max(now + pause, self._last_due + self._slowdown / UPDATES_PER_SECOND)
+        while has_ended is not None and due - time.monotonic() > END_POLL_SECONDS:
+            if has_ended():
                 return
-            await asyncio.sleep(SHORT_LOOK)
+            await asyncio.sleep(END_POLL_SECONDS)
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        late = time.monotonic() - due > LATE
-        self._slower = min(self._slower * 1.02, 10.0) if late else max(self._slower * 0.99, 1.0)
+        is_late = time.monotonic() - due > LATE_SECONDS
+        self._slowdown = min(self._slowdown * 1.02, 10.0) if is_late else max(self._slowdown * 0.99, 1.0)
 
-    async def look(self) -> None:
-        """Wait for a moment: shorter than a person notices, longer where many do."""
-        await asyncio.sleep(FIRST_LOOK * max(1.0, self.readers / 10))
-
-
-CLOCK = UpdatePacer()
+    async def poll(self) -> None:
+        """Wait between two polls for a first character: imperceptibly, but longer while many streams are active."""
+        await asyncio.sleep(FIRST_POLL_SECONDS * max(1.0, self.num_active / 10))
 
 
-class Stream(Protocol):
-    """What is asked of a `TextStream`."""
+class PacedStream(Protocol):
+    """What `follow` needs of a `TextStream`."""
 
     def read_available(self) -> str: ...
     def cancel(self) -> None: ...
@@ -72,8 +69,8 @@ class Stream(Protocol):
     def finish_reason(self) -> str | None: ...
 
 
-class Listener(Protocol):
-    """Whether what is sent is also read."""
+class Backpressure(Protocol):
+    """Whether the client reads the updates that are sent to it."""
 
     def check(self) -> None: ...
     @property
@@ -81,56 +78,85 @@ class Listener(Protocol):
     async def caught_up(self) -> None: ...
 
 
+class PendingText:
+    """Text of parallel streams that has been generated and not yet emitted."""
+
+    def __init__(self, streams: Sequence[PacedStream]) -> None:
+        self._streams = streams
+        self._pending = [""] * len(streams)
+        self._num_emitted = 0
+        self._requested_at = time.monotonic()
+        self.started_at: float | None = None
+        """When the first character arrived."""
+
+    def receive(self) -> bool:
+        """Receive what the streams have generated by now; True once all of them have ended."""
+        self._pending = [
+            text + stream.read_available() for text, stream in zip(self._pending, self._streams, strict=True)
+        ]
+        if self.started_at is None and any(self._pending):
+            self.started_at = time.monotonic()
+        return all(stream.finish_reason is not None for stream in self._streams)
+
+    def due(self, full_speed: bool) -> list[str]:
+        """The pieces, one a stream, that are due now: everything at full speed, else up to the reading pace."""
+        if full_speed or self.started_at is None:
+            return self._pending
+        allowed = max(0, paced(time.monotonic(), self._requested_at, self.started_at) - self._num_emitted)
+        return [text[:allowed] for text in self._pending]
+
+    def emit(self, pieces: list[str]) -> None:
+        """Remove pieces that are emitted."""
+        self._pending = [text[len(piece) :] for text, piece in zip(self._pending, pieces, strict=True)]
+        self._num_emitted += max(map(len, pieces))
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(self._pending)
+
+
 async def follow(
-    streams: Sequence[Stream],
+    streams: Sequence[PacedStream],
+    pacer: UpdatePacer,
     *,
     full_speed: bool = False,
-    halted: Callable[[], bool] = lambda: False,
-    listener: Listener | None = None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+    monitor: Backpressure | None = None,
 ) -> AsyncGenerator[list[str], None]:
-    """What `streams` write, a piece of each at every update: at `CHARACTERS_PER_SECOND`, or as fast as it goes.
+    """Yield a piece of each stream at every update: at `CHARACTERS_PER_SECOND`, or as fast as it is generated.
 
-    Ends when all have ended and all is told, or once `halted()`. The streams are cancelled when the reader leaves
-    early (the generator is closed or its task cancelled). Raises what ended a stream, and `ValueError` if nobody reads.
+    Ends when all streams have ended and all text is emitted, or once `is_cancelled()`. Cancels the streams in the end,
+    also when it is closed or its task is cancelled. Raises whatever ended a stream, and the monitor's `ValueError`
+    for a client that has stopped reading.
     """
-    waiting, told = [""] * len(streams), 0
-
-    def take() -> bool:
-        """Take what is written by now; True if that is all."""
-        nonlocal waiting
-        waiting = [text + stream.read_available() for text, stream in zip(waiting, streams, strict=True)]
-        return all(stream.finish_reason is not None for stream in streams)
-
-    asked, started = time.monotonic(), None
+    text = PendingText(streams)
     pause = UPDATE_SECONDS
-    CLOCK.readers += 1
+    pacer.num_active += 1
     try:
-        while not halted():
-            if listener is not None:
-                listener.check()
-            done = take()
-            if started is None and any(waiting):
-                started = time.monotonic()
-            due = 0 if started is None else paced(time.monotonic(), asked, started) - told
-            pieces = [text if full_speed else text[: max(0, due)] for text in waiting]
-            if any(pieces) and not (listener is not None and listener.behind):
-                waiting = [text[len(piece) :] for text, piece in zip(waiting, pieces, strict=True)]
-                told += max(map(len, pieces))
+        while not is_cancelled():
+            if monitor is not None:
+                monitor.check()
+            has_ended = text.receive()
+            pieces = text.due(full_speed)
+            if any(pieces) and not (monitor is not None and monitor.behind):
+                text.emit(pieces)
                 yield pieces
                 if full_speed:
-                    pause = min(pause * LONGER, LONGEST)
-            if done and not any(waiting):
+                    pause = min(pause * PAUSE_GROWTH, MAX_PAUSE)
+            if has_ended and text.is_empty:
                 break
-            early = full_speed and not done
-            await (CLOCK.look() if started is None else CLOCK.tick(pause, take if early else None))
-        if listener is not None and not halted():
-            await listener.caught_up()
+            if text.started_at is None:
+                await pacer.poll()
+            else:
+                await pacer.tick(pause, text.receive if full_speed and not has_ended else None)
+        if monitor is not None and not is_cancelled():
+            await monitor.caught_up()
     finally:
-        CLOCK.readers -= 1
+        pacer.num_active -= 1
         for stream in streams:
             stream.cancel()
 
 
-def paced(now: float, asked: float, started: float) -> int:
-    """Characters that a reader has by now: as many as since the question, once what came late is caught up with."""
-    return 1 + int(min(now - asked, (now - started) * CATCH_UP) * CHARACTERS_PER_SECOND)
+def paced(now: float, requested_at: float, started_at: float) -> int:
+    """Characters due by `now`: as many as since the request, once the time lost before the start is caught up with."""
+    return 1 + int(min(now - requested_at, (now - started_at) * CATCH_UP_FACTOR) * CHARACTERS_PER_SECOND)

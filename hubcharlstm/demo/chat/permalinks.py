@@ -1,21 +1,22 @@
-"""How to write a reply again: as a link to this page, as Python, as a command line; and reading such a link.
+"""Permalinks: a reply as a link to this page, as Python and as a command line; and the parser of such links.
 
-A link is plain URL parameters, so whatever it holds may come from anybody: it is read like any other message,
-and it never makes the app load a model that was not offered already.
+A link is plain URL parameters, which anybody can write. They are checked like any other request, and they never load a
+model that is not on offer.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from hubcharlstm.demo.chat.requests import read_speaker
+from hubcharlstm.demo.chat.requests import ExpectedText, parse_speaker
 from hubcharlstm.demo.chat.turns import Reply, Turn
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ServedModel
-from hubcharlstm.demo.settings import MAX_LENGTH, Settings, check_message, read_seed
+from hubcharlstm.demo.settings import MAX_LENGTH, Settings, check_message, parse_seed
 
 MAX_LINK = 4_000
 """Characters of a link; browsers and servers cut or refuse longer ones."""
@@ -30,23 +31,35 @@ NUMBERS: dict[str, Callable[[str], float]] = {
 NAMES = {"message", "speaker", *NUMBERS, "stop", "seed", "model", "precision", "hash"}
 
 
-def with_permalinks(turn: Turn, reply: Reply, stop: str, length: int, loaded: ServedModel) -> Reply:
-    """`reply` with the three ways to write it again; stop, length: those that give the very text."""
+@dataclass(frozen=True)
+class Permalink:
+    """What a link asks for. settings: keyword arguments of `Settings.of`. model: a label, "" for the default."""
+
+    typed: str
+    speaker: str
+    settings: dict[str, Any]
+    seed: int | None
+    model: str
+    expected: ExpectedText
+
+
+def with_permalinks(turn: Turn, reply: Reply, stop: str, length: int, served_model: ServedModel) -> Reply:
+    """`reply` with its link, Python and command line. stop, length: those that generate exactly its text."""
     exact: Reply = {**reply, "stop": stop, "length": length}
-    source, revision = loaded.source, loaded.model.revision
+    source, revision = served_model.source, served_model.model.revision
     return {
         **reply,
-        "link": link(turn, exact),
-        "python": python(turn, exact, source, revision),
-        "command": command(turn, exact, source, revision),
+        "link": make_link(turn, exact),
+        "python": python_snippet(turn, exact, source, revision),
+        "command": shell_command(turn, exact, source, revision),
     }
 
 
-def link(turn: Turn, reply: Reply) -> str:
-    """The query of the link, "" where message or reply is too long for one."""
-    talk = {"message": turn["typed"], "speaker": turn["speaker"]}
+def make_link(turn: Turn, reply: Reply) -> str:
+    """The query of the link; "" where message or reply is too long for one."""
+    message = {"message": turn["typed"], "speaker": turn["speaker"]}
     params: dict[str, Any] = {
-        **({"message": turn["prompt"]} if turn["context"] else talk),
+        **({"message": turn["prompt"]} if turn["context"] else message),
         "temperature": f"{reply['temperature']:g}",
         "length": reply["length"],
         "top_k": reply["top_k"] or "",
@@ -62,11 +75,11 @@ def link(turn: Turn, reply: Reply) -> str:
     return query if len(query) <= MAX_LINK and reply["length"] <= MAX_LENGTH else ""
 
 
-def python(turn: Turn, reply: Reply, source: str | None, revision: str | None) -> str:
-    """A few lines that print the same continuation. source: for `from_pretrained`, None for the shipped one."""
-    named = [repr(source)] if source else []
-    named += [f"revision={revision!r}"] if revision else []
-    named += [f"precision={reply['precision']!r}"]
+def python_snippet(turn: Turn, reply: Reply, source: str | None, revision: str | None) -> str:
+    """Python that prints the same continuation. source: for `from_pretrained`, None for the shipped model."""
+    model_arguments = [repr(source)] if source else []
+    model_arguments += [f"revision={revision!r}"] if revision else []
+    model_arguments += [f"precision={reply['precision']!r}"]
     arguments = {
         "max_new_tokens": reply["length"],
         "temperature": reply["temperature"],
@@ -76,16 +89,16 @@ def python(turn: Turn, reply: Reply, source: str | None, revision: str | None) -
         "stop": reply["stop"] or None,
         "seed": int(reply["seed"]),
     }
-    rest = "".join(f"    {name}={value!r},\n" for name, value in arguments.items() if value is not None)
+    lines = "".join(f"    {name}={value!r},\n" for name, value in arguments.items() if value is not None)
     return (
         "from hubcharlstm import CharLSTM\n\n"
-        f"model = CharLSTM.from_pretrained({', '.join(named)})\n"
-        f"text = model.generate(\n    {turn['prompt']!r},\n{rest})\nprint(text)"
+        f"model = CharLSTM.from_pretrained({', '.join(model_arguments)})\n"
+        f"text = model.generate(\n    {turn['prompt']!r},\n{lines})\nprint(text)"
     )
 
 
-def command(turn: Turn, reply: Reply, source: str | None, revision: str | None) -> str:
-    """The same as one command for a shell."""
+def shell_command(turn: Turn, reply: Reply, source: str | None, revision: str | None) -> str:
+    """The command line that prints the same continuation."""
     words = ["hubcharlstm", "generate"]
     words += ["--model", source] if source else []
     words += ["--revision", revision] if revision else []
@@ -97,10 +110,10 @@ def command(turn: Turn, reply: Reply, source: str | None, revision: str | None) 
     return shlex.join(words)
 
 
-def read_link(query: Any) -> dict[str, Any] | None:
-    """What a link wishes: message, speaker, settings, seed, model, written. None if it is no link of ours.
+def parse_link(query: Any) -> Permalink | None:
+    """Parse the query of a URL; None if it is no permalink. Parameters of other names are ignored: hosts add their own.
 
-    Parameters of other names are left alone, for hosts add their own. Raises `Problem` for a damaged one.
+    Raises `UserError` for a damaged link.
     """
     if not isinstance(query, str) or not query.startswith("?"):
         return None
@@ -108,49 +121,55 @@ def read_link(query: Any) -> dict[str, Any] | None:
         pairs = parse_qsl(query[1:], keep_blank_values=True, max_num_fields=60, errors="strict")
     except ValueError:
         raise UserError("The link is damaged (it is no UTF-8, or has too many parts): copy it again.") from None
-    ours = [(name, value) for name, value in pairs if name in NAMES]
-    if not ours or len(query) <= 1:
+    known = [(name, value) for name, value in pairs if name in NAMES]
+    if not known:
         return None
-    params = dict(ours)
-    if len(params) != len(ours):
+    params = dict(known)
+    if len(params) != len(known):
         raise UserError("The link names one setting twice; expected each once: copy it again.")
     if len(query) > 20 * MAX_LINK:
         raise UserError(f"The link has {len(query):,} characters; expected {MAX_LINK:,} at most: copy it again.")
-    settings: dict[str, Any] = {name: read_number(name, params[name]) for name in NUMBERS if name in params}
+    settings = parse_settings(params)
+    return Permalink(
+        typed=check_message(params.get("message", "")),
+        speaker=parse_speaker(params.get("speaker"), ()),
+        settings=settings,
+        seed=parse_seed(params.get("seed")),
+        model=params.get("model", "")[:200],
+        expected=ExpectedText(hash=params.get("hash", "")[:64], precision=params.get("precision", "")[:16]),
+    )
+
+
+def parse_settings(params: dict[str, str]) -> dict[str, Any]:
+    """The sampling settings of a link; raises `UserError` for one out of range.
+
+    The link of a reply leaves out what is switched off; a link written by hand leaves out what the model may choose.
+    """
+    settings: dict[str, Any] = {name: parse_number(name, params[name]) for name in NUMBERS if name in params}
     settings["stop"] = params.get("stop", "")
-    known = (
-        {"top_k": 0, "top_p": 1.0, "min_p": 0.0, **settings} if "hash" in params else settings
-    )  # a receipt leaves out what is switched off; a link made by hand what the model may choose
-    Settings(**known)
-    return {
-        "typed": check_message(params.get("message", "")),
-        "speaker": read_speaker(params.get("speaker"), ()),
-        "settings": known,
-        "seed": read_seed(params.get("seed")),
-        "model": params.get("model", "")[:200],
-        "written": {"hash": params.get("hash", "")[:64], "precision": params.get("precision", "")[:16]},
-    }
+    if "hash" in params:
+        settings = {"top_k": 0, "top_p": 1.0, "min_p": 0.0, **settings}
+    Settings(**settings)
+    return settings
 
 
-def read_number(name: str, text: str) -> float:
-    kind = NUMBERS[name]
+def parse_number(name: str, text: str) -> float:
+    """A number in plain ASCII digits; raises `UserError` for anything else."""
+    field = name.replace("_", "-")
     try:
         if len(text) > 24 or not text.isascii() or "_" in text or text != text.strip():
             raise ValueError
-        return kind(text)
+        return NUMBERS[name](text)
     except ValueError:
-        raise UserError(
-            f"The link's {name.replace('_', '-')} is {text[:40]!r}; expected a number: correct the link.",
-            name.replace("_", "-"),
-        ) from None
+        raise UserError(f"The link's {field} is {text[:40]!r}; expected a number: correct the link.", field) from None
 
 
-def replay_check(written: Mapping[str, Any] | None, reply: Reply) -> str:
-    """What to say of a replay: does the text have the hash that the receipt names?"""
-    if not written or not written.get("hash"):
+def replay_check(expected: ExpectedText | None, reply: Reply) -> str:
+    """Whether a replay has the hash that its permalink names, as the page says it; "" where it names none."""
+    if expected is None or not expected.hash:
         return ""
-    if written["hash"] == reply["hash"]:
+    if expected.hash == reply["hash"]:
         return "same text"
-    then = written.get("precision")
-    why = f" (written in {then}, here {reply['precision']})" if then and then != reply["precision"] else ""
+    written_in = expected.precision
+    why = f" (written in {written_in}, here {reply['precision']})" if written_in not in ("", reply["precision"]) else ""
     return f"differs on this hardware{why}"

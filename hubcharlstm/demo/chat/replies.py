@@ -1,180 +1,238 @@
-"""One message and its replies, from the wish to the last letter; what a reply keeps of how it was written."""
+"""From a chat request to the updates of its turn, up to the finished replies with their permalinks and states."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any
 
-from hubcharlstm.demo.chat import permalinks
-from hubcharlstm.demo.chat.pacing import Listener, follow
+from hubcharlstm.demo.chat.pacing import Backpressure, UpdatePacer, follow
+from hubcharlstm.demo.chat.permalinks import replay_check, with_permalinks
 from hubcharlstm.demo.chat.requests import ChatRequest, compose
 from hubcharlstm.demo.chat.state_cache import StateCache
-from hubcharlstm.demo.chat.turns import ENDINGS, ContinueTarget, Reply, Turn, cycle_in, text_hash, with_settings
+from hubcharlstm.demo.chat.turns import ENDINGS, ContinueTarget, Reply, Turn, cycle_in, text_hash, updated
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ServedModel
 from hubcharlstm.demo.settings import MAX_REPLY, Settings
 from hubcharlstm.generation.stream import GenerationState, TextStream
 
-AHEAD = 200
-"""Characters that the engine writes ahead of a reader at reading pace."""
+MAX_BUFFERED_TOKENS = 200
+"""Characters that the engine generates ahead of a client at reading pace."""
 
-AHEAD_AT_FULL_SPEED = 2_000
+MAX_BUFFERED_TOKENS_AT_FULL_SPEED = 2_000
 
 
 @dataclass
 class CancelToken:
-    """A visitor's Stop, looked at between two updates."""
+    """Set by a visitor's Stop and polled between two updates."""
 
-    wanted: bool = False
+    is_set: bool = False
 
     def __call__(self) -> bool:
-        return self.wanted
+        return self.is_set
 
 
-def never() -> bool:
-    return False
+@dataclass(frozen=True)
+class Delivery:
+    """How the updates of one request are sent. monitor: the back-pressure of the client's session."""
+
+    full_speed: bool = False
+    is_cancelled: Callable[[], bool] = lambda: False
+    monitor: Backpressure | None = None
+
+    @property
+    def max_buffered_tokens(self) -> int:
+        return MAX_BUFFERED_TOKENS_AT_FULL_SPEED if self.full_speed else MAX_BUFFERED_TOKENS
 
 
-async def write(
-    ask: ChatRequest,
-    loaded: ServedModel,
-    states: StateCache,
-    halted: Callable[[], bool] = never,
-    listener: Listener | None = None,
-) -> AsyncGenerator[Turn, None]:
-    """The turn, again and again as its replies grow. Raises `ValueError` for what cannot be written."""
-    model, config = loaded.model, loaded.model.generation_config
-    prompt, shown = compose(config, ask.typed, ask.speaker, ask.context)
-    params = [replace(ask.settings, temperature=temperature) for temperature in ask.temperatures]
-    streams: list[TextStream] = []
-    try:
-        for wish in params:
-            streams.append(
-                await loaded.stream(
-                    prompt, wish, seed=ask.seed, max_buffered_tokens=max_buffered_tokens(ask.full_speed)
+class ReplyWriter:
+    """Generates replies and continues them. Owns the cache of the states in which they ended."""
+
+    def __init__(self, pacer: UpdatePacer, max_states: int | None = None) -> None:
+        self._pacer = pacer
+        self._states = StateCache() if max_states is None else StateCache(max_states)
+
+    @property
+    def num_states(self) -> int:
+        """Replies that can be continued without a replay."""
+        return len(self._states)
+
+    def evict(self, reply_ids: Iterable[str]) -> None:
+        """Drop the states of replies that nobody will continue."""
+        for reply_id in reply_ids:
+            self._states.evict(reply_id)
+
+    async def reply(
+        self, request: ChatRequest, served_model: ServedModel, delivery: Delivery
+    ) -> AsyncGenerator[Turn, None]:
+        """Yield the turn as its replies grow, then finished. Raises `ValueError` for what cannot be generated."""
+        prompt, shown = compose(
+            served_model.model.generation_config, request.typed, request.speaker, request.context
+        )  # fmt: skip
+        params = [replace(request.settings, temperature=temperature) for temperature in request.temperatures]
+        streams: list[TextStream] = []
+        try:
+            for settings in params:
+                streams.append(
+                    await served_model.stream(
+                        prompt, settings, seed=request.seed, max_buffered_tokens=delivery.max_buffered_tokens
+                    )
                 )
-            )
-        warnings = [ask.note, *streams[0].warnings]
-        turn = Turn(
-            id=ask.turn,
-            typed=ask.typed,
-            speaker=ask.speaker,
-            context=ask.context,
-            prompt=streams[0].prompt.text,
-            shown=model.vocabulary.encode(shown).text,
-            warnings=[note for note in warnings if note],
-            replies=[begin(loaded, wish, ask.seed) for wish in params],
+            turn = new_turn(request, shown, streams[0], served_model)
+            turn["replies"] = [new_reply(served_model, settings, request.seed) for settings in params]
+            async with aclosing(self._grow(turn, streams, delivery)) as turns:
+                async for turn in turns:
+                    yield turn
+            replies = []
+            for unfinished, settings, stream in zip(turn["replies"], params, streams, strict=True):
+                num_emitted = len(unfinished["text"])
+                reply = await asyncio.to_thread(
+                    self._finish, turn, unfinished, settings, stream, num_emitted, served_model
+                )
+                replies.append(updated(reply, replay_check=replay_check(request.expected, reply)))
+            yield {**turn, "replies": replies}
+        finally:
+            for stream in streams:
+                stream.cancel()
+
+    async def continue_reply(
+        self, target: ContinueTarget, turn_id: str, length: int, served_model: ServedModel, delivery: Delivery
+    ) -> AsyncGenerator[Turn, None]:
+        """Yield the turn while one of its replies continues exactly where it stopped, by up to `length` characters."""
+        text = target.text + (target.settings.stop if target.ended_by_stop else "")
+        settings = replace(target.settings, length=min(length, max(1, MAX_REPLY - len(text))))
+        turn = restart(target, turn_id)
+        yield turn
+        state = self._states.find(target.reply["id"], text_hash(target.text), served_model.fingerprint)
+        if state is None:
+            state = await self._replay(target, text, served_model, delivery.is_cancelled)
+        stream = await served_model.stream(
+            "", settings, seed=None, state=state, max_buffered_tokens=delivery.max_buffered_tokens
         )
-        manner = {"full_speed": ask.full_speed, "halted": halted, "listener": listener}
-        async with aclosing(grow(turn, streams, **manner)) as turns:
-            async for turn in turns:
-                yield turn
-        replies = []
-        for reply, wish, stream in zip(turn["replies"], params, streams, strict=True):
-            told = len(reply["text"])
-            done = await asyncio.to_thread(end, turn, reply, wish, stream, told, loaded, states)
-            replies.append(with_settings(done, replay_check=permalinks.replay_check(ask.written, done)))
-        yield {**turn, "replies": replies}
-    finally:
-        for stream in streams:
+        started, num_before = time.monotonic(), len(text)
+        try:
+            async with aclosing(self._follow([stream], delivery)) as updates:
+                async for (piece,) in updates:
+                    text += piece
+                    turn = with_reply(turn, target.index, updated(turn["replies"][target.index], text=text))
+                    yield turn
+            num_emitted = len(text) - num_before
+            reply = updated(turn["replies"][target.index], text=text, rate=rate(num_emitted, started))
+            reply = await asyncio.to_thread(self._finish, turn, reply, settings, stream, num_emitted, served_model)
+            yield with_reply(turn, target.index, reply)
+        finally:
             stream.cancel()
 
-
-async def go_on(
-    place: ContinueTarget,
-    turn_id: str,
-    length: int,
-    loaded: ServedModel,
-    states: StateCache,
-    *,
-    full_speed: bool = False,
-    halted: Callable[[], bool] = never,
-    listener: Listener | None = None,
-) -> AsyncGenerator[Turn, None]:
-    """The turn with one reply continued exactly where it stopped, by up to `length` characters."""
-    text = place.text + (place.settings.stop if place.ended_by_stop else "")
-    wish = replace(place.settings, length=min(length, max(1, MAX_REPLY - len(text))))
-    first = with_settings(
-        place.reply, text=place.text, writing=True, continued=True, ending="", cycle="", replay_check="", rate=0.0
-    )
-    turn: Turn = {**place.turn, "id": turn_id, "replies": [*place.turn["replies"]]}
-    turn["replies"][place.index] = first
-    yield turn
-    state = states.find(place.reply["id"], text_hash(place.text), loaded.fingerprint)
-    if state is None:
-        state = await replay(place, text, loaded, halted)
-    stream = await loaded.stream("", wish, seed=None, state=state, max_buffered_tokens=max_buffered_tokens(full_speed))
-    started, before = time.monotonic(), len(text)
-    try:
-        following = follow([stream], full_speed=full_speed, halted=halted, listener=listener)
-        async with aclosing(following) as pieces:
-            async for (piece,) in pieces:
-                text += piece
-                turn = put(turn, place.index, with_settings(turn["replies"][place.index], text=text))
-                yield turn
-        told = len(text) - before
-        reply = with_settings(turn["replies"][place.index], text=text, rate=rate(told, started))
-        done = await asyncio.to_thread(end, turn, reply, wish, stream, told, loaded, states)
-        yield put(turn, place.index, done)
-    finally:
-        stream.cancel()
-
-
-async def replay(place: ContinueTarget, text: str, loaded: ServedModel, halted: Callable[[], bool]) -> GenerationState:
-    """The state after `text`, made again from its receipt; raises `Problem` if the text comes out otherwise."""
-    if not text:
-        raise UserError("This reply has no text yet to go on from: retry it.")
-    wish = replace(place.settings, stop="")
-    stream = await loaded.stream(
-        place.prompt, wish, length=len(text), seed=place.seed, max_buffered_tokens=AHEAD_AT_FULL_SPEED
-    )
-    again = ""
-    async with aclosing(follow([stream], full_speed=True, halted=halted)) as pieces:
-        async for (piece,) in pieces:
-            again += piece
-    if halted():
-        raise UserError("Stopped before the reply's place was found again: continue it once more.")
-    if again != text:
-        raise UserError(
-            "The place where this reply stopped is no longer kept, and a replay of its receipt differs on this "
-            "hardware or model: switch on “Go on from the text so far” and send an empty line, or retry."
+    def _follow(self, streams: list[TextStream], delivery: Delivery) -> AsyncGenerator[list[str], None]:
+        return follow(
+            streams,
+            self._pacer,
+            full_speed=delivery.full_speed,
+            is_cancelled=delivery.is_cancelled,
+            monitor=delivery.monitor,
         )
-    return (await asyncio.to_thread(lambda: stream.completion)).state
+
+    async def _grow(self, turn: Turn, streams: list[TextStream], delivery: Delivery) -> AsyncGenerator[Turn, None]:
+        """Yield `turn` as its replies grow."""
+        yield turn
+        started = time.monotonic()
+        async with aclosing(self._follow(streams, delivery)) as updates:
+            async for pieces in updates:
+                grown = zip(turn["replies"], pieces, strict=True)
+                turn = {**turn, "replies": [updated(reply, text=reply["text"] + piece) for reply, piece in grown]}
+                yield turn
+        replies = [updated(reply, rate=rate(len(reply["text"]), started)) for reply in turn["replies"]]
+        yield {**turn, "replies": replies}
+
+    async def _replay(
+        self, target: ContinueTarget, text: str, served_model: ServedModel, is_cancelled: Callable[[], bool]
+    ) -> GenerationState:
+        """The state after `text`, by generating it again; raises `UserError` if another text comes out."""
+        if not text:
+            raise UserError("This reply has no text yet to go on from: retry it.")
+        stream = await served_model.stream(
+            target.prompt,
+            replace(target.settings, stop=""),
+            length=len(text),
+            seed=target.seed,
+            max_buffered_tokens=MAX_BUFFERED_TOKENS_AT_FULL_SPEED,
+        )
+        replayed = ""
+        async with aclosing(self._follow([stream], Delivery(full_speed=True, is_cancelled=is_cancelled))) as updates:
+            async for (piece,) in updates:
+                replayed += piece
+        if is_cancelled():
+            raise UserError("Stopped before the reply's place was found again: continue it once more.")
+        if replayed != text:
+            raise UserError(
+                "The place where this reply stopped is no longer kept, and a replay of its receipt differs on this "
+                "hardware or model: switch on “Go on from the text so far” and send an empty line, or retry."
+            )
+        return (await asyncio.to_thread(lambda: stream.completion)).state
+
+    def _finish(
+        self,
+        turn: Turn,
+        reply: Reply,
+        settings: Settings,
+        stream: TextStream,
+        num_emitted: int,
+        served_model: ServedModel,
+    ) -> Reply:
+        """The finished reply: why it ended and its permalinks; caches its state if all of its text was emitted.
+
+        num_emitted: characters of the stream that the client has seen. Blocking: runs in a worker thread.
+        """
+        ending, cycle, digest = ENDINGS["cancelled"], "", text_hash(reply["text"])
+        completion = stream.completion if stream.finish_reason not in (None, "cancelled") else None
+        is_whole = completion is not None and len(completion.text) == num_emitted
+        if completion is not None and is_whole:
+            ending, cycle = ENDINGS[completion.finish_reason], completion.cycle or ""
+            if settings.temperature == 0 and not cycle:
+                cycle = cycle_in(reply["text"])
+            self._states.store(reply["id"], digest, completion.state)
+        finished = updated(reply, writing=False, ending=ending, cycle=cycle, hash=digest)
+        # The text of any other reply may hold the stop string, or lack a part of one that was held back; without a stop
+        # string and with its very length it is generated again.
+        as_requested = is_whole and not reply["continued"]
+        length = settings.length if as_requested else len(reply["text"])
+        stop = settings.stop if as_requested else ""
+        return with_permalinks(turn, finished, stop, length, served_model) if length else finished
 
 
-async def grow(turn: Turn, streams: list[TextStream], **manner: Any) -> AsyncGenerator[Turn, None]:
-    """`turn` with its replies growing at their ends."""
-    yield turn
-    started = time.monotonic()
-    async with aclosing(follow(streams, **manner)) as updates:
-        async for pieces in updates:
-            grown = zip(turn["replies"], pieces, strict=True)
-            turn = {**turn, "replies": [with_settings(reply, text=reply["text"] + piece) for reply, piece in grown]}
-            yield turn
-    replies = [with_settings(reply, rate=rate(len(reply["text"]), started)) for reply in turn["replies"]]
-    yield {**turn, "replies": replies}
+def new_turn(request: ChatRequest, shown: str, stream: TextStream, served_model: ServedModel) -> Turn:
+    """The turn of a request, without replies. stream: any of its streams."""
+    warnings = [request.warning, *stream.warnings]
+    return Turn(
+        id=request.turn,
+        typed=request.typed,
+        speaker=request.speaker,
+        context=request.context,
+        prompt=stream.prompt.text,
+        shown=served_model.vocabulary.encode(shown).text,
+        warnings=[warning for warning in warnings if warning],
+        replies=[],
+    )
 
 
-def begin(loaded: ServedModel, wish: Settings, seed: int) -> Reply:
-    """The reply before its first character."""
-    decoder = loaded.decoder
+def new_reply(served_model: ServedModel, settings: Settings, seed: int) -> Reply:
+    """A reply before its first character."""
+    decoder = served_model.decoder
     reply = Reply(
         id=uuid.uuid4().hex,
         text="",
         seed=str(seed),
-        temperature=wish.temperature,
-        length=wish.length,
-        top_k=wish.top_k,
-        top_p=wish.top_p,
-        min_p=wish.min_p,
-        stop=wish.stop,
-        model=loaded.label,
-        revision=loaded.model.revision or "",
+        temperature=settings.temperature,
+        length=settings.length,
+        top_k=settings.top_k,
+        top_p=settings.top_p,
+        min_p=settings.min_p,
+        stop=settings.stop,
+        model=served_model.label,
+        revision=served_model.model.revision or "",
         precision=decoder.precision,
         device=decoder.device.type,
         writing=True,
@@ -189,39 +247,22 @@ def begin(loaded: ServedModel, wish: Settings, seed: int) -> Reply:
         python="",
         command="",
     )
-    return with_settings(reply)
+    return updated(reply)
 
 
-def end(
-    turn: Turn, reply: Reply, wish: Settings, stream: TextStream, told: int, loaded: ServedModel, states: StateCache
-) -> Reply:
-    """The reply when nothing more comes: why it ended, its receipt, and its state if it was told to its end.
-
-    told: how many characters of the stream's own text the visitor has seen.
-    """
-    ending, cycle, digest = ENDINGS["cancelled"], "", text_hash(reply["text"])
-    completion = stream.completion if stream.finish_reason not in (None, "cancelled") else None
-    finished = completion is not None and len(completion.text) == told
-    if completion is not None and finished:
-        ending, cycle = ENDINGS[completion.finish_reason], completion.cycle or ""
-        if wish.temperature == 0 and not cycle:
-            cycle = cycle_in(reply["text"])
-        states.keep(reply["id"], digest, completion.state)
-    done = with_settings(reply, writing=False, ending=ending, cycle=cycle, hash=digest)
-    # A stop string may stand in the text now, or half of one may have been held back: the length alone repeats it.
-    as_wished = finished and not reply["continued"]
-    length = wish.length if as_wished else len(reply["text"])
-    return permalinks.with_permalinks(turn, done, wish.stop if as_wished else "", length, loaded) if length else done
+def restart(target: ContinueTarget, turn_id: str) -> Turn:
+    """The turn of a continuation before its first new character."""
+    reply = updated(
+        target.reply, text=target.text, writing=True, continued=True, ending="", cycle="", replay_check="", rate=0.0
+    )
+    return with_reply({**target.turn, "id": turn_id}, target.index, reply)
 
 
-def put(turn: Turn, index: int, reply: Reply) -> Turn:
+def with_reply(turn: Turn, index: int, reply: Reply) -> Turn:
+    """A copy of `turn` with one reply replaced."""
     replies = [*turn["replies"]]
     replies[index] = reply
     return {**turn, "replies": replies}
-
-
-def max_buffered_tokens(full_speed: bool) -> int:
-    return AHEAD_AT_FULL_SPEED if full_speed else AHEAD
 
 
 def rate(characters: int, started: float) -> float:

@@ -1,23 +1,49 @@
-"""What the page asks for, read as from a stranger: every value has its range, every refusal names its control."""
+"""Chat requests as the page sends them. Nothing is trusted: every value has its range, every refusal its control."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 
 from hubcharlstm.decoding.sampling import new_seed
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.settings import MAX_MESSAGE, MAX_TEMPERATURE, Settings, check_message, check_number, read_seed
+from hubcharlstm.demo.settings import MAX_MESSAGE, MAX_TEMPERATURE, Settings, check_message, check_number, parse_seed
 from hubcharlstm.generation_config import GenerationConfig
 
 MAX_NAME = 60
+"""Characters of a speaker's name."""
+
 MAX_SIDE_BY_SIDE = 4
+"""Replies of one request."""
+
+MAX_EVICTED = 5_000
+"""Replies whose states one event evicts."""
 
 
-def read_speaker(value: Any, known: tuple[str, ...]) -> str:
-    """The name of who is to reply, as the text has it where it is known; "" for nobody in particular."""
+def check_id(value: Any) -> str:
+    """Return the id that the page made up for a turn or the server for a reply; raise `UserError` for anything else."""
+    if not isinstance(value, str) or not re.fullmatch(r"[\w-]{8,64}", value, re.ASCII):
+        raise UserError("The page sent a message without its id; expected one: load the page again.")
+    return value
+
+
+def check_temperatures(value: Any) -> tuple[float, ...]:
+    """The temperatures of replies side by side, () for one reply at the control's own."""
+    if not isinstance(value, (list, tuple)):
+        return ()
+    if len(value) > MAX_SIDE_BY_SIDE:
+        raise UserError(f"{len(value)} replies were asked for; expected {MAX_SIDE_BY_SIDE} at most: ask for fewer.")
+    for temperature in value:
+        check_number("temperature", temperature, 0, MAX_TEMPERATURE)
+    return tuple(value)
+
+
+def parse_speaker(value: Any, known: tuple[str, ...]) -> str:
+    """The name of who is to reply, spelt as in `known` if it is there; "" for nobody in particular."""
     name = "" if value is None else value
     if not isinstance(name, str) or len(name) > MAX_NAME or "\n" in name or "\r" in name:
         raise UserError(f"The name is no text of up to {MAX_NAME} characters on one line: shorten it.", "speaker")
@@ -25,12 +51,169 @@ def read_speaker(value: Any, known: tuple[str, ...]) -> str:
     return next((one for one in known if one.casefold() == name.casefold()), name)
 
 
-def compose(config: GenerationConfig, typed: str, speaker: str, context: str = "") -> tuple[str, str]:
-    """The prompt for `typed`, and its end that stands before the reply on the page.
+def text_or_empty(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
-    context: the text so far, which the prompt goes on from. With a speaker the model's own template of a turn
-    is filled; an empty line then asks for the speaker alone. Line breaks that would end the visitor's own turn,
-    as any does in a chat of one line each, are read as fewer or as a space.
+
+def texts_of(value: Any) -> tuple[str, ...]:
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+
+
+# `PlainValidator` in place of pydantic's own check of a string, which refuses the lone surrogates of a half emoji.
+Identifier = Annotated[str, PlainValidator(check_id)]
+Message = Annotated[str, PlainValidator(check_message)]
+Seed = Annotated[int | None, PlainValidator(parse_seed)]
+Temperatures = Annotated[tuple[float, ...], PlainValidator(check_temperatures)]
+Flag = Annotated[bool, PlainValidator(lambda value: value is True)]
+"""A switch; anything but true is off."""
+Text = Annotated[str, PlainValidator(text_or_empty)]
+"""Text that may be missing."""
+Texts = Annotated[tuple[str, ...], PlainValidator(texts_of)]
+"""A list of texts that may be missing; other values in it are ignored."""
+OrNone = BeforeValidator(lambda value: value if isinstance(value, Mapping) else None)
+"""Marks an object that may be missing."""
+
+
+class Event(BaseModel):
+    """Data from the page, of which unknown keys are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class SamplingValues(Event):
+    """Sampling settings, None for the model's own default. `Settings` checks their types and ranges."""
+
+    temperature: Any = None
+    length: Any = None
+    top_k: Any = None
+    top_p: Any = None
+    min_p: Any = None
+    stop: Any = None
+
+    def settings(self, config: GenerationConfig) -> Settings:
+        """Raises `UserError` for a value out of range."""
+        return Settings.of(config, **{name: getattr(self, name) for name in SamplingValues.model_fields})
+
+
+class ControlValues(SamplingValues):
+    """What the page's controls hold. model, seed and speaker are checked only where the request leaves them to it."""
+
+    model: Any = None
+    seed: Any = None
+    locked: Flag = False
+    full_speed: Flag = False
+    speaker: Any = None
+    go_on: Flag = False
+
+
+class ExpectedText(Event):
+    """What a permalink says of the text that it writes: its hash, and the precision that it was written in."""
+
+    hash: Text = ""
+    precision: Text = ""
+
+
+class GenerateEvent(Event):
+    """A message, a starter, a retry, an edit or a permalink. speaker, settings, seed: in place of the controls'.
+
+    retry: with this very context and a new seed. context: the text so far, used if the controls say so.
+    """
+
+    typed: Message = ""
+    settings: Annotated[SamplingValues | None, OrNone] = None
+    seed: Seed = None
+    retry: Flag = False
+    speaker: Any = None
+    context: Text = ""
+    turn: Identifier = Field("", validate_default=True)
+    temperatures: Temperatures = ()
+    expected: Annotated[ExpectedText | None, OrNone] = None
+
+
+class CancelEvent(Event):
+    """Stop the reply that is written for a turn."""
+
+    turn: Text = ""
+
+
+class EvictEvent(Event):
+    """A cleared conversation, by the ids of its replies."""
+
+    replies: Texts = ()
+
+
+class OpenLinkEvent(Event):
+    """A page that was opened by a link. query: the URL's, with its question mark."""
+
+    query: Any = None
+
+
+def to_user_error(error: ValidationError, sentence: str) -> UserError:
+    """The refusal that a field's own check raised; `sentence` for any other fault of the data."""
+    cause = error.errors(include_url=False, include_input=False)[0].get("ctx", {}).get("error")
+    return cause if isinstance(cause, UserError) else UserError(sentence)
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """One message to reply to. turn: the page's id for it. temperatures: one reply for each, side by side."""
+
+    turn: str
+    typed: str
+    speaker: str
+    context: str
+    settings: Settings
+    temperatures: tuple[float, ...]
+    seed: int
+    full_speed: bool = False
+    expected: ExpectedText | None = None
+    warning: str = ""
+
+    @classmethod
+    def parse(cls, data: Any, controls: Mapping[str, Any], config: GenerationConfig) -> Self:
+        """Parse a `GenerateEvent` and `ControlValues`; raise `UserError` for anything out of range."""
+        try:
+            event = GenerateEvent.model_validate(data)
+            values = ControlValues.model_validate(controls)
+        except ValidationError as error:
+            raise to_user_error(error, "The page sent no message; expected one: load the page again.") from None
+        settings = (event.settings or values).settings(config)
+        seed = choose_seed(event, values)
+        named = event.speaker if "speaker" in event.model_fields_set else values.speaker
+        speaker = parse_speaker(named, config.speakers)
+        if speaker and config.turn_stop and event.settings is None:
+            settings = replace(settings, stop=config.turn_stop)
+        context, warning = trim(event.context if event.retry or values.go_on else "", event.typed)
+        return cls(
+            turn=event.turn,
+            typed=event.typed,
+            speaker=speaker if config.turn_template else "",
+            context=context,
+            settings=settings,
+            temperatures=event.temperatures or (settings.temperature,),
+            seed=seed,
+            full_speed=values.full_speed,
+            expected=event.expected,
+            warning=warning,
+        )
+
+
+def choose_seed(event: GenerateEvent, values: ControlValues) -> int:
+    """The event's seed, else the locked one of the control, else a new one.
+
+    Raises `UserError` for a damaged seed in the control, locked or not, unless the event says that it is not used.
+    """
+    in_control = None if event.retry or event.settings is not None else parse_seed(values.seed)
+    seed = event.seed if event.seed is not None or not values.locked else in_control
+    return new_seed() if seed is None else seed
+
+
+def compose(config: GenerationConfig, typed: str, speaker: str, context: str = "") -> tuple[str, str]:
+    """The prompt for `typed`, and the end of it that the page shows before the reply.
+
+    context: the text so far, which the prompt continues. With a speaker it fills the model's template of a turn; an
+    empty line then asks for the speaker alone. Line breaks that would end the visitor's own turn, as any does in a chat
+    of one line each, become fewer line breaks or a space.
     """
     if not speaker or not config.turn_template:
         return context + typed, typed
@@ -45,83 +228,13 @@ def compose(config: GenerationConfig, typed: str, speaker: str, context: str = "
 
 
 def fill(template: str, message: str, speaker: str) -> str:
-    """`template` with its two names filled in once; braces in what is filled in stay as they are."""
+    """Substitute {message} and {speaker} once, so that braces in the substituted text stay."""
     return re.sub(r"\{(message|speaker)\}", lambda found: {"message": message, "speaker": speaker}[found[1]], template)
 
 
 def trim(context: str, typed: str) -> tuple[str, str]:
-    """The end of `context` that fits before `typed`, and a note if the rest was left out."""
+    """The end of `context` that fits before `typed`, and a warning if the rest is dropped."""
     room = MAX_MESSAGE - len(typed)
     if len(context) <= room:
         return context, ""
     return context[-room:] if room else "", f"of the text so far only the last {room:,} characters are read"
-
-
-@dataclass(frozen=True)
-class ChatRequest:
-    """One wish of a visitor. turn: the page's id for it. temperatures: one reply for each, side by side."""
-
-    turn: str
-    typed: str
-    speaker: str
-    context: str
-    settings: Settings
-    temperatures: tuple[float, ...]
-    seed: int
-    full_speed: bool = False
-    written: Mapping[str, Any] | None = None
-    """What a link's receipt says of the text: its hash and precision."""
-    note: str = ""
-
-    @classmethod
-    def read(cls, data: Any, controls: Mapping[str, Any], config: GenerationConfig) -> Self:
-        """What the page sent with what its controls hold; raises `Problem` for anything out of range.
-
-        data: turn, typed, and where the page overrules the controls speaker, settings, seed, context,
-        temperatures, `again` (with the context as given and a new seed), written.
-        """
-        if not isinstance(data, Mapping):
-            raise UserError("The page sent no message; expected one: load the page again.")
-        typed = check_message(data.get("typed", ""))
-        own = data.get("settings")
-        params = own if isinstance(own, Mapping) else controls
-        names = ("temperature", "length", "top_k", "top_p", "min_p", "stop")
-        settings = Settings.of(config, **{name: params.get(name) for name in names})
-        again = data.get("again") is True
-        seed = read_seed(data.get("seed"))
-        in_its_field = None if again or isinstance(own, Mapping) else read_seed(controls.get("seed"))
-        if seed is None and controls.get("locked") is True:
-            seed = in_its_field
-        speaker = read_speaker(data.get("speaker", controls.get("speaker")), config.speakers)
-        if speaker and config.turn_stop and not isinstance(own, Mapping):
-            settings = replace(settings, stop=config.turn_stop)
-        context = data.get("context") if again or controls.get("go_on") is True else ""
-        context, note = trim(context if isinstance(context, str) else "", typed)
-        return cls(
-            turn=read_id(data.get("turn")),
-            typed=typed,
-            speaker=speaker if config.turn_template else "",
-            context=context,
-            settings=settings,
-            temperatures=read_temperatures(data.get("temperatures"), settings.temperature),
-            seed=new_seed() if seed is None else seed,
-            full_speed=controls.get("full_speed") is True,
-            written=data["written"] if isinstance(data.get("written"), Mapping) else None,
-            note=note,
-        )
-
-
-def read_id(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[\w-]{8,64}", value, re.ASCII):
-        raise UserError("The page sent a message without its id; expected one: load the page again.")
-    return value
-
-
-def read_temperatures(value: Any, otherwise: float) -> tuple[float, ...]:
-    if not isinstance(value, (list, tuple)) or not value:
-        return (otherwise,)
-    if len(value) > MAX_SIDE_BY_SIDE:
-        raise UserError(f"{len(value)} replies were asked for; expected {MAX_SIDE_BY_SIDE} at most: ask for fewer.")
-    for temperature in value:
-        check_number("temperature", temperature, 0, MAX_TEMPERATURE)
-    return tuple(value)

@@ -1,7 +1,7 @@
-"""Where replies stopped, so that they can go on exactly there: the only thing the server remembers of them.
+"""Cache of final generation states, from which replies are continued exactly: all that the server keeps of a reply.
 
-A state is some kilobytes of numbers without text, found by the reply's random id, and the oldest are dropped; one
-that is gone is made again from the reply's receipt, for one seed is one text.
+A state is a few kilobytes of numbers without text, keyed by the reply's random id. The oldest states are evicted; an
+evicted one is recomputed by a replay, because one seed is one text.
 """
 
 from __future__ import annotations
@@ -17,37 +17,40 @@ MAX_STATES = 500
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """hash: of the text that the state comes after."""
+    """text_hash: of the text that the state comes after."""
 
-    hash: str
+    text_hash: str
     state: GenerationState
 
 
 class StateCache:
-    """The newest `limit` states by reply."""
+    """The newest `limit` states by reply id. Thread-safe."""
 
     def __init__(self, limit: int = MAX_STATES) -> None:
         self._limit = limit
-        self._kept: OrderedDict[str, CacheEntry] = OrderedDict()
+        self._entries: OrderedDict[str, CacheEntry] = OrderedDict()
         self._lock = threading.Lock()
 
-    def keep(self, reply: str, hash: str, state: GenerationState) -> None:
+    def store(self, reply_id: str, text_hash: str, state: GenerationState) -> None:
+        """Store the state after a reply's text, and evict the oldest beyond the limit."""
         with self._lock:
-            self._kept[reply] = CacheEntry(hash, state)
-            self._kept.move_to_end(reply)
-            while len(self._kept) > self._limit:
-                self._kept.popitem(last=False)
+            self._entries[reply_id] = CacheEntry(text_hash, state)
+            self._entries.move_to_end(reply_id)
+            while len(self._entries) > self._limit:
+                self._entries.popitem(last=False)
 
-    def find(self, reply: str, hash: str, fingerprint: str) -> GenerationState | None:
-        """The state after that very text of that very model, if it is still here."""
+    def find(self, reply_id: str, text_hash: str, fingerprint: str) -> GenerationState | None:
+        """The state after exactly this text of exactly this model; None if it is not cached."""
         with self._lock:
-            kept = self._kept.get(reply)
-        fits = kept is not None and kept.hash == hash and kept.state.fingerprint == fingerprint
-        return kept.state if kept is not None and fits else None
+            entry = self._entries.get(reply_id)
+        if entry is None or entry.text_hash != text_hash or entry.state.fingerprint != fingerprint:
+            return None
+        return entry.state
 
-    def forget(self, reply: str) -> None:
+    def evict(self, reply_id: str) -> None:
+        """Drop the state of a reply, if it is cached."""
         with self._lock:
-            self._kept.pop(reply, None)
+            self._entries.pop(reply_id, None)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)

@@ -1,14 +1,16 @@
-"""A message and its replies as the page keeps them: JSON values, and the quiet line under each reply."""
+"""A message and its replies as the page stores them: JSON values, and the caption under each reply."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict, cast
 
-from hubcharlstm.demo.chat.requests import read_id
+from pydantic import Field, PlainValidator, ValidationError
+
+from hubcharlstm.demo.chat.requests import MAX_SIDE_BY_SIDE, Event, Identifier, Seed, to_user_error
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.settings import MAX_MESSAGE, MAX_REPLY, Settings, read_seed
+from hubcharlstm.demo.settings import MAX_MESSAGE, MAX_REPLY, Settings
 from hubcharlstm.engine.sequence import FinishReason
 
 ENDINGS: dict[FinishReason, str] = {
@@ -19,9 +21,9 @@ ENDINGS: dict[FinishReason, str] = {
 
 
 class Reply(TypedDict):
-    """text: the continuation alone, which only ever grows at its end. The rest tells how to write it again.
+    """A reply and all that is needed to generate it again. text: the continuation alone, which only grows at its end.
 
-    seed: as text, since JavaScript rounds numbers above 2**53.
+    seed: a string, because JavaScript rounds integers above 2**53.
     """
 
     id: str
@@ -51,7 +53,10 @@ class Reply(TypedDict):
 
 
 class Turn(TypedDict):
-    """typed: the visitor's words. prompt: all that the model read. shown: its end, which stands before the replies."""
+    """A message and its replies.
+
+    typed: the message. prompt: what the model reads. shown: the end of the prompt, which the page shows before a reply.
+    """
 
     id: str
     typed: str
@@ -63,9 +68,68 @@ class Turn(TypedDict):
     replies: list[Reply]
 
 
+def check_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("not a string")
+    return value
+
+
+def check_prompt(value: Any) -> str:
+    if len(check_text(value)) > 3 * MAX_MESSAGE:
+        raise ValueError("too long")
+    return str(value)
+
+
+StoredText = Annotated[str, PlainValidator(check_text)]
+"""Text with lone surrogates, which pydantic's own check of a string refuses."""
+
+
+class StoredReply(Event):
+    """What continuing a reply needs of it. `Settings` checks the ranges of the sampling settings."""
+
+    id: Identifier
+    text: StoredText
+    seed: Seed
+    temperature: Any
+    top_k: Any
+    top_p: Any
+    min_p: Any
+    stop: StoredText
+    model: StoredText
+    revision: StoredText
+    precision: StoredText
+    device: StoredText
+    ending: Any = ""
+
+
+class StoredSibling(Event):
+    """What the page needs of the other replies of a turn."""
+
+    text: StoredText
+
+
+class StoredTurn(Event):
+    """A turn as the page stored it, perhaps years ago."""
+
+    typed: StoredText
+    speaker: StoredText
+    context: StoredText
+    prompt: Annotated[str, PlainValidator(check_prompt)]
+    shown: StoredText
+    warnings: list[StoredText]
+    replies: list[StoredSibling] = Field(min_length=1, max_length=MAX_SIDE_BY_SIDE)
+
+
+class ContinueEvent(Event):
+    """Continue the reply at `index` of the turn `target`."""
+
+    target: StoredTurn
+    index: int = Field(ge=0, strict=True)
+
+
 @dataclass(frozen=True)
 class ContinueTarget:
-    """Where a reply is to be continued: read from what the page kept, so nothing of it is trusted."""
+    """A reply to be continued. turn: as the page sent it, checked by `StoredTurn`."""
 
     turn: Turn
     index: int
@@ -80,15 +144,37 @@ class ContinueTarget:
         return self.turn["replies"][self.index]
 
 
+def parse_continue_target(data: Any) -> ContinueTarget:
+    """Parse a `ContinueEvent`; raise `UserError` for one that cannot be continued."""
+    unknown = UserError("This reply was kept in a form that this page does not know: retry it.")
+    try:
+        event = ContinueEvent.model_validate(data)
+        if event.index >= len(event.target.replies):
+            raise unknown
+        turn = cast(Turn, data["target"])
+        reply = StoredReply.model_validate(turn["replies"][event.index])
+    except ValidationError as error:
+        raise to_user_error(error, str(unknown)) from None
+    if reply.seed is None:
+        raise unknown
+    settings = Settings(reply.temperature, 1, reply.top_k, reply.top_p, reply.min_p, reply.stop)
+    if len(reply.text) >= MAX_REPLY:
+        raise UserError(
+            f"The reply has {len(reply.text):,} characters; it may grow to {MAX_REPLY:,}: start a new message."
+        )
+    ended_by_stop = reply.ending == ENDINGS["stop"]
+    return ContinueTarget(turn, event.index, event.target.prompt, reply.text, reply.seed, settings, ended_by_stop)
+
+
 def text_hash(text: str) -> str:
-    """What a receipt says of its text: the first 16 hexadecimal digits of its SHA-256."""
+    """The first 16 hexadecimal digits of the SHA-256 of a text, by which a permalink recognizes it."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def cycle_in(text: str) -> str:
-    """What `text` ends in twice over, "" if in nothing that long; for greedy replies, which then never leave it.
+    """What the end of `text` repeats once, of 20 characters or more; "" for nothing. A greedy reply never leaves it.
 
-    Finds circles too long for the library to be certain of, which needs three rounds of up to 200 characters.
+    Finds cycles too long for the library, which reports only what was repeated three times, in up to 200 characters.
     """
     for length in range(20, len(text) // 2 + 1):
         if text[-length:] == text[-2 * length : -length]:
@@ -97,12 +183,11 @@ def cycle_in(text: str) -> str:
 
 
 def make_caption(reply: Reply) -> str:
-    """The quiet line under a reply."""
+    """The line under a reply: its length, seed, settings, model, speed and ending."""
     count = len(reply["text"])
-    written = "writing" if reply["writing"] else f"{count:,} character{'' if count == 1 else 's'}"
     name = reply["model"] + (f" @ {reply['revision'][:7]}" if reply["revision"] else "")
     parts = [
-        written,
+        "writing" if reply["writing"] else f"{count:,} character{'' if count == 1 else 's'}",
         f"seed {reply['seed']}",
         f"temperature {reply['temperature']:g}",
         f"top-k {reply['top_k']}" if reply["top_k"] else "",
@@ -116,29 +201,7 @@ def make_caption(reply: Reply) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def with_settings(reply: Reply, **changes: Any) -> Reply:
-    """A reply with some values changed and its quiet line made anew."""
-    changed: Reply = {**reply, **changes}  # type: ignore[typeddict-item]
+def updated(reply: Reply, **changes: Any) -> Reply:
+    """A copy of a reply with some values changed and its caption made anew."""
+    changed: Reply = {**reply, **changes}  # type: ignore[typeddict-item]  # callers name its keys
     return {**changed, "caption": make_caption(changed)}
-
-
-def parse_continue_target(data: Any) -> ContinueTarget:
-    """The reply that the page wants continued; raises `Problem` if what it sent cannot be one."""
-    try:
-        turn, index = data["place"], data["index"]
-        reply = turn["replies"][index]
-        text, prompt = reply["text"], turn["prompt"]
-        texts = (text, prompt, turn["typed"], turn["speaker"], turn["context"], turn["shown"], reply["stop"])
-        seed = read_seed(reply["seed"])
-        sound = all(isinstance(one, str) for one in (*texts, *turn["warnings"], *(r["text"] for r in turn["replies"])))
-        if not sound or seed is None or not 0 <= index < len(turn["replies"]) <= 4 or len(prompt) > 3 * MAX_MESSAGE:
-            raise TypeError
-        settings = Settings(
-            reply["temperature"], 1, reply["top_k"], reply["top_p"], reply["min_p"], reply["stop"]
-        )  # fmt: skip
-        read_id(reply["id"])
-    except (KeyError, TypeError, IndexError, AttributeError):
-        raise UserError("This reply was kept in a form that this page does not know: retry it.") from None
-    if len(text) >= MAX_REPLY:
-        raise UserError(f"The reply has {len(text):,} characters; it may grow to {MAX_REPLY:,}: start a new message.")
-    return ContinueTarget(turn, index, prompt, text, seed, settings, reply.get("ending") == ENDINGS["stop"])

@@ -1,4 +1,4 @@
-"""The settings beside the conversation: Gradio's own parts, and what each of them stands for."""
+"""The settings beside the conversation, as Gradio components."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from hubcharlstm.generation_config import GenerationConfig
 PRESETS: dict[str, float | None] = {"Careful": 0.5, "Balanced": None, "Wild": 1.3, "Greedy": 0.0}
 """Temperatures by name; Balanced is the model's own."""
 
-NOBODY = "no one: just go on"
+NO_SPEAKER = "no one: just go on"
 STOPS = [("nothing", ""), ("a line break", "\n"), ("a blank line", "\n\n")]
 
-BOUNDS = (
+LIMITS_NOTE = (
     f"Up to {MAX_MESSAGE:,} characters a message and {MAX_LENGTH:,} a reply. What you write is kept in this browser; "
     "the server keeps none of it."
 )
@@ -28,12 +28,15 @@ DRAW_SEED = """() => {
   const [high, low] = crypto.getRandomValues(new Uint32Array(2));
   return [String((high & 0x1fffff) * 2 ** 32 + low), true];
 }"""
-"""A whole number that JavaScript holds exactly; drawing one is asking to use it."""
+"""Draws an integer that JavaScript represents exactly, and locks it."""
+
+UNQUEUED: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+"""Options of an event that bypasses the queue: the page handles it alone, or the server at once."""
 
 
 @dataclass(frozen=True)
 class Controls:
-    """The parts that say how to write; their values travel with every message."""
+    """The components whose values travel with every message."""
 
     model: gr.Dropdown
     temperature: gr.Slider
@@ -52,18 +55,27 @@ class Controls:
     def all(self) -> list[Any]:
         return [getattr(self, field.name) for field in fields(self)]
 
-    def read(self, values: Mapping[Any, Any]) -> dict[str, Any]:
-        """Their values by name."""
+    def by_name(self, values: Mapping[Any, Any]) -> dict[str, Any]:
+        """Values by component -> values by name."""
         return {field.name: values.get(getattr(self, field.name)) for field in fields(self)}
 
-    def write(self, **values: Any) -> dict[Any, Any]:
-        """Updates that set some of them, for a handler to return."""
+    def updates(self, values: Mapping[str, Any]) -> dict[Any, Any]:
+        """Values by name -> updates that set them, for a handler to return."""
         return {getattr(self, name): gr.update(value=value) for name, value in values.items()}
+
+
+@dataclass(frozen=True)
+class SettingsPanel:
+    """about_model: the lines under the model menu. export_buttons: by their `elem_id`."""
+
+    controls: Controls
+    about_model: gr.HTML
+    export_buttons: dict[str, gr.Button]
 
 
 def speaker_row(config: GenerationConfig) -> gr.Dropdown:
     """Above the message: who replies."""
-    with gr.Row(elem_id="who"):
+    with gr.Row(elem_id="speaker-row"):
         return gr.Dropdown(
             **speaker_choices(config),
             value="",
@@ -75,16 +87,56 @@ def speaker_row(config: GenerationConfig) -> gr.Dropdown:
 
 
 def speaker_choices(config: GenerationConfig) -> dict[str, Any]:
-    """The speakers that the model knows; without any the control is not there."""
-    there = bool(config.speakers and config.turn_template)
-    return {"choices": [(NOBODY, ""), *((name, name) for name in config.speakers)], "visible": there}
+    """The speakers that the model knows; the control is hidden if it knows none."""
+    has_speakers = bool(config.speakers and config.turn_template)
+    return {"choices": [(NO_SPEAKER, ""), *((name, name) for name in config.speakers)], "visible": has_speakers}
 
 
-def settings_panel(registry: ModelRegistry, speaker: gr.Dropdown) -> tuple[Controls, gr.HTML, dict[str, gr.Button]]:
-    """The panel, the lines about the model under its menu, and the buttons that save a copy."""
+def settings_panel(registry: ModelRegistry, speaker: gr.Dropdown) -> SettingsPanel:
+    """Lay out the panel inside a column, and wire the events that need no server."""
     model = registry.first.model
-    own = Settings.of(model.generation_config)
-    menu = gr.Dropdown(
+    defaults = Settings.of(model.generation_config)
+    menu = model_menu(registry)
+    about_model = gr.HTML(
+        about(model),
+        elem_id="about-model",
+        html_template="{{#each value}}<p>{{this}}</p>{{/each}}",
+        js_on_load=None,
+        apply_default_css=False,
+    )
+    presets = gr.Radio(list(PRESETS), value="Balanced", label="How bold", elem_id="presets", min_width=0)
+    temperature = gr.Slider(
+        0,
+        MAX_TEMPERATURE,
+        defaults.temperature,
+        step=0.05,
+        label="Temperature",
+        info="0 always takes the likeliest letter; higher dares more, and spells worse.",
+        elem_id="field-temperature",
+        min_width=0,
+    )
+    length = gr.Slider(
+        1, MAX_LENGTH, defaults.length, step=1, label="Length", info="in characters",
+        elem_id="field-length", min_width=0,
+    )  # fmt: skip
+    seed, draw_seed, locked = seed_row()
+    go_on = gr.Checkbox(label="Go on from the text so far", elem_id="field-go-on", min_width=0)
+    full_speed = gr.Checkbox(label="As fast as it goes", elem_id="full-speed", min_width=0)
+    top_k, top_p, min_p, stop = advanced_settings(defaults)
+    export_buttons = export_row()
+    gr.HTML(
+        LIMITS_NOTE, elem_id="limits-note", html_template="<p>{{value}}</p>", js_on_load=None, apply_default_css=False
+    )
+    controls = Controls(
+        menu, temperature, length, seed, locked, full_speed, top_k, top_p, min_p, stop, speaker, go_on
+    )  # fmt: skip
+    wire(controls, presets, draw_seed, defaults.temperature)
+    return SettingsPanel(controls, about_model, export_buttons)
+
+
+def model_menu(registry: ModelRegistry) -> gr.Dropdown:
+    """The models on offer; any folder or Hub id may be typed in where the registry is open to all."""
+    return gr.Dropdown(
         registry.labels,
         value=registry.default,
         label="Model",
@@ -94,81 +146,59 @@ def settings_panel(registry: ModelRegistry, speaker: gr.Dropdown) -> tuple[Contr
         elem_id="field-model",
         min_width=0,
     )
-    lines = gr.HTML(
-        about(model),
-        elem_id="about",
-        html_template="{{#each value}}<p>{{this}}</p>{{/each}}",
-        js_on_load=None,
-        apply_default_css=False,
-    )
-    presets = gr.Radio(list(PRESETS), value="Balanced", label="How bold", elem_id="presets", min_width=0)
-    temperature = gr.Slider(
-        0,
-        MAX_TEMPERATURE,
-        own.temperature,
-        step=0.05,
-        label="Temperature",
-        info="0 always takes the likeliest letter; higher dares more, and spells worse.",
-        elem_id="field-temperature",
-        min_width=0,
-    )
-    length = gr.Slider(
-        1, MAX_LENGTH, own.length, step=1, label="Length", info="in characters", elem_id="field-length", min_width=0
-    )
+
+
+def seed_row() -> tuple[gr.Textbox, gr.Button, gr.Checkbox]:
+    """The seed, the button that draws one, and whether it is locked."""
     with gr.Row(elem_id="seed-row"):
         seed = gr.Textbox(
             label="Seed", placeholder="a new one each time", max_lines=1, elem_id="field-seed", min_width=0
         )
-        draw = gr.Button("Draw", elem_id="draw-seed", min_width=0)
+        draw_seed = gr.Button("Draw", elem_id="draw-seed", min_width=0)
         locked = gr.Checkbox(label="Keep", elem_id="lock-seed", min_width=0)
-    go_on = gr.Checkbox(label="Go on from the text so far", elem_id="field-go-on", min_width=0)
-    full_speed = gr.Checkbox(label="As fast as it goes", elem_id="full-speed", min_width=0)
-    with gr.Accordion("More", open=False, elem_id="finer"):
+    return seed, draw_seed, locked
+
+
+def advanced_settings(defaults: Settings) -> tuple[gr.Slider, gr.Slider, gr.Slider, gr.Dropdown]:
+    """top-k, top-p, min-p and the stop string, folded away."""
+    with gr.Accordion("More", open=False, elem_id="advanced-settings"):
         top_k = gr.Slider(
-            0, 100, own.top_k, step=1, label="Top-k", info="only the k likeliest letters; 0 keeps all",
+            0, 100, defaults.top_k, step=1, label="Top-k", info="only the k likeliest letters; 0 keeps all",
             elem_id="field-top-k", min_width=0,
         )  # fmt: skip
         top_p = gr.Slider(
-            0.01, 1, own.top_p, step=0.01, label="Top-p", info="only the likeliest, up to this share; 1 keeps all",
-            elem_id="field-top-p", min_width=0,
+            0.01, 1, defaults.top_p, step=0.01, label="Top-p",
+            info="only the likeliest, up to this share; 1 keeps all", elem_id="field-top-p", min_width=0,
         )  # fmt: skip
         min_p = gr.Slider(
-            0, 0.99, own.min_p, step=0.01, label="Min-p", info="only those this likely beside the first; 0 keeps all",
-            elem_id="field-min-p", min_width=0,
+            0, 0.99, defaults.min_p, step=0.01, label="Min-p",
+            info="only those this likely beside the first; 0 keeps all", elem_id="field-min-p", min_width=0,
         )  # fmt: skip
         stop = gr.Dropdown(
             STOPS, value="", label="Stop at", info="or a text of your own", allow_custom_value=True,
             elem_id="field-stop", min_width=0,
         )  # fmt: skip
-    with gr.Row(elem_id="copies"):
-        copies = {
-            kind: gr.Button(f"Save as {name}", min_width=0, elem_id=f"save-{kind}", size="sm")
-            for kind, name in (("text", "text"), ("json", "JSON"))
+    return top_k, top_p, min_p, stop
+
+
+def export_row() -> dict[str, gr.Button]:
+    """The buttons that save the conversation to a file, by their `elem_id`."""
+    with gr.Row(elem_id="export-row"):
+        return {
+            elem_id: gr.Button(f"Save as {name}", min_width=0, elem_id=elem_id, size="sm")
+            for elem_id, name in (("save-text", "text"), ("save-json", "JSON"))
         }
-    gr.HTML(
-        BOUNDS,
-        elem_id="bounds",
-        html_template="<p>{{value}}</p>",
-        js_on_load=None,
-        apply_default_css=False,
-    )
-    controls = Controls(
-        menu, temperature, length, seed, locked, full_speed, top_k, top_p, min_p, stop, speaker, go_on
-    )  # fmt: skip
-    wire(controls, presets, draw, own.temperature)
-    return controls, lines, {f"save-{kind}": button for kind, button in copies.items()}
 
 
-def wire(controls: Controls, presets: gr.Radio, draw: gr.Button, balanced: float) -> None:
-    """What the parts do among themselves; all of it on the page, without the server."""
-    quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+def wire(controls: Controls, presets: gr.Radio, draw_seed: gr.Button, balanced: float) -> None:
+    """Keep presets and temperature in step, and let the button draw a seed. balanced: the model's own temperature."""
     temperatures = {name: balanced if value is None else value for name, value in PRESETS.items()}
-    presets.input(None, presets, controls.temperature, js=f"(name) => ({temperatures!r})[name]", **quiet)
+    presets.input(None, presets, controls.temperature, js=f"(name) => ({temperatures!r})[name]", **UNQUEUED)
     controls.temperature.change(
         None,
         controls.temperature,
         presets,
         js=f"(value) => Object.entries({temperatures!r}).find(([, t]) => t === value)?.[0] ?? null",
-        **quiet,
+        **UNQUEUED,
     )
-    draw.click(None, None, [controls.seed, controls.locked], js=DRAW_SEED, **quiet)
+    draw_seed.click(None, None, [controls.seed, controls.locked], js=DRAW_SEED, **UNQUEUED)

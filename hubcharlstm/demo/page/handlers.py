@@ -1,8 +1,8 @@
-"""The page: a visitor begins a line, the model goes on with it.
+"""The handlers of the page's events.
 
-The conversation belongs to the page itself (`assets/*.js`), which keeps it in the browser. Its wishes arrive as events
-of one `gr.HTML`, and what is written goes back as that component's value: one turn at a time, whose texts only ever
-grow at their ends, so that Gradio sends each update as an append.
+The conversation belongs to the page (`static/*.js`), which stores it in the browser. Its requests arrive as custom
+events of one `gr.HTML`, and updates go back as the value of that component: one turn at a time, whose texts only grow
+at their ends, so that Gradio sends each update as an append.
 """
 
 from __future__ import annotations
@@ -13,10 +13,17 @@ from typing import Any
 
 import gradio as gr
 
-from hubcharlstm.demo.chat.permalinks import read_link
-from hubcharlstm.demo.chat.replies import CancelToken, go_on, write
-from hubcharlstm.demo.chat.requests import ChatRequest, read_id
-from hubcharlstm.demo.chat.state_cache import StateCache
+from hubcharlstm.demo.chat.pacing import UpdatePacer
+from hubcharlstm.demo.chat.permalinks import Permalink, parse_link
+from hubcharlstm.demo.chat.replies import CancelToken, Delivery, ReplyWriter
+from hubcharlstm.demo.chat.requests import (
+    MAX_EVICTED,
+    CancelEvent,
+    ChatRequest,
+    EvictEvent,
+    OpenLinkEvent,
+    check_id,
+)
 from hubcharlstm.demo.chat.turns import Turn, parse_continue_target
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ModelRegistry, ServedModel
@@ -24,148 +31,177 @@ from hubcharlstm.demo.page.controls import Controls, speaker_choices
 from hubcharlstm.demo.page.welcome import about, intro
 from hubcharlstm.demo.serving.admission import AdmissionController, ClientIdentity
 from hubcharlstm.demo.serving.backpressure import BackpressureMonitor
+from hubcharlstm.demo.serving.gradio_compat import event_data
 from hubcharlstm.demo.settings import MAX_LENGTH, Settings, check_number
 from hubcharlstm.errors import EngineError
 
-WAITING_SECONDS = 0.5
-"""Between two words to a visitor who waits for a turn."""
+QUEUE_UPDATE_SECONDS = 0.5
+"""Between two updates of a queued request's position."""
 
-ENDED = "the app is being restarted, so what was under way stops here: continue it in a minute"
+SHUTDOWN_WARNING = "the app is being restarted, so what was under way stops here: continue it in a minute"
 
 Value = dict[str, Any]
-"""What the page is told: a turn, a problem, a wait, another model's introduction, or what a link wishes."""
+"""A value of the conversation component. Its kind: accepted, queued, turn, error, intro or permalink."""
 
 
 class ChatHandlers:
-    """The handlers of the page's events, over the models on the shelf."""
+    """The handlers of the page's events, over the models of a registry.
 
-    def __init__(self, registry: ModelRegistry, controls: Controls, admission: AdmissionController) -> None:
-        self.registry, self.controls, self.admission, self.built_with = registry, controls, admission, registry.default
-        self.outputs: list[Any] = []
-        """What another model changes on the page."""
-        self.states = StateCache()
+    chat, serving, about_model: the conversation, the name of the model that serves this page, and the lines about it.
+    Owns the replies under way (`running`, by turn id) and, through `writer`, the states of finished ones.
+    """
+
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        admission: AdmissionController,
+        pacer: UpdatePacer,
+        controls: Controls,
+        *,
+        chat: gr.HTML,
+        serving: gr.State,
+        about_model: gr.HTML,
+    ) -> None:
+        self.registry, self.admission, self.controls = registry, admission, controls
+        self.chat = chat
+        self.outputs = [
+            chat, controls.model, serving, about_model, controls.speaker, controls.temperature, controls.length
+        ]  # fmt: skip
+        """The components that show which model serves."""
+        self.writer = ReplyWriter(pacer)
         self.running: dict[str, CancelToken] = {}
+        self._built_with = registry.default
 
     async def respond(
         self, values: dict[Any, Any], event: gr.EventData, request: gr.Request
-    ) -> AsyncGenerator[Any, None]:
-        """A message, a starter, a retry, an edit, a continuation or a link's text: the turn as it grows."""
-        data = event._data if isinstance(event._data, dict) else {}
+    ) -> AsyncGenerator[Value, None]:
+        """Answer a message, a starter, a retry, an edit, a continuation or a permalink with the turn as it grows."""
+        data = event_data(event)
         turn_id = ""
         try:
-            turn_id = read_id(data.get("turn"))
-            halt = self.running[turn_id] = CancelToken()
-            yield {"kind": "heard", "turn": turn_id}
-            visitor = ClientIdentity.of(request)
-            listener = BackpressureMonitor.of(request)
-            with self.admission.enter(visitor) as place:
-                while not await place.comes(WAITING_SECONDS):
-                    listener.check()
-                    if halt.wanted:
+            turn_id = check_id(data.get("turn"))
+            cancel_token = self.running[turn_id] = CancelToken()
+            yield {"kind": "accepted", "turn": turn_id}
+            monitor = BackpressureMonitor.of(request)
+            with self.admission.enter(ClientIdentity.of(request)) as ticket:
+                while not await ticket.wait_for_turn(QUEUE_UPDATE_SECONDS):
+                    monitor.check()
+                    if cancel_token.is_set:
                         raise UserError("Stopped before it was your turn; the line is still here: send it again.")
-                    yield {"kind": "waiting", "turn": turn_id, "sentence": place.notice}
-                async with aclosing(self.turns(data, self.controls.read(values), halt, listener)) as turns:
-                    async for turn in turns:
+                    yield {"kind": "queued", "turn": turn_id, "sentence": ticket.status_message}
+                updates = self._updates(data, self.controls.by_name(values), cancel_token, monitor)
+                async with aclosing(updates):
+                    async for turn in updates:
                         yield {"kind": "turn", "turn": turn}
         except (ValueError, EngineError) as error:
-            yield problem(error, turn_id)
+            yield error_value(error, turn_id)
         finally:
             self.running.pop(turn_id, None)
 
-    async def turns(
-        self, data: dict[str, Any], controls: dict[str, Any], halt: CancelToken, listener: BackpressureMonitor
+    async def _updates(
+        self, data: dict[str, Any], controls: dict[str, Any], cancel_token: CancelToken, monitor: BackpressureMonitor
     ) -> AsyncGenerator[Turn, None]:
-        """The updates of one wish; raises `ValueError` for one that cannot be met."""
-        told: dict[str, Any] = {"halted": lambda: halt.wanted or self.admission.must_stop, "listener": listener}
-        full_speed = controls.get("full_speed") is True
-        if "place" in data:
-            place = parse_continue_target(data)
-            length = controls.get("length")
-            check_number("length", length, 1, MAX_LENGTH, whole=True, unit=" characters")
-            loaded = await self.registry.get(place.reply.get("model"))
-            updates = go_on(place, data["turn"], int(length or 1), loaded, self.states, full_speed=full_speed, **told)
-        else:
-            loaded = await self.registry.get(data.get("model") or controls.get("model"))
-            ask = ChatRequest.read(data, controls, loaded.model.generation_config)
-            updates = write(ask, loaded, self.states, **told)
-        async with aclosing(updates):
-            async for turn in updates:
-                if self.admission.must_stop and not halt.wanted and not any(one["writing"] for one in turn["replies"]):
-                    turn = {**turn, "warnings": [*turn["warnings"], ENDED]}
-                yield turn
+        """The turn as it grows; raises `ValueError` for a request that cannot be served. Holds the model to the end."""
+        delivery = Delivery(
+            full_speed=controls.get("full_speed") is True,
+            is_cancelled=lambda: cancel_token.is_set or self.admission.must_stop,
+            monitor=monitor,
+        )
+        target, name = None, data.get("model") or controls.get("model")
+        if "target" in data:
+            target = parse_continue_target(data)
+            check_number("length", controls.get("length"), 1, MAX_LENGTH, whole=True, unit=" characters")
+            name = target.reply["model"]
+        async with self.registry.acquire(name) as served_model:
+            if target is not None:
+                length = controls["length"]
+                updates = self.writer.continue_reply(target, data["turn"], length, served_model, delivery)
+            else:
+                chat_request = ChatRequest.parse(data, controls, served_model.model.generation_config)
+                updates = self.writer.reply(chat_request, served_model, delivery)
+            async with aclosing(updates):
+                async for turn in updates:
+                    is_last = not any(reply["writing"] for reply in turn["replies"])
+                    if is_last and self.admission.must_stop and not cancel_token.is_set:
+                        turn = {**turn, "warnings": [*turn["warnings"], SHUTDOWN_WARNING]}
+                    yield turn
 
-    def halt(self, event: gr.EventData) -> None:
-        """Stop a reply that is being written; only its own page knows the turn's id."""
-        if isinstance(turn := event._data.get("turn"), str) and turn in self.running:
-            self.running[turn].wanted = True
+    def cancel(self, event: gr.EventData) -> None:
+        """Stop a reply under way; only its own page knows the turn's id."""
+        turn_id = CancelEvent.model_validate(event_data(event)).turn
+        if turn_id in self.running:
+            self.running[turn_id].is_set = True
 
-    def forget(self, event: gr.EventData) -> None:
-        """Drop what is kept of a cleared conversation's replies."""
-        replies = event._data.get("replies")
-        for reply in replies[:5_000] if isinstance(replies, list) else []:
-            if isinstance(reply, str):
-                self.states.forget(reply)
+    def evict(self, event: gr.EventData) -> None:
+        """Drop the states of a cleared conversation's replies."""
+        self.writer.evict(EvictEvent.model_validate(event_data(event)).replies[:MAX_EVICTED])
 
-    async def choose(self, name: Any, serving: Any) -> list[Any]:
-        """Another model: its introduction and defaults; the last good one where it does not load."""
+    async def select_model(self, name: Any, serving: Any) -> list[Any]:
+        """Switch the page to another model; back to the one that serves if it does not load."""
         try:
-            loaded = await self.registry.get(name)
+            async with self.registry.acquire(name) as served_model:
+                return self._show_model(served_model)
         except UserError as error:
-            return [problem(error, ""), gr.update(value=serving), serving, *[gr.skip()] * 4]
-        return self.introduce(loaded)
+            return [error_value(error, ""), gr.update(value=serving), serving, *[gr.skip()] * 4]
 
     async def on_load(self) -> list[Any]:
-        """For a page that is opened: what has changed since the app was built, and what every visitor should know."""
-        nothing = [gr.skip()] * 7
+        """Update a page that is opened: the registry's notice, or the default model if it has changed since `build`."""
+        unchanged = [gr.skip()] * len(self.outputs)
         if self.registry.notice is not None:
-            return [{"kind": "problem", "turn": "", "field": "model", "sentence": self.registry.notice}, *nothing[1:]]
-        return nothing if self.registry.default == self.built_with else self.introduce(self.registry.first)
+            return [error_value(UserError(self.registry.notice, "model"), ""), *unchanged[1:]]
+        return unchanged if self.registry.default == self._built_with else self._show_model(self.registry.first)
 
-    def introduce(self, loaded: ServedModel) -> list[Any]:
-        """A model's introduction and defaults."""
-        model = loaded.model
-        own = Settings.of(model.generation_config)
+    def _show_model(self, served_model: ServedModel) -> list[Any]:
+        """Values of `outputs` that show a model's introduction and its default settings."""
+        model = served_model.model
+        defaults = Settings.of(model.generation_config)
         return [
-            {"kind": "intro", "intro": intro(model, loaded.label)},
-            gr.update(choices=self.registry.labels, value=loaded.label),
-            loaded.label,
+            {"kind": "intro", "intro": intro(model, served_model.label)},
+            gr.update(choices=self.registry.labels, value=served_model.label),
+            served_model.label,
             about(model),
             gr.update(**speaker_choices(model.generation_config), value=""),
-            own.temperature,
-            own.length,
+            defaults.temperature,
+            defaults.length,
         ]
 
     async def open_link(self, event: gr.EventData) -> dict[Any, Any]:
-        """Set the controls as a link wishes, and have the page send its message; a damaged link changes nothing."""
-        controls = self.controls
+        """Set the controls as a permalink says, and have the page send its message; a damaged link changes nothing."""
         try:
-            params = read_link(event._data.get("query"))
-            if params is None:
-                return {"value": gr.skip()}
-            if params["model"] and not self.registry.offers(params["model"]):
+            link = parse_link(OpenLinkEvent.model_validate(event_data(event)).query)
+            if link is None:
+                return {self.chat: gr.skip()}
+            if link.model and not self.registry.offers(link.model):
                 raise UserError(
-                    f"The link was made with the model {params['model']!r}, which is not in the menu; "
+                    f"The link was made with the model {link.model!r}, which is not in the menu; "
                     "expected one that is: choose or type it there first, then open the link again.",
                     "model",
                 )
-            loaded = await self.registry.get(params["model"])
+            async with self.registry.acquire(link.model) as served_model:
+                return self._apply_link(link, served_model)
         except ValueError as error:
-            return {"value": problem(error, "")}
-        config = loaded.model.generation_config
-        settings = Settings.of(config, **params["settings"])
-        set_to: dict[str, Any] = {name: getattr(settings, name) for name in settings.__dataclass_fields__}
-        if params["seed"] is not None:
-            set_to |= {"seed": str(params["seed"]), "locked": True}
-        told = {key: params[key] for key in ("typed", "speaker", "written")}
-        ask = {**told, "settings": vars(settings), "seed": params["seed"], "model": loaded.label}
-        speaker = params["speaker"] if config.turn_template else ""
-        return {
-            "value": {"kind": "link", "ask": ask},
-            **controls.write(model=loaded.label, speaker=speaker, **set_to),
+            return {self.chat: error_value(error, "")}
+
+    def _apply_link(self, link: Permalink, served_model: ServedModel) -> dict[Any, Any]:
+        """Updates that set the controls, and the request that the page is to send."""
+        config = served_model.model.generation_config
+        settings = vars(Settings.of(config, **link.settings))
+        seed = None if link.seed is None else str(link.seed)  # JavaScript rounds integers above 2**53
+        request = {
+            "typed": link.typed,
+            "speaker": link.speaker,
+            "expected": link.expected.model_dump(),
+            "settings": settings,
+            "seed": seed,
+            "model": served_model.label,
         }
+        controls = {"model": served_model.label, "speaker": link.speaker if config.turn_template else "", **settings}
+        if seed is not None:
+            controls |= {"seed": seed, "locked": True}
+        return {self.chat: {"kind": "permalink", "request": request}, **self.controls.updates(controls)}
 
 
-def problem(error: Exception, turn: str) -> Value:
-    """The sentence of `error`, and the control that it stands beside."""
+def error_value(error: Exception, turn_id: str) -> Value:
+    """The sentence of `error`, and the control that the page shows it beside."""
     field = error.field if isinstance(error, UserError) else "message"
-    return {"kind": "problem", "turn": turn, "field": field, "sentence": str(error)}
+    return {"kind": "error", "turn": turn_id, "field": field, "sentence": str(error)}

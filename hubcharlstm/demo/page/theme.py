@@ -1,4 +1,4 @@
-"""How the page looks: system fonts and a paper-like palette, in light and dark. Nothing is fetched from elsewhere."""
+"""Gradio theme: system fonts and a palette like paper, light and dark. Nothing is fetched from other hosts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 from gradio.themes import Base, Color, Font
 
-ASSETS = Path(__file__).parent / "static"
-CSS = [ASSETS / f"{name}.css" for name in ("page", "panel", "conversation", "intro")]
+STATIC = Path(__file__).parent / "static"
+CSS = [STATIC / f"{name}.css" for name in ("page", "panel", "conversation", "intro")]
 
 _INK = Color(
     name="ink",
@@ -40,7 +40,7 @@ _OXBLOOD = Color(
 
 
 def theme() -> Base:
-    """The theme of every tab; what is special to one stands in `assets`."""
+    """The theme of the app; the style sheets in `CSS` add the layout."""
     made = Base(
         primary_hue=_OXBLOOD,
         secondary_hue=_OXBLOOD,

@@ -1,1 +1,1 @@
-"""The HTTP server around Gradio: limits, middleware, back-pressure, health."""
+"""The HTTP server around Gradio: admission control, backpressure, middleware, health, and the compatibility layers."""

@@ -1,4 +1,4 @@
-"""How much is served at one time: to one visitor, to one address and in all; the rest wait or come back later."""
+"""Admission control: limits on concurrent and queued requests, per session, per address and in total."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from typing import Any, Self
 from hubcharlstm import BusyError
 
 MAX_PER_ADDRESS_ON_A_SPACE = 50
-"""Requests of one address at once on a Space, where a school or an office may stand behind one."""
+"""Concurrent requests of one address on a Space, where a whole school or office may share one."""
 
-FIRST_GUESS = 3.0
-"""Seconds that a request is taken to last before any has been seen to its end."""
+INITIAL_DURATION = 3.0
+"""Estimated seconds of a request before the first one has completed."""
 
-ENDING = "The app is ending; expected it to go on: try again in a minute."
+SHUTTING_DOWN = "Shutting down; retry in a minute."
 
 
 @dataclass(frozen=True)
 class Limits:
-    """max_concurrent: requests that are served at one time. max_queued: requests that wait for their turn.
-    max_per_session: concurrent requests of one session. max_per_address: of one network address, 0 for no bound."""
+    """max_concurrent: requests served at one time. max_queued: requests that wait for their turn.
+    max_per_session: concurrent requests of one session. max_per_address: of one network address, 0 for no limit."""
 
     max_concurrent: int = 200
     max_queued: int = 300
@@ -54,17 +54,17 @@ class Limits:
 
 @dataclass(frozen=True)
 class ClientIdentity:
-    """Who asks. session: the page's or the client's; address: where from."""
+    """The client that limits count for. session: of a page or a program; address: its IP address. "" for unknown."""
 
     session: str = ""
     address: str = ""
 
     @classmethod
     def of(cls, request: Any) -> ClientIdentity:
-        """Who sent a `gr.Request`, or nobody in particular where there is none.
+        """The sender of a `gr.Request`; unknown if `request` is None.
 
-        On a Space the nearest proxy's word counts for the address, the last one that is no private network's: what
-        stands before it may be made up. Elsewhere what a visitor claims is not read.
+        On a Space, X-Forwarded-For names the address: its last entry that is public, since a client can forge all
+        entries before the nearest proxy's. Elsewhere the header is ignored.
         """
         if request is None or request.request is None:
             return cls()
@@ -73,7 +73,7 @@ class ClientIdentity:
         if os.environ.get("SPACE_ID"):
             hops = [hop.strip()[:64] for hop in headers.get("x-forwarded-for", "").split(",")]
             address = next((hop for hop in reversed(hops) if is_public(hop)), address)
-        # Tool calls of all assistants arrive over one client of Gradio's own, so that its session is nobody's.
+        # Gradio sends the tool calls of all assistants through one client of its own, whose session is nobody's.
         session = "" if headers.get("x-gradio-user") == "mcp" else request.session_hash or ""
         return cls(session, address)
 
@@ -86,28 +86,30 @@ def is_public(address: str) -> bool:
 
 
 class AdmissionController:
-    """Who is served now, who waits, and who is told that there is no room. Used by one event loop alone."""
+    """Admits requests, queues them in order, or refuses them. Used by one event loop only."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.running: set[QueueTicket] = set()
         self.waiting: deque[QueueTicket] = deque()
-        self.is_ending = self.must_stop = False
-        self._of_session: Counter[str] = Counter()
-        self._of_address: Counter[str] = Counter()
-        self._lasts = FIRST_GUESS
+        self.is_shutting_down = False
+        self.must_stop = False
+        """True once running requests must end, too."""
+        self._per_session: Counter[str] = Counter()
+        self._per_address: Counter[str] = Counter()
+        self._mean_duration = INITIAL_DURATION  # seconds, an exponential moving average
 
-    def enter(self, visitor: ClientIdentity) -> QueueTicket:
-        """A place for one request, to be used in a `with`; raises `BusyError` if there is none."""
+    def enter(self, client: ClientIdentity) -> QueueTicket:
+        """A ticket for one request, to be used in a `with`; raises `BusyError` if a limit is reached."""
         limits = self.limits
-        if self.is_ending:
-            raise BusyError(ENDING)
-        if visitor.session and self._of_session[visitor.session] >= limits.max_per_session:
+        if self.is_shutting_down:
+            raise BusyError(SHUTTING_DOWN)
+        if client.session and self._per_session[client.session] >= limits.max_per_session:
             raise BusyError(
                 f"You have {limits.max_per_session} requests under way; expected no more at once: wait until one has "
                 "ended."
             )
-        if limits.max_per_address and visitor.address and self._of_address[visitor.address] >= limits.max_per_address:
+        if limits.max_per_address and client.address and self._per_address[client.address] >= limits.max_per_address:
             raise BusyError(
                 f"{limits.max_per_address} requests of your network address are under way; expected no more at once: "
                 "wait until one has ended."
@@ -115,44 +117,44 @@ class AdmissionController:
         if len(self.waiting) >= limits.max_queued and len(self.running) >= limits.max_concurrent:
             raise BusyError(
                 f"The app is busy ({len(self.running) + len(self.waiting)} requests are written or wait): try again "
-                f"in {self.in_about(len(self.waiting))}."
+                f"in {self.estimated_wait(len(self.waiting))}."
             )
-        return QueueTicket(self, visitor)
+        return QueueTicket(self, client)
 
-    def add(self, place: QueueTicket) -> None:
-        self._of_session[place.visitor.session] += 1
-        self._of_address[place.visitor.address] += 1
-        self.waiting.append(place)
+    def add(self, ticket: QueueTicket) -> None:
+        self._per_session[ticket.client.session] += 1
+        self._per_address[ticket.client.address] += 1
+        self.waiting.append(ticket)
         self._admit()
 
-    def remove(self, place: QueueTicket) -> None:
-        for counts, key in ((self._of_session, place.visitor.session), (self._of_address, place.visitor.address)):
+    def remove(self, ticket: QueueTicket) -> None:
+        for counts, key in ((self._per_session, ticket.client.session), (self._per_address, ticket.client.address)):
             counts[key] -= 1
             if not counts[key]:
                 del counts[key]
-        if place in self.running:
-            self.running.remove(place)
-            self._lasts += (time.monotonic() - place.began - self._lasts) / 20
+        if ticket in self.running:
+            self.running.remove(ticket)
+            self._mean_duration += (time.monotonic() - ticket.started - self._mean_duration) / 20
         else:
-            self.waiting.remove(place)
+            self.waiting.remove(ticket)
         self._admit()
 
     def _admit(self) -> None:
         while self.waiting and len(self.running) < self.limits.max_concurrent:
-            place = self.waiting.popleft()
-            self.running.add(place)
-            place.begin()
+            ticket = self.waiting.popleft()
+            self.running.add(ticket)
+            ticket.notify()
 
-    def in_about(self, before: int) -> str:
-        """How long somebody waits who has `before` others before them, in words."""
-        seconds = max(1, math.ceil(self._lasts * (before + 1) / self.limits.max_concurrent))
+    def estimated_wait(self, position: int) -> str:
+        """The estimated wait of a request with `position` others before it, in words."""
+        seconds = max(1, math.ceil(self._mean_duration * (position + 1) / self.limits.max_concurrent))
         return f"about {seconds} second{'' if seconds == 1 else 's'}"
 
-    async def end(self, finish: float, stop: float) -> None:
-        """Let nobody in, tell those who wait, give the others `finish` seconds to finish and `stop` more to stop."""
-        self.is_ending = True
-        for place in self.waiting:
-            place.begin()  # to be told
+    async def shut_down(self, finish: float, stop: float) -> None:
+        """Refuse new and queued requests; give the running ones `finish` seconds to finish and `stop` more to stop."""
+        self.is_shutting_down = True
+        for ticket in self.waiting:
+            ticket.notify()
         deadline = time.monotonic() + finish
         while self.running and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
@@ -162,43 +164,46 @@ class AdmissionController:
 
 
 class QueueTicket:
-    """One request's place in the row, and then its turn."""
+    """One request's place in the queue, and then among the running ones. A context manager."""
 
-    def __init__(self, admission: AdmissionController, visitor: ClientIdentity) -> None:
-        self.visitor, self.began = visitor, 0.0
-        self._gate = admission
+    def __init__(self, admission: AdmissionController, client: ClientIdentity) -> None:
+        self.client = client
+        self.started = 0.0
+        self._admission = admission
         self._turn = asyncio.Event()
 
     def __enter__(self) -> Self:
-        self._gate.add(self)
+        self._admission.add(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._gate.remove(self)
+        self._admission.remove(self)
 
-    def begin(self) -> None:
-        self.began = time.monotonic()
+    def notify(self) -> None:
+        """Wake the request: it is its turn, or the server shuts down."""
+        self.started = time.monotonic()
         self._turn.set()
 
     @property
-    def before(self) -> int:
-        """How many have their turn before this one."""
-        return self._gate.waiting.index(self) if self in self._gate.waiting else 0
+    def position(self) -> int:
+        """How many requests have their turn before this one."""
+        waiting = self._admission.waiting
+        return waiting.index(self) if self in waiting else 0
 
     @property
-    def notice(self) -> str:
-        """What to tell while it waits."""
-        before = self.before
-        place = f"{before:,} before you" if before else "you are next"
-        return f"The app is busy: {place}, in {self._gate.in_about(before)}."
+    def status_message(self) -> str:
+        """The sentence for a client whose request waits."""
+        position = self.position
+        where = f"{position:,} before you" if position else "you are next"
+        return f"The app is busy: {where}, in {self._admission.estimated_wait(position)}."
 
-    async def comes(self, timeout: float) -> bool:
-        """True once it is this request's turn, False after `timeout` seconds; raises `BusyError` if the app ends."""
+    async def wait_for_turn(self, timeout: float) -> bool:
+        """True once it is this request's turn, False after `timeout` seconds; raises `BusyError` at shutdown."""
         try:
             async with asyncio.timeout(timeout):
                 await self._turn.wait()
         except TimeoutError:
             return False
-        if self in self._gate.waiting:
-            raise BusyError(ENDING)
+        if self in self._admission.waiting:
+            raise BusyError(SHUTTING_DOWN)
         return True

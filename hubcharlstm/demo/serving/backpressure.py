@@ -1,4 +1,4 @@
-"""Is anybody reading? Gradio keeps what it sends to a session until it is read, however long that is."""
+"""Backpressure: Gradio buffers SSE messages without bound until a client reads them."""
 
 from __future__ import annotations
 
@@ -7,52 +7,53 @@ import time
 from typing import Self
 
 import gradio as gr
-from gradio.context import LocalContext
 
 from hubcharlstm.demo.errors import UserError
+from hubcharlstm.demo.serving.gradio_compat import current_blocks, message_queues
 
-MAX_UNREAD = 6
-"""Messages that may lie unread; text that comes then goes with the next one that is sent."""
+MAX_PENDING_MESSAGES = 6
+"""Messages that may wait in a session's queue; text that comes after that goes out with the next message."""
 
-PATIENCE = 30.0
-"""Seconds after which nobody is taken to read any more."""
+CLIENT_TIMEOUT = 30.0
+"""Seconds without a read after which the client counts as gone."""
 
 
 class BackpressureMonitor:
-    """What lies unread in one session of a served `gr.Blocks`; nothing does where there is no session."""
+    """The message queue of one session of a served `gr.Blocks`; always empty if there is no session."""
 
     def __init__(self, demo: gr.Blocks | None, session: str) -> None:
-        self._boxes = demo._queue.pending_messages_per_session if demo is not None and session else {}
+        self._queues = message_queues(demo) if demo is not None and session else {}
         self._session = session
-        self._had_box = session in self._boxes
-        self._fewest, self._since = 0, time.monotonic()
+        self._had_queue = session in self._queues
+        self._fewest, self._last_progress = 0, time.monotonic()
 
     @classmethod
     def of(cls, request: gr.Request | None) -> Self:
-        """Whoever sent the request that is being handled."""
-        return cls(LocalContext.blocks.get(None), (request and request.session_hash) or "")
+        """The monitor of the request that this task handles."""
+        return cls(current_blocks(), (request and request.session_hash) or "")
 
     @property
-    def unread(self) -> int:
-        box = self._boxes.get(self._session)
-        return box.qsize() if box is not None else 0
+    def pending(self) -> int:
+        """Messages that the client has not read."""
+        queue = self._queues.get(self._session)
+        return queue.qsize() if queue is not None else 0
 
     @property
     def behind(self) -> bool:
-        return self.unread > MAX_UNREAD
+        return self.pending > MAX_PENDING_MESSAGES
 
     def check(self) -> None:
-        """Raise `Problem` if the reader has left, or reads nothing for `PATIENCE` seconds."""
-        unread, now = self.unread, time.monotonic()
-        if unread == 0 or unread < self._fewest:
-            self._since = now
-        self._fewest = unread
-        has_left = self._had_box and self._session not in self._boxes
-        if has_left or now - self._since > PATIENCE:
+        """Raise `UserError` if the client has disconnected, or has read nothing for `CLIENT_TIMEOUT` seconds."""
+        pending, now = self.pending, time.monotonic()
+        if pending == 0 or pending < self._fewest:
+            self._last_progress = now
+        self._fewest = pending
+        has_disconnected = self._had_queue and self._session not in self._queues
+        if has_disconnected or now - self._last_progress > CLIENT_TIMEOUT:
             raise UserError("Nobody reads what is written; expected a reader: ask again and read the answer's stream.")
 
     async def caught_up(self) -> None:
-        """Wait until all is read; raises as `check` does."""
-        while self.unread:
+        """Wait until the client has read everything; raises as `check` does."""
+        while self.pending:
             self.check()
             await asyncio.sleep(0.01)

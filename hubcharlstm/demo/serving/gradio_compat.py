@@ -1,26 +1,69 @@
-"""What Gradio keeps of every visitor, made small: it never forgets by itself what it once opened for a request."""
+"""Every private or patched name of Gradio, each with its reason. Nothing else in `demo` may touch one.
+
+Gradio is pinned to one minor version; `tests/demo/serving/test_gradio_compat.py` holds one contract test for each name.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import importlib.util
 import json
+import os
+from collections.abc import Callable, Mapping
 from copy import copy
-from typing import Any
+from typing import Any, Protocol
 
 import gradio as gr
+from fastapi import FastAPI
+from gradio.context import LocalContext
+from gradio.events import api
+from gradio.route_utils import FnIndexInferError
+from gradio.routes import App
 from gradio.state_holder import SessionState, StateHolder
+from starlette.routing import Mount
 
 MAX_SESSIONS = 1_000
-"""Sessions that are remembered; of an older one the page's model menu alone forgets which model served last."""
+"""Sessions that Gradio remembers; an evicted one forgets only which model the page's menu showed last."""
 
-SWEEP_SECONDS = 30.0
+EVICTION_SECONDS = 30.0
+"""Between two evictions of idle message queues; a queue is dropped if it is idle at two in a row."""
+
+CALL_ERRORS: tuple[type[Exception], ...] = (FnIndexInferError, LookupError, TypeError, ValueError)
+"""What Gradio's routes raise for a malformed call. Gradio has no handler for them, so each would be a traceback."""
 
 
-class Session(SessionState):
-    """One visitor's: without the copy of the page, with all that was written on it, that Gradio keeps for links to it.
+# --- events and sessions ----------------------------------------------------------------------------------------------
 
-    Otherwise every part of the page is described anew for each request of a program.
+
+def event_data(event: gr.EventData) -> dict[str, Any]:
+    """The JSON object that the page sent with an event, {} if it sent none.
+
+    `gr.EventData` gives public access by attribute only, which fails for a missing key and for the key "target".
+    """
+    data = event._data
+    return dict(data) if isinstance(data, dict) else {}
+
+
+def current_blocks() -> gr.Blocks | None:
+    """The `gr.Blocks` whose event this task handles. Gradio hands a handler its request, but not its app."""
+    return LocalContext.blocks.get(None)
+
+
+class MessageQueue(Protocol):
+    """The messages of one session that wait to be sent."""
+
+    def qsize(self) -> int: ...
+
+
+def message_queues(demo: gr.Blocks) -> Mapping[str, MessageQueue]:
+    """Gradio's own message queues by session, live. Gradio never bounds them, so backpressure has to look at them."""
+    return demo._queue.pending_messages_per_session
+
+
+class LightSession(SessionState):
+    """A session without the copy of the page's config that Gradio keeps for deep links, which the app switches off.
+
+    Gradio would describe every component anew for each request of a program.
     """
 
     def __init__(self, blocks: gr.Blocks) -> None:
@@ -38,59 +81,108 @@ class Session(SessionState):
         pass
 
 
-class Sessions(StateHolder):
-    """All visitors' sessions."""
+class LightSessions(StateHolder):
+    """All sessions, each a `LightSession`."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Gradio leaves it without types
 
     def __getitem__(self, session_id: str) -> SessionState:
         if session_id not in self.session_data:
-            self.session_data[session_id] = Session(self.blocks)
+            self.session_data[session_id] = LightSession(self.blocks)
         return super().__getitem__(session_id)
 
 
-def keep_small(demo: gr.Blocks) -> None:
-    """Let the app that serves `demo` remember `MAX_SESSIONS` in little space."""
+async def evict_idle_sessions(demo: gr.Blocks) -> None:
+    """Every `EVICTION_SECONDS`, drop the message queues of sessions without events. Runs until it is cancelled.
+
+    Gradio drops a session's queue only if its client disconnects from the stream of events, not if it never opened the
+    stream or has read it to its end.
+    """
+    idle: set[str] = set()
+    while True:
+        await asyncio.sleep(EVICTION_SECONDS)
+        idle = evict_once(demo, idle)
+
+
+def evict_once(demo: gr.Blocks, idle: set[str]) -> set[str]:
+    """Drop the sessions that were `idle` last time and still are; returns those that are idle now."""
+    queue = demo._queue
+    event_ids, messages = queue.pending_event_ids_session, queue.pending_messages_per_session
+    active = {event.session_hash for event in queue.event_ids_to_events.values()}
+    idle_now = {session for session in (*event_ids, *messages) if session not in active}
+    for session in idle_now & idle:
+        event_ids.pop(session, None)
+        messages.pop(session, None)
+    return idle_now - idle
+
+
+# --- the app ----------------------------------------------------------------------------------------------------------
+
+
+def disable_analytics() -> None:
+    """Keep Gradio from reporting use, and from analysing calls. Must run before a `gr.Blocks` is made.
+
+    Gradio otherwise keeps a table of the last 10,000 calls and computes it anew after each one, for a monitoring page
+    that the app switches off; nothing but these variables bounds it.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(10**9)
+
+
+def add_endpoint(function: Callable[..., Any], description: str, *, queue: bool) -> None:
+    """Add an endpoint named as `function`, without a concurrency limit, inside a `gr.Blocks`.
+
+    `gr.api` is documented, but Gradio's `__all__` leaves it out.
+    """
+    api(function, api_name=function.__name__, api_description=description, concurrency_limit=None, queue=queue)
+
+
+def set_job_slots(demo: gr.Blocks, slots: int) -> None:
+    """Let Gradio's queue run `slots` events at one time. Only `Blocks.launch` takes this as an argument."""
+    demo.max_threads = slots
+
+
+def adopt_mounted_app(demo: gr.Blocks, host_app: FastAPI) -> None:
+    """Use the app that `gr.mount_gradio_app` mounted, with light sessions.
+
+    `Blocks.queue` made an app of its own before, which `demo.app` still names although nothing serves it; and the
+    number of sessions is an argument of `Blocks.launch` only.
+    """
+    demo.app = next(route.app for route in host_app.routes if isinstance(route, Mount) and isinstance(route.app, App))
     demo.state_session_capacity = MAX_SESSIONS
-    sessions = Sessions()
+    sessions = LightSessions()
     sessions.set_blocks(demo)
     demo.app.state_holder = sessions
 
 
-async def evict_idle(demo: gr.Blocks) -> None:
-    """Forget, again and again, the sessions in which nothing was under way for a while, with what nobody has read."""
-    idle: set[str] = set()
-    while True:
-        await asyncio.sleep(SWEEP_SECONDS)
-        idle = evict_idle_once(demo._queue, idle)
+def end_heartbeats(demo: gr.Blocks) -> None:
+    """End the streams that pages keep open to learn whether the server runs; the server would wait for them."""
+    demo.app.stop_event.set()
+    demo.is_running = False
 
 
-def evict_idle_once(queue: Any, idle: set[str]) -> set[str]:
-    """Forget the sessions that were `idle` at the sweep before and still are; returns those that are idle now."""
-    events, boxes = queue.pending_event_ids_session, queue.pending_messages_per_session
-    under_way = {event.session_hash for event in queue.event_ids_to_events.values()}
-    now = {session for session in (*events, *boxes) if session not in under_way}
-    for session in now & idle:
-        events.pop(session, None)
-        boxes.pop(session, None)
-    return now - idle
+# --- tools of assistants (Model Context Protocol) ---------------------------------------------------------------------
 
 
 def has_mcp() -> bool:
-    """Whether the package that makes the app a tool of assistants is installed."""
+    """Whether the package is installed with which Gradio offers the endpoints as tools of assistants."""
     return importlib.util.find_spec("mcp") is not None
 
 
 def configure_mcp(demo: gr.Blocks, host: str, port: int) -> None:
-    """Let the tools of `demo` answer in JSON, and call the app itself, not whatever host a request names."""
+    """Let the tools of `demo` answer in JSON and call this server.
+
+    Gradio would call whatever host the first request names, and would write an answer as Python's repr after searching
+    it for images to store. No argument changes either.
+    """
     server: Any = demo.mcp_server_obj
     if server is None:
         return
     server._local_url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '') else host}:{port}/"
 
-    def in_json(answers: list[Any], root_url: str) -> list[Any]:
-        """Gradio would write Python's form, and look in every answer for pictures to store."""
+    def as_json(answers: list[Any], root_url: str) -> list[Any]:
         return [server.types.TextContent(type="text", text=json.dumps(one, ensure_ascii=False)) for one in answers]
 
-    server.postprocess_output_data = in_json
+    server.postprocess_output_data = as_json

@@ -1,4 +1,4 @@
-"""What `/healthz` tells: whether the app can write now, and how much it has to do."""
+"""`/healthz`: whether the app can generate now, and its load."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from hubcharlstm.demo.serving.admission import AdmissionController
 
 
 def health(registry: ModelRegistry, admission: AdmissionController) -> tuple[int, dict[str, Any]]:
-    """The HTTP status, 200 while requests are served and 503 otherwise, and the figures behind it."""
-    engines = {loaded.label: engine(loaded) for loaded in registry.loaded}
-    stuck = any(one["state"] == "stuck" for one in engines.values())
-    state = "ending" if admission.is_ending else "stuck" if stuck else "ok"
-    told = {
-        "status": state,
+    """The HTTP status and the JSON body: 200 and "ok", or 503 and "stuck" or "shutting_down"."""
+    engines = {served_model.label: engine_health(served_model) for served_model in registry.loaded}
+    is_stuck = any(engine["state"] == "stuck" for engine in engines.values())
+    status = "shutting_down" if admission.is_shutting_down else "stuck" if is_stuck else "ok"
+    limits = admission.limits
+    body = {
+        "status": status,
         "model": registry.default,
         "engines": engines,
-        "readers": len(admission.running),
-        "queue": len(admission.waiting),
-        "room": {"readers": admission.limits.max_concurrent, "queue": admission.limits.max_queued},
+        "running": len(admission.running),
+        "queued": len(admission.waiting),
+        "limits": {"max_concurrent": limits.max_concurrent, "max_queued": limits.max_queued},
         "notice": registry.notice,
         "version": __version__,
     }
-    return (200 if state == "ok" else 503), told
+    return (200 if status == "ok" else 503), body
 
 
-def engine(loaded: ServedModel) -> dict[str, Any]:
-    """state: "ready" before its first request and between two, "writing", or "stuck" if it makes no step."""
-    one = loaded.engine
-    one.ensure_alive()
-    load = one.load
-    state = "stuck" if one.is_stuck else "writing" if any(load.values()) else "ready"
+def engine_health(served_model: ServedModel) -> dict[str, Any]:
+    """state: "ready" without requests, "writing" with some, "stuck" if it has some but makes no step; and its load."""
+    engine = served_model.engine
+    engine.ensure_alive()
+    load = engine.load
+    state = "stuck" if engine.is_stuck else "writing" if any(load.values()) else "ready"
     return {"state": state, **load}

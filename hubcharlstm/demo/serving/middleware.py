@@ -1,4 +1,4 @@
-"""What stands before Gradio: sizes, slow senders, other people's pages, and routes that nobody needs here."""
+"""ASGI middleware: body limit, read timeout, cross-site check, blocked file routes."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 logger = logging.getLogger(__name__)
 
-MAX_BODY = 1_000_000
-"""Bytes of a request; the longest that the page sends, a reply to be continued, has some 600,000."""
+MAX_BODY_BYTES = 1_000_000
+"""The largest request of the page, which continues a reply, has some 600,000."""
 
-BODY_SECONDS = 10.0
-"""A request's whole body comes within this time."""
+BODY_TIMEOUT = 10.0
+"""Seconds within which a request's whole body must arrive."""
 
-HANDLED_AT_ONCE = 4
-"""Requests that begin at one time; the others wait for some milliseconds, so that no moment is long for anyone."""
+MAX_CONCURRENT_STARTS = 4
+"""Requests that Gradio begins to handle at one time; others wait for some milliseconds, so that the event loop never
+spends long on a burst of them."""
 
-AT_MOST = 0.25
-"""Seconds that one of them keeps others waiting."""
+MAX_START_SECONDS = 0.25
+"""After which a request no longer counts as beginning, whether or not it has sent anything."""
 
-FILES = (
+BLOCKED_ROUTES = (
     "upload",
     "deep_link",
     "process_recording",
@@ -34,33 +36,33 @@ FILES = (
     "component_server",
     "custom_component",
 )
-"""Routes of Gradio that write or read files or fetch from elsewhere; no part of the page uses one."""
+"""Gradio's routes that read or write files or fetch other URLs; no part of the page uses one."""
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+"""Methods without a body and without effect."""
+
+CALL_ROUTES = ("call/", "run/", "api/", "queue/", "cancel")
+"""Gradio's routes for events and endpoints."""
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-class Refused(Exception):
-    """A request that is answered at once."""
+class HardeningMiddleware:
+    """Answers `/healthz`, refuses what the app does not serve, and reads each body whole before Gradio sees it.
 
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.response = JSONResponse({"error": sentence}, status, headers={"connection": "close"})
-
-
-class Guard:
-    """ASGI middleware. root: the path that the app is found under behind a proxy, "" for none.
-
-    A proxy may take `root` away before it passes a request on, or leave it there.
+    root: the path prefix behind a reverse proxy, "" for none; a proxy may strip it or pass it on. origins: those of
+    other sites' pages that may call the app. health: the status and body of `/healthz`.
     """
 
     def __init__(
         self, app: App, *, root: str, origins: Collection[str], health: Callable[[], tuple[int, dict[str, Any]]]
     ) -> None:
         self.app, self.root, self.origins, self.health = app, root.rstrip("/"), origins, health
-        self._few = asyncio.Semaphore(HANDLED_AT_ONCE)
+        self._starts = asyncio.Semaphore(MAX_CONCURRENT_STARTS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -72,99 +74,105 @@ class Guard:
             path = path[len(self.root) :] or "/"
             scope = {**scope, "path": path, "raw_path": path.encode()}
         if path == "/healthz":
-            status, told = self.health()
-            await JSONResponse(told, status, headers={"cache-control": "no-store"})(scope, receive, send)
+            status, body = self.health()
+            await JSONResponse(body, status, headers={"cache-control": "no-store"})(scope, receive, send)
             return
         try:
-            self.check(scope, path)
-            body = await self.read(scope, receive)
-        except Refused as refused:
-            logger.info("refused %s %s: %s", scope["method"], path, refused)
-            await refused.response(scope, receive, send)
+            self._check(scope, path)
+            request_body = await receive_body(scope, receive)
+        except HTTPException as error:
+            logger.info("refused %s %s: %s", scope["method"], path, error.detail)
+            response = JSONResponse({"error": error.detail}, error.status_code, headers={"connection": "close"})
+            await response(scope, receive, send)
             return
-        await self.pass_on(scope, body, receive, send)
+        await self._forward(scope, request_body, receive, send)
 
-    def check(self, scope: Scope, path: str) -> None:
-        """Raise `Refused` for what is not served here."""
-        name = path.removeprefix("/gradio_api/")
-        if path.startswith(("/file", "/custom_component", "/monitoring")) or (name != path and name.startswith(FILES)):
-            raise Refused(
+    def _check(self, scope: Scope, path: str) -> None:
+        """Raise `HTTPException` for a blocked route, a cross-site request or too large a body."""
+        route = path.removeprefix("/gradio_api/")
+        is_api = route != path
+        if path.startswith(("/file", "/custom_component", "/monitoring")) or (
+            is_api and route.startswith(BLOCKED_ROUTES)
+        ):
+            raise HTTPException(
                 404, "There is nothing here; expected a path of the page or of its API: see /gradio_api/info."
             )
         headers = {key: value.decode("latin-1") for key, value in scope["headers"]}
-        if scope["method"] not in ("GET", "HEAD", "OPTIONS") and headers.get(b"sec-fetch-site") == "cross-site":
+        if scope["method"] not in SAFE_METHODS and headers.get(b"sec-fetch-site") == "cross-site":
             origin = headers.get(b"origin", "")
             if origin not in self.origins:
-                raise Refused(
+                raise HTTPException(
                     403,
                     f"The page {origin[:100]!r} may not use this app; expected the app's own or a program: name it in "
                     "HUBCHARLSTM_ALLOW_ORIGINS.",
                 )
         length = headers.get(b"content-length", "0")
-        if not length.isdecimal() or int(length) > MAX_BODY:
+        if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
             raise too_large(length)
 
-    async def read(self, scope: Scope, receive: Receive) -> bytes:
-        """The body, read whole; raises `Refused` for one that is too long or comes too slowly."""
-        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
-            return b""
-        parts, size = [], 0
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise Refused(400, "The request broke off.")
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > MAX_BODY:
-                        raise too_large(f"more than {MAX_BODY:,}")
-                    if not message.get("more_body"):
-                        return b"".join(parts)
-        except TimeoutError:
-            raise Refused(
-                408, f"The request did not come within {BODY_SECONDS:.0f} seconds; expected all of it: send it again."
-            ) from None
+    async def _forward(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+        """Pass the request on to the app, one of `MAX_CONCURRENT_STARTS` until it sends something."""
+        body_sent = is_starting = False
 
-    async def pass_on(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
-        """Let the app answer; few begin at one time."""
-        told = held = False
-
-        async def whole() -> MutableMapping[str, Any]:
-            nonlocal told
-            if told:
+        async def receive_buffered() -> Message:
+            nonlocal body_sent
+            if body_sent:
                 return await receive()
-            told = True
+            body_sent = True
             return {"type": "http.request", "body": body, "more_body": False}
 
-        async def answer(message: MutableMapping[str, Any]) -> None:
+        async def send_started(message: Message) -> None:
             release()
             await send(message)
 
         def release() -> None:
-            nonlocal held
-            if held:
-                held = False
-                self._few.release()
+            nonlocal is_starting
+            if is_starting:
+                is_starting = False
+                self._starts.release()
 
-        held = await self._few.acquire()
-        timer = asyncio.get_running_loop().call_later(AT_MOST, release)
+        is_starting = await self._starts.acquire()
+        timer = asyncio.get_running_loop().call_later(MAX_START_SECONDS, release)
         try:
-            await self.app(scope, whole, answer)
+            await self.app(scope, receive_buffered, send_started)
         finally:
             timer.cancel()
             release()
 
 
-def too_large(size: str) -> Refused:
-    return Refused(413, f"The request has {size} bytes; expected {MAX_BODY:,} at most: shorten it.")
+async def receive_body(scope: Scope, receive: Receive) -> bytes:
+    """The whole body; raises `HTTPException` for one that is too large, too slow or incomplete."""
+    if scope["method"] in SAFE_METHODS:
+        return b""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise HTTPException(400, "The request broke off.")
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > MAX_BODY_BYTES:
+                    raise too_large(f"more than {MAX_BODY_BYTES:,}")
+                if not message.get("more_body"):
+                    return b"".join(parts)
+    except TimeoutError:
+        raise HTTPException(
+            408, f"The request did not come within {BODY_TIMEOUT:.0f} seconds; expected all of it: send it again."
+        ) from None
 
 
-async def misunderstood(request: Request, error: Exception) -> JSONResponse:
-    """The answer to a call that Gradio cannot make sense of, which it would let fail with a traceback."""
-    if not request.url.path.rpartition("/gradio_api/")[2].startswith(("call/", "run/", "api/", "queue/", "cancel")):
+def too_large(size: str) -> HTTPException:
+    return HTTPException(413, f"The request has {size} bytes; expected {MAX_BODY_BYTES:,} at most: shorten it.")
+
+
+async def malformed_call(request: Request, error: Exception) -> JSONResponse:
+    """FastAPI exception handler: 422 for a call that Gradio cannot parse, instead of a traceback and a 500."""
+    if not request.url.path.rpartition("/gradio_api/")[2].startswith(CALL_ROUTES):
         raise error
-    logger.info("misunderstood %s: %r", request.url.path, error)
+    logger.info("malformed call of %s: %r", request.url.path, error)
     return JSONResponse(
         {
             "error": f"The call is not understood ({str(error)[:200]}); expected an endpoint, its parameters and their "

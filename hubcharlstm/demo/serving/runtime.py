@@ -12,39 +12,38 @@ import torch
 
 from hubcharlstm.demo.serving.admission import AdmissionController
 
-COLLECT_SECONDS, COLLECT_AT_LATEST = 30.0, 600.0
-"""Between two searches for cycles among all objects, which wait until nobody is served, no longer than the second."""
+GC_SECONDS, MAX_GC_SECONDS = 30.0, 600.0
+"""Between two full collections: each waits until no request runs, but no longer than the second."""
 
+GC_THRESHOLDS = (5_000, 4, 10**9)
+"""New objects before a collection of the youngest generation, and of those before one of the middle generation; the
+oldest is never collected automatically: 500 visitors allocate 280,000 objects, whose full collection took 0.14 s each
+time and freed almost nothing."""
 
-YOUNG = (5_000, 4, 10**9)
-"""Objects that are new before they are searched, and searches before the survivors are; of all there is none by itself:
-500 visitors bring 280,000 objects, which took 0.14 s again and again, and hardly one was ever garbage."""
-
-
-SWITCH_SECONDS = 0.0005
-"""How long the engine and the page's events wait for one another at most, a tenth of what Python has it be."""
+SWITCH_INTERVAL = 0.0005
+"""Seconds that the engine thread and the event loop hold the GIL against each other, a tenth of Python's default."""
 
 
 def tune_runtime() -> None:
-    """Set the process up to serve, once all is loaded."""
+    """Set the process up to serve, once everything is loaded."""
     gc.collect()
-    gc.freeze()  # a full collection took 0.3 s, in which nobody got a letter
-    gc.set_threshold(*YOUNG)
-    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.freeze()  # a full collection of the loaded libraries took 0.3 s, in which no client got a character
+    gc.set_threshold(*GC_THRESHOLDS)
+    sys.setswitchinterval(SWITCH_INTERVAL)
 
 
-async def collect(admission: AdmissionController) -> None:
-    """Search all objects for cycles, again and again, while nobody is served."""
+async def collect_garbage(admission: AdmissionController) -> None:
+    """Run a full collection every `GC_SECONDS`, while no request runs. Runs until it is cancelled."""
     last = time.monotonic()
     while True:
-        await asyncio.sleep(COLLECT_SECONDS)
-        if not admission.running or time.monotonic() - last > COLLECT_AT_LATEST:
+        await asyncio.sleep(GC_SECONDS)
+        if not admission.running or time.monotonic() - last > MAX_GC_SECONDS:
             gc.collect()
             last = time.monotonic()
 
 
-def leave_a_core() -> None:
-    """Let PyTorch keep one core free for the page, unless OMP_NUM_THREADS says otherwise."""
+def reserve_core() -> None:
+    """Leave one core to the event loop, unless OMP_NUM_THREADS sets the number of PyTorch's threads."""
     if not os.environ.get("OMP_NUM_THREADS"):
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         torch.set_num_threads(max(1, cores - 1))

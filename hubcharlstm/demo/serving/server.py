@@ -1,4 +1,4 @@
-"""The server itself: connections that say nothing are closed, and an end in which every reader is told."""
+"""The Uvicorn server: timeouts for silent connections, and a graceful shutdown that answers every request."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ import gradio as gr
 import uvicorn
 
 from hubcharlstm.demo.serving.admission import AdmissionController
-from hubcharlstm.demo.serving.gradio_compat import evict_idle
-from hubcharlstm.demo.serving.runtime import collect, tune_runtime
+from hubcharlstm.demo.serving.gradio_compat import end_heartbeats, evict_idle_sessions
+from hubcharlstm.demo.serving.runtime import collect_garbage, tune_runtime
+from hubcharlstm.demo.serving.uvicorn_compat import Connection, open_connections
 
 logger = logging.getLogger(__name__)
 
-FINISH, STOP, CLOSE = 2.5, 0.7, 1.0
-"""Seconds at the end: for those who write to finish, for the others to be told, for connections to close."""
+FINISH_SECONDS, STOP_SECONDS, CLOSE_SECONDS = 2.5, 0.7, 1.0
+"""At shutdown: for running requests to finish, for the others to be stopped and answered, for connections to close."""
 
-SILENT_SECONDS = 15.0
-"""A connection that asks for nothing for so long is closed."""
+IDLE_TIMEOUT = 15.0
+"""Seconds without a request after which a connection is closed."""
 
-STALLED_SECONDS = 60.0
-"""A connection whose reader takes nothing for so long is cut."""
+WRITE_TIMEOUT = 60.0
+"""Seconds in which a client takes nothing of what is sent, after which its connection is aborted."""
 
 
 class Server(uvicorn.Server):
-    """Uvicorn for one app. opened: called once it listens."""
+    """Uvicorn for one app. on_startup: called once it listens."""
 
     def __init__(
         self,
@@ -38,7 +39,7 @@ class Server(uvicorn.Server):
         admission: AdmissionController,
         host: str,
         port: int,
-        opened: Callable[[], None] = lambda: None,
+        on_startup: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -48,59 +49,41 @@ class Server(uvicorn.Server):
                 log_level="warning",
                 lifespan="on",
                 ws="none",
-                proxy_headers=False,  # whom to believe is for `Visitor` to say
+                proxy_headers=False,  # `ClientIdentity` decides which of them to trust
                 server_header=False,
-                timeout_graceful_shutdown=max(1, round(CLOSE)),
+                timeout_graceful_shutdown=max(1, round(CLOSE_SECONDS)),
             )
         )
-        self.demo, self.admission, self.opened = demo, admission, opened
-        self._idle: dict[Any, float] = {}
-        self._stalled: dict[Any, tuple[int, float]] = {}
-        self._cleaners: list[asyncio.Task[None]] = []
+        self.demo, self.admission, self.on_startup = demo, admission, on_startup
+        self._watchdog = ConnectionWatchdog()
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
-        self._cleaners = [asyncio.create_task(evict_idle(self.demo)), asyncio.create_task(collect(self.admission))]
+        self._tasks = [
+            asyncio.create_task(evict_idle_sessions(self.demo)),
+            asyncio.create_task(collect_garbage(self.admission)),
+        ]
         tune_runtime()
-        self.opened()
+        self.on_startup()
 
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:
-            self.cut(time.monotonic())
+            self._watchdog.check(open_connections(self), time.monotonic())
         return await super().on_tick(counter)
 
-    def cut(self, now: float) -> None:
-        """Close the connections that ask for nothing, and cut those whose readers do not read."""
-        connections = [one for one in self.server_state.connections if getattr(one, "transport", None) is not None]
-        idle = [one for one in connections if one.cycle is None or one.cycle.response_complete]  # type: ignore[union-attr]
-        self._idle = {one: self._idle.get(one, now) for one in idle}
-        for one, since in self._idle.items():
-            if now - since > SILENT_SECONDS:
-                one.transport.close()
-        kept = {one: one.transport.get_write_buffer_size() for one in connections}
-        self._stalled = {
-            one: (size, self._stalled[one][1] if self._stalled.get(one, (0, 0))[0] == size else now)
-            for one, size in kept.items()
-            if size
-        }
-        for one, (_, since) in self._stalled.items():
-            if now - since > STALLED_SECONDS:
-                logger.info("cut a connection whose reader has taken nothing for %.0f seconds", STALLED_SECONDS)
-                one.transport.abort()
-
     async def shutdown(self, sockets: Any = None) -> None:
-        await self.admission.end(FINISH, STOP)
-        for task in self._cleaners:
+        await self.admission.shut_down(FINISH_SECONDS, STOP_SECONDS)
+        for task in self._tasks:
             task.cancel()
-        await asyncio.sleep(0.05)  # in which the last words are sent
-        self.demo.app.stop_event.set()  # ends the streams that tell pages that the server is there
-        self.demo.is_running = False
+        await asyncio.sleep(0.05)  # in which the last messages are sent
+        end_heartbeats(self.demo)
         await super().shutdown(sockets)
 
-    # --- for who does something else beside it ----------------------------------------------------------------
+    # --- in a thread, for tests and notebooks ---------------------------------------------------------------------
 
     def run_in_thread(self) -> None:
-        """Serve from now on; raises `RuntimeError` if it does not come up."""
+        """Serve in a thread of its own; raises `RuntimeError` if it does not start."""
         self._thread = threading.Thread(target=self.run, name="hubcharlstm-server", daemon=True)
         self._thread.start()
         while not self.started:
@@ -109,6 +92,33 @@ class Server(uvicorn.Server):
             time.sleep(0.01)
 
     def close(self) -> None:
-        """End it as a signal would."""
+        """Shut down as a signal would."""
         self.should_exit = True
         self._thread.join(10)
+
+
+class ConnectionWatchdog:
+    """Closes connections that send no request, and aborts those whose client reads nothing."""
+
+    def __init__(self) -> None:
+        self._idle_since: dict[Connection, float] = {}
+        self._stalled: dict[Connection, tuple[int, float]] = {}
+        """Unsent bytes, and since when there are that many."""
+
+    def check(self, connections: list[Connection], now: float) -> None:
+        """Apply both timeouts. now: monotonic seconds."""
+        idle = [connection for connection in connections if connection.is_idle]
+        self._idle_since = {connection: self._idle_since.get(connection, now) for connection in idle}
+        for connection, since in self._idle_since.items():
+            if now - since > IDLE_TIMEOUT:
+                connection.close()
+        stalled: dict[Connection, tuple[int, float]] = {}
+        for connection in connections:
+            if size := connection.unsent_bytes:
+                before, since = self._stalled.get(connection, (0, now))
+                stalled[connection] = (size, since if before == size else now)
+        self._stalled = stalled
+        for connection, (_, since) in stalled.items():
+            if now - since > WRITE_TIMEOUT:
+                logger.info("aborted a connection whose client has read nothing for %.0f seconds", WRITE_TIMEOUT)
+                connection.abort()

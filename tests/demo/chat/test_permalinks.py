@@ -1,4 +1,4 @@
-"""Receipts: what they say writes the same text, and what strangers put into a link is refused."""
+"""Permalinks: what they say generates the same text, and what strangers put into a link is refused."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hubcharlstm.cli import parser
 pytest.importorskip("gradio")
 
 from hubcharlstm.demo.chat import permalinks
+from hubcharlstm.demo.chat.requests import ExpectedText
 from hubcharlstm.demo.errors import UserError
 
 TURN: dict[str, Any] = {"typed": "To be & <b>\n", "speaker": "", "context": "", "prompt": "To be & <b>\n"}
@@ -24,46 +25,48 @@ REPLY: dict[str, Any] = {
 
 def test_a_link_says_everything_and_is_read_back() -> None:
     reply = {**REPLY, "stop": "\n\n", "top_k": 5}
-    query = permalinks.link(TURN, reply)  # type: ignore[arg-type]
+    query = permalinks.make_link(TURN, reply)  # type: ignore[arg-type]
     assert "<" not in query and parse_qs(query[1:])["message"] == ["To be & <b>\n"]
-    params = permalinks.read_link(query)
-    assert params is not None
-    assert params["typed"] == TURN["typed"] and params["seed"] == 2**63 - 1 and params["model"] == "tiny"
-    assert params["settings"] == {
+    link = permalinks.parse_link(query)
+    assert link is not None
+    assert link.typed == TURN["typed"] and link.seed == 2**63 - 1 and link.model == "tiny"
+    assert link.settings == {
         "temperature": 0.8, "length": 40, "top_k": 5, "top_p": 1.0, "min_p": 0.0, "stop": "\n\n"
     }  # fmt: skip
-    assert params["written"] == {"hash": REPLY["hash"], "precision": "int8"}
+    assert link.expected == ExpectedText(hash=REPLY["hash"], precision="int8")
 
 
 def test_a_link_of_a_talk_names_the_speaker_and_one_with_context_its_whole_prompt() -> None:
     talk = {**TURN, "speaker": "JULIET", "prompt": "STRANGER:\nTo be\n\nJULIET:\n"}
-    assert parse_qs(permalinks.link(talk, REPLY)[1:])["speaker"] == ["JULIET"]  # type: ignore[arg-type]
-    after = parse_qs(permalinks.link({**talk, "context": "So far."}, REPLY)[1:])  # type: ignore[arg-type]
+    assert parse_qs(permalinks.make_link(talk, REPLY)[1:])["speaker"] == ["JULIET"]  # type: ignore[arg-type]
+    after = parse_qs(permalinks.make_link({**talk, "context": "So far."}, REPLY)[1:])  # type: ignore[arg-type]
     assert after["message"] == [talk["prompt"]] and "speaker" not in after
 
 
 def test_what_is_too_long_for_a_link_has_none() -> None:
-    assert permalinks.link({**TURN, "typed": "é" * 2_000}, REPLY) == ""  # type: ignore[arg-type]
-    assert permalinks.link(TURN, {**REPLY, "length": 2_001}) == ""  # type: ignore[arg-type]
+    assert permalinks.make_link({**TURN, "typed": "é" * 2_000}, REPLY) == ""  # type: ignore[arg-type]
+    assert permalinks.make_link(TURN, {**REPLY, "length": 2_001}) == ""  # type: ignore[arg-type]
 
 
 def test_the_command_is_one_that_the_command_line_knows() -> None:
-    words = shlex.split(permalinks.command({**TURN, "prompt": "-'$(x)'\n"}, {**REPLY, "stop": "--x"}, "u/m", "abc"))  # type: ignore[arg-type]
-    read = parser().parse_args(words[1:])
-    assert (read.prompt, read.stop, read.seed, read.model) == ("-'$(x)'\n", ["--x"], 2**63 - 1, "u/m")
-    assert (read.revision, read.max_new_tokens, read.temperature) == ("abc", 40, 0.8)
-    assert read.precision == "int8"  # a text of fp32 may come out otherwise where int8 is the default
+    words = shlex.split(
+        permalinks.shell_command({**TURN, "prompt": "-'$(x)'\n"}, {**REPLY, "stop": "--x"}, "u/m", "abc")
+    )  # type: ignore[arg-type]
+    args = parser().parse_args(words[1:])
+    assert (args.prompt, args.stop, args.seed, args.model) == ("-'$(x)'\n", ["--x"], 2**63 - 1, "u/m")
+    assert (args.revision, args.max_new_tokens, args.temperature) == ("abc", 40, 0.8)
+    assert args.precision == "int8"  # a text of fp32 may come out otherwise where int8 is the default
 
 
 def test_the_python_lines_name_model_and_revision() -> None:
-    lines = permalinks.python(TURN, REPLY, "u/m", "abc")  # type: ignore[arg-type]
-    compile(lines, "receipt", "exec")
+    lines = permalinks.python_snippet(TURN, REPLY, "u/m", "abc")  # type: ignore[arg-type]
+    compile(lines, "permalink", "exec")
     assert "CharLSTM.from_pretrained('u/m', revision='abc', precision='int8')" in lines
 
 
 @pytest.mark.parametrize("query", [None, 7, "", "?", "?__theme=dark", "?utm_source=x&view=api"])
 def test_other_peoples_parameters_are_no_link_of_ours(query: Any) -> None:
-    assert permalinks.read_link(query) is None
+    assert permalinks.parse_link(query) is None
 
 
 @pytest.mark.parametrize(
@@ -87,17 +90,17 @@ def test_other_peoples_parameters_are_no_link_of_ours(query: Any) -> None:
 )
 def test_a_hostile_link_is_refused(query: str, field: str, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence) as caught:
-        permalinks.read_link(query)
+        permalinks.parse_link(query)
     assert caught.value.field == field
 
 
 def test_a_link_made_by_hand_leaves_the_rest_to_the_model() -> None:
-    params = permalinks.read_link("?" + urlencode({"message": "x", "seed": 7}))
-    assert params is not None and params["settings"] == {"stop": ""} and params["seed"] == 7
+    link = permalinks.parse_link("?" + urlencode({"message": "x", "seed": 7}))
+    assert link is not None and link.settings == {"stop": ""} and link.seed == 7
 
 
 @pytest.mark.parametrize(
-    ("written", "replay_check"),
+    ("expected", "replay_check"),
     [
         (None, ""),
         ({"hash": ""}, ""),
@@ -106,5 +109,6 @@ def test_a_link_made_by_hand_leaves_the_rest_to_the_model() -> None:
         ({"hash": "other", "precision": "fp32"}, "differs on this hardware (written in fp32, here int8)"),
     ],
 )
-def test_the_verdict_on_a_replay(written: Any, replay_check: str) -> None:
-    assert permalinks.replay_check(written, REPLY) == replay_check  # type: ignore[arg-type]
+def test_the_check_of_a_replay(expected: dict[str, str] | None, replay_check: str) -> None:
+    text = None if expected is None else ExpectedText(**expected)
+    assert permalinks.replay_check(text, REPLY) == replay_check  # type: ignore[arg-type]

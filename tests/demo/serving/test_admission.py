@@ -1,4 +1,4 @@
-"""Who is served, who waits, who is sent away: the gate alone, with no server before it."""
+"""Admission control on its own, without a server: limits, the queue, and shutdown."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hubcharlstm import BusyError
 
 pytest.importorskip("gradio")
 
-from hubcharlstm.demo.serving.admission import ON_A_SPACE, AdmissionController, Limits, Visitor
+from hubcharlstm.demo.serving.admission import MAX_PER_ADDRESS_ON_A_SPACE, AdmissionController, ClientIdentity, Limits
 
 
 def test_limits_come_from_the_environment() -> None:
     assert Limits.of({}) == Limits(max_concurrent=200, max_queued=300, max_per_session=4, max_per_address=0)
-    assert Limits.of({"SPACE_ID": "u/s"}).max_per_address == ON_A_SPACE
+    assert Limits.of({"SPACE_ID": "u/s"}).max_per_address == MAX_PER_ADDRESS_ON_A_SPACE
     named = {
         "SPACE_ID": "u/s",
         "HUBCHARLSTM_MAX_PER_ADDRESS": "0",
@@ -44,48 +44,48 @@ def request(address: str = "10.0.0.1", session: str = "abc", **headers: str) -> 
 def test_a_forwarded_address_counts_on_a_space_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     claimed = request(x_forwarded_for="1.2.3.4, 8.8.8.8, 10.1.1.1")
     monkeypatch.delenv("SPACE_ID", raising=False)
-    assert Visitor.of(claimed) == Visitor("abc", "10.0.0.1")
+    assert ClientIdentity.of(claimed) == ClientIdentity("abc", "10.0.0.1")
     monkeypatch.setenv("SPACE_ID", "user/space")
-    assert Visitor.of(claimed).address == "8.8.8.8"  # by the nearest proxies; 1.2.3.4 may be made up
+    assert ClientIdentity.of(claimed).address == "8.8.8.8"  # by the nearest proxies; 1.2.3.4 may be made up
     for odd in ("", "unknown", "10.1.1.1", "<script>", "1.2.3.4.5, ,"):
-        assert Visitor.of(request(x_forwarded_for=odd)).address == "10.0.0.1"
-    assert Visitor.of(None) == Visitor()
-    assert Visitor.of(request(x_gradio_user="mcp")).session == ""
+        assert ClientIdentity.of(request(x_forwarded_for=odd)).address == "10.0.0.1"
+    assert ClientIdentity.of(None) == ClientIdentity()
+    assert ClientIdentity.of(request(x_gradio_user="mcp")).session == ""
 
 
-def test_a_visitor_has_four_requests_at_once_and_an_address_its_own() -> None:
+def test_a_session_and_an_address_have_their_own_limits() -> None:
     admission = AdmissionController(Limits(max_per_session=4, max_per_address=6))
     with ExitStack() as stack:
         for _ in range(4):
-            stack.enter_context(admission.enter(Visitor("one", "a")))
+            stack.enter_context(admission.enter(ClientIdentity("one", "a")))
         with pytest.raises(BusyError, match="You have 4 requests under way"):
-            admission.enter(Visitor("one", "b"))
+            admission.enter(ClientIdentity("one", "b"))
         for _ in range(2):
-            stack.enter_context(admission.enter(Visitor("two", "a")))
+            stack.enter_context(admission.enter(ClientIdentity("two", "a")))
         with pytest.raises(BusyError, match="6 requests of your network address"):
-            admission.enter(Visitor("three", "a"))
-        stack.enter_context(admission.enter(Visitor("three", "b")))
-    assert not admission.running and not admission.waiting and not admission._of_session and not admission._of_address
-    with admission.enter(Visitor("one", "a")):
+            admission.enter(ClientIdentity("three", "a"))
+        stack.enter_context(admission.enter(ClientIdentity("three", "b")))
+    assert not admission.running and not admission.waiting and not admission._per_session and not admission._per_address
+    with admission.enter(ClientIdentity("one", "a")):
         pass
 
 
-def test_the_row_is_served_in_order_and_is_bounded() -> None:
+def test_the_queue_is_served_in_order_and_is_bounded() -> None:
     async def run() -> None:
         admission = AdmissionController(Limits(max_concurrent=2, max_queued=2))
-        first, second, third, fourth = (admission.enter(Visitor(str(n))) for n in range(4))
+        first, second, third, fourth = (admission.enter(ClientIdentity(str(n))) for n in range(4))
         with first:
             with second, third, fourth:
-                assert await first.comes(0) and await second.comes(0)
-                assert not await third.comes(0.01) and third.before == 0 and fourth.before == 1
-                assert fourth.notice == "The app is busy: 1 before you, in about 3 seconds."
+                assert await first.wait_for_turn(0) and await second.wait_for_turn(0)
+                assert not await third.wait_for_turn(0.01) and third.position == 0 and fourth.position == 1
+                assert fourth.status_message == "The app is busy: 1 before you, in about 3 seconds."
                 with pytest.raises(
                     BusyError, match=r"busy \(4 requests are written or wait\): try again in about 5 seconds"
                 ):
-                    admission.enter(Visitor("5"))
-                first_come = asyncio.create_task(third.comes(5))
+                    admission.enter(ClientIdentity("5"))
+                first_come = asyncio.create_task(third.wait_for_turn(5))
                 admission.remove(second)
-                assert await first_come and not await fourth.comes(0.01)
+                assert await first_come and not await fourth.wait_for_turn(0.01)
                 admission.add(second)  # for its own `with` to leave
             assert len(admission.running) == 1
         assert not admission.running and not admission.waiting
@@ -93,54 +93,54 @@ def test_the_row_is_served_in_order_and_is_bounded() -> None:
     asyncio.run(run())
 
 
-def test_a_visitor_who_leaves_the_row_makes_room() -> None:
+def test_a_client_that_leaves_the_queue_makes_room() -> None:
     async def run() -> None:
         admission = AdmissionController(Limits(max_concurrent=1, max_queued=1))
-        with admission.enter(Visitor("1")):
-            with admission.enter(Visitor("2")), pytest.raises(BusyError):
-                admission.enter(Visitor("3"))
-            with admission.enter(Visitor("3")) as place:
-                assert not await place.comes(0)
+        with admission.enter(ClientIdentity("1")):
+            with admission.enter(ClientIdentity("2")), pytest.raises(BusyError):
+                admission.enter(ClientIdentity("3"))
+            with admission.enter(ClientIdentity("3")) as ticket:
+                assert not await ticket.wait_for_turn(0)
 
     asyncio.run(run())
 
 
-def test_the_wait_is_told_from_how_long_requests_last(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wait_is_estimated_from_past_durations(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr("hubcharlstm.demo.serving.admission.time", SimpleNamespace(monotonic=lambda: now))
     admission = AdmissionController(Limits(max_concurrent=10))
     for _ in range(200):
-        with admission.enter(Visitor()):
+        with admission.enter(ClientIdentity()):
             now += 30.0
-    assert admission.in_about(0) == "about 3 seconds" and admission.in_about(99) == "about 300 seconds"
+    assert admission.estimated_wait(0) == "about 3 seconds" and admission.estimated_wait(99) == "about 300 seconds"
 
 
-def test_at_the_end_those_who_wait_are_told_and_the_others_may_finish() -> None:
+def test_shutdown_refuses_the_queued_and_lets_the_running_finish() -> None:
     async def run() -> list[str]:
-        admission, told = AdmissionController(Limits(max_concurrent=2)), []
+        admission, outcomes = AdmissionController(Limits(max_concurrent=2)), []
 
         async def one(name: str, seconds: float) -> None:
-            with admission.enter(Visitor(name)) as place:
+            with admission.enter(ClientIdentity(name)) as ticket:
                 try:
-                    while not await place.comes(1):
+                    while not await ticket.wait_for_turn(1):
                         pass
                 except BusyError as error:
-                    told.append(f"{name}: {error}")
+                    outcomes.append(f"{name}: {error}")
                     return
                 for _ in range(int(seconds / 0.01)):
                     if admission.must_stop:
-                        told.append(f"{name} stopped")
+                        outcomes.append(f"{name} stopped")
                         return
                     await asyncio.sleep(0.01)
-                told.append(f"{name} finished")
+                outcomes.append(f"{name} finished")
 
         tasks = [asyncio.create_task(one(name, seconds)) for name, seconds in (("a", 0.1), ("b", 9), ("c", 1))]
         await asyncio.sleep(0.05)
-        await admission.end(finish=0.5, stop=1)
-        with pytest.raises(BusyError, match="The app is ending"):
-            admission.enter(Visitor("d"))
+        await admission.shut_down(finish=0.5, stop=1)
+        with pytest.raises(BusyError, match="Shutting down"):
+            admission.enter(ClientIdentity("d"))
         await asyncio.gather(*tasks)
-        return told
+        return outcomes
 
-    told = asyncio.run(run())
-    assert told[0].startswith("c: The app is ending") and told[1:] == ["a finished", "b stopped"]
+    outcomes = asyncio.run(run())
+    assert outcomes[0].startswith("c: Shutting down") and outcomes[1:] == ["a finished", "b stopped"]

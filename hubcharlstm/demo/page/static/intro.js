@@ -1,27 +1,27 @@
-// The empty page: what the model is, a recorded passage that is written letter by letter, how the model learned, and
-// lines to start with. Everything shown here comes from the model's record; nothing is asked of the server.
+// The empty page: what the model is, a recorded sample that is typed out, how the model learned, and starters.
+// All of it comes from the model's record; no request is made.
 
-const LETTERS_PER_SECOND = 50;
+const CHARACTERS_PER_SECOND = 50;
 
-let typing = 0;
+let typingFrame = 0;
 
 function make(tag, className = "", text = "") {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  made.textContent = text;
-  return made;
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  node.textContent = text;
+  return node;
 }
 
-function button(className, text, act) {
-  const made = make("button", className, text);
-  made.type = "button";
-  made.addEventListener("click", act);
-  return made;
+function button(className, text, onClick) {
+  const node = make("button", className, text);
+  node.type = "button";
+  node.addEventListener("click", onClick);
+  return node;
 }
 
-// Letter by letter for the eye; a screen reader has the whole text from the start.
-function writeSlowly(node, text) {
-  cancelAnimationFrame(typing);
+// Animates visible text only: screen readers get the whole text at once.
+function typeOut(node, text) {
+  cancelAnimationFrame(typingFrame);
   node.data = "";
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
     node.data = text;
@@ -29,66 +29,66 @@ function writeSlowly(node, text) {
   }
   const start = performance.now();
   const step = (now) => {
-    const due = Math.floor(((now - start) / 1000) * LETTERS_PER_SECOND);
+    const due = Math.floor(((now - start) / 1000) * CHARACTERS_PER_SECOND);
     if (due > node.length) node.appendData(text.slice(node.length, due));
-    if (node.length < text.length && node.isConnected !== false) typing = requestAnimationFrame(step);
+    if (node.length < text.length && node.isConnected !== false) typingFrame = requestAnimationFrame(step);
   };
-  typing = requestAnimationFrame(step);
+  typingFrame = requestAnimationFrame(step);
 }
 
-function drawPlate({ passage, lapse }) {
-  const plate = make("figure", "plate");
-  const voices = lapse ? lapse.moments.map((moment) => moment.text) : [passage.text];
-  const prompt = lapse ? lapse.prompt : passage.prompt;
+function renderSample({ passage, time_lapse: timeLapse }) {
+  const sample = make("figure", "sample");
+  const texts = timeLapse ? timeLapse.snapshots.map((snapshot) => snapshot.text) : [passage.text];
+  const prompt = timeLapse ? timeLapse.prompt : passage.prompt;
   const stack = make("div", "stack");
   stack.setAttribute("aria-hidden", "true");
   const sheet = (className) => {
-    const made = make("p", `sheet ${className}`);
-    made.append(make("span", "seed-phrase", prompt));
-    return made;
+    const node = make("p", `sheet ${className}`);
+    node.append(make("span", "prompt-text", prompt));
+    return node;
   };
-  for (const voice of voices) {
-    const room = sheet("room"); // unseen: holds the place of the longest, so that nothing moves
-    room.append(voice);
-    stack.append(room);
+  for (const text of texts) {
+    const sizer = sheet("sizer"); // invisible: reserves the height of the longest text, so that the layout never shifts
+    sizer.append(text);
+    stack.append(sizer);
   }
   const shown = sheet("shown");
   const text = document.createTextNode("");
   shown.append(text);
   stack.append(shown);
-  const spoken = make("p", "unseen", prompt + voices.at(-1));
-  plate.append(stack, spoken);
-  if (lapse) plate.append(drawLapse(lapse, text, spoken));
-  else plate.append(make("figcaption", "told", `Written by this model: ${passage.told}.`));
-  writeSlowly(text, voices.at(-1));
-  return plate;
+  const accessibleText = make("p", "visually-hidden", prompt + texts.at(-1));
+  sample.append(stack, accessibleText);
+  if (timeLapse) sample.append(renderTimeLapse(timeLapse, text, accessibleText));
+  else sample.append(make("figcaption", "note", `Written by this model: ${passage.caption}.`));
+  typeOut(text, texts.at(-1));
+  return sample;
 }
 
-function drawLapse(lapse, text, spoken) {
-  const caption = make("figcaption", "lapse");
-  const last = lapse.moments.length - 1;
+function renderTimeLapse(timeLapse, text, accessibleText) {
+  const caption = make("figcaption", "time-lapse");
+  const last = timeLapse.snapshots.length - 1;
   const slider = make("input");
   slider.type = "range";
   Object.assign(slider, { min: 0, max: last, step: 1, value: last });
-  slider.id = "lapse";
-  const told = make("output", "told");
-  told.htmlFor = "lapse";
+  slider.id = "time-lapse";
+  const output = make("output", "note");
+  output.htmlFor = "time-lapse";
   const label = make("label", "", "How it learned");
-  label.htmlFor = "lapse";
-  const tell = () => {
-    told.textContent = lapse.moments[slider.value].label;
-    slider.setAttribute("aria-valuetext", told.textContent);
+  label.htmlFor = "time-lapse";
+  const refresh = () => {
+    output.textContent = timeLapse.snapshots[slider.value].label;
+    slider.setAttribute("aria-valuetext", output.textContent);
   };
   slider.addEventListener("input", () => {
-    cancelAnimationFrame(typing);
-    text.data = lapse.moments[slider.value].text;
-    spoken.textContent = lapse.prompt + text.data;
-    tell();
+    cancelAnimationFrame(typingFrame);
+    text.data = timeLapse.snapshots[slider.value].text;
+    accessibleText.textContent = timeLapse.prompt + text.data;
+    refresh();
   });
-  tell();
-  const ends = make("span", "ends");
-  ends.append(make("span", "", "noise"), slider, make("span", "", "voice"));
-  caption.append(label, ends, told);
+  refresh();
+  const range = make("span", "range");
+  range.append(make("span", "", "noise"), slider, make("span", "", "voice"));
+  caption.append(label, range, output);
   return caption;
 }
 
@@ -96,22 +96,22 @@ function oneLine(text) {
   return text.trim().replace(/\s*\n\s*/g, " ⏎ ");
 }
 
-function drawIntro(intro, start) {
+function renderIntro(intro, startFrom) {
   const root = element.querySelector(".intro");
-  root.replaceChildren(make("h1", "title", intro.title), make("p", "line", intro.lines.join(" ")));
-  if (intro.lapse || intro.passage) root.append(drawPlate(intro));
+  root.replaceChildren(make("h1", "title", intro.title), make("p", "tagline", intro.lines.join(" ")));
+  if (intro.time_lapse || intro.passage) root.append(renderSample(intro));
   const starters = make("ul", "starters");
   starters.setAttribute("aria-label", "Lines to start with");
-  const offer = (label, wish) => {
+  const addStarter = (label, params) => {
     const item = make("li");
-    item.append(button("starter", label, () => start(wish)));
+    item.append(button("starter", label, () => startFrom(params)));
     starters.append(item);
   };
-  for (const prompt of intro.starters) offer(`${oneLine(prompt)} …`, { typed: prompt });
-  if (intro.side) {
-    const named = intro.side.temperatures.map((one) => String(one));
-    const label = `the same line at ${named.slice(0, -1).join(", ")} and ${named.at(-1)}`;
-    offer(label, { typed: intro.side.prompt, temperatures: intro.side.temperatures });
+  for (const prompt of intro.starters) addStarter(`${oneLine(prompt)} …`, { typed: prompt });
+  if (intro.side_by_side) {
+    const temperatures = intro.side_by_side.temperatures.map(String);
+    const label = `the same line at ${temperatures.slice(0, -1).join(", ")} and ${temperatures.at(-1)}`;
+    addStarter(label, { typed: intro.side_by_side.prompt, temperatures: intro.side_by_side.temperatures });
   }
   if (starters.children.length > 0) root.append(starters);
 }

@@ -1,48 +1,55 @@
-// The conversation, kept in this browser alone: it survives a reload and a restart of the server.
+// The conversation in localStorage: it survives a reload and a restart of the server, and never leaves this browser.
 // Gradio runs all scripts together as the body of one function of `element`, `trigger`, `props` and `watch`.
 
 const KEY = "hubcharlstm.conversation.1";
 const SAVE_MILLISECONDS = 1000;
 
-let saving = 0;
+let saveTimer = 0;
 
 function isTurn(turn) {
-  const texts = (owner, names) => names.every((name) => typeof owner?.[name] === "string");
+  const hasStrings = (owner, names) => names.every((name) => typeof owner?.[name] === "string");
   return (
-    texts(turn, ["id", "typed", "speaker", "context", "prompt", "shown"]) &&
-    Array.isArray(turn.warnings) && turn.warnings.every((note) => typeof note === "string") &&
+    hasStrings(turn, ["id", "typed", "speaker", "context", "prompt", "shown"]) &&
+    Array.isArray(turn.warnings) && turn.warnings.every((warning) => typeof warning === "string") &&
     Array.isArray(turn.replies) && turn.replies.length > 0 &&
-    turn.replies.every((reply) => texts(reply, ["id", "text", "caption", "link", "python", "command", "cycle", "replay_check"]))
+    turn.replies.every((reply) => hasStrings(reply, ["id", "text", "caption", "link", "python", "command", "cycle", "replay_check"]))
   );
 }
 
-// A conversation that an earlier version of the page kept has other names for the same things.
-function migrated(turn) {
-  const replies = Array.isArray(turn?.replies) ? turn.replies : [];
-  const renamed = ({ foot, circle, verdict, ...reply }) => ({ ...reply, caption: reply.caption ?? foot, cycle: reply.cycle ?? circle, replay_check: reply.replay_check ?? verdict });
-  const { notes, ...rest } = turn ?? {};
-  return { ...rest, warnings: rest.warnings ?? notes, replies: replies.map((reply) => renamed(reply ?? {})) };
+// Conversations stored by the first version have other names for the same things.
+function migrateReply({ foot, circle, verdict, ...reply }) {
+  return { ...reply, caption: reply.caption ?? foot, cycle: reply.cycle ?? circle, replay_check: reply.replay_check ?? verdict };
 }
 
-// What was being written when the page went away stands as it was.
-function settled(turn) {
+function migrateTurn(turn) {
+  const { notes, ...rest } = turn ?? {};
+  const replies = Array.isArray(rest.replies) ? rest.replies : [];
+  return { ...rest, warnings: rest.warnings ?? notes, replies: replies.map((reply) => migrateReply(reply ?? {})) };
+}
+
+// A reply that was under way when the page closed or the connection broke is a stopped one.
+function markStopped(turn) {
   if (!turn.replies.some((reply) => reply.writing)) return turn;
-  const cut = (reply) => (reply.writing ? { ...reply, writing: false, ending: "stopped", caption: reply.caption.replace(/^writing/, `${reply.text.length.toLocaleString("en")} characters`) + " · stopped" } : reply);
-  return { ...turn, replies: turn.replies.map(cut) };
+  const stop = (reply) => {
+    if (!reply.writing) return reply;
+    const length = `${reply.text.length.toLocaleString("en")} characters`;
+    return { ...reply, writing: false, ending: "stopped", caption: reply.caption.replace(/^writing/, length) + " · stopped" };
+  };
+  return { ...turn, replies: turn.replies.map(stop) };
 }
 
 function loadConversation() {
   try {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
-    return Array.isArray(kept) ? kept.map(migrated).filter(isTurn).map(settled) : [];
+    const stored = JSON.parse(localStorage.getItem(KEY) ?? "[]");
+    return Array.isArray(stored) ? stored.map(migrateTurn).filter(isTurn).map(markStopped) : [];
   } catch {
-    return []; // a browser that keeps nothing, or something else under our name
+    return []; // no localStorage, or foreign data under our key
   }
 }
 
 function saveNow(conversation) {
-  clearTimeout(saving);
-  saving = 0;
+  clearTimeout(saveTimer);
+  saveTimer = 0;
   try {
     if (conversation.length === 0) localStorage.removeItem(KEY);
     else localStorage.setItem(KEY, JSON.stringify(conversation));
@@ -53,12 +60,17 @@ function saveNow(conversation) {
 }
 
 function saveSoon(save) {
-  if (saving === 0) saving = setTimeout(save, SAVE_MILLISECONDS);
+  if (saveTimer === 0) saveTimer = setTimeout(save, SAVE_MILLISECONDS);
 }
 
 function asText(conversation) {
-  const reply = (turn, one) => `${turn.replies.length > 1 ? `[temperature ${one.temperature}]\n` : ""}${turn.shown}${one.text}\n\n(${one.caption})`;
-  return conversation.map((turn) => [`> ${turn.typed.replaceAll("\n", "\n> ")}`, ...turn.replies.map((one) => reply(turn, one))].join("\n\n")).join("\n\n\n") + "\n";
+  const replyText = (turn, reply) => {
+    const heading = turn.replies.length > 1 ? `[temperature ${reply.temperature}]\n` : "";
+    return `${heading}${turn.shown}${reply.text}\n\n(${reply.caption})`;
+  };
+  const turnText = (turn) =>
+    [`> ${turn.typed.replaceAll("\n", "\n> ")}`, ...turn.replies.map((reply) => replyText(turn, reply))].join("\n\n");
+  return conversation.map(turnText).join("\n\n\n") + "\n";
 }
 
 function download(name, type, text) {

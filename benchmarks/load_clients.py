@@ -1,6 +1,6 @@
-"""Visitors for the load: each a connection of its own over plain asyncio, which takes little of the machine.
+"""Clients for the load test: each a connection of its own over plain asyncio, which costs little CPU.
 
-A program's visit goes through `/gradio_api/call/v2/...`; the page's through its own event, as the browser sends it.
+A program calls `/gradio_api/call/v2/...`; a page joins the queue with its own event, as the browser does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LIMIT = 2**24
 
 @dataclass
 class Visit:
-    """What one visitor saw. Times in seconds since the visit began; text "" and sentence for one that was refused."""
+    """What one client saw. Times in seconds since it began; a refused one has the sentence and text ""."""
 
     first: float | None = None
     done: float = 0.0
@@ -46,27 +46,27 @@ class Connection:
         self.port = port
 
     async def __aenter__(self) -> Connection:
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port, limit=LIMIT)
+        self.incoming, self.outgoing = await asyncio.open_connection("127.0.0.1", self.port, limit=LIMIT)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.writer.close()
+        self.outgoing.close()
 
     async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, AsyncIterator[bytes]]:
         """(status, the answer's pieces as they come)."""
         data = b"" if body is None else json.dumps(body).encode()
         head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nContent-Type: application/json\r\n"
-        self.writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
-        answer = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        self.outgoing.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+        answer = (await self.incoming.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         return int(answer.split()[1]), self._pieces(answer)
 
     async def _pieces(self, head: str) -> AsyncIterator[bytes]:
         if "content-length:" in head:
-            yield await self.reader.readexactly(int(head.split("content-length:")[1].split("\r\n")[0]))
+            yield await self.incoming.readexactly(int(head.split("content-length:")[1].split("\r\n")[0]))
             return
-        while size := int(await self.reader.readline(), 16):
-            yield (await self.reader.readexactly(size + 2))[:-2]
-        await self.reader.readexactly(2)
+        while size := int(await self.incoming.readline(), 16):
+            yield (await self.incoming.readexactly(size + 2))[:-2]
+        await self.incoming.readexactly(2)
 
     async def json(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         status, pieces = await self.ask(method, path, body)
@@ -83,13 +83,13 @@ class Connection:
 
 
 async def call(port: int, name: str, arguments: dict[str, Any], visit: Visit) -> None:
-    """A program's visit."""
+    """Call an endpoint as a program does."""
     async with Connection(port) as connection:
-        status, told = await connection.json("POST", f"/gradio_api/call/v2/{name}", arguments)
+        status, answer = await connection.json("POST", f"/gradio_api/call/v2/{name}", arguments)
         if status != 200:
-            visit.failed = f"{status} {told}"
+            visit.failed = f"{status} {answer}"
             return
-        async for event in connection.events(f"/gradio_api/call/v2/{name}/{told['event_id']}"):
+        async for event in connection.events(f"/gradio_api/call/v2/{name}/{answer['event_id']}"):
             if event.get("event") in ("generating", "complete"):
                 value = json.loads(event["data"])[0]
                 visit.see(value["text"] if isinstance(value, dict) else value)
@@ -99,10 +99,10 @@ async def call(port: int, name: str, arguments: dict[str, Any], visit: Visit) ->
 
 
 async def find_page(port: int) -> dict[str, Any]:
-    """What the page's own message event takes."""
+    """The function index and the inputs of the page's message event."""
     async with Connection(port) as connection:
         _, config = await connection.json("GET", "/config")
-    event = next(one for one in config["dependencies"] if one["targets"] and one["targets"][0][1] == "ask")
+    event = next(one for one in config["dependencies"] if one["targets"] and one["targets"][0][1] == "generate")
     parts = {one["id"]: one["props"].get("elem_id") for one in config["components"]}
     return {"fn_index": event["id"], "inputs": [parts[part] for part in event["inputs"]]}
 
@@ -121,9 +121,9 @@ async def page(
         "event_data": {"turn": uuid.uuid4().hex, "typed": "To be, or not to be"},
     }
     async with Connection(port) as connection:
-        status, told = await connection.json("POST", "/gradio_api/queue/join", body)
+        status, answer = await connection.json("POST", "/gradio_api/queue/join", body)
         if status != 200:
-            visit.failed = f"{status} {told}"
+            visit.failed = f"{status} {answer}"
             return
         text = ""
         async for event in connection.events(f"/gradio_api/queue/data?session_hash={session}"):
