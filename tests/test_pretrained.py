@@ -8,7 +8,7 @@ import pytest
 
 from hubcharlstm import CharLSTM
 from hubcharlstm.hub.model_folder import PRETRAINED
-from training.data.corpus import Corpus, read_corpus
+from training.data.corpus import Corpus, load_corpus
 from training.evaluation.losses import carried_loss
 from training.pipeline import encode
 
@@ -20,7 +20,7 @@ def shipped() -> CharLSTM:
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
-    return read_corpus("shakespeare")
+    return load_corpus("shakespeare")
 
 
 def test_it_is_small_on_disk_and_tells_of_itself(shipped: CharLSTM) -> None:

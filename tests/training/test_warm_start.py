@@ -48,7 +48,18 @@ def test_a_warm_run_takes_sizes_records_its_base_and_goes_on(
 ) -> None:
     corpus = tmp_path / "text.txt"
     corpus.write_text(TEXT, encoding="utf-8")
-    argv = ["fit", str(corpus), "--init-from", str(base), "--chars", "1500", "--batch-size", "4", "--seq-len", "16"]
+    argv = [
+        "fit",
+        str(corpus),
+        "--init-from",
+        str(base),
+        "--max-train-chars",
+        "1500",
+        "--batch-size",
+        "4",
+        "--seq-len",
+        "16",
+    ]
     assert main([*argv, "--out", str(tmp_path / "run")]) == 0
     model = CharLSTM.from_pretrained(tmp_path / "run", device="cpu")
     assert (model.config.hidden_size, model.config.num_layers) == (8, 2)
@@ -58,7 +69,7 @@ def test_a_warm_run_takes_sizes_records_its_base_and_goes_on(
     assert main(["resume", str(tmp_path / "run")]) == 0
     assert (tmp_path / "run" / "model" / "training.json").read_bytes() == before
     settings = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
-    assert settings["base"]["name"] == str(base)
+    assert settings["pretrained_init"]["name"] == str(base)
     capsys.readouterr()
     assert main([*argv, "--hidden-size", "16", "--out", str(tmp_path / "other")]) == 2
     assert "hidden_size is 16, but" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What `python -m training evaluate` tells: a model on a text, with what it may have seen of it."""
+"""The report of `python -m training evaluate`: losses of a model on a text, and how much of it it was trained on."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from hubcharlstm import CharLSTM
-from training.data.corpus import read_corpus
+from training.data.corpus import load_corpus
 from training.evaluation.losses import carried_loss, cold_loss, dynamic_loss
-from training.evaluation.memorization import overlap
+from training.evaluation.memorization import sketch_overlap
 
-SUSPICIOUS = 0.01
-"""Share of 40-grams in common from which on a reader is warned."""
+SUSPICIOUS_OVERLAP = 0.01
+"""The share of 40-grams in common from which the report warns."""
 
 
 def report(model_name: str, source: str, *, encoding: str = "utf-8", dynamic: bool = False) -> Iterator[str]:
     """Lines for a person. Of the text that the model was trained on, only the held-out part is scored."""
     model = CharLSTM.from_pretrained(model_name)
-    corpus = read_corpus(source, encoding=encoding, lowercase=model.vocabulary.lowercase, min_count=1)
+    corpus = load_corpus(source, encoding=encoding, lowercase=model.vocabulary.lowercase, min_count=1)
     trained_on = model.record.get("corpus")
     trained_on = trained_on if isinstance(trained_on, dict) else {}
     if trained_on.get("sha256") == corpus.sha256:
@@ -27,8 +27,8 @@ def report(model_name: str, source: str, *, encoding: str = "utf-8", dynamic: bo
         yield f"The model was trained on this very text; scored is what was held out, {corpus.held_out_note}."
     else:
         text = corpus.train[:] + corpus.held_out
-        share = overlap(text, trained_on.get("sketch"))
-        if share is not None and share >= SUSPICIOUS:
+        share = sketch_overlap(text, trained_on.get("bottom_k_sketch", trained_on.get("sketch")))  # the name before 0.1
+        if share is not None and share >= SUSPICIOUS_OVERLAP:
             yield (
                 f"warning: about {100 * share:.0f} % of this text's runs of 40 characters stand in what the model was "
                 "trained on, so the figures flatter it."

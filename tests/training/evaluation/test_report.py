@@ -12,12 +12,12 @@ import pytest
 
 from hubcharlstm import CharLSTM
 from training.__main__ import main
-from training.data.corpus import read_corpus
+from training.data.corpus import load_corpus
 from training.evaluation.losses import carried_loss, cold_loss, dynamic_loss
 from training.evaluation.report import report
 
 SETTINGS = ["--embedding-dim", "4", "--hidden-size", "16", "--num-layers", "1", "--batch-size", "4"]
-SETTINGS += ["--seq-len", "16", "--chars", "4000"]
+SETTINGS += ["--seq-len", "16", "--max-train-chars", "4000"]
 
 
 def story(seed: int) -> str:
@@ -41,7 +41,7 @@ def nats(lines: list[str]) -> list[float]:
 def test_of_the_text_it_was_trained_on_the_held_out_part_is_scored(trained: Path) -> None:
     lines = list(report(str(trained / "run"), str(trained / "seen.txt")))
     model = CharLSTM.from_pretrained(trained / "run", device="cpu")
-    held_out = read_corpus(str(trained / "seen.txt")).held_out
+    held_out = load_corpus(str(trained / "seen.txt")).held_out
     assert "scored is what was held out" in lines[0]
     ids = np.array(model.vocabulary.encode("\n" + held_out).ids)
     assert nats(lines) == pytest.approx([carried_loss(model, ids), cold_loss(model, ids)], abs=1e-4)
