@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from training.data.corpus import VAL_FRACTION, ChunkChecksums
+from training.data.checksums import ChunkChecksums
+from training.data.corpus import VAL_FRACTION
 from training.recipe import Recipe
 
 RUN_JSON = "run.json"

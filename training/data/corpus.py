@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ import numpy as np
 
 from hubcharlstm import Vocabulary
 from hubcharlstm.vocabulary import normalize, visible
+from training.data.checksums import ChunkChecksums, split_sha256
 from training.data.encoded import EncodedText, Text, code_points
 from training.data.plays import play_files, play_text
 from training.data.text_files import FileStats, encoding_name, iter_blocks
@@ -32,23 +31,14 @@ IN_MEMORY_CHARS = 32_000_000
 MANY_CHARACTERS = 256
 RARE_COUNT = 3
 """In a text of more than MANY_CHARACTERS different characters, those that occur less often are substituted."""
-NUM_CHUNKS = 256
-"""Of the chunk checksums, at most."""
-
-
-@dataclass(frozen=True)
-class ChunkChecksums:
-    """CRC-32 checksums of a corpus: one per chunk of `chunk_chars` characters of the training text, one of the rest."""
-
-    train_chars: int
-    held_out_chars: int
-    chunk_chars: int
-    crc32: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A normalized text in two parts. warnings: for the user. card: metadata of the model card."""
+    """A normalized text in two parts. warnings: for the user. card: metadata of the model card.
+
+    min_count: the count below which characters were substituted.
+    """
 
     name: str
     title: str
@@ -57,14 +47,13 @@ class Corpus:
     held_out_note: str
     warnings: tuple[str, ...] = ()
     card: dict[str, str] = field(default_factory=dict)
+    min_count: int = 1
     file_stats: FileStats | None = None
 
     @property
     def sha256(self) -> str:
         """Of both parts and the split."""
-        if isinstance(self.train, str):
-            return hashlib.sha256(f"{self.train}\0{self.held_out}".encode()).hexdigest()
-        return hashlib.sha256(f"{self.train.sha256}\0{self.held_out}".encode()).hexdigest()
+        return split_sha256(self.train, self.held_out)
 
     @property
     def chars(self) -> tuple[str, ...]:
@@ -82,33 +71,16 @@ class Corpus:
             "train_chars": len(self.train),
             "held_out_chars": len(self.held_out),
             "held_out": self.held_out_note,
+            "min_count": self.min_count,
         }
 
     def chunk_checksums(self) -> ChunkChecksums:
         """Checksums by which `difference` locates where a later version of the text differs."""
-        size = max(256, -(-len(self.train) // NUM_CHUNKS))
-        chunks = [self.train[start : start + size] for start in range(0, len(self.train), size)]
-        checksums = tuple(_crc32(chunk) for chunk in (*chunks, self.held_out))
-        return ChunkChecksums(len(self.train), len(self.held_out), size, checksums)
+        return ChunkChecksums.of(self.train, self.held_out)
 
     def difference(self, recorded: ChunkChecksums) -> str:
         """How this text differs from the one with the recorded checksums, in words."""
-        before = recorded.train_chars + recorded.held_out_chars
-        now = len(self.train) + len(self.held_out)
-        counts = (
-            f"it had {before:,} characters and has {now:,}" if now != before else f"it still has {now:,} characters"
-        )
-        size = recorded.chunk_chars
-        for number, expected in enumerate(recorded.crc32[:-1]):
-            chunk = self.train[number * size : min((number + 1) * size, recorded.train_chars)]
-            if _crc32(chunk) != expected:
-                start = number * size
-                return f"{counts}, and differs first between the characters {start:,} and {start + size:,}"
-        return f"{counts}, and differs in its held-out part"
-
-
-def _crc32(text: str) -> str:
-    return f"{zlib.crc32(text.encode()):08x}"
+        return recorded.difference(self.train, self.held_out)
 
 
 def load_corpus(
@@ -145,7 +117,10 @@ def load_corpus(
     warnings = stats.warnings()
     if stats.files > 1 or warnings:
         warnings.append(f"read {stats.files} file{'s' if stats.files > 1 else ''}")
-    substitutes, warning = _substitutes(counts, min_count)
+    if min_count is None:
+        has_many = len(counts) > MANY_CHARACTERS and max(counts.values()) >= RARE_COUNT
+        min_count = RARE_COUNT if has_many else 1
+    substitutes, warning = rare_substitutes(counts, min_count)
     warnings += [warning] if warning else []
 
     def reread() -> Iterator[str]:
@@ -153,7 +128,7 @@ def load_corpus(
 
     text = _Substituted(path.name, counts, substitutes, reread if cached is None else lambda: iter(cached))
     train, held_out, note = text.split(val_fraction, in_memory=cached is not None, store=store)
-    return Corpus(name, path.name, train, held_out, note, tuple(warnings), file_stats=stats)
+    return Corpus(name, path.name, train, held_out, note, tuple(warnings), min_count=min_count, file_stats=stats)
 
 
 def locate(source: str) -> str:
@@ -193,22 +168,22 @@ def _count_characters(blocks: Iterable[str]) -> tuple[Counter[str], list[str] | 
     return counts, cached if length <= IN_MEMORY_CHARS else None
 
 
-def _substitutes(counts: Counter[str], min_count: int | None) -> tuple[dict[str, str], str]:
-    """What each rare character is substituted by, and a warning that says so, else ""."""
-    least = min_count or (RARE_COUNT if len(counts) > MANY_CHARACTERS else 1)
-    rare = sorted(char for char, count in counts.items() if count < least)
-    if min_count is not None and len(rare) == len(counts):
+def rare_substitutes(counts: Counter[str], min_count: int) -> tuple[dict[str, str], str]:
+    """What each character that occurs less than `min_count` times is substituted by, and a warning, else ""."""
+    rare = sorted(char for char, count in counts.items() if count < min_count)
+    if rare and len(rare) == len(counts):
         raise ValueError(
             f"min_count is {min_count}, but no character occurs that often; expected some to remain: lower it."
         )
-    if not rare or len(rare) == len(counts):
+    if not rare:
         return {}, ""
     frequent = Vocabulary(sorted(counts.keys() - set(rare)))
     shown = " ".join(visible(char) for char in rare[:12]) + (" ..." if len(rare) > 12 else "")
     places = sum(counts[char] for char in rare)
     warning = (
-        f"{len(rare)} of {len(counts)} different characters occur fewer than {least} times ({places:,} places in all) "
-        f"and are read as the closest other one or left out: {shown}; --min-count 1 keeps them"
+        f"{len(rare)} of {len(counts)} different characters occur fewer than {min_count} times "
+        f"({places:,} places in all) and are read as the closest other one or left out: {shown}; "
+        "--min-count 1 keeps them"
     )
     return {char: frequent.encode(char).text for char in rare}, warning
 
