@@ -21,7 +21,7 @@ RENAMED: Mapping[str, Mapping[str, str]] = {
     "recipe": {"average": "ema_decay", "chars": "max_train_chars", "cold_starts": "state_reset_prob"},
     "chunk_checksums": {"size": "chunk_chars", "sums": "crc32"},
 }
-"""Names of earlier versions -> names of today, by the part of run.json that holds them."""
+"""Names of earlier versions -> current names, by the part of run.json that holds them."""
 ADDED: Mapping[str, Any] = {
     "ema_decay": 0.0, "patience": 0, "softmax_temperature": 1.0, "state_reset_prob": 0.0, "weight_drop": 0.0,
 }  # fmt: skip
@@ -75,7 +75,7 @@ class RunSettings(_Part):
     @field_validator("recipe", mode="before")
     @classmethod
     def _is_complete(cls, recipe: Any) -> Any:
-        """A default of today must not change a run halfway."""
+        """A default must not change a run halfway, so that none may be missing."""
         if isinstance(recipe, dict):
             for field in fields(Recipe):
                 if field.name not in recipe:
@@ -109,7 +109,7 @@ class RunSettings(_Part):
 
 
 def migrate(data: Any) -> Any:
-    """The content of a run.json of any version with the names of today; what is not an object stays as it is."""
+    """The content of a run.json of any version with the current names; anything but an object is returned unchanged."""
     if not isinstance(data, dict):
         return data
     data = _renamed(data, "")

@@ -11,8 +11,6 @@ import torch
 from safetensors.torch import load_file
 from tqdm import tqdm
 
-import training.bptt
-import training.lstm
 import training.trainer
 from training.data.corpus import Corpus
 from training.data.examples import suggest
@@ -22,11 +20,7 @@ from training.run_settings import CorpusSource, RunSettings
 from training.trainer import TrainResult
 
 TEXT = "One two three, four five six.\nSeven eight nine, ten and out.\n" * 32
-
-
 CORPUS = Corpus("count", "count.txt", TEXT, TEXT[:480], "some of it", card={"language": "en"})
-
-
 RECIPE = Recipe(
     embedding_dim=8,
     hidden_size=24,

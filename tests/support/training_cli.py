@@ -10,11 +10,7 @@ import pytest
 from training.__main__ import main
 
 ROOT = Path(__file__).parents[2]
-
-
 TEXT = "ANN:\nThe cat sat on the mat.\n\nBOB:\nThe dog sat on the log.\n\n" * 30
-
-
 TINY = shlex.split(
     "--embedding-dim 4 --hidden-size 8 --num-layers 2 --dropout 0.2 --batch-size 4 --seq-len 16 --max-epochs 100000"
 )

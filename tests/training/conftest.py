@@ -9,8 +9,6 @@ import pytest
 import torch
 
 import training.bptt
-import training.lstm
-import training.trainer
 from tests.support.tiny_runs import run
 from tests.support.training_cli import TEXT, TINY
 from training.__main__ import main

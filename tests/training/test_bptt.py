@@ -13,7 +13,6 @@ from torch.nn.functional import cross_entropy
 
 import training.bptt
 import training.lstm
-import training.trainer
 from hubcharlstm import CharLSTM, Vocabulary
 from hubcharlstm.vocabulary import normalize
 from tests.support.tiny_runs import RECIPE, TEXT, record, run

@@ -13,8 +13,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-import training.bptt
-import training.lstm
 import training.trainer
 from tests.support.tiny_runs import (
     RECIPE,

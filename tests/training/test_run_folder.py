@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,12 +18,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import training.pipeline
 import training.preflight
 from tests.support import tiny_runs
-from tests.support.training_cli import TEXT, TINY, refused
+from tests.support.training_cli import ROOT, TEXT, TINY, refused
 from training.__main__ import main
-from training.run_folder import LOCK, run_lock
+from training.run_folder import LOCK, check_new, run_lock
 
 
 @contextmanager
@@ -174,3 +174,19 @@ def test_a_folder_in_use_by_another_run_is_left_alone(tmp_path: Path) -> None:
     assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
     with run_lock(tmp_path / "run"):  # it is free again
         pass
+
+
+def test_the_lock_ends_with_the_process_that_holds_it(tmp_path: Path) -> None:
+    """A run that is killed leaves its lock file, which must keep nobody out."""
+    script = (
+        "import sys, time; from pathlib import Path; from training.run_folder import run_lock\n"
+        "with run_lock(Path(sys.argv[1])): print('locked', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"locked\n"
+        with pytest.raises(ValueError, match="in use by another run"), run_lock(tmp_path):
+            pass
+        holder.kill()
+    with run_lock(tmp_path):
+        pass
+    check_new(tmp_path)  # the lock file is no run

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import training.pipeline
-import training.preflight
 from tests.support.training_cli import refused
 from training.__main__ import main
 from training.recipe import Recipe

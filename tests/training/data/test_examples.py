@@ -11,8 +11,6 @@ from training.data.dialogue import DialogueFormat, find_dialogue
 from training.data.examples import find_examples, suggest
 
 PROSE = "It was a bright cold day in April, and the clocks were striking thirteen.\nNobody looked up. " * 12
-
-
 PYTHON = "".join(
     f'class Thing{n}:\n    """A thing."""\n\n    def __init__(self):\n        self.n = {n}\n\n'
     f"    def run(self):\n        return self.n\n\n\ndef main():\n    Thing{n}().run()\n\n\n"
@@ -21,8 +19,6 @@ PYTHON = "".join(
 
 
 CHINESE = "道可道非常道名可名非常名無名天地之始有名萬物之母故常無欲以觀其妙" * 40
-
-
 POEM = "牀前明月光\n疑是地上霜\n舉頭望明月\n低頭思故鄉\n\n" * 30
 
 
