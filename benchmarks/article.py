@@ -22,8 +22,8 @@ from benchmarks.machine import conditions
 from benchmarks.training import alternate, our_step
 from benchmarks.tutorial import BATCH, WINDOW, TutorialNetwork, tutorial_loss, tutorial_sample, tutorial_step
 from hubcharlstm import CharLSTM, Vocabulary
-from training.allocator import keep_memory
-from training.data.corpus import Corpus, read_corpus
+from training.allocator import retain_freed_memory
+from training.data.corpus import Corpus, load_corpus
 from training.data.examples import suggest
 from training.pipeline import encode, fit
 from training.recipe import PRESETS
@@ -49,15 +49,15 @@ def run_small(corpus: Corpus, seconds: float) -> dict[str, object]:
     """`small` for as many characters as it trains on in that time, estimated by a short trial."""
     recipe, _ = replace(PRESETS["small"], lowercase=True).fitted_to(len(corpus.train))
     [per_step] = alternate([our_step(recipe, corpus.train[:])], 10)
-    chars = min(recipe.chars, int(0.85 * seconds / per_step * recipe.batch_size * recipe.seq_len))
+    chars = min(recipe.max_train_chars, int(0.85 * seconds / per_step * recipe.batch_size * recipe.seq_len))
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        outcome = fit(corpus, replace(recipe, chars=chars), suggest(corpus), Path(folder) / "run")
+        result = fit(corpus, replace(recipe, max_train_chars=chars), suggest(corpus), Path(folder) / "run")
         took = time.monotonic() - started
-        model = CharLSTM.from_pretrained(outcome.model_folder)
+        model = CharLSTM.from_pretrained(result.model_folder)
     prompt = corpus.held_out[:WINDOW]
     sample = model.generate(prompt, max_new_tokens=300, temperature=0.7, seed=7)
-    return {"nats": outcome.val_loss, "minutes": took / 60, "targets": chars, "prompt": prompt, "sample": sample}
+    return {"nats": result.val_loss, "minutes": took / 60, "targets": chars, "prompt": prompt, "sample": sample}
 
 
 def main() -> None:
@@ -65,8 +65,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=3.0)
     seconds = 60 * parser.parse_args().minutes
     torch.manual_seed(1)
-    keep_memory()
-    corpus = read_corpus("macbeth", lowercase=True)
+    retain_freed_memory()
+    corpus = load_corpus("macbeth", lowercase=True)
     results = {"small": run_small(corpus, seconds), "tutorial": run_tutorial(corpus, seconds)}
     print(f"\n{conditions(torch.get_num_threads())}\n")
     print("| | minutes | characters learned from | nats per character | bits |\n|---|---|---|---|---|")

@@ -24,7 +24,7 @@ from benchmarks.machine import conditions
 from hubcharlstm import CharLSTM, Vocabulary
 from hubcharlstm.torch_compat import has_fast_bf16
 from training.bptt import TruncatedBPTT
-from training.data.corpus import read_corpus
+from training.data.corpus import load_corpus
 from training.data.encoded import TrainIds
 from training.lstm import Layer, PackedLSTM
 from training.pipeline import config_of
@@ -80,15 +80,15 @@ def losses(layer: Callable[..., Any]) -> list[float]:
     torch.set_flush_denormal(True)
     usual, training.network.lstm = training.network.lstm, layer
     try:
-        corpus = read_corpus("macbeth")
+        corpus = load_corpus("macbeth")
         recipe, _ = PRESETS["small"].fitted_to(len(corpus.train))
         vocabulary = Vocabulary(corpus.chars)
         model = CharLSTM(config_of(recipe, vocabulary), vocabulary)
         model.reset_for_training()
-        loop = TruncatedBPTT(
+        bptt = TruncatedBPTT(
             model, recipe, TrainSchedule.of(recipe, len(corpus.train)), TrainIds(corpus.train, vocabulary)
         )
-        return [float(loop.step(step)) for step in range(STEPS)]
+        return [float(bptt.step(step)) for step in range(STEPS)]
     finally:
         training.network.lstm = usual
         torch.set_flush_denormal(False)

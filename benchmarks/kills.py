@@ -56,7 +56,7 @@ def run(argv: list[str], limit: float | None, after: Path | None = None) -> bool
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--chars", type=int, default=600_000)
+    parser.add_argument("--max-train-chars", type=int, default=600_000)
     parser.add_argument("--longest", type=float, default=1.2, help="seconds until a kill, at most")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -66,7 +66,7 @@ def main() -> None:
         folder = Path(name)
         corpus, out, unbroken = folder / "text.txt", folder / "run", folder / "unbroken"
         corpus.write_text(TEXT, encoding="utf-8")
-        settings = [str(corpus), "--chars", str(arguments.chars), *SETTINGS]
+        settings = [str(corpus), "--max-train-chars", str(arguments.max_train_chars), *SETTINGS]
         assert run(["fit", *settings, "--out", str(unbroken)], None)
         while not finished:
             can_resume = (out / "checkpoint").exists()

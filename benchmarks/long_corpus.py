@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from training.data.corpus import read_corpus
+from training.data.corpus import load_corpus
 
 
 def write(path: Path, megabytes: int) -> None:
@@ -36,7 +36,7 @@ def main() -> None:
         write(path, megabytes)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         started = time.perf_counter()
-        corpus = read_corpus(str(path), store=Path(folder))
+        corpus = load_corpus(str(path), store=Path(folder))
         seconds = time.perf_counter() - started
         chars = len(corpus.train) + len(corpus.held_out)
         size = path.stat().st_size

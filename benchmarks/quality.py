@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from benchmarks.machine import conditions
 from hubcharlstm import CharLSTM
 from hubcharlstm.decoding.decoder import Decoder
-from training.data.corpus import read_corpus
+from training.data.corpus import load_corpus
 from training.pipeline import encode
 
 NUM_CHUNKS = 128
@@ -33,7 +33,7 @@ def stepped_loss(decoder: Decoder, ids: torch.Tensor) -> float:
 
 def main() -> None:
     model = CharLSTM.from_pretrained(device="cpu")
-    ids = encode(read_corpus("shakespeare").held_out, model.vocabulary)
+    ids = encode(load_corpus("shakespeare").held_out, model.vocabulary)
     losses = {precision: stepped_loss(Decoder(model, precision), ids) for precision in ("fp32", "int8")}
     print(f"{model.record['corpus']['held_out']}; {conditions(torch.get_num_threads())}\n")
     print("| | nats per character |\n|---|---|")

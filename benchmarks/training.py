@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 from benchmarks.machine import conditions
 from benchmarks.tutorial import TutorialNetwork, tutorial_step
 from hubcharlstm import CharLSTM, Vocabulary
-from training.allocator import keep_memory
+from training.allocator import retain_freed_memory
 from training.bptt import TruncatedBPTT
 from training.data.encoded import TrainIds
 from training.pipeline import config_of
@@ -48,16 +48,16 @@ def bare_step(recipe: Recipe, vocab_size: int) -> Callable[[], None]:
 
 
 def our_step(recipe: Recipe, text: str) -> Callable[[], None]:
-    """A step of the training loop: streams, state resets, dropouts, schedule, weight averages, Accelerate."""
+    """One optimizer step as a run takes it: batch rows, state resets, dropout, learning rate, EMA, Accelerate."""
     vocabulary = Vocabulary(sorted(set(text)))
     model = CharLSTM(config_of(recipe, vocabulary), vocabulary)
     model.reset_for_training()
-    loop = TruncatedBPTT(model, recipe, TrainSchedule.of(recipe, len(text)), TrainIds(text, vocabulary))
+    bptt = TruncatedBPTT(model, recipe, TrainSchedule.of(recipe, len(text)), TrainIds(text, vocabulary))
     losses, done = torch.zeros(()), count()
 
     def step() -> None:
         nonlocal losses
-        losses += loop.step(next(done))
+        losses += bptt.step(next(done))
 
     return step
 
@@ -80,7 +80,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     torch.manual_seed(0)
     torch.set_flush_denormal(True)
-    keep_memory()
+    retain_freed_memory()
     text = ("To be, or not to be: that is the question.\nWhether 'tis nobler in the mind to suffer\n" * 3000)[:200_000]
     vocab_size = len(set(text))
     print(conditions(torch.get_num_threads()))

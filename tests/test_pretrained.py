@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
+from pathlib import Path
 
 import pytest
 
 from hubcharlstm import CharLSTM
 from hubcharlstm.hub.model_folder import PRETRAINED
-from training.data.corpus import Corpus, read_corpus
+from training.data.corpus import Corpus, load_corpus
 from training.evaluation.losses import carried_loss
+from training.options import parser
 from training.pipeline import encode
+from training.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +24,7 @@ def shipped() -> CharLSTM:
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
-    return read_corpus("shakespeare")
+    return load_corpus("shakespeare")
 
 
 def test_it_is_small_on_disk_and_tells_of_itself(shipped: CharLSTM) -> None:
@@ -34,6 +38,19 @@ def test_it_is_small_on_disk_and_tells_of_itself(shipped: CharLSTM) -> None:
 
 def test_it_was_trained_on_the_corpus_that_the_command_reads_today(shipped: CharLSTM, corpus: Corpus) -> None:
     assert shipped.record["corpus"]["sha256"] == corpus.sha256
+
+
+def test_its_record_has_the_names_of_today(shipped: CharLSTM) -> None:
+    """It was trained by an earlier version; its command can be typed as the card shows it."""
+    recipe = Recipe.from_dict(shipped.record["recipe"])
+    options = parser().parse_args(shlex.split(shipped.record["command"])[3:])
+    assert (options.preset, options.max_train_chars) == (recipe.preset, recipe.max_train_chars)
+    assert len(shipped.record["corpus"]["bottom_k_sketch"]) == 256
+
+
+def test_its_card_is_the_one_of_its_record(shipped: CharLSTM, tmp_path: Path) -> None:
+    shipped.save_pretrained(tmp_path, extra_files={"loss.png": (PRETRAINED / "loss.png").read_bytes()})
+    assert (tmp_path / "README.md").read_text("utf-8") == (PRETRAINED / "README.md").read_text("utf-8")
 
 
 @pytest.mark.slow

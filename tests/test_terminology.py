@@ -46,6 +46,7 @@ ALLOWED = {
     "open_stream": "opens a TextStream",
     "opened_streams": "the TextStreams that a test has seen opened",
     "read_available": "TextStream.read_available, the contract's name for the text so far without waiting",
+    "keep_epochs": "the option --keep-epochs, which design.md's command line has",
     "stream": "CharLSTM.stream and TextStream, the contract's name for a completion as it is written",
     "streams": "several TextStream objects, of replies side by side",
 }

@@ -1,1 +1,1 @@
-"""The training package: `python -m training ...` from a checkout."""
+"""Train and publish character LSTMs: `python -m training ...`."""

@@ -8,27 +8,24 @@ import os
 import shlex
 import sys
 
-from training.allocator import keep_memory
-from training.commands import run_evaluate, run_fit, run_push, run_resume, run_space
+from training.allocator import retain_freed_memory
+from training.commands import COMMANDS
 from training.options import parser
-
-COMMANDS = {"fit": run_fit, "resume": run_resume, "evaluate": run_evaluate, "push": run_push, "space": run_space}
 
 
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
-    # Read once when torch is imported. Threads that spin long for each other starve beside any other process.
+    # OpenMP reads it once, when torch is imported. Threads that spin for long starve beside any other process.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    keep_memory()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a sample that the console cannot show must not end the run
+    retain_freed_memory()
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="replace")  # a sample that the console cannot show must not end the run
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("hubcharlstm").setLevel(logging.INFO)  # what is sent to the Hub is shown
-    arguments = parser().parse_args(argv)
-    arguments.line = shlex.join(["python", "-m", "training", *argv])
+    logging.getLogger("hubcharlstm").setLevel(logging.INFO)  # prints what is sent to the Hub
+    options = parser().parse_args(argv)
     try:
-        return COMMANDS[arguments.command](arguments)
+        return COMMANDS[options.command](options, shlex.join(["python", "-m", "training", *argv]))
     except ValueError as error:
         message = str(error)
     except OSError as error:
@@ -45,8 +42,8 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
         message = (
-            "The memory does not hold this run; expected it to fit: choose a smaller --hidden-size, --batch-size or "
-            "--seq-len, or a shorter text."
+            "This machine's memory does not hold the run; expected it to fit: choose a smaller --hidden-size, "
+            "--batch-size or --seq-len, or a shorter text."
         )
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""How the process takes memory from the system while it trains."""
+"""glibc's allocator, tuned for training steps that free and take the same large blocks again."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import ctypes
 import sys
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
-"""Of glibc's malloc.h."""
+"""From glibc's malloc.h."""
 
 
-def keep_memory() -> None:
-    """Let glibc keep the blocks that a step frees, for the next step takes the same ones again.
+def retain_freed_memory() -> None:
+    """Tell glibc to retain the blocks that a step frees, since the next step allocates the same sizes.
 
-    Otherwise every large tensor is a mapping of its own, given back to the system, taken again and cleared page by
-    page: a quarter of a step. For the whole process; other C libraries are left alone.
+    By default every large tensor is its own mapping, which is unmapped, mapped again and zeroed page by page: a quarter
+    of a step. The setting holds for the whole process. On other C libraries this does nothing.
     """
     if sys.platform != "linux" or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
         return

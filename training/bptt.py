@@ -1,4 +1,4 @@
-"""The steps of a run: windows of contiguous lanes with carried state, in truncated BPTT on Hugging Face Accelerate."""
+"""Truncated backpropagation through time on Hugging Face Accelerate: contiguous batch rows with a carried state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from training.schedule import TrainSchedule
 
 
 def new_accelerator() -> Accelerator:
-    """On a GPU that has them, bf16 products and TF32 sums; on a CPU `training.lstm` chooses for itself."""
+    """On a GPU with bfloat16: bf16 autocast and TF32 products. On a CPU `training.lstm` chooses the precision."""
     fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     if fast:
         torch.set_float32_matmul_precision("high")
@@ -29,45 +29,44 @@ def new_accelerator() -> Accelerator:
 
 
 class TruncatedBPTT:
-    """Network, optimizer, averages and carried state of a run, and the step that moves them.
+    """Network, optimizer, EMA and carried state of a run, and the optimizer step that updates them.
 
-    `model` is the module that is trained, `average.model` the one to look at and to keep.
+    `model` is trained; `ema.model` is evaluated and saved.
     """
 
-    def __init__(self, model: CharLSTM, recipe: Recipe, plan: TrainSchedule, ids: TrainIds) -> None:
+    def __init__(self, model: CharLSTM, recipe: Recipe, schedule: TrainSchedule, ids: TrainIds) -> None:
         self.accelerator = new_accelerator()
-        self.model, self.recipe, self.plan, self.ids = model, recipe, plan, ids
-        self.average = WeightEMA(model.to(self.accelerator.device), recipe.average, recipe.softmax_temperature)
+        self.model, self.recipe, self.schedule, self.ids = model, recipe, schedule, ids
+        self.ema = WeightEMA(model.to(self.accelerator.device), recipe.ema_decay, recipe.softmax_temperature)
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
         self.network, self.optimizer = self.accelerator.prepare(TrainingNetwork(model, recipe.weight_drop), optimizer)
         self.state = model.initial_state(recipe.batch_size)
-        self.resident: Tensor | None = None
+        self.device_ids: Tensor | None = None
         if self.accelerator.device.type != "cpu":
-            self.hold_text()
+            self.load_to_device()
 
     def save(self, run: Path, progress: Progress) -> None:
+        """Write a checkpoint into the run folder."""
         checkpoint.save(
-            run, network=self.model, average=self.average.model, optimizer=self.optimizer, state=self.state,
-            progress=progress,
-        )  # fmt: skip
+            run, network=self.model, ema=self.ema.model, optimizer=self.optimizer, state=self.state, progress=progress
+        )
 
     def load(self, run: Path) -> Progress:
-        """Go on from the run's checkpoint; raises `ValueError` if it has none or a damaged one."""
+        """Restore the run's checkpoint; raises `ValueError` if it has none or a damaged one."""
         self.state, progress = checkpoint.load(
-            run, network=self.model, average=self.average.model, optimizer=self.optimizer,
-            device=self.accelerator.device,
-        )  # fmt: skip
+            run, network=self.model, ema=self.ema.model, optimizer=self.optimizer, device=self.accelerator.device
+        )
         return progress
 
     def step(self, step: int) -> Tensor:
-        """Step `step`, counted from 0; returns its mean loss, a scalar that stays on the device."""
-        epoch, window = divmod(step, self.plan.steps_per_epoch)
-        self.reset_states(step, everywhere=window == 0)
+        """Take optimizer step `step`, counted from 0; returns its mean loss, a scalar that stays on the device."""
+        epoch, window = divmod(step, self.schedule.steps_per_epoch)
+        self.reset_states(step, all_rows=window == 0)
         inputs, targets = self.window(epoch, window)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.plan.learning_rate(self.recipe, step)
+            group["lr"] = self.schedule.learning_rate(self.recipe, step)
         self.network.train()
         logits, (h, c) = self.network(inputs, self.state)
         self.state = (h.detach(), c.detach())
@@ -76,32 +75,33 @@ class TruncatedBPTT:
         self.accelerator.clip_grad_norm_(self.network.parameters(), self.recipe.grad_clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.average.update(step + 1)
+        self.ema.update(step + 1)
         return loss.detach()
 
-    def reset_states(self, step: int, *, everywhere: bool) -> None:
-        """Put the state of some lanes back to zero, as it is when a text begins.
+    def reset_states(self, step: int, *, all_rows: bool) -> None:
+        """Reset the state of a random share of the batch rows, or of all, to zero.
 
-        With states carried from epoch to epoch a network hardly ever sees a zero state and writes garbage from it.
+        If the state were carried from epoch to epoch, the network would hardly ever see a zero state and would generate
+        garbage from it.
         """
         draws = np.random.default_rng([self.recipe.seed, 1, step]).random(self.recipe.batch_size)
-        cold = torch.from_numpy((draws < self.recipe.state_reset_prob) | everywhere).to(self.accelerator.device)
+        reset = torch.from_numpy((draws < self.recipe.state_reset_prob) | all_rows).to(self.accelerator.device)
         h, c = self.state
-        self.state = h.masked_fill(cold[:, None], 0.0), c.masked_fill(cold[:, None], 0.0)
+        self.state = h.masked_fill(reset[:, None], 0.0), c.masked_fill(reset[:, None], 0.0)
 
-    def hold_text(self) -> None:
-        """Keep the whole text on the device, so that a window is looked up there."""
-        self.resident = torch.from_numpy(self.ids.whole()).to(self.accelerator.device)
+    def load_to_device(self) -> None:
+        """Copy the ids of the whole text to the device, so that windows are gathered there."""
+        self.device_ids = torch.from_numpy(self.ids.to_array()).to(self.accelerator.device)
 
     def window(self, epoch: int, window: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets (T, B) of a window; each epoch begins at an offset of its own of up to T."""
+        """Inputs and targets (T, B) of a window; each epoch starts at its own offset of up to T."""
         batch, length = self.recipe.batch_size, self.recipe.seq_len
-        stream_len = len(self.ids) // batch
-        offset = self.plan.offset(self.recipe, epoch)
-        rows = offset + window * length + np.arange(length + 1)[:, None]
-        positions = rows + np.arange(batch) * stream_len
-        if self.resident is None:
+        row_len = len(self.ids) // batch
+        offset = self.schedule.offset(self.recipe, epoch)
+        in_row = offset + window * length + np.arange(length + 1)[:, None]
+        positions = in_row + np.arange(batch) * row_len
+        if self.device_ids is None:
             ids = torch.from_numpy(self.ids[positions]).to(self.accelerator.device)
         else:
-            ids = self.resident[torch.from_numpy(positions).to(self.accelerator.device)].long()
+            ids = self.device_ids[torch.from_numpy(positions).to(self.accelerator.device)].long()
         return ids[:-1], ids[1:]

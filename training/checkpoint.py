@@ -1,4 +1,4 @@
-"""A run's whole state in one atomic folder: safetensors for tensors, JSON for the rest; nothing is pickled."""
+"""The state of a run in one atomic folder: safetensors for tensors, JSON for the rest; nothing is pickled."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ FOLDER = "checkpoint"
 
 @dataclass
 class Progress:
-    """How far a run is; JSON values only.
+    """How far a run has come; JSON values only.
 
-    loss_sum, loss_count: training losses since the last look at the held-out text; history: a row per look.
+    loss_sum, loss_count: sum and number of training losses since the last evaluation. history: one row per evaluation.
+    time_lapse: the snapshots.
     """
 
     step: int = 0
@@ -38,8 +39,13 @@ class Progress:
 
     @property
     def best_loss(self) -> float:
-        """The lowest held-out loss so far, infinity before the first look."""
+        """The lowest held-out loss so far, infinity before the first evaluation."""
         return min((row["val_loss"] for row in self.history), default=math.inf)
+
+    def out_of_patience(self, patience: int) -> bool:
+        """Whether the last `patience` evaluations brought no improvement; never for a patience of 0."""
+        losses = [row["val_loss"] for row in self.history]
+        return bool(patience and losses) and len(losses) - 1 - losses.index(min(losses)) >= patience
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Progress:
@@ -50,14 +56,14 @@ def save(
     run: Path,
     *,
     network: CharLSTMNetwork,
-    average: CharLSTMNetwork,
+    ema: CharLSTMNetwork,
     optimizer: torch.optim.Optimizer,
     state: State,
     progress: Progress,
 ) -> None:
-    """Write weights, their average, optimizer, random state, carried (h, c) and progress in one step."""
+    """Write weights, their EMA, optimizer, random state, carried (h, c) and progress atomically."""
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
-    tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
+    tensors |= {f"ema.{name}": value for name, value in ema.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
     tensors |= {"state.h": state[0], "state.c": state[1], "random.cpu": torch.get_rng_state()}
@@ -77,11 +83,11 @@ def load(
     run: Path,
     *,
     network: CharLSTMNetwork,
-    average: CharLSTMNetwork,
+    ema: CharLSTMNetwork,
     optimizer: torch.optim.Optimizer,
     device: torch.device,
 ) -> tuple[State, Progress]:
-    """Put a checkpoint back into both networks, `optimizer` and the random generators; return (h, c) and progress.
+    """Restore both networks, `optimizer` and the random generators from a checkpoint; return (h, c) and progress.
 
     Raises `ValueError` if the run has no checkpoint or a damaged one.
     """
@@ -90,7 +96,8 @@ def load(
         progress = Progress.from_dict(json.loads((folder / "progress.json").read_text(encoding="utf-8")))
         tensors = load_file(folder / "tensors.safetensors")
         network.load_state_dict(_part(tensors, "network."))
-        average.load_state_dict(_part(tensors, "average.") or _part(tensors, "network."))  # once there was no average
+        # Earlier versions stored the EMA as "average.", the first of them none.
+        ema.load_state_dict(_part(tensors, "ema.") or _part(tensors, "average.") or _part(tensors, "network."))
         template = optimizer.state_dict()
         parts: dict[int, dict[str, Tensor]] = {}
         for name, value in _part(tensors, "optimizer.").items():
@@ -115,7 +122,7 @@ def load(
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """safetensors tells of a full disk by an exception of its own kind; here it becomes the system's."""
+    """Turn safetensors' own exception for a full disk into an `OSError`."""
     try:
         yield
     except SafetensorError as error:

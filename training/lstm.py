@@ -1,7 +1,7 @@
-"""One LSTM layer over a window, forward and backward, at the pace of a processor's bfloat16 instructions.
+"""One LSTM layer over a window, forward and backward, with bfloat16 products where the CPU has them.
 
-The recurrence is that of `nn.LSTM`. On CPUs that multiply bfloat16 the products run in it through oneDNN, the recurrent
-weights packed once a window; sums, gates and cells stay float32. Elsewhere the layer is PyTorch's own.
+The recurrence is that of `nn.LSTM`. On CPUs with bfloat16 instructions the products run in bfloat16 through oneDNN; the
+recurrent weights are packed once per window; sums, gates and cells stay float32. Elsewhere the layer is PyTorch's own.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch.nn.functional import linear
 
 from hubcharlstm.torch_compat import PackedLinear, has_fast_bf16
 
-AHEAD = 4
-"""Steps of the backward pass whose gates' slopes are computed at once: enough for the cores, few for the cache."""
+BACKWARD_BLOCK = 4
+"""Time steps whose gate slopes the backward pass computes at once: enough for the cores, few enough for the cache."""
 Layer = tuple[Tensor, Tensor, Tensor]
 """W_ih (4H, I), W_hh (4H, H) and the sum of both biases (4H,), gates in PyTorch's order: i, f, g, o."""
 
@@ -23,10 +23,10 @@ Layer = tuple[Tensor, Tensor, Tensor]
 def lstm(x: Tensor, h: Tensor, c: Tensor, layer: Layer) -> tuple[Tensor, Tensor, Tensor]:
     """x (T, B, I), h and c (B, H) float32 -> outputs (T, B, H), and h and c after the last step, float32.
 
-    The outputs are bfloat16 where the products are, in training on a CPU that has them; float32 otherwise.
+    The outputs are bfloat16 where the products are: with gradients on a CPU that has bfloat16. Otherwise float32.
     """
     if x.device.type == "cpu" and torch.is_grad_enabled() and has_fast_bf16():
-        outputs, h, c = PackedLSTM.apply(x, h, c, *layer, torch.bfloat16)  # type: ignore[no-untyped-call]
+        outputs, h, c = PackedLSTM.apply(x, h, c, *layer, torch.bfloat16)  # type: ignore[no-untyped-call]  # Function.apply has no annotations
         return outputs, h, c
     w_ih, w_hh, bias = layer
     weights = [w_ih, w_hh, bias, torch.zeros_like(bias)]
@@ -72,8 +72,8 @@ class PackedLSTM(torch.autograd.Function):
         recurrent = PackedLinear(w_hh.t().to(dtype), rows)
         d_gates = outputs.new_empty(steps, rows, 4 * size)  # before the sigmoids
         dh, carried, dc = d_h.clone(), d_c.clone(), torch.empty_like(d_c)
-        for end in range(steps, 0, -AHEAD):
-            part = slice(max(0, end - AHEAD), end)
+        for end in range(steps, 0, -BACKWARD_BLOCK):
+            part = slice(max(0, end - BACKWARD_BLOCK), end)
             s, tanh = gates[part].view(-1, rows, 4, size), tanh_cells[part]
             i, f, g, o = s.unbind(2)
             slopes = torch.addcmul(s, s, s, value=-1)  # s (1 - s), a sigmoid's

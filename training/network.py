@@ -1,4 +1,4 @@
-"""A network as training sees it: window by window, with the dropouts that keep it from learning its text by heart."""
+"""The network in training: time-major windows, with dropout and weight drop against memorizing the text."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from training.lstm import lstm
 
 
 class TrainingNetwork(nn.Module):
-    """`network` in training: its config's `dropout` after each layer, and `weight_drop` on its recurrent weights.
+    """`network` with its config's `dropout` after each layer, and `weight_drop` on its recurrent weights.
 
-    Both draw one mask for a whole window: locked dropout (Gal & Ghahramani 2016) and DropConnect on the recurrent
-    weights (Merity et al. 2018). Drawing one for each step would cost up to a third of it.
+    Both draw one mask per window: locked dropout (Gal & Ghahramani 2016) and DropConnect on the recurrent weights
+    (Merity et al. 2018). A mask per time step would take up to a third of the step.
     """
 
     def __init__(self, network: CharLSTMNetwork, weight_drop: float = 0.0) -> None:
@@ -31,8 +31,8 @@ class TrainingNetwork(nn.Module):
                 w_hh = w_hh * weight_mask(w_hh.shape, self.weight_drop, w_hh.device)
             x, h, c = lstm(x, h, c, (w_ih, w_hh, b_ih + b_hh))
             if self.training and rate:
-                kept = torch.rand((1, *x.shape[1:]), device=x.device) >= rate
-                x = x * (kept * (1 / (1 - rate))).to(x.dtype)
+                mask = torch.rand((1, *x.shape[1:]), device=x.device) >= rate
+                x = x * (mask * (1 / (1 - rate))).to(x.dtype)
             after.append((h, c))
         head = self.network.head
         logits = linear(x, head.weight.to(x.dtype)).float() + head.bias
@@ -46,9 +46,9 @@ class TrainingNetwork(nn.Module):
 
 
 def weight_mask(shape: torch.Size, rate: float, device: torch.device) -> Tensor:
-    """0 with probability `rate`, to the nearest 256th, else the number that keeps the mean at 1.
+    """Inverted-dropout mask: 0 with probability `rate` (to the nearest 256th), else the factor that makes the mean 1.
 
-    A random byte is drawn for each weight, eight at once: random floats would cost a tenth of the step.
+    Each weight takes one random byte, eight of which are drawn at once: random floats would take a tenth of the step.
     """
     count, dropped = shape.numel(), round(256 * rate)
     words = torch.empty(-(-count // 8), dtype=torch.int64, device=device).random_(-(2**63), 2**63 - 1)

@@ -1,4 +1,4 @@
-"""What may be asked for on the command line of `python -m training`."""
+"""The command-line options of `python -m training`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,40 @@ from training.tracking import TRACKERS
 
 OVERRIDES = (
     "embedding_dim", "hidden_size", "num_layers", "dropout", "weight_drop", "batch_size", "seq_len", "learning_rate",
-    "weight_decay", "grad_clip", "chars", "max_epochs", "patience", "seed",
+    "weight_decay", "grad_clip", "max_train_chars", "max_epochs", "patience", "seed",
 )  # fmt: skip
 
 
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m training", description="Train and publish character LSTMs.")
-    commands = top.add_subparsers(dest="command", required=True)
+TEXTS = "a text file (plain or gzipped), a folder of them, or a corpus by name: macbeth, shakespeare"
 
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    main = argparse.ArgumentParser(prog="python -m training", description="Train and publish character LSTMs.")
+    commands = main.add_subparsers(dest="command", required=True)
     fit = commands.add_parser("fit", help="train a model on a text")
-    texts = "a text file (plain or gzipped), a folder of them, or a corpus by name: macbeth, shakespeare"
-    fit.add_argument("corpus", help=texts)
+    _add_run_options(fit)
+    _add_publish_options(fit)
+    _add_recipe_options(fit)
+    resume = commands.add_parser("resume", help="continue a run that was stopped")
+    resume.add_argument("run", type=Path)
+    _add_evaluate_options(commands.add_parser("evaluate", help="score a model on a text"))
+    push = commands.add_parser("push", help="publish a run's model to the Hub")
+    push.add_argument("run", type=Path, help="a run folder or a model folder")
+    push.add_argument("repo_id", help="such as user/charlstm-macbeth")
+    push.add_argument("--private", action="store_true", default=None, help="make the repository private")
+    push.add_argument(
+        "--install-from", default=None, metavar="URL",
+        help="where the card says to install this library from, a URL for pip or a Space (default: the Space of fit)",
+    )  # fmt: skip
+    _add_space_options(commands.add_parser("space", help="host a chat with a model of the Hub as a Gradio Space"))
+    return main
+
+
+def _add_run_options(fit: argparse.ArgumentParser) -> None:
+    fit.add_argument("corpus", help=TEXTS)
     fit.add_argument(
-        "--dry-run", action="store_true", help="look at the text and say what would be done; train nothing"
+        "--dry-run", action="store_true", help="print statistics of the text, settings and baselines; train nothing"
     )
     fit.add_argument(
         "--out",
@@ -35,17 +56,17 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--preset", choices=PRESETS, default="small", help=f"{times} (default: small)")
     fit.add_argument("--encoding", default="utf-8", help="of the text files (default: utf-8)")
     fit.add_argument("--lowercase", action="store_true", help="read everything in lower case, as the tutorial did")
-    fit.add_argument("--val-fraction", type=float, default=0.1, help="share of a file that is held out (default: 0.1)")
+    fit.add_argument("--val-fraction", type=float, default=0.1, help="share of a text that is held out (default: 0.1)")
     fit.add_argument(
         "--min-count", type=int, default=None, metavar="N",
-        help="leave out characters that occur less often (default: 3 where more than 256 are different, else 1)",
+        help="substitute characters that occur less often (default: 3 if more than 256 are different, else 1)",
     )  # fmt: skip
     fit.add_argument(
         "--init-from", default=None, metavar="MODEL",
-        help="begin with the weights of this model, a Hub id or folder, matched by character (default: none)",
+        help="start from the weights of this model, a Hub id or folder, matched by character (default: none)",
     )  # fmt: skip
     fit.add_argument(
-        "--tracker", choices=TRACKERS, default=None, help="log the metrics there, too (default: metrics.jsonl alone)"
+        "--tracker", choices=TRACKERS, default=None, help="log the metrics there, too (default: only metrics.jsonl)"
     )
     fit.add_argument(
         "--dtype", choices=("float32", "float16", "bfloat16"), default="float32",
@@ -56,8 +77,11 @@ def parser() -> argparse.ArgumentParser:
         type=epochs,
         default=(),
         metavar="N,N",
-        help="keep the weights after these epochs too; on the Hub each has a tag such as epoch-03 (default: none)",
+        help="also save the weights after these epochs; on the Hub each has a tag such as epoch-03 (default: none)",
     )
+
+
+def _add_publish_options(fit: argparse.ArgumentParser) -> None:
     fit.add_argument(
         "--license", default=None, help="of the model, for its card, such as mit or cc0-1.0 (default: none)"
     )
@@ -65,35 +89,31 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--push-to-hub", default=None, metavar="USER/MODEL", help="publish the model when it is trained")
     fit.add_argument("--space", default=None, metavar="USER/SPACE", help="then host a chat with it as a Gradio Space")
     fit.add_argument("--private", action="store_true", default=None, help="make new repositories on the Hub private")
+
+
+def _add_recipe_options(fit: argparse.ArgumentParser) -> None:
+    """One option per setting in OVERRIDES, without a default: the preset has it."""
     kinds: dict[str, type] = {"int": int, "float": float}
-    for option in (f for f in fields(Recipe) if f.name in OVERRIDES):
-        values = ", ".join(f"{name} {getattr(recipe, option.name)}" for name, recipe in PRESETS.items())
+    for setting in (field for field in fields(Recipe) if field.name in OVERRIDES):
+        values = ", ".join(f"{name} {getattr(recipe, setting.name)}" for name, recipe in PRESETS.items())
         fit.add_argument(
-            f"--{option.name.replace('_', '-')}", type=kinds[str(option.type)], default=None, metavar="N",
+            f"--{setting.name.replace('_', '-')}", type=kinds[str(setting.type)], default=None, metavar="N",
             help=f"instead of the preset's ({values})",
         )  # fmt: skip
 
-    resume = commands.add_parser("resume", help="go on with a run that was stopped")
-    resume.add_argument("run", type=Path)
 
-    evaluate = commands.add_parser("evaluate", help="how good a model is on a text")
+def _add_evaluate_options(evaluate: argparse.ArgumentParser) -> None:
     evaluate.add_argument("model", help="Hub id, model folder or run folder")
-    evaluate.add_argument("corpus", help=texts)
+    evaluate.add_argument("corpus", help=TEXTS)
     evaluate.add_argument("--encoding", default="utf-8", help="of the text files (default: utf-8)")
     evaluate.add_argument(
-        "--dynamic", action="store_true", help="also let a copy learn as it reads, which takes about ten times as long"
+        "--dynamic",
+        action="store_true",
+        help="also score a copy that trains as it reads, which takes about ten times as long",
     )
 
-    push = commands.add_parser("push", help="publish a run's model to the Hub")
-    push.add_argument("run", type=Path, help="a run folder or a model folder")
-    push.add_argument("repo_id", help="such as user/charlstm-macbeth")
-    push.add_argument("--private", action="store_true", default=None, help="make the repository private")
-    push.add_argument(
-        "--install-from", default=None, metavar="URL",
-        help="where the card's reader gets this library, a URL for pip or a Space (default: the Space of fit, if any)",
-    )  # fmt: skip
 
-    space = commands.add_parser("space", help="host a chat with a model of the Hub as a Gradio Space")
+def _add_space_options(space: argparse.ArgumentParser) -> None:
     space.add_argument("space_id", help="such as user/chat-with-macbeth")
     space.add_argument("--model", required=True, metavar="USER/MODEL", help="the model's id on the Hub")
     space.add_argument("--hardware", default=None, help="such as cpu-upgrade (default: as it is, or cpu-basic)")
@@ -107,11 +127,10 @@ def parser() -> argparse.ArgumentParser:
     space.add_argument(
         "--dry-run", type=Path, default=None, metavar="FOLDER", help="write the Space's files there, and push nothing"
     )
-    return top
 
 
 def epochs(text: str) -> tuple[int, ...]:
-    """The numbers of "1,3,10"."""
+    """Parse "1,3,10"."""
     try:
         return tuple(int(number) for number in text.split(","))
     except ValueError:

@@ -1,31 +1,77 @@
-"""Train a character LSTM on a corpus by a recipe: from the settings to a run, new or resumed."""
+"""From settings to a trained and published model: load the corpus, check, train or resume, publish."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping
-from contextlib import nullcontext
+import shlex
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
 from hubcharlstm.hub.model_folder import STORED_DTYPES
+from training import preflight
+from training.artifacts import ModelArtifacts, RunInfo
 from training.bptt import TruncatedBPTT
 from training.checkpoint import Progress
-from training.data.corpus import Corpus
-from training.data.encoded import TrainIds, code_points, table_of
+from training.data.corpus import Corpus, load_corpus
+from training.data.encoded import TrainIds, code_points, id_table
+from training.data.examples import suggest
+from training.hub_targets import check_targets, publish_run
 from training.recipe import GREEDY, Recipe
+from training.run_folder import check_new, nearest_folder, resume_command, run_lock, shell_command
+from training.run_settings import HubTargets, RunSettings
 from training.schedule import TrainSchedule
-from training.tracking import Tracker, locked
+from training.tracking import Tracker
 from training.trainer import Trainer, TrainResult
 from training.warm_start import PretrainedInit
 
-SETTINGS = "run.json"
 MAX_PARAMETERS = 2**31
+
+
+def train(
+    out: Path,
+    settings: RunSettings,
+    *,
+    resume: bool,
+    pretrained_init: PretrainedInit | None = None,
+    dry_run: bool = False,
+) -> int:
+    """Start or resume the run of `settings`, print what happens, publish the model if asked; returns the exit code."""
+    corpus = _load_run_corpus(out, settings, resume=resume)
+    if resume and settings.pretrained_init:
+        pretrained_init = PretrainedInit(settings.pretrained_init.name, settings.pretrained_init.chars)
+    targets = check_targets(settings.hub or HubTargets())
+    recipe, warning = settings.recipe.fitted_to(len(corpus.train))
+    _print_corpus(corpus, warning)
+    generation = suggest(corpus)
+    if not resume:
+        baselines = _preflight(corpus, recipe, generation, pretrained_init)
+        settings = settings.model_copy(update={"baselines": baselines, "chunk_checksums": corpus.chunk_checksums()})
+    if dry_run:
+        return 0
+    if not resume:
+        check_new(out)  # another run may have started there while the baselines were measured
+    settings = settings.model_copy(update={"recipe": recipe, "sha256": corpus.sha256, "hub": targets})
+    try:
+        result = fit(
+            corpus, recipe, generation, out, resume=resume, settings=settings, dtype=settings.dtype,
+            keep_epochs=settings.keep_epochs, baselines=settings.baselines, pretrained_init=pretrained_init,
+            tracker=settings.tracker,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        print("\nStopped at once." + (f" {_continue_line(out)}" if (out / "checkpoint").exists() else ""))
+        return 130
+    if not result.finished:
+        print(f"\nStopped and saved. {_continue_line(out)}")
+        return 130
+    print(f"\nHeld-out loss {result.val_loss:.4f} nats per character; the model is in {result.model_folder}.")
+    print(f"Chat with it:  {shell_command('hubcharlstm')} app --model {shlex.quote(str(out))}")
+    publish_run(out, targets, suggested_name=f"charlstm-{corpus.name}")
+    return 0
 
 
 def fit(
@@ -35,71 +81,59 @@ def fit(
     out: Path,
     *,
     resume: bool = False,
-    settings: dict[str, Any] | None = None,
+    settings: RunSettings | None = None,
     dtype: str = "float32",
     keep_epochs: Collection[int] = (),
-    baselines: Mapping[str, Any] | None = None,
-    base: PretrainedInit | None = None,
+    baselines: Mapping[str, Mapping[str, float]] | None = None,
+    pretrained_init: PretrainedInit | None = None,
     tracker: str | None = None,
 ) -> TrainResult:
-    """Train on `corpus.train` and keep the weights best on `corpus.held_out` in `out`/model.
+    """Train on `corpus.train` and save the weights that are best on `corpus.held_out` in `out`/model.
 
-    recipe: one that `Recipe.fitted_to` has fitted to the text. settings: what `resume` needs to find the corpus
-    again, and the "command" that began the run; written to `out`/run.json. keep_epochs: epochs, counted from 1,
-    whose last weights are kept too, in `out`/epochs/epoch-01 and so on. baselines: for the record, and the number
-    to beat. base: whose weights to begin with. tracker: "trackio" logs the metrics there, too.
-    Ctrl-C and SIGTERM save a checkpoint and return. Raises `ValueError` (`TrainingError` for a loss that is not
-    finite or that explodes).
+    recipe: one that `Recipe.fitted_to` has fitted to the text. settings: written to `out`/run.json, with which
+    `python -m training resume` finds the corpus again; its command goes into the record. keep_epochs: epochs, counted
+    from 1, after which the weights are saved in `out`/epochs/epoch-01 and so on. baselines: for the record, by name;
+    the Kneser-Ney model's nats are the number to beat. pretrained_init: the initial weights. tracker: "trackio" logs
+    the metrics there, too.
+    SIGINT and SIGTERM save a checkpoint and return. Raises `ValueError`; `TrainingError` for a loss that is not finite
+    or that explodes.
     """
-    settings = settings or {}
-    if dtype not in STORED_DTYPES:
-        raise ValueError(f"dtype is {dtype!r}; expected one of {', '.join(STORED_DTYPES)}: pick one.")
     torch.manual_seed(recipe.seed)
-    vocabulary = vocabulary_of(corpus, recipe, base)
-    plan = TrainSchedule.of(recipe, len(corpus.train))
-    whole_epochs = plan.total_steps // plan.steps_per_epoch
-    if wrong := [epoch for epoch in keep_epochs if not 1 <= epoch <= whole_epochs]:
-        raise ValueError(
-            f"The epoch {wrong[0]} is to be kept; expected 1 to {whole_epochs}, for the run reads its text "
-            f"{plan.total_steps / plan.steps_per_epoch:.1f} times: name an earlier one, or read more with --chars."
-        )
-    config = config_of(recipe, vocabulary)
-    if recipe.preset in GREEDY:
-        generation = replace(generation, temperature=0.0)
-    model = CharLSTM(config, vocabulary, generation_config=generation)
-    model.reset_for_training()
-    if base is not None and not resume:
-        base.copy_into(model)
-    loop = TruncatedBPTT(model, recipe, plan, TrainIds(corpus.train, vocabulary))
-    main = loop.accelerator.is_main_process
-    progress = loop.load(out) if resume else Progress()
-    if main and not resume:
+    vocabulary = vocabulary_of(corpus, recipe, pretrained_init)
+    schedule = TrainSchedule.of(recipe, len(corpus.train))
+    _check_stored(dtype, keep_epochs, schedule)
+    model = _new_model(recipe, vocabulary, generation)
+    if pretrained_init and not resume:
+        pretrained_init.copy_into(model)
+    bptt = TruncatedBPTT(model, recipe, schedule, TrainIds(corpus.train, vocabulary))
+    is_main = bptt.accelerator.is_main_process
+    progress = bptt.load(out) if resume else Progress()
+    if is_main and not resume:
         out.mkdir(parents=True, exist_ok=True)
-    torch.set_flush_denormal(True)  # weights that fade to denormals would make every product slow
-    try:
-        with locked(out) if main else nullcontext():
-            if main and not resume:
-                _write_settings(out, settings)
-            run = Trainer(
-                corpus, recipe, plan, out, dtype, settings.get("command", ""), loop, progress,
-                held_out_ids=encode(corpus.held_out, vocabulary), keep_epochs=sorted(set(keep_epochs)),
-                baselines=dict(baselines or {}), base_model=base.name if base else None,
+    info = RunInfo(
+        out, dtype=dtype, command=settings.command if settings else "", keep_epochs=tuple(sorted(set(keep_epochs))),
+        baselines=dict(baselines or {}), base_model=pretrained_init.name if pretrained_init else None,
+    )  # fmt: skip
+    with run_lock(out) if is_main else nullcontext(), _flushed_denormals():
+        if is_main and not resume and settings:
+            settings.save(out)
+        trainer = Trainer(
+                bptt, progress, encode(corpus.held_out, vocabulary),
+                ModelArtifacts(bptt.ema.model, corpus, recipe, schedule, info),
+                tracker=Tracker(tracker, out, recipe.to_dict(), resume=resume) if tracker and is_main else None,
             )  # fmt: skip
-            if tracker and main:
-                run.tracker = Tracker(tracker, out, recipe.to_dict(), resume=resume)
-            return run.run()
-    finally:
-        torch.set_flush_denormal(False)
+        return trainer.run()
 
 
-def vocabulary_of(corpus: Corpus, recipe: Recipe, base: PretrainedInit | None = None) -> Vocabulary:
-    if base is not None:
-        return base.vocabulary(corpus.chars, lowercase=recipe.lowercase)
+def vocabulary_of(corpus: Corpus, recipe: Recipe, pretrained_init: PretrainedInit | None = None) -> Vocabulary:
+    """The characters of the corpus, after those of the pretrained model if there is one."""
+    if pretrained_init is not None:
+        return pretrained_init.vocabulary(corpus.chars, lowercase=recipe.lowercase)
     return Vocabulary(corpus.chars, lowercase=recipe.lowercase)
 
 
 def config_of(recipe: Recipe, vocabulary: Vocabulary) -> CharLSTMConfig:
-    """The network's sizes; raises `ValueError` if it cannot be built."""
+    """The network's sizes; raises `ValueError` if it has too many weights."""
     sizes = {name: getattr(recipe, name) for name in ("embedding_dim", "hidden_size", "num_layers", "dropout")}
     config = CharLSTMConfig(vocab_size=len(vocabulary), **sizes)
     if config.num_parameters > MAX_PARAMETERS:
@@ -111,12 +145,80 @@ def config_of(recipe: Recipe, vocabulary: Vocabulary) -> CharLSTMConfig:
 
 
 def encode(text: str, vocabulary: Vocabulary) -> Tensor:
-    """Ids (N,) int64 of a text whose every character the vocabulary has."""
-    return torch.from_numpy(table_of(vocabulary.chars)[code_points(text)])
+    """Ids (N,) int64 of a text whose every character is in the vocabulary."""
+    return torch.from_numpy(id_table(vocabulary.chars)[code_points(text)])
 
 
-def _write_settings(out: Path, settings: dict[str, Any]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    unfinished = out / f".{SETTINGS}.new"
-    unfinished.write_text(json.dumps(settings, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(out / SETTINGS)
+def _load_run_corpus(out: Path, settings: RunSettings, *, resume: bool) -> Corpus:
+    """The corpus of a run; raises `ValueError` if it has changed since the run that is resumed began."""
+    source = settings.source
+    corpus = load_corpus(
+        source.corpus, encoding=source.encoding, lowercase=settings.recipe.lowercase,
+        val_fraction=source.val_fraction, min_count=source.min_count, store=nearest_folder(out),
+    )  # fmt: skip
+    if resume and settings.sha256 != corpus.sha256:
+        checksums = settings.chunk_checksums
+        difference = f" ({corpus.difference(checksums)})" if checksums else ""
+        raise ValueError(
+            f"The corpus {source.corpus} has changed since the run began{difference}; expected the same text: "
+            "restore it, or start a new run with fit and another --out."
+        )
+    return replace(corpus, card=corpus.card | settings.card)
+
+
+def _print_corpus(corpus: Corpus, warning: str) -> None:
+    for line in (*corpus.warnings, warning):
+        if line:
+            print(f"note: {line}")
+    print(
+        f"{corpus.title}: {len(corpus.train):,} characters to train on, {len(corpus.held_out):,} held out "
+        f"({corpus.held_out_note}).",
+        flush=True,
+    )
+
+
+def _preflight(
+    corpus: Corpus, recipe: Recipe, generation: GenerationConfig, pretrained_init: PretrainedInit | None
+) -> preflight.Baselines:
+    """Print what is known before the training; returns the baselines. Raises `ValueError` if memory is too small."""
+    vocabulary = vocabulary_of(corpus, recipe, pretrained_init)
+    config = config_of(recipe, vocabulary)
+    baselines = preflight.measure_baselines(corpus, vocabulary)
+    for line in preflight.examine(corpus, recipe, config, generation, baselines):
+        print(line, flush=True)
+    return baselines
+
+
+def _check_stored(dtype: str, keep_epochs: Collection[int], schedule: TrainSchedule) -> None:
+    if dtype not in STORED_DTYPES:
+        raise ValueError(f"dtype is {dtype!r}; expected one of {', '.join(STORED_DTYPES)}: pick one.")
+    epochs = schedule.total_steps // schedule.steps_per_epoch
+    if wrong := [epoch for epoch in keep_epochs if not 1 <= epoch <= epochs]:
+        raise ValueError(
+            f"--keep-epochs has epoch {wrong[0]}; expected 1 to {epochs}, since the run reads its text "
+            f"{schedule.total_steps / schedule.steps_per_epoch:.1f} times: name an earlier one, or raise "
+            "--max-train-chars."
+        )
+
+
+@contextmanager
+def _flushed_denormals() -> Iterator[None]:
+    """Flush denormals to zero: weights that decay to them would slow down every product."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def _new_model(recipe: Recipe, vocabulary: Vocabulary, generation: GenerationConfig) -> CharLSTM:
+    config = config_of(recipe, vocabulary)
+    if recipe.preset in GREEDY:
+        generation = replace(generation, temperature=0.0)
+    model = CharLSTM(config, vocabulary, generation_config=generation)
+    model.reset_for_training()
+    return model
+
+
+def _continue_line(out: Path) -> str:
+    return f"Continue with:  {resume_command(out)}"

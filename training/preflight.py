@@ -1,4 +1,4 @@
-"""What is found in a text before anything is trained, what was therefore chosen, and the number to beat."""
+"""Before the training: statistics of the text, the settings that follow from them, baselines, time and memory."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from training.network import TrainingNetwork
 from training.recipe import Recipe
 from training.schedule import TrainSchedule
 
-LOOKED_AT = 8_000_000
-"""Characters of a long text in which repeated lines are sought."""
+SCANNED_CHARS = 8_000_000
+"""Characters of a long text that are searched for repeated lines."""
 MUCH_REPEATED = 0.25
-ROOM = 400 * 2**20
-"""Bytes that Python and torch take before any weight."""
+RUNTIME_BYTES = 400 * 2**20
+"""What Python and torch take before any weight."""
 
 Baselines = dict[str, dict[str, float]]
 
@@ -33,15 +33,15 @@ def measure_baselines(corpus: Corpus, vocabulary: Vocabulary) -> Baselines:
     """Kneser-Ney, static and adaptive, and PPMd on the corpus's split."""
     train = TrainIds(corpus.train, vocabulary)
     held_out = TrainIds(corpus.held_out, vocabulary)
-    found = number_to_beat(train[-MAX_CHARS:], held_out[:], len(vocabulary))
-    return found | {PPMD: ppmd(corpus.train[-MAX_CHARS:], corpus.held_out)}
+    baselines = number_to_beat(train[-MAX_CHARS:], held_out[:], len(vocabulary))
+    return baselines | {PPMD: ppmd(corpus.train[-MAX_CHARS:], corpus.held_out)}
 
 
 def examine(
     corpus: Corpus, recipe: Recipe, config: CharLSTMConfig, generation: GenerationConfig, baselines: Baselines
 ) -> list[str]:
-    """Lines for a person. Raises `ValueError` if the run cannot fit into this machine's memory."""
-    plan = TrainSchedule.of(recipe, len(corpus.train))
+    """Lines to print. Raises `ValueError` if the run does not fit into this machine's memory."""
+    schedule = TrainSchedule.of(recipe, len(corpus.train))
     needed, free = memory_needed(config, recipe, corpus), psutil.virtual_memory().available
     if needed > free:
         raise ValueError(
@@ -57,11 +57,12 @@ def examine(
         "speakers": _speakers_row(generation),
         "network": f"{config.num_layers} x {config.hidden_size}, {config.num_parameters:,} weights, "
         f"{per_weight:.2g} characters per weight",
-        "plan": f"preset {recipe.preset}: {plan.total_steps:,} windows of {recipe.batch_size} x {recipe.seq_len}, "
-        f"{plan.total_steps / plan.steps_per_epoch:.1f} times through the text, dropout {recipe.dropout:g}"
+        "schedule": f"preset {recipe.preset}: {schedule.total_steps:,} windows of "
+        f"{recipe.batch_size} x {recipe.seq_len}, "
+        f"{schedule.total_steps / schedule.steps_per_epoch:.1f} times through the text, dropout {recipe.dropout:g}"
         + (f", weight drop {recipe.weight_drop:g}" if recipe.weight_drop else "")
-        + (f", ends early after {recipe.patience} looks without gain" if recipe.patience else ""),
-        "expected": f"{in_words(expected_minutes(config, recipe, plan))} and {gigabytes(needed)} of memory here",
+        + (f", ends after {recipe.patience} evaluations without an improvement" if recipe.patience else ""),
+        "expected": f"{in_words(expected_minutes(config, recipe, schedule))} and {gigabytes(needed)} of memory here",
         "to beat": f"{baselines[KNESER_NEY]['nats']:.4f} nats per character, {KNESER_NEY}"
         + (f" on the last {MAX_CHARS:,} characters" if len(corpus.train) > MAX_CHARS else ""),
     }
@@ -70,20 +71,20 @@ def examine(
 
 
 def _text_row(corpus: Corpus) -> str:
-    found = corpus.found
-    if found is None or not found.files:
+    stats = corpus.file_stats
+    if stats is None:
         return "made from plays"
-    ends = {"\\r\\n": found.crlf, "\\r": found.cr, "\\n": found.lf}
+    ends = {"\\r\\n": stats.crlf, "\\r": stats.cr, "\\n": stats.lf}
     lines = ", ".join(f"{count:,} {name}" for name, count in ends.items() if count) or "none"
-    marks = f"byte-order mark in {found.byte_order_marks}" if found.byte_order_marks else "no byte-order mark"
-    packed = f", {found.gzipped} gzipped" if found.gzipped else ""
-    turned = " (all become \\n)" if found.crlf or found.cr else ""
-    files = f"{found.files} file{'s' if found.files > 1 else ''}{packed}"
-    return f"{files}, {found.encoding}, {marks}; line ends: {lines}{turned}"
+    boms = f"byte-order mark in {stats.num_boms}" if stats.num_boms else "no byte-order mark"
+    packed = f", {stats.gzipped} gzipped" if stats.gzipped else ""
+    turned = " (all become \\n)" if stats.crlf or stats.cr else ""
+    files = f"{stats.files} file{'s' if stats.files > 1 else ''}{packed}"
+    return f"{files}, {stats.encoding}, {boms}; line ends: {lines}{turned}"
 
 
 def _characters_row(corpus: Corpus) -> str:
-    counts = Counter(corpus.train[:LOOKED_AT]) + Counter(corpus.held_out)
+    counts = Counter(corpus.train[:SCANNED_CHARS]) + Counter(corpus.held_out)
     rare = sorted(char for char, count in counts.items() if count < 10)
     shown = " ".join(visible(char) for char in rare[:12]) + (" ..." if len(rare) > 12 else "")
     return f"{len(corpus.chars)} different" + (f", {len(rare)} of them fewer than 10 times: {shown}" if rare else "")
@@ -98,29 +99,29 @@ def _speakers_row(generation: GenerationConfig) -> str:
 
 
 def _repeated_row(corpus: Corpus) -> str:
-    share = repeated_share(corpus.train[:LOOKED_AT])
-    told = f"{100 * share:.1f} % of the lines of 20 characters or more stood before"
+    share = repeated_share(corpus.train[:SCANNED_CHARS])
+    line = f"{100 * share:.1f} % of the lines of 20 characters or more occur before"
     if share < MUCH_REPEATED:
-        return told
-    return f"{told}: what is held out may stand in the training part as well, and its loss be too good"
+        return line
+    return f"{line}: held-out lines may occur in the training part, too, and the loss be too low"
 
 
 def repeated_share(text: str) -> float:
-    """The share of lines of at least 20 characters that stood before."""
+    """The share of lines of at least 20 characters that occur before in the text."""
     lines = [line for line in text.split("\n") if len(line) >= 20]
     return 1 - len(set(lines)) / len(lines) if lines else 0.0
 
 
 def memory_needed(config: CharLSTMConfig, recipe: Recipe, corpus: Corpus) -> int:
-    """Bytes, about: weights, their average, gradients and Adam's two; what backward keeps of each window; the text."""
+    """Estimate in bytes: weights, EMA, gradients, Adam's moments; activations saved for backward; the text."""
     weights = 5 * 4 * config.num_parameters
-    kept = config.embedding_dim + config.num_layers * 12 * config.hidden_size + 3 * config.vocab_size
+    activations = config.embedding_dim + config.num_layers * 12 * config.hidden_size + 3 * config.vocab_size
     text = (2 if isinstance(corpus.train, str) else 0) * len(corpus.train)
-    return ROOM + weights + 4 * recipe.batch_size * recipe.seq_len * kept + text
+    return RUNTIME_BYTES + weights + 4 * recipe.batch_size * recipe.seq_len * activations + text
 
 
-def expected_minutes(config: CharLSTMConfig, recipe: Recipe, plan: TrainSchedule) -> float:
-    """From a few windows of a network of the same shape, on the processor."""
+def expected_minutes(config: CharLSTMConfig, recipe: Recipe, schedule: TrainSchedule) -> float:
+    """Extrapolated from a few windows of a network of the same shape on the CPU."""
     with torch.random.fork_rng():
         network = CharLSTMNetwork(config)
         training, state = TrainingNetwork(network, recipe.weight_drop), network.initial_state(recipe.batch_size)
@@ -129,9 +130,9 @@ def expected_minutes(config: CharLSTMConfig, recipe: Recipe, plan: TrainSchedule
         for _ in range(4):
             started = time.perf_counter()
             logits, _ = training(ids, state)
-            cross_entropy(logits.flatten(0, 1), ids.flatten()).backward()  # type: ignore[no-untyped-call]
+            cross_entropy(logits.flatten(0, 1), ids.flatten()).backward()  # type: ignore[no-untyped-call]  # Tensor.backward has no annotations
             seconds.append(time.perf_counter() - started)
-    return min(seconds) * plan.total_steps * 1.1 / 60  # a tenth for the optimizer, looks and samples
+    return min(seconds) * schedule.total_steps * 1.1 / 60  # a tenth for the optimizer, evaluations and samples
 
 
 def in_words(minutes: float) -> str:

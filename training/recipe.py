@@ -1,4 +1,4 @@
-"""What a run does, as values: sizes, schedule and the presets that people choose by name."""
+"""The settings of a run: sizes, optimizer, length, and the presets that users choose by name."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-MANY_READINGS = 12
-READINGS_CHANGE = ("dropout", "weight_drop", "softmax_temperature")
-"""What a text that is read many times needs more of, for it is learned by heart."""
+MANY_EPOCHS = 12
+REGULARIZATION = ("dropout", "weight_drop", "softmax_temperature")
+"""Settings that depend on how many epochs the run has: a text that is read many times is memorized."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Settings of a run; `ValueError` if one is out of range.
 
-    chars: characters to train on in all, each counted every time it is read; it sets the length of the run,
-    but no character is read more than `max_epochs` times. batch_size: lanes, which are contiguous parts of the
-    text read side by side. seq_len: the truncated-BPTT window in characters. learning_rate: the peak, reached
-    after `warmup` (a share of the run) and decayed to a hundredth by a cosine (Loshchilov & Hutter 2017).
-    cold_starts: the share of lanes whose state starts from zero again at a window, as at the beginning of a text.
-    dropout: of each layer's outputs, one mask for a whole window. weight_drop: of the recurrent weights, likewise.
+    max_train_chars: characters to train on in total, each counted every time it is read. It sets the length of the
+    run, but no character is read more than `max_epochs` times. batch_size: rows of a batch, which are contiguous parts
+    of the text trained on in parallel. seq_len: the truncated-BPTT window in characters. learning_rate: the peak,
+    reached after `warmup` (a share of the run) and decayed to a hundredth by a cosine (Loshchilov & Hutter 2017).
+    state_reset_prob: the probability that a batch row starts a window with a zero state, as at the start of a text.
+    dropout: on each layer's outputs, one mask per window. weight_drop: on the recurrent weights, likewise.
     weight_decay: decoupled, AdamW (Loshchilov & Hutter 2019). grad_clip: bound on the gradient's norm.
-    average: the share of the averaged weights that stays at each step; 0 keeps the weights as they are.
-    softmax_temperature: divides the logits of the model that is kept, which is surer of itself than it should be.
-    patience: looks at the held-out text without gain after which the run ends; 0 never ends it early.
+    ema_decay: the share of the averaged weights that remains at each step; 0 saves the weights as they are.
+    softmax_temperature: divides the logits of the saved model, which would be overconfident without it.
+    patience: evaluations without an improvement after which the run ends; 0 never ends it early.
     """
 
     preset: str = "small"
@@ -40,28 +40,28 @@ class Recipe:
     grad_clip: float = 1.0
     warmup: float = 0.02
     state_reset_prob: float = 0.03
-    average: float = 0.998
+    ema_decay: float = 0.998
     softmax_temperature: float = 1.1
-    chars: int = 6_500_000
+    max_train_chars: int = 6_500_000
     max_epochs: int = 25
     patience: int = 8
     seed: int = 1
     lowercase: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "seq_len", "chars", "max_epochs"):
+        for name in ("batch_size", "seq_len", "max_train_chars", "max_epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1: raise it.")
         if self.patience < 0:
-            raise ValueError(f"patience is {self.patience}; expected at least 0, which waits for ever: correct it.")
+            raise ValueError(f"patience is {self.patience}; expected at least 0, which never ends early: correct it.")
         for name in ("learning_rate", "grad_clip", "softmax_temperature"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number above 0: correct it.")
         if not 0 <= self.state_reset_prob <= 1:
-            raise ValueError(f"cold_starts is {self.state_reset_prob}; expected a share from 0 to 1: correct it.")
+            raise ValueError(f"state_reset_prob is {self.state_reset_prob}; expected a share from 0 to 1: correct it.")
         if not 0 <= self.weight_decay < math.inf:
             raise ValueError(f"weight_decay is {self.weight_decay}; expected a number of at least 0: correct it.")
-        for name in ("weight_drop", "average"):
+        for name in ("weight_drop", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(
                     f"{name} is {getattr(self, name)}; expected a share from 0 up to but not including 1: correct it."
@@ -79,17 +79,17 @@ class Recipe:
         return cls(**{f.name: data[f.name] for f in fields(cls)})
 
     def fitted_to(self, train_chars: int) -> tuple[Recipe, str]:
-        """This recipe with batch and window small enough for the text, and a note if they had to shrink.
+        """This recipe with a batch and a window that fit the text, and a warning if they are smaller, else "".
 
-        `small` drops more of what it learns from a text that it reads many times, `base` less from one that it does
-        not, unless told otherwise.
+        `small` gets more dropout on a text that it reads many times, `base` less on one that it reads few times, unless
+        one of REGULARIZATION differs from the preset.
         """
         recipe, preset = self, PRESETS.get(self.preset, self)
-        readings = min(self.chars / max(1, train_chars), self.max_epochs)
-        untouched = all(getattr(self, name) == getattr(preset, name) for name in READINGS_CHANGE)
-        if untouched and self.preset == "small" and readings >= MANY_READINGS:
+        epochs = min(self.max_train_chars / max(1, train_chars), self.max_epochs)
+        untouched = all(getattr(self, name) == getattr(preset, name) for name in REGULARIZATION)
+        if untouched and self.preset == "small" and epochs >= MANY_EPOCHS:
             recipe = replace(self, dropout=0.5, weight_drop=0.2)
-        elif untouched and self.preset == "base" and readings < MANY_READINGS:
+        elif untouched and self.preset == "base" and epochs < MANY_EPOCHS:
             recipe = replace(self, dropout=0.2, weight_drop=0.1, softmax_temperature=1.03)
         seq_len = min(self.seq_len, max(1, (train_chars - 1) // 8))
         batch_size = max(1, min(self.batch_size, train_chars // (8 * seq_len)))
@@ -100,8 +100,8 @@ class Recipe:
             for what, now, before in (("batch is", batch_size, self.batch_size), ("window is", seq_len, self.seq_len))
             if now != before
         ]
-        note = f"the text is short, so {' and '.join(shrunk)}"
-        return replace(recipe, batch_size=batch_size, seq_len=seq_len), note
+        warning = f"the text is short, so {' and '.join(shrunk)}"
+        return replace(recipe, batch_size=batch_size, seq_len=seq_len), warning
 
 
 PRESETS: dict[str, Recipe] = {
@@ -115,8 +115,8 @@ PRESETS: dict[str, Recipe] = {
         batch_size=32,
         seq_len=128,
         learning_rate=4e-3,
-        average=0.999,
-        chars=34_000_000,
+        ema_decay=0.999,
+        max_train_chars=34_000_000,
         max_epochs=40,
     ),
     "large": Recipe(
@@ -128,9 +128,9 @@ PRESETS: dict[str, Recipe] = {
         batch_size=128,
         seq_len=256,
         learning_rate=2e-3,
-        average=0.9998,
+        ema_decay=0.9998,
         softmax_temperature=1.0,
-        chars=1_000_000_000,
+        max_train_chars=1_000_000_000,
     ),
     "article": Recipe(
         preset="article",
@@ -141,13 +141,13 @@ PRESETS: dict[str, Recipe] = {
         seq_len=50,
         learning_rate=1e-3,
         weight_decay=0.0,
-        average=0.0,
+        ema_decay=0.0,
         softmax_temperature=1.0,
         max_epochs=100,
         lowercase=True,
     ),
 }
-"""`article`: what an old tutorial did to a lower-cased Macbeth, in this network; it writes greedily."""
+"""`article` repeats the settings of a tutorial on a lower-cased Macbeth with this network; it decodes greedily."""
 GREEDY = ("article",)
 PRESET_TIMES = {
     "small": "one to three minutes on two cores",

@@ -1,4 +1,4 @@
-"""What a run tells of itself: the record in `training.json`, which the card is made from, and the loss plot."""
+"""The record of a run in `training.json`, from which the model card is rendered, and the loss plot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training.recipe import Recipe
 
 TIME_LAPSE_SEED = 1
 TEMPERATURE = 0.8
-"""Of the samples shown while training and of the time-lapse."""
+"""Of the samples printed during training and of the time-lapse."""
 
 
 def make_record(
@@ -29,7 +29,7 @@ def make_record(
     command: str,
     device: torch.device,
 ) -> dict[str, Any]:
-    """JSON values; `progress` holds at least one look, `command` began the run."""
+    """The record as JSON values; `progress` holds at least one evaluation. command: the command line of the run."""
     best = min(progress.history, key=lambda row: row["val_loss"])
     return {
         "name": f"charlstm-{corpus.name}",
@@ -40,8 +40,8 @@ def make_record(
         "val_loss": best["val_loss"],
         "val_bpc": best["val_loss"] / math.log(2),
         "best_epoch": best["epoch"],
-        "history": progress.history,
-        "time_lapse": progress.time_lapse,
+        "history": list(progress.history),
+        "time_lapse": list(progress.time_lapse),
         "time_lapse_prompt": prompt,
         "time_lapse_seed": TIME_LAPSE_SEED,
         "time_lapse_temperature": TEMPERATURE,

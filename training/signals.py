@@ -1,4 +1,4 @@
-"""A run that is asked to stop ends between two steps, with its checkpoint written."""
+"""SIGINT and SIGTERM during a run: it stops between two steps, after it has saved a checkpoint."""
 
 from __future__ import annotations
 
@@ -8,24 +8,30 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-@contextmanager
-def asked_to_stop() -> Iterator[list[int]]:
-    """A list that SIGINT and SIGTERM append to: the run ends between two steps, at a second signal at once."""
-    asked: list[int] = []
+class StopRequest:
+    """Whether a signal has asked the run to stop; a second signal raises `KeyboardInterrupt`."""
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        if asked:
+    def __init__(self) -> None:
+        self.requested = False
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """The signal handler."""
+        if self.requested:
             raise KeyboardInterrupt
-        asked.append(number)
+        self.requested = True
 
-    previous = {}
+
+@contextmanager
+def stop_on_signal() -> Iterator[StopRequest]:
+    """Handle SIGINT and SIGTERM while the context lasts, then restore the handlers that were set before."""
+    stop, previous = StopRequest(), {}
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, ask)
-    except ValueError:  # signals can be handled in the main thread only; elsewhere the caller has its own way
+            previous[number] = signal.signal(number, stop.handle)
+    except ValueError:  # only the main thread can handle signals; on another one the caller stops the run its own way
         pass
     try:
-        yield asked
+        yield stop
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -1,12 +1,10 @@
-"""What others may see of a run: its metrics in a file, a tracker, and the lock on its folder."""
+"""The metrics of a run: in a file, and in a tracker."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +13,14 @@ TRACKERS = ("trackio",)
 
 
 def write_metrics(run: Path, history: list[dict[str, float]]) -> None:
-    """One JSON object a line for each look, replaced as a whole, so that a run that goes on repeats none."""
+    """One JSON object per evaluation and line; the file is replaced as a whole, so that a resumed run repeats none."""
     unfinished = run / f".{METRICS}.new"
     unfinished.write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
     unfinished.replace(run / METRICS)
 
 
 class Tracker:
-    """Rows of metrics to Hugging Face's trackio, which keeps them on this machine."""
+    """Logs metrics to Hugging Face's trackio, which stores them on this machine."""
 
     def __init__(self, name: str, run: Path, config: dict[str, Any], *, resume: bool) -> None:
         check_tracker(name)
@@ -35,14 +33,16 @@ class Tracker:
         )  # fmt: skip
 
     def log(self, row: dict[str, float], step: int) -> None:
+        """Log the metrics of an evaluation."""
         self._trackio.log({name: value for name, value in row.items() if name != "step"}, step=step)
 
     def finish(self) -> None:
-        self._trackio.finish()  # type: ignore[no-untyped-call]
+        """Write what is buffered."""
+        self._trackio.finish()  # type: ignore[no-untyped-call]  # trackio has no annotations here
 
 
 def run_name(run: Path) -> str:
-    """The folder's name with a mark of its path: a run is resumed by its name, and many folders have the same."""
+    """The folder's name with a hash of its path: trackio resumes runs by name, and folders can have the same name."""
     path = run.resolve()
     return f"{path.name}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:6]}"
 
@@ -52,7 +52,7 @@ def check_tracker(name: str) -> None:
     if name not in TRACKERS:
         raise ValueError(f"The tracker {name!r} is unknown; expected one of {', '.join(TRACKERS)}: pick one.")
     try:
-        import trackio  # noqa: F401
+        import trackio  # noqa: F401  # imported to see whether it can be
     except ModuleNotFoundError as error:
         if error.name != "trackio":
             raise
@@ -60,25 +60,3 @@ def check_tracker(name: str) -> None:
             "The package trackio is not installed; expected it for --tracker trackio: "
             "run `pip install -c constraints.txt -e '.[track]'`, or leave the option out."
         ) from None
-
-
-@contextmanager
-def locked(run: Path) -> Iterator[None]:
-    """Hold the run's folder, which must exist; `ValueError` if another run does. Ends with the process, too."""
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # a system without such locks
-        yield
-        return
-    folder = os.open(run, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"{run} is in use by another run; expected it to be free: wait for that one to end, or choose another "
-                "--out."
-            ) from None
-        yield
-    finally:
-        os.close(folder)

@@ -1,4 +1,4 @@
-"""Weights of a model that exists as the beginning of another: rows matched by character, new characters added."""
+"""Initial weights from a pretrained model: rows matched by character, new characters added."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ SIZES = ("embedding_dim", "hidden_size", "num_layers")
 
 @dataclass(frozen=True)
 class PretrainedInit:
-    """Where a run's first weights come from. `model` is None for a run that goes on: its checkpoint has them."""
+    """The model that a run's initial weights come from; `model` is None in a resumed run, whose checkpoint has them.
+
+    chars: the characters of its vocabulary, in order.
+    """
 
     name: str
     chars: str
@@ -22,38 +25,38 @@ class PretrainedInit:
 
     @classmethod
     def load(cls, name: str) -> PretrainedInit:
-        """By Hub id or folder; raises `ValueError` if there is no such model."""
+        """Load by Hub id or folder; raises `ValueError` if there is no such model."""
         model = CharLSTM.from_pretrained(name, device="cpu")
         return cls(name, "".join(model.vocabulary.chars), model)
 
     def fit_recipe(self, recipe: Recipe, given: set[str]) -> Recipe:
-        """`recipe` with the sizes and the case of the base; `ValueError` if a size in `given` is another one."""
+        """`recipe` with the pretrained sizes and case; raises `ValueError` if a size named in `given` differs."""
         assert self.model is not None
         sizes = {name: getattr(self.model.config, name) for name in SIZES}
         for name in SIZES:
             if name in given and getattr(recipe, name) != sizes[name]:
                 raise ValueError(
-                    f"{name} is {getattr(recipe, name)}, but {self.name} has {sizes[name]}; expected the same, for its "
-                    f"weights are the first ones: leave --{name.replace('_', '-')} out."
+                    f"{name} is {getattr(recipe, name)}, but {self.name} has {sizes[name]}; expected the same, since "
+                    f"the run starts from its weights: leave --{name.replace('_', '-')} out."
                 )
         return replace(recipe, **sizes, lowercase=self.model.vocabulary.lowercase)
 
     def vocabulary(self, chars: tuple[str, ...], *, lowercase: bool) -> Vocabulary:
-        """Those of the base in their order, then the new ones of the text."""
+        """The pretrained characters in their order, then the new ones of the text."""
         new = [char for char in chars if char not in set(self.chars)]
         return Vocabulary([*self.chars, *new], lowercase=lowercase)
 
     @torch.no_grad()
     def copy_into(self, model: CharLSTM) -> int:
-        """Put the base's weights into `model`; returns how many of its characters are new.
+        """Copy the pretrained weights into `model`; returns how many of its characters are new.
 
-        A new character begins with the mean embedding and a small share of the output, so that it disturbs no other.
+        A new character starts with the mean embedding and a low logit, so that the others score almost as before.
         """
         assert self.model is not None
-        theirs, ours = self.model.vocabulary, model.vocabulary
-        known = [char for char in ours.chars if char in theirs]
-        to = torch.tensor([ours.chars.index(char) for char in known])
-        of = torch.tensor([theirs.chars.index(char) for char in known])
+        source, target = self.model.vocabulary, model.vocabulary
+        known = [char for char in target.chars if char in source]
+        target_ids = torch.tensor([target.chars.index(char) for char in known])
+        source_ids = torch.tensor([source.chars.index(char) for char in known])
         tensors = self.model.state_dict()
         state = model.state_dict()
         for name, value in tensors.items():
@@ -63,5 +66,5 @@ class PretrainedInit:
         state["head.weight"][:] = 0.0
         state["head.bias"][:] = tensors["head.bias"].min()
         for name in ("embedding.weight", "head.weight", "head.bias"):
-            state[name][to] = tensors[name][of].to(state[name].dtype)
-        return len(ours) - len(known)
+            state[name][target_ids] = tensors[name][source_ids].to(state[name].dtype)
+        return len(target) - len(known)

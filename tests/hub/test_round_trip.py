@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 Published = tuple[Path, str]
 TEXT = "ANN:\nThe cat sat on the mat.\n\nBOB:\nThe dog sat on the log.\n\n" * 30
 SPACE_FILES = {"README.md", "app.py", "requirements.txt", "model_card.md", "pyproject.toml", "LICENSE"}
-TINY = "--embedding-dim 4 --hidden-size 8 --num-layers 1 --batch-size 4 --seq-len 16 --chars 5000"
+TINY = "--embedding-dim 4 --hidden-size 8 --num-layers 1 --batch-size 4 --seq-len 16 --max-train-chars 5000"
 
 
 @pytest.fixture(autouse=True)

@@ -6,14 +6,14 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from training.data.corpus import read_corpus
+from training.data.corpus import load_corpus
 
 WHO = ("alice", "bob", "carol")
 
 
 def sayings(count: int, seed: int = 0) -> list[str]:
     """So many lines of Macbeth, plain sentences."""
-    lines = [line for line in read_corpus("macbeth").train[:].split("\n") if len(line) > 20 and line[-1] in ".?!,"]
+    lines = [line for line in load_corpus("macbeth").train[:].split("\n") if len(line) > 20 and line[-1] in ".?!,"]
     return random.Random(seed).choices(lines, k=count)
 
 
@@ -92,8 +92,8 @@ TALKS: dict[str, tuple[Callable[[], str], set[str], str, str, str]] = {
     "play": (play_with_points, {"ALICE", "BOB", "CAROL"}, "BOB.\n", "STRANGER.\n", "\n\n"),
     "chinese chat": (chinese_chat, {"老子", "孔子", "莊子"}, "老子：", "", "\n"),
 }  # fmt: skip
-"""By name: the text, who speaks, how a turn of one of them begins, how a visitor's does ("": with a name of
-theirs), every number as 0, and what ends a turn."""
+"""By name: the text, who speaks, how a turn of one of them begins, how the user's does ("": with the
+name of a speaker), every number as 0, and what ends a turn."""
 
 
 # --- no talk ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A run killed at random moments by the system's own hand ends as if it never had been."""
+"""A run killed by SIGKILL at random times ends as one that was never killed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks its runs")
-def test_kills_at_random_moments_change_no_bit() -> None:
+def test_kills_at_random_times_change_no_bit() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.kills", "--kills", "5", "--chars", "150000", "--seed", "1"],
+        [sys.executable, "-m", "benchmarks.kills", "--kills", "5", "--max-train-chars", "150000", "--seed", "1"],
         cwd=ROOT, env=dict(os.environ, OMP_NUM_THREADS="1"), capture_output=True, text=True, timeout=200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["kills"] >= 3 and told["resumes"] >= 2
-    assert told["different"] == []
+    report = json.loads(done.stdout)
+    assert report["kills"] >= 3 and report["resumes"] >= 2
+    assert report["different"] == []

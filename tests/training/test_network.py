@@ -43,7 +43,7 @@ def test_dropout_and_weight_drop_are_of_training_alone() -> None:
 
 
 def test_a_mask_holds_for_the_whole_window() -> None:
-    """What reaches the head of one lane comes through the same cells at every step of a window."""
+    """What reaches the head of one batch row comes through the same cells at every step of a window."""
     plain = network(0.5)
     seen: list[torch.Tensor] = []
     in_training = TrainingNetwork(plain).train()
@@ -53,7 +53,7 @@ def test_a_mask_holds_for_the_whole_window() -> None:
     (dropped,) = seen
     assert torch.equal(dropped, dropped[:1].expand_as(dropped))
     assert 0.2 < float(dropped.float().mean()) < 0.8
-    assert not torch.equal(dropped[:, 0], dropped[:, 1])  # each lane has its own
+    assert not torch.equal(dropped[:, 0], dropped[:, 1])  # each row has its own
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.5])

@@ -1,4 +1,4 @@
-"""What is said of a text before anything is trained, and that nothing is written by a dry run."""
+"""What is printed about a text before the training, and that a dry run writes nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CODE = "".join(f"def f{n}(x):\r\n\treturn x + {n}  # 🐍\r\n" for n in range(20
 
 
 def advised(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    assert main(["fit", *argv, "--dry-run", "--hidden-size", "8", "--chars", "2000"]) == 0
+    assert main(["fit", *argv, "--dry-run", "--hidden-size", "8", "--max-train-chars", "2000"]) == 0
     return capsys.readouterr().out
 
 
@@ -26,10 +26,10 @@ def test_a_dry_run_tells_all_and_writes_nothing(tmp_path: Path, capsys: pytest.C
     rows = {line.split()[0]: line for line in shown.splitlines() if line.strip()}
     assert "1 file, utf-8, byte-order mark in 1; line ends: 400 \\r\\n (all become \\n)" in rows["text"]
     assert "different" in rows["characters"]
-    assert rows["repeated"].endswith("% of the lines of 20 characters or more stood before")
+    assert rows["repeated"].endswith("% of the lines of 20 characters or more occur before")
     assert rows["speakers"].endswith("none found")
     assert "characters per weight" in rows["network"]
-    assert "preset small" in rows["plan"] and "ends early after 8 looks" in rows["plan"]
+    assert "preset small" in rows["schedule"] and "ends after 8 evaluations" in rows["schedule"]
     assert "less than a minute and" in rows["expected"] and "GB of memory" in rows["expected"]
     assert KNESER_NEY in rows["to"] and ADAPTIVE in shown and PPMD in shown
     assert [path.name for path in tmp_path.iterdir()] == ["code.py"]
@@ -39,7 +39,7 @@ def test_speakers_and_repeated_lines_are_found(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "play.txt").write_text("ANN:\nThe cat sat on the mat today.\n\nBOB:\nNo.\n\n" * 30)
     shown = advised(capsys, str(tmp_path / "play.txt"))
     assert 'ANN, BOB; who talks with them writes "BOB:\\n...\\n\\nANN:\\n"' in shown
-    assert " % of the lines of 20 characters or more stood before: what is held out may stand" in shown
+    assert " % of the lines of 20 characters or more occur before: held-out lines may occur" in shown
     assert preflight.repeated_share("a line of twenty characters\n" * 4) == 0.75
     assert preflight.repeated_share("short\nshort") == 0.0
 
@@ -58,5 +58,5 @@ def test_a_preset_that_memory_does_not_hold_is_refused_before_anything_is_writte
 
 def test_how_long_it_takes_is_told_in_words() -> None:
     """ "about 0.0 minutes" was no answer, nor is a number of minutes for days on a GPU's preset."""
-    told = [preflight.in_words(minutes) for minutes in (0.01, 1.2, 3.4, 130, 6000)]
-    assert told == ["less than a minute", "about 1 minute", "about 3 minutes", "about 2 hours", "about 4 days"]
+    words = [preflight.in_words(minutes) for minutes in (0.01, 1.2, 3.4, 130, 6000)]
+    assert words == ["less than a minute", "about 1 minute", "about 3 minutes", "about 2 hours", "about 4 days"]

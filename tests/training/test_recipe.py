@@ -1,4 +1,4 @@
-"""A recipe laid over a text: every window lies in its lane, nothing is read twice in an epoch, the rate is a hill."""
+"""A recipe laid over a text: every window lies in its row, an epoch reads nothing twice, the rate rises and falls."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.recipe import PRESET_TIMES, PRESETS, READINGS_CHANGE, Recipe
+from training.recipe import PRESET_TIMES, PRESETS, REGULARIZATION, Recipe
 from training.schedule import MAX_EVALUATIONS, TrainSchedule
 
 recipes = st.builds(
     Recipe,
     batch_size=st.integers(1, 300),
     seq_len=st.integers(1, 600),
-    chars=st.integers(1, 10**9),
+    max_train_chars=st.integers(1, 10**9),
     max_epochs=st.integers(1, 200),
     warmup=st.floats(0, 0.99),
     seed=st.integers(0, 2**63 - 1),
@@ -27,52 +27,52 @@ lengths = st.integers(180, 10**6)
 
 
 @given(recipes, lengths)
-def test_every_window_lies_in_its_lane_and_an_epoch_reads_no_position_twice(recipe: Recipe, train_chars: int) -> None:
+def test_every_window_lies_in_its_row_and_an_epoch_reads_no_position_twice(recipe: Recipe, train_chars: int) -> None:
     recipe, _ = recipe.fitted_to(train_chars)
-    plan = TrainSchedule.of(recipe, train_chars)
-    stream_len = train_chars // recipe.batch_size
-    assert plan.steps_per_epoch >= 1
-    for epoch in (0, 1, (plan.total_steps - 1) // plan.steps_per_epoch):
-        offset = plan.offset(recipe, epoch)
+    schedule = TrainSchedule.of(recipe, train_chars)
+    row_len = train_chars // recipe.batch_size
+    assert schedule.steps_per_epoch >= 1
+    for epoch in (0, 1, (schedule.total_steps - 1) // schedule.steps_per_epoch):
+        offset = schedule.offset(recipe, epoch)
         assert 0 <= offset <= recipe.seq_len
         # Inputs are offset ... offset + steps * seq_len - 1, each once; the last target is one further.
-        assert offset + plan.steps_per_epoch * recipe.seq_len <= stream_len - 1
-    # No more of a lane than three windows is left unread.
-    assert stream_len - plan.steps_per_epoch * recipe.seq_len <= 3 * recipe.seq_len
+        assert offset + schedule.steps_per_epoch * recipe.seq_len <= row_len - 1
+    # At most three windows of a row remain unread.
+    assert row_len - schedule.steps_per_epoch * recipe.seq_len <= 3 * recipe.seq_len
 
 
 @given(recipes, lengths)
-def test_looks_and_moments_lie_within_the_run_and_end_with_it(recipe: Recipe, train_chars: int) -> None:
+def test_evaluations_and_snapshots_lie_within_the_run_and_end_with_it(recipe: Recipe, train_chars: int) -> None:
     recipe, _ = recipe.fitted_to(train_chars)
-    plan = TrainSchedule.of(recipe, train_chars)
-    total = plan.total_steps
-    assert max(plan.evaluate_at) == total
-    assert min(plan.evaluate_at) >= 1
-    assert len(plan.evaluate_at) <= 2 * MAX_EVALUATIONS
-    assert {1, total} <= plan.snapshot_at
-    assert all(1 <= step <= total for step in plan.snapshot_at)
-    assert len(plan.snapshot_at) <= 8
-    assert total <= max(1, round(plan.steps_per_epoch * recipe.max_epochs))
-    epochs = total / plan.steps_per_epoch
+    schedule = TrainSchedule.of(recipe, train_chars)
+    total = schedule.total_steps
+    assert max(schedule.evaluation_steps) == total
+    assert min(schedule.evaluation_steps) >= 1
+    assert len(schedule.evaluation_steps) <= 2 * MAX_EVALUATIONS
+    assert {1, total} <= schedule.snapshot_steps
+    assert all(1 <= step <= total for step in schedule.snapshot_steps)
+    assert len(schedule.snapshot_steps) <= 8
+    assert total <= max(1, round(schedule.steps_per_epoch * recipe.max_epochs))
+    epochs = total / schedule.steps_per_epoch
     if 8 <= epochs <= MAX_EVALUATIONS:
-        assert set(range(plan.steps_per_epoch, total, plan.steps_per_epoch)) <= plan.evaluate_at
+        assert set(range(schedule.steps_per_epoch, total, schedule.steps_per_epoch)) <= schedule.evaluation_steps
 
 
 @given(recipes, lengths)
 def test_the_learning_rate_climbs_to_its_peak_and_falls_to_a_hundredth(recipe: Recipe, train_chars: int) -> None:
     recipe, _ = recipe.fitted_to(train_chars)
-    plan = TrainSchedule.of(recipe, train_chars)
-    steps = sorted({0, plan.total_steps - 1, *np.linspace(0, plan.total_steps - 1, 60, dtype=int).tolist()})
-    rates = [plan.learning_rate(recipe, step) for step in steps]
+    schedule = TrainSchedule.of(recipe, train_chars)
+    steps = sorted({0, schedule.total_steps - 1, *np.linspace(0, schedule.total_steps - 1, 60, dtype=int).tolist()})
+    rates = [schedule.learning_rate(recipe, step) for step in steps]
     peak = recipe.learning_rate
     assert all(0 < rate <= peak * (1 + 1e-12) for rate in rates)
     top = rates.index(max(rates))
     assert rates[: top + 1] == sorted(rates[: top + 1])
     assert rates[top:] == sorted(rates[top:], reverse=True)
-    warm = max(1, round(recipe.warmup * plan.total_steps))
-    assert plan.learning_rate(recipe, warm - 1) == pytest.approx(peak)
-    if warm < plan.total_steps:
-        assert plan.learning_rate(recipe, plan.total_steps) == pytest.approx(peak / 100)
+    warm = max(1, round(recipe.warmup * schedule.total_steps))
+    assert schedule.learning_rate(recipe, warm - 1) == pytest.approx(peak)
+    if warm < schedule.total_steps:
+        assert schedule.learning_rate(recipe, schedule.total_steps) == pytest.approx(peak / 100)
 
 
 @given(recipes, lengths)
@@ -82,22 +82,22 @@ def test_batch_and_window_shrink_to_the_text_and_say_so(recipe: Recipe, train_ch
     assert fitted.batch_size * fitted.seq_len * 8 <= train_chars
     assert ("batch" in note) == (fitted.batch_size != recipe.batch_size)
     assert ("window" in note) == (fitted.seq_len != recipe.seq_len)
-    assert fitted.fitted_to(train_chars) == (fitted, "")  # so that a resumed run has the same lanes
-    changes = ("batch_size", "seq_len", *READINGS_CHANGE)
+    assert fitted.fitted_to(train_chars) == (fitted, "")  # so that a resumed run has the same rows
+    changes = ("batch_size", "seq_len", *REGULARIZATION)
     assert replace(fitted, **{name: getattr(recipe, name) for name in changes}) == recipe
 
 
-def test_a_text_that_is_read_many_times_gets_more_dropout_unless_told_otherwise() -> None:
+def test_a_text_that_is_read_many_times_gets_more_dropout_unless_it_is_set() -> None:
     small = PRESETS["small"]
-    fitted, _ = small.fitted_to(small.chars // 20)
+    fitted, _ = small.fitted_to(small.max_train_chars // 20)
     assert fitted.dropout > small.dropout and fitted.weight_drop > small.weight_drop
-    assert small.fitted_to(small.chars // 5) == (small, "")
+    assert small.fitted_to(small.max_train_chars // 5) == (small, "")
     chosen = replace(small, dropout=0.1)
-    assert chosen.fitted_to(small.chars // 20) == (chosen, "")
+    assert chosen.fitted_to(small.max_train_chars // 20) == (chosen, "")
     base = PRESETS["base"]
-    assert base.fitted_to(base.chars // 20) == (base, "")
-    fitted, _ = base.fitted_to(base.chars // 5)
-    assert all(getattr(fitted, name) < getattr(base, name) for name in READINGS_CHANGE)
+    assert base.fitted_to(base.max_train_chars // 20) == (base, "")
+    fitted, _ = base.fitted_to(base.max_train_chars // 5)
+    assert all(getattr(fitted, name) < getattr(base, name) for name in REGULARIZATION)
 
 
 def test_the_note_on_a_short_text_reads_well() -> None:
@@ -108,14 +108,14 @@ def test_the_note_on_a_short_text_reads_well() -> None:
 
 
 def test_a_run_is_as_long_as_asked() -> None:
-    recipe = Recipe(batch_size=10, seq_len=100, chars=1_000_000, max_epochs=40)
-    plan = TrainSchedule.of(recipe, 1_000_000)
-    assert abs(plan.total_steps * 1000 - recipe.chars) <= 1000
-    plan = TrainSchedule.of(replace(recipe, chars=10**12), 1_000_000)
-    assert plan.total_steps == 40 * plan.steps_per_epoch
-    # However many epochs are asked for, a plan is made at once and looks are bounded.
-    plan = TrainSchedule.of(replace(recipe, chars=10**18, max_epochs=10**9), 1_000_000)
-    assert len(plan.evaluate_at) <= 2 * MAX_EVALUATIONS
+    recipe = Recipe(batch_size=10, seq_len=100, max_train_chars=1_000_000, max_epochs=40)
+    schedule = TrainSchedule.of(recipe, 1_000_000)
+    assert abs(schedule.total_steps * 1000 - recipe.max_train_chars) <= 1000
+    schedule = TrainSchedule.of(replace(recipe, max_train_chars=10**12), 1_000_000)
+    assert schedule.total_steps == 40 * schedule.steps_per_epoch
+    # However many epochs are asked for, a schedule is made at once and evaluations are bounded.
+    schedule = TrainSchedule.of(replace(recipe, max_train_chars=10**18, max_epochs=10**9), 1_000_000)
+    assert len(schedule.evaluation_steps) <= 2 * MAX_EVALUATIONS
 
 
 def test_a_text_shorter_than_its_recipe_is_our_own_mistake() -> None:
@@ -126,7 +126,7 @@ def test_a_text_shorter_than_its_recipe_is_our_own_mistake() -> None:
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        ("chars", 0),
+        ("max_train_chars", 0),
         ("batch_size", 0),
         ("seq_len", -1),
         ("max_epochs", 0),
@@ -138,9 +138,9 @@ def test_a_text_shorter_than_its_recipe_is_our_own_mistake() -> None:
         ("weight_decay", -0.1),
         ("weight_decay", math.nan),
         ("warmup", 1.0),
-        ("cold_starts", -0.1),
-        ("cold_starts", 1.1),
-        ("cold_starts", math.nan),
+        ("state_reset_prob", -0.1),
+        ("state_reset_prob", 1.1),
+        ("state_reset_prob", math.nan),
         ("seed", -1),
         ("seed", 2**63),
     ],

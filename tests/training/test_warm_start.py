@@ -19,15 +19,15 @@ TEXT = "ANN:\nThe cat sat on the mat.\n\nBOB:\nThe dog ate it: élan.\n\n" * 30
 
 
 @pytest.fixture
-def base(tmp_path: Path) -> Path:
+def pretrained(tmp_path: Path) -> Path:
     vocabulary = Vocabulary(sorted(set(TEXT.replace("é", "") + "zZ"), reverse=True))
-    tiny_model(vocabulary, hidden_size=8).save_pretrained(tmp_path / "base")
-    return tmp_path / "base"
+    tiny_model(vocabulary, hidden_size=8).save_pretrained(tmp_path / "pretrained")
+    return tmp_path / "pretrained"
 
 
-def test_known_characters_score_as_before_and_new_ones_disturb_little(base: Path) -> None:
-    old = CharLSTM.from_pretrained(base, device="cpu")
-    start = PretrainedInit.load(str(base))
+def test_known_characters_score_as_before_and_new_ones_disturb_little(pretrained: Path) -> None:
+    old = CharLSTM.from_pretrained(pretrained, device="cpu")
+    start = PretrainedInit.load(str(pretrained))
     vocabulary = start.vocabulary(tuple(sorted(set(TEXT))), lowercase=False)
     assert vocabulary.chars == (*old.vocabulary.chars, "é")
     config = CharLSTMConfig(len(vocabulary), 8, 8, 2)
@@ -43,22 +43,23 @@ def test_known_characters_score_as_before_and_new_ones_disturb_little(base: Path
     assert carried_loss(new, ids) == pytest.approx(carried_loss(old, same), abs=0.5)
 
 
-def test_a_warm_run_takes_sizes_records_its_base_and_goes_on(
-    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_warm_run_takes_sizes_records_its_pretrained_model_and_goes_on(
+    pretrained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     corpus = tmp_path / "text.txt"
     corpus.write_text(TEXT, encoding="utf-8")
-    argv = ["fit", str(corpus), "--init-from", str(base), "--chars", "1500", "--batch-size", "4", "--seq-len", "16"]
+    argv = ["fit", str(corpus), "--init-from", str(pretrained), "--max-train-chars", "1500"]
+    argv += ["--batch-size", "4", "--seq-len", "16"]
     assert main([*argv, "--out", str(tmp_path / "run")]) == 0
     model = CharLSTM.from_pretrained(tmp_path / "run", device="cpu")
     assert (model.config.hidden_size, model.config.num_layers) == (8, 2)
     assert {"é", "Z"} <= set(model.vocabulary.chars)
-    assert model.record["base_model"] == str(base)
+    assert model.record["base_model"] == str(pretrained)
     before = (tmp_path / "run" / "model" / "training.json").read_bytes()
     assert main(["resume", str(tmp_path / "run")]) == 0
     assert (tmp_path / "run" / "model" / "training.json").read_bytes() == before
     settings = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
-    assert settings["base"]["name"] == str(base)
+    assert settings["pretrained_init"]["name"] == str(pretrained)
     capsys.readouterr()
     assert main([*argv, "--hidden-size", "16", "--out", str(tmp_path / "other")]) == 2
     assert "hidden_size is 16, but" in capsys.readouterr().err

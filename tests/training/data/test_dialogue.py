@@ -26,15 +26,15 @@ def corpus_of(text: str) -> Corpus:
 
 @pytest.mark.parametrize("kind", talks.TALKS)
 def test_speakers_and_turns_are_found_in_every_form(kind: str) -> None:
-    make, speakers, head, visitor, end = talks.TALKS[kind]
-    talk = find_dialogue(make())
-    assert talk is not None
-    assert set(talk.speakers) == speakers
-    assert talk.end == end
+    make, speakers, head, user, end = talks.TALKS[kind]
+    dialogue = find_dialogue(make())
+    assert dialogue is not None
+    assert set(dialogue.speakers) == speakers
+    assert dialogue.end == end
     name = next(name for name in speakers if name in head)
-    assert re.sub(r"\d+", "0", talk.head(name)) == head
-    assert not visitor or re.sub(r"\d+", "0", talk.head(talk.visitor)) == visitor
-    assert visitor or talk.visitor in speakers
+    assert re.sub(r"\d+", "0", dialogue.head(name)) == head
+    assert not user or re.sub(r"\d+", "0", dialogue.head(dialogue.user)) == user
+    assert user or dialogue.user in speakers
 
 
 @pytest.mark.parametrize("make", talks.NO_TALKS, ids=lambda make: make.__name__)
@@ -50,48 +50,48 @@ def test_a_text_with_some_talk_in_it_is_no_talk() -> None:
 def test_a_filled_template_is_a_piece_of_such_a_text(kind: str) -> None:
     """What the page sends is found to be two more turns of the text, and the model can write all of it."""
     text = talks.TALKS[kind][0]()
-    talk = find_dialogue(text)
-    assert talk is not None
+    dialogue = find_dialogue(text)
+    assert dialogue is not None
     said = text.split("\n")[-3][-8:]  # a few words in letters that the text has
-    turn = talk.template.replace("{speaker}", talk.speakers[0]).replace("{message}", said) + said + talk.end
-    again = find_dialogue((text if text.endswith(talk.end) else text.rstrip("\n") + talk.end) + turn * 30)
+    turn = dialogue.template.replace("{speaker}", dialogue.speakers[0]).replace("{message}", said) + said + dialogue.end
+    again = find_dialogue((text if text.endswith(dialogue.end) else text.rstrip("\n") + dialogue.end) + turn * 30)
     assert again is not None
-    assert again.head("X") == talk.head("X")
-    assert talk.speakers[0] in again.speakers and talk.visitor in again.speakers
+    assert again.head("X") == dialogue.head("X")
+    assert dialogue.speakers[0] in again.speakers and dialogue.user in again.speakers
     vocabulary = Vocabulary.from_text(text)
     assert vocabulary.encode(turn).exact
 
 
-def test_who_asks_is_the_part_of_the_visitor() -> None:
-    talk = find_dialogue(talks.questions())
-    assert talk and talk.template == "Q: {message}\nA: ".replace("A", "{speaker}")
-    assert talk.speakers == ("A", "Q")  # who answers is named first
+def test_the_user_has_the_part_of_the_interviewer() -> None:
+    dialogue = find_dialogue(talks.questions())
+    assert dialogue and dialogue.template == "Q: {message}\nA: ".replace("A", "{speaker}")
+    assert dialogue.speakers == ("A", "Q")  # who answers is named first
 
 
 def test_upper_case_and_lower_case_texts_get_a_stranger_of_their_own() -> None:
     for change in (str.upper, str.lower, str.title):
-        talk = find_dialogue(change(talks.chat()))
-        assert talk and talk.visitor == change("stranger")
+        dialogue = find_dialogue(change(talks.chat()))
+        assert dialogue and dialogue.user == change("stranger")
 
 
 @pytest.mark.parametrize("kind", talks.TALKS)
 def test_examples_never_break_off_within_the_beginning_of_a_turn(kind: str) -> None:
     text = talks.TALKS[kind][0]()
-    talk = find_dialogue(text)
-    assert talk is not None
-    examples = [example for seed in range(5) for example in find_examples(text, talk, seed)]
-    heads = {talk.head(name) for name in talk.speakers}
+    dialogue = find_dialogue(text)
+    assert dialogue is not None
+    examples = [example for seed in range(5) for example in find_examples(text, dialogue, seed)]
+    heads = {dialogue.head(name) for name in dialogue.speakers}
     assert heads & set(examples)
     for example in set(examples) - heads:
         assert any(line.startswith(example) for line in text.split("\n"))
-        assert talk.said(example) != example or not talk.before, example
-    assert suggest(corpus_of(text)).speakers == talk.speakers
+        assert dialogue.strip_head(example) != example or not dialogue.prefix, example
+    assert suggest(corpus_of(text)).speakers == dialogue.speakers
 
 
 @given(st.text(alphabet="ab c:.\n<>[]*?12-", max_size=300))
 def test_any_text_is_looked_through(text: str) -> None:
-    talk = find_dialogue(text * 3)
-    assert talk is None or (len(talk.speakers) > 0 and talk.end in ("\n", "\n\n"))
+    dialogue = find_dialogue(text * 3)
+    assert dialogue is None or (len(dialogue.speakers) > 0 and dialogue.end in ("\n", "\n\n"))
 
 
 def test_a_long_line_is_looked_through_in_time() -> None:
@@ -101,8 +101,10 @@ def test_a_long_line_is_looked_through_in_time() -> None:
         assert find_dialogue("".join(draw.choices(alphabet, k=200_000))) is None
 
 
-def test_the_doctor_shows_the_form_of_a_turn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_shows_the_form_of_a_turn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "chat.txt").write_text(talks.chat(), encoding="utf-8")
-    assert main(["fit", str(tmp_path / "chat.txt"), "--dry-run", "--hidden-size", "8", "--chars", "2000"]) == 0
+    assert (
+        main(["fit", str(tmp_path / "chat.txt"), "--dry-run", "--hidden-size", "8", "--max-train-chars", "2000"]) == 0
+    )
     shown = capsys.readouterr().out
     assert 'alice, carol, bob; who talks with them writes "stranger: ...\\nalice: "' in shown

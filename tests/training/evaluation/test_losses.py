@@ -1,4 +1,4 @@
-"""The held-out loss in lanes scores what one reading from end to end scores."""
+"""The held-out loss in chunks scores what one reading from end to end scores."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_a_short_text_is_read_from_end_to_end(count: int, window: int) -> None:
 
 
 @pytest.mark.parametrize("count", [4097, 5000, 20_011])
-@pytest.mark.parametrize(("lanes", "window"), [(32, 256), (3, 100), (5, 5000)])
-def test_in_lanes_every_target_counts_once(count: int, num_chunks: int, window: int) -> None:
+@pytest.mark.parametrize(("num_chunks", "window"), [(32, 256), (3, 100), (5, 5000)])
+def test_in_chunks_every_target_counts_once(count: int, num_chunks: int, window: int) -> None:
     """A network without memory has the same loss however the text is cut, if each target is scored once."""
     net, ids = network(forgets=True), random_ids(count)
     expected = float(sequential_losses(net, ids).mean())
@@ -60,15 +60,15 @@ def test_in_lanes_every_target_counts_once(count: int, num_chunks: int, window: 
 
 
 @pytest.mark.parametrize("window", [256, 100, 999])
-def test_lanes_that_warm_up_score_as_one_reading(window: int) -> None:
+def test_chunks_that_warm_up_score_as_one_reading(window: int) -> None:
     net, ids = network(), random_ids(8 * 4 * WARM + 5)
     expected = float(sequential_losses(net, ids).mean())
     assert carried_loss(net, ids, window=window) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("window", [64, 100, 256, 700])
-def test_the_first_lane_starts_from_zero_and_the_next_from_what_is_before_it(window: int) -> None:
-    """The first lane's warm-up is padding, which must not reach its state: one that never fades would show it."""
+def test_the_first_chunk_starts_from_zero_and_the_next_from_what_is_before_it(window: int) -> None:
+    """The first chunk's warm-up is padding, which must not reach its state: one that never fades would show it."""
     net, ids = network(), random_ids(2 * 4 * WARM + 2)
     with torch.no_grad():
         for layer in range(2):

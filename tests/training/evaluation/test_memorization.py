@@ -1,4 +1,4 @@
-"""Shares of copied runs, against counting in a set; sketches that know a text again."""
+"""Shares of copied n-grams, against counting in a set; sketches; known words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from training.data.encoded import EncodedText
 from training.evaluation import memorization
-from training.evaluation.memorization import copied_shares, overlap, run_hashes, sketch
+from training.evaluation.memorization import bottom_k_sketch, copied_shares, known_words, ngram_hashes, sketch_overlap
 
 
 def words(seed: int, count: int) -> str:
@@ -32,7 +32,7 @@ def test_shares_are_those_that_a_set_gives(monkeypatch: pytest.MonkeyPatch, bloc
 
 def test_hashes_tell_runs_apart_wherever_they_stand() -> None:
     text = words(4, 3000)
-    hashes = run_hashes(text, 20)
+    hashes = ngram_hashes(text, 20)
     runs = [text[i : i + 20] for i in range(len(text) - 19)]
     assert len(np.unique(hashes)) == len(set(runs))
     assert len({(run, int(value)) for run, value in zip(runs, hashes, strict=True)}) == len(set(runs))
@@ -40,12 +40,33 @@ def test_hashes_tell_runs_apart_wherever_they_stand() -> None:
 
 def test_a_sketch_knows_how_much_of_a_text_it_has_seen() -> None:
     source, other = words(5, 6000), words(6, 6000)
-    known = sketch(source)
+    known = bottom_k_sketch(source)
     assert len(known) == 256
-    assert overlap(source, known) == 1.0
-    assert overlap(other, known) == 0.0
-    half = overlap(source[: len(source) // 2] + other[: len(source) // 2], known)
+    assert sketch_overlap(source, known) == 1.0
+    assert sketch_overlap(other, known) == 0.0
+    half = sketch_overlap(source[: len(source) // 2] + other[: len(source) // 2], known)
     assert half == pytest.approx(0.5, abs=0.15)
-    assert overlap("x" * 39, known) is None
+    assert sketch_overlap("x" * 39, known) is None
     for nonsense in (None, 7, "", [], ["xyz"], [None], [-1], [2**70]):
-        assert overlap(source, nonsense) is None
+        assert sketch_overlap(source, nonsense) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("The dog, the DOG!", 1.0),
+        ("The dog and a dogg.", 3 / 5),
+        ("'tis o'er, o\u2019er; don't", 2 / 4),
+        ("12 34 __", None),
+        ("", None),
+    ],
+)
+def test_words_are_runs_of_letters_whatever_their_case(text: str, share: float | None) -> None:
+    assert known_words(text, "Tis the dog AND nothing o'er.") == (share if share is None else pytest.approx(share))
+
+
+def test_no_word_is_missed_where_the_source_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memorization, "BLOCK", 7)
+    source = " ".join(f"word{'abcdefghij'[n % 10]}{'klmnopqrst'[n // 10]}" for n in range(100))
+    assert known_words(source, source) == 1.0
+    assert known_words("wordzz", source) == 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import re
@@ -12,18 +13,18 @@ import pytest
 
 from hubcharlstm import CharLSTM
 from training.__main__ import main
-from training.data.corpus import read_corpus
+from training.data.corpus import load_corpus
 from training.evaluation.losses import carried_loss, cold_loss, dynamic_loss
 from training.evaluation.report import report
 
 SETTINGS = ["--embedding-dim", "4", "--hidden-size", "16", "--num-layers", "1", "--batch-size", "4"]
-SETTINGS += ["--seq-len", "16", "--chars", "4000"]
+SETTINGS += ["--seq-len", "16", "--max-train-chars", "4000"]
 
 
-def story(seed: int) -> str:
+def story(seed: int, num_lines: int = 150) -> str:
     draw = random.Random(seed)
     words = ["".join(draw.choices("abcdefgh", k=draw.randint(1, 6))) for _ in range(50)]
-    return "\n".join(" ".join(draw.choices(words, k=6)) for _ in range(150)) + "\n"
+    return "\n".join(" ".join(draw.choices(words, k=6)) for _ in range(num_lines)) + "\n"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def nats(lines: list[str]) -> list[float]:
 def test_of_the_text_it_was_trained_on_the_held_out_part_is_scored(trained: Path) -> None:
     lines = list(report(str(trained / "run"), str(trained / "seen.txt")))
     model = CharLSTM.from_pretrained(trained / "run", device="cpu")
-    held_out = read_corpus(str(trained / "seen.txt")).held_out
+    held_out = load_corpus(str(trained / "seen.txt")).held_out
     assert "scored is what was held out" in lines[0]
     ids = np.array(model.vocabulary.encode("\n" + held_out).ids)
     assert nats(lines) == pytest.approx([carried_loss(model, ids), cold_loss(model, ids)], abs=1e-4)
@@ -54,7 +55,7 @@ def test_a_text_that_overlaps_is_warned_of_and_a_new_one_is_not(
 ) -> None:
     (tmp_path / "partly.txt").write_text(story(1)[:3000] + story(2)[:3000])
     lines = list(report(str(trained / "run"), str(tmp_path / "partly.txt")))
-    assert re.match(r"warning: about [3-6]\d % of this text's runs of 40 characters stand in what", lines[0])
+    assert re.match(r"warning: about [3-6]\d % of this text's runs of 40 characters occur in what", lines[0])
     (tmp_path / "new.txt").write_text(story(3) + "日本\n")
     assert main(["evaluate", str(trained / "run"), str(tmp_path / "new.txt"), "--dynamic"]) == 0
     shown = capsys.readouterr().out
@@ -81,3 +82,45 @@ def test_a_text_that_the_model_cannot_read_is_one_sentence(
     (tmp_path / "kanji.txt").write_text("日本" * 200)
     assert main(["evaluate", str(trained / "run"), str(tmp_path / "kanji.txt")]) == 2
     assert "The model can read nothing of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "old_record"),
+    [
+        (["--val-fraction", "0.3"], False),
+        (["--val-fraction", "0.3", "--lowercase"], False),
+        (["--min-count", "10"], False),
+        (["--val-fraction", "0.2", "--min-count", "10"], True),
+    ],
+)
+def test_the_held_out_part_of_the_run_is_scored_however_it_was_split(
+    tmp_path: Path, options: list[str], old_record: bool
+) -> None:
+    """The text was split anew by the default fraction, so that training text was scored with only a warning.
+
+    old_record: of a version that did not record min_count.
+    """
+    text = story(1, 3000)
+    (tmp_path / "seen.txt").write_text("É. Ü" + text[:1000] + "X" * 5 + text[1000:], encoding="utf-8")
+    assert main(["fit", str(tmp_path / "seen.txt"), "--out", str(tmp_path / "run"), *SETTINGS, *options]) == 0
+    file = tmp_path / "run" / "model" / "training.json"
+    record = json.loads(file.read_text(encoding="utf-8"))
+    if old_record:
+        del record["corpus"]["min_count"]
+        file.write_text(json.dumps(record), encoding="utf-8")
+    lines = list(report(str(tmp_path / "run"), str(tmp_path / "seen.txt")))
+    assert record["corpus"]["held_out"] in lines[0]
+    assert lines[1] == f"{record['corpus']['held_out_chars']:,} characters"
+    assert nats(lines)[0] == pytest.approx(record["val_loss"], abs=1e-4)
+
+
+def test_a_text_too_long_for_memory_is_split_as_its_run_split_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its checksum is made of its ids' file."""
+    monkeypatch.setattr("training.data.corpus.IN_MEMORY_CHARS", 1000)
+    (tmp_path / "seen.txt").write_text(story(1))
+    argv = ["fit", str(tmp_path / "seen.txt"), "--out", str(tmp_path / "run"), "--val-fraction", "0.3", *SETTINGS]
+    assert main(argv) == 0
+    monkeypatch.undo()
+    assert "scored is what was held out" in next(report(str(tmp_path / "run"), str(tmp_path / "seen.txt")))

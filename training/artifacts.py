@@ -1,0 +1,139 @@
+"""What a run leaves behind: model folders with their record, samples and loss plot."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hubcharlstm import CharLSTM
+from hubcharlstm.hub.model_folder import EPOCHS_IN_RUN, MODEL_IN_RUN
+from training import checkpoint
+from training.checkpoint import Progress
+from training.data.corpus import Corpus
+from training.evaluation.memorization import bottom_k_sketch, copied_shares, known_words
+from training.recipe import Recipe
+from training.record import TEMPERATURE, loss_plot, make_record
+from training.schedule import TrainSchedule
+
+SAMPLE_TEMPERATURES = (0.2, 0.5, 0.8, 1.0)
+COPYING_CHARS, COPYING_SAMPLES = 4000, 4
+HELD_OUT_COPYING = 100_000
+WORDS_CHARS, WORDS_TEMPERATURES = 4000, (0.5, 0.8, 1.0)
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """Where a run is stored, how, and what its record says besides recipe, corpus and progress.
+
+    command: the command line. base_model: the pretrained model, by Hub id or folder.
+    """
+
+    out: Path
+    dtype: str = "float32"
+    command: str = ""
+    keep_epochs: tuple[int, ...] = ()
+    baselines: dict[str, Any] = field(default_factory=dict)
+    base_model: str | None = None
+
+
+class ModelArtifacts:
+    """Writes the model folders of a run; `model` holds the weights to save."""
+
+    def __init__(self, model: CharLSTM, corpus: Corpus, recipe: Recipe, schedule: TrainSchedule, info: RunInfo) -> None:
+        self.model, self.corpus, self.recipe, self.schedule, self.info = model, corpus, recipe, schedule, info
+
+    @property
+    def best_folder(self) -> Path:
+        """Holds the weights with the lowest held-out loss."""
+        return self.info.out / MODEL_IN_RUN
+
+    @property
+    def prompt(self) -> str:
+        """Of all samples."""
+        generation = self.model.generation_config
+        return generation.examples[0] if generation.examples else generation.start_text
+
+    def sample(self, length: int, *, seed: int) -> str:
+        """`length` characters that continue the prompt."""
+        return self.model.generate(self.prompt, max_new_tokens=length, temperature=TEMPERATURE, seed=seed)
+
+    def save_best(self, progress: Progress) -> None:
+        """Save the weights as the best so far."""
+        self.model.record = self.record(progress)
+        self._save(self.model, self.best_folder, progress)
+
+    def save_epoch(self, progress: Progress, epoch: int) -> None:
+        """Save the weights after a whole epoch, whether or not they are the best; follows an evaluation."""
+        val_loss = progress.history[-1]["val_loss"]
+        loss = {"val_loss": val_loss, "val_bpc": val_loss / math.log(2), "best_epoch": epoch}
+        self.model.record = self.record(progress) | loss
+        self._save(self.model, self.info.out / EPOCHS_IN_RUN / f"epoch-{epoch:02}", progress)
+
+    def finish(self, progress: Progress) -> None:
+        """Complete the record of the best weights: samples, time-lapse, and how much they copy."""
+        best = CharLSTM.from_pretrained(self.best_folder, device="cpu")
+        best.record = self.record(progress) | {"samples": self._samples(best), "copying": self._copying(best)}
+        best.record["corpus"]["bottom_k_sketch"] = bottom_k_sketch(self.corpus.train)
+        best.record["words"] = self._known_words(best)
+        self._save(best, self.best_folder, progress)
+
+    def record(self, progress: Progress) -> dict[str, Any]:
+        """The record as far as it is known."""
+        record = make_record(
+            self.corpus,
+            self.recipe,
+            progress,
+            parameters=self.model.config.num_parameters,
+            prompt=self.prompt,
+            command=self.info.command,
+            device=self.model.head.weight.device,
+        )
+        last_epoch = progress.step // self.schedule.steps_per_epoch
+        optional: dict[str, Any] = {
+            "kept_epochs": [epoch for epoch in self.info.keep_epochs if epoch <= last_epoch],
+            "baselines": self.info.baselines,
+            "base_model": self.info.base_model,
+        }
+        if progress.out_of_patience(self.recipe.patience):
+            optional["ended_early"] = f"after {self.recipe.patience} evaluations without an improvement"
+        return record | {name: value for name, value in optional.items() if value}
+
+    def _save(self, model: CharLSTM, folder: Path, progress: Progress) -> None:
+        with checkpoint.disk_errors(folder):
+            model.save_pretrained(folder, dtype=self.info.dtype, extra_files={"loss.png": loss_plot(progress.history)})
+
+    def _samples(self, model: CharLSTM) -> list[dict[str, Any]]:
+        return [
+            {
+                "prompt": self.prompt,
+                "temperature": temperature,
+                "seed": 7,
+                "text": model.generate(self.prompt, max_new_tokens=400, temperature=temperature, seed=7),
+            }
+            for temperature in SAMPLE_TEMPERATURES
+        ]
+
+    def _copying(self, model: CharLSTM) -> dict[str, dict[str, float]]:
+        """The shares of n-grams that occur in the training text, of samples and of the held-out text."""
+        length = min(COPYING_CHARS, len(self.corpus.train) // 8) // COPYING_SAMPLES
+        samples = [
+            model.generate(max_new_tokens=max(1, length), temperature=TEMPERATURE, seed=seed)
+            for seed in range(COPYING_SAMPLES)
+        ]
+        return {
+            "sampled": copied_shares(samples, self.corpus.train),
+            "held_out": copied_shares([self.corpus.held_out[:HELD_OUT_COPYING]], self.corpus.train),
+        }
+
+    def _known_words(self, model: CharLSTM) -> dict[str, float]:
+        """The shares of words that occur in the training text, of samples by temperature and of the held-out text."""
+        length = max(1, min(WORDS_CHARS, len(self.corpus.train) // 8))
+        texts = {
+            f"{temperature:g}": model.generate(max_new_tokens=length, temperature=temperature, seed=1)
+            for temperature in WORDS_TEMPERATURES
+        }
+        texts["held_out"] = self.corpus.held_out[:HELD_OUT_COPYING]
+        shares = {name: known_words(text, self.corpus.train) for name, text in texts.items()}
+        return {name: round(share, 4) for name, share in shares.items() if share is not None}

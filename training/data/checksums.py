@@ -1,0 +1,65 @@
+"""Checksums of a corpus: of the whole split, and of chunks, by which a change of the text is located."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from training.data.encoded import Text
+
+NUM_CHUNKS = 256
+"""At most; a chunk has at least 256 characters."""
+
+
+def split_sha256(train: Text, held_out: str) -> str:
+    """Of both parts and the split between them; a text too long for memory enters by its own checksum."""
+    part = train if isinstance(train, str) else train.sha256
+    return hashlib.sha256(f"{part}\0{held_out}".encode()).hexdigest()
+
+
+def split_at_record(text: str, recorded: Mapping[str, Any]) -> tuple[str, str] | None:
+    """`text` split as the corpus with this record was, if it is the same text; None if it is another one."""
+    cut = recorded.get("train_chars")
+    if not isinstance(cut, int) or not 0 < cut < len(text):
+        return None
+    train, held_out = text[:cut], text[cut:]
+    parts = (train, hashlib.sha256(train.encode()).hexdigest())  # the second one if it was too long for memory
+    return (train, held_out) if recorded.get("sha256") in [split_sha256(part, held_out) for part in parts] else None
+
+
+@dataclass(frozen=True)
+class ChunkChecksums:
+    """CRC-32 of each chunk of `chunk_chars` characters of the training text, and of the held-out text."""
+
+    train_chars: int
+    held_out_chars: int
+    chunk_chars: int
+    crc32: tuple[str, ...]
+
+    @classmethod
+    def of(cls, train: Text, held_out: str) -> ChunkChecksums:
+        """The checksums of a corpus."""
+        size = max(256, -(-len(train) // NUM_CHUNKS))
+        chunks = [train[start : start + size] for start in range(0, len(train), size)]
+        return cls(len(train), len(held_out), size, tuple(_crc32(chunk) for chunk in (*chunks, held_out)))
+
+    def difference(self, train: Text, held_out: str) -> str:
+        """How a text differs from the one with these checksums, in words."""
+        before, now = self.train_chars + self.held_out_chars, len(train) + len(held_out)
+        counts = (
+            f"it had {before:,} characters and has {now:,}" if now != before else f"it still has {now:,} characters"
+        )
+        size = self.chunk_chars
+        for number, expected in enumerate(self.crc32[:-1]):
+            chunk = train[number * size : min((number + 1) * size, self.train_chars)]
+            if _crc32(chunk) != expected:
+                start = number * size
+                return f"{counts}, and differs first between the characters {start:,} and {start + size:,}"
+        return f"{counts}, and differs in its held-out part"
+
+
+def _crc32(text: str) -> str:
+    return f"{zlib.crc32(text.encode()):08x}"

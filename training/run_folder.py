@@ -1,0 +1,63 @@
+"""The folder of a run: new or in use, and the commands that a user types next."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LOCK = ".lock"
+
+
+def check_new(out: Path) -> None:
+    """Raise `ValueError` unless `out` is missing or an empty folder."""
+    if (out / "run.json").exists():
+        hint = f"continue the run by `{resume_command(out)}`, or "
+    elif out.is_dir() and any(path.name != LOCK for path in out.iterdir()):
+        hint = "empty it, or "
+    elif out.exists() and not out.is_dir():
+        hint = ""
+    else:
+        return
+    raise ValueError(f"{out} exists already; expected a new folder: {hint}choose another --out.")
+
+
+@contextmanager
+def run_lock(run: Path) -> Iterator[None]:
+    """Lock an existing run folder; raises `ValueError` if another run holds it. The lock ends with the process."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(run / LOCK, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(
+            f"{run} is in use by another run; expected it to be free: wait for that one to end, or choose another "
+            "--out."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def nearest_folder(path: Path) -> Path:
+    """`path` itself or its nearest parent that exists."""
+    return next(folder for folder in (path, *path.resolve().parents) if folder.is_dir())
+
+
+def resume_command(run: Path) -> str:
+    """The command line that continues a run."""
+    return f"{shell_command('python')} -m training resume {shlex.quote(str(run))}"
+
+
+def shell_command(name: str) -> str:
+    """How to call a program beside this Python: by name if the shell finds it on PATH, else by path."""
+    folder = Path(sys.executable).parent
+    if str(folder) in os.environ.get("PATH", "").split(os.pathsep):
+        return name
+    path = folder / name
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
