@@ -1,4 +1,4 @@
-"""`python -m hubcharlstm`: the command, where the shell does not find it by name."""
+"""`python -m hubcharlstm`: the same command where `hubcharlstm` is not on the path."""
 
 import sys
 

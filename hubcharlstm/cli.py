@@ -1,4 +1,4 @@
-"""The `hubcharlstm` command: generate, score, info, app. Errors are one sentence and exit code 2."""
+"""The `hubcharlstm` command: generate, score, info, app. An error prints one sentence and exits with code 2."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 SCORING_CHUNKS = 32
-"""Parts of a long file that `score` reads side by side."""
+"""Chunks of a long file that `score` processes in parallel."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     model = argparse.ArgumentParser(add_help=False)
     model.add_argument("--model", default=None, help="Hub id or folder (default: the model that ships in the package)")
     model.add_argument("--revision", default=None, help="branch, tag or commit of a Hub id")
-    model.add_argument("--device", default="auto", help='"cpu", "cuda" or "auto", the faster for one reader')
+    model.add_argument("--device", default="auto", help='"cpu", "cuda" or "auto", the faster for one text')
     model.add_argument("--precision", default="auto", help='"fp32", "int8" (CPU), "bf16" (GPU) or "auto"')
 
     generate = commands.add_parser("generate", parents=[model], help="continue a text")
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
         "--stop", action="append", default=None, metavar="TEXT", help="end before this text; repeatable"
     )
     generate.add_argument(
-        "--seed", type=int, default=None, metavar="N", help="repeat a text; drawn and told if not given"
+        "--seed", type=int, default=None, metavar="N", help="repeat a text; drawn and printed if not given"
     )
     generate.add_argument("--num-samples", type=int, default=1, metavar="N", help="with seeds SEED, SEED + 1, ...")
 
@@ -62,12 +62,12 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        runs = {"generate": run_generate, "score": run_score, "info": run_info, "app": run_app}
-        return runs[arguments.command](arguments)
+        commands = {"generate": run_generate, "score": run_score, "info": run_info, "app": run_app}
+        return commands[arguments.command](arguments)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader of our output has left
+    except BrokenPipeError:  # the process that consumes our output has exited
         sys.stderr.close()
         return 1
     except KeyboardInterrupt:
@@ -75,15 +75,15 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-def chosen(arguments: argparse.Namespace) -> dict[str, Any]:
-    """How the model is to be loaded."""
+def loading_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `from_pretrained` besides the id."""
     return {"revision": arguments.revision, "device": arguments.device, "precision": arguments.precision}
 
 
 def run_generate(arguments: argparse.Namespace) -> int:
     from hubcharlstm import CharLSTM
 
-    model = CharLSTM.from_pretrained(arguments.model, **chosen(arguments))
+    model = CharLSTM.from_pretrained(arguments.model, **loading_options(arguments))
     prompt = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt
     if arguments.num_samples < 1:
         raise ValueError(f"--num-samples is {arguments.num_samples}; expected at least 1: leave it out for one.")
@@ -107,23 +107,26 @@ def run_generate(arguments: argparse.Namespace) -> int:
             sys.stdout.flush()
         sys.stdout.write("\n")
         done = stream.completion
-        cycle = [f"the text goes in circles ({done.cycle!r}); a higher temperature leaves them"] if done.cycle else []
-        for note in (*done.warnings, *cycle):
-            print(f"note: {note}", file=sys.stderr)
+        cycle = [f"the text repeats {done.cycle!r} without end; raise the temperature"] if done.cycle else []
+        print_warnings(*done.warnings, *cycle)
         print(f"seed {done.seed}, {done.finish_reason}, {done.num_tokens} characters", file=sys.stderr)
         assert done.seed is not None
         seed = done.seed + 1
     return 0
 
 
+def print_warnings(*warnings: str) -> None:
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
 def run_score(arguments: argparse.Namespace) -> int:
     from hubcharlstm import CharLSTM
 
-    text = read_text(arguments.file)
-    model = CharLSTM.from_pretrained(arguments.model, **chosen(arguments))
+    text = load_text(arguments.file)
+    model = CharLSTM.from_pretrained(arguments.model, **loading_options(arguments))
     done = model.score(text, num_chunks=SCORING_CHUNKS)
-    for note in done.warnings:
-        print(f"note: {note}", file=sys.stderr)
+    print_warnings(*done.warnings)
     if arguments.characters:
         for char, value in zip(done.text, done.log_probs, strict=True):
             print(f"{json.dumps(char, ensure_ascii=False)}\t{value:.6f}")
@@ -134,8 +137,8 @@ def run_score(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def read_text(name: str) -> str:
-    """The text of a file, or of standard input for "-"; `ValueError` if it cannot be read or is not UTF-8."""
+def load_text(name: str) -> str:
+    """The text of a file, or of standard input for "-"; `ValueError` if it is not readable or not UTF-8."""
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         return data.decode("utf-8")
@@ -154,7 +157,7 @@ def run_info(arguments: argparse.Namespace) -> int:
     from hubcharlstm import CharLSTM, __version__
     from hubcharlstm.torch_compat import has_fast_int8
 
-    model = CharLSTM.from_pretrained(arguments.model, **chosen(arguments))
+    model = CharLSTM.from_pretrained(arguments.model, **loading_options(arguments))
     precision = model.decoder.precision
     if model.decoder.device.type == "cpu":
         if not has_fast_int8():
@@ -162,7 +165,7 @@ def run_info(arguments: argparse.Namespace) -> int:
         if torch.backends.cpu.get_cpu_capability() == "DEFAULT":
             precision += " (without vector instructions, which is slower)"
     config, corpus, loss = model.config, model.record.get("corpus", {}), model.record.get("val_loss")
-    rows = {
+    facts = {
         "model": model.name,
         "revision": model.revision,
         "network": f"{config.num_layers} x {config.hidden_size}, embeddings of {config.embedding_dim}, "
@@ -174,7 +177,7 @@ def run_info(arguments: argparse.Namespace) -> int:
         "device": f"{model.decoder.device}, {precision}",
         "version": __version__,
     }
-    for name, value in rows.items():
+    for name, value in facts.items():
         if value is not None:
             print(f"{name:14} {value}")
     return 0
@@ -189,7 +192,7 @@ def run_app(arguments: argparse.Namespace) -> int:
         raise ValueError(
             "The package gradio is not installed; expected the app extra: run `pip install 'hubcharlstm[app]'`."
         ) from None
-    launch(arguments.model, **chosen(arguments), host=arguments.host, port=arguments.port)
+    launch(arguments.model, **loading_options(arguments), host=arguments.host, port=arguments.port)
     return 0
 
 

@@ -4,36 +4,35 @@ from __future__ import annotations
 
 
 class HubCharLSTMError(Exception):
-    """The base class of every exception that this package raises beyond plain `ValueError` for an argument."""
+    """The base class of the package's own exceptions. A wrong argument raises a plain `ValueError`."""
 
 
 class BusyError(HubCharLSTMError, ValueError):
-    """The engine has as many requests as it takes."""
+    """The engine's queue is full, or the engine is closed: retry later."""
 
 
 class EngineError(HubCharLSTMError, RuntimeError):
-    """The engine failed while it wrote, at no fault of the request; what failed is its cause."""
+    """The engine failed during the request, through no fault of the request; `__cause__` is the failure."""
 
     def __init__(self, failure: BaseException) -> None:
         super().__init__(
-            f"The engine failed while this was written ({type(failure).__name__}) and was started again; expected it "
-            "to go on: send the request again."
+            f"The engine failed during this request ({type(failure).__name__}) and has restarted: send the request again."
         )
         self.__cause__ = failure
 
 
 class DamagedModelError(HubCharLSTMError, ValueError):
-    """The network's weights or logits are not finite numbers."""
+    """The network's weights or logits are NaN or infinite."""
 
     def __init__(self) -> None:
         super().__init__(
-            "The model's numbers are not finite; expected finite ones: its weights are damaged, load it afresh."
+            "The model has weights or logits that are not finite; expected finite numbers: load the model again."
         )
 
 
 class NotAModelError(HubCharLSTMError, ValueError):
-    """The folder or repository is no hubcharlstm model, or a damaged one."""
+    """The folder or repository holds no hubcharlstm model, or a damaged one."""
 
 
 class HubError(HubCharLSTMError, ValueError):
-    """The Hub could not be read from or written to."""
+    """A download from the Hub or an upload to it failed."""

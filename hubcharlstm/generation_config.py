@@ -1,4 +1,4 @@
-"""What a model suggests to those who use it: `generation_config.json`."""
+"""The generation defaults of a model: `generation_config.json`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hubcharlstm.decoding.sampling import SamplingParams
 
 @dataclass(frozen=True)
 class GenerationConfig:
-    """What a model suggests to those who use it, in `generation_config.json`.
+    """The generation defaults of a model, saved as `generation_config.json`.
 
-    start_text: what an empty prompt starts from. examples: prompts from the corpus. speakers, turn_template
-    (with {message} and {speaker}) and turn_stop: for a corpus in which named people talk.
-    Raises `ValueError` where a value has the wrong type or is out of range.
+    start_text: replaces an empty prompt. examples: prompts from the corpus. speakers, turn_template (with {message}
+    and {speaker}) and turn_stop: for a corpus of dialogue with named speakers.
+    Raises `ValueError` if a value has the wrong type or is out of range.
     """
 
     temperature: float = 0.8
@@ -47,9 +47,9 @@ class GenerationConfig:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> GenerationConfig:
-        """Known keys are taken, others left alone."""
+        """The config of a parsed `generation_config.json`; unknown keys are ignored."""
         return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
 
     def to_dict(self) -> dict[str, Any]:
-        """Without the parts that the corpus gave nothing for."""
+        """The content of `generation_config.json`, without empty fields."""
         return {name: value for name, value in asdict(self).items() if value not in ((), "")}

@@ -1,4 +1,4 @@
-"""The bare network: token ids and a state in, logits and the next state out."""
+"""The network: token ids and a state in, logits and the next state out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 MAX_LAYERS = 64
-"""Far above any use; a config from elsewhere must not make us list a billion tensors."""
+"""Far above any use. It bounds the number of tensors that a downloaded config can name."""
 
 State = tuple[Tensor, Tensor]
 """(h, c), each (num_layers, B, hidden_size)."""
@@ -46,7 +46,7 @@ class CharLSTMConfig:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> CharLSTMConfig:
-        """The config within `data` (keys that are not sizes are left alone); raises `ValueError` if one is missing."""
+        """The config within `data` (other keys are ignored); raises `ValueError` if one is missing."""
         names = [field.name for field in fields(cls)]
         missing = [name for name in names if name not in data]
         if missing:
@@ -56,7 +56,7 @@ class CharLSTMConfig:
         return cls(**{name: data[name] for name in names})
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every tensor of the network, without building it."""
+        """Name and shape of every tensor, without building the network."""
         v, e, h = self.vocab_size, self.embedding_dim, self.hidden_size
         shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (v, e)}
         for layer in range(self.num_layers):

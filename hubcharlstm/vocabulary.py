@@ -1,7 +1,7 @@
-"""Characters to ids and back, and how a text is read: the rules travel with the model.
+"""Characters to token ids and back. The normalization rules are part of the vocabulary and are saved with it.
 
-A token is one Unicode code point. Reading never raises on an unknown character and never maps it to
-another id in silence: what was folded to a known character, and what was skipped, is returned.
+A token is one Unicode code point. Encoding never raises on an unknown character and never maps it to another id
+silently: the result lists every substituted and every dropped character.
 """
 
 from __future__ import annotations
@@ -31,11 +31,10 @@ PLAIN_SPELLING: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Encoding:
-    """A text as the model reads it.
+    """A text as token ids.
 
-    `ids` and `text` agree one to one. `folded` holds each distinct (character, what it was read as),
-    `skipped` each run of characters that has no counterpart in the vocabulary, both in order of
-    first appearance.
+    ids and text correspond one to one. substituted: each distinct (character, its replacement). dropped: each run of
+    characters without a counterpart in the vocabulary. Both are in order of first appearance.
     """
 
     ids: tuple[int, ...]
@@ -45,18 +44,18 @@ class Encoding:
 
     @property
     def exact(self) -> bool:
-        """True if nothing was folded and nothing skipped."""
+        """True if no character was substituted or dropped."""
         return not self.substituted and not self.dropped
 
     def describe(self) -> str:
-        """One quiet line for a person, such as `É read as E; 😀 skipped`; empty if all was read as it stands."""
+        """One line for a person, such as `É read as E; 😀 skipped`; empty if the encoding is exact."""
         warnings = [f"{visible(old)} read as {visible(new)}" for old, new in self.substituted]
         warnings += [f"{visible(run)} skipped" for run in self.dropped]
         return "; ".join(warnings)
 
 
 def visible(text: str) -> str:
-    """`text` with what cannot be seen (controls, lone marks, surrogates, odd spaces) written as U+XXXX or by name."""
+    """`text` with invisible characters (controls, lone marks, surrogates, unusual spaces) as U+XXXX or by name."""
     names = {" ": "space", "\n": "line break", "\t": "tab"}
     if text in names:
         return names[text]
@@ -67,14 +66,14 @@ def visible(text: str) -> str:
 
 
 class Vocabulary:
-    """The characters of a model in id order, and the reading rules stored with them.
+    """The characters of a model in id order, with the normalization rules that belong to them.
 
-    Rules: a byte-order mark at the start is dropped, line ends become `\\n`, upper case becomes lower
-    case if `lowercase`, and the text is put into Unicode form NFC. None of these is reported as a
-    change except case: the others do not change what a reader sees.
+    Rules: byte-order marks at the start are dropped, line ends become `\\n`, upper case becomes lower case if
+    `lowercase`, and the text is converted to Unicode form NFC. Only a change of case is reported as a substitution:
+    the other rules do not change what a text looks like.
 
-    Raises `ValueError` if `chars` is empty, repeats a character, or holds anything but single
-    characters that a UTF-8 file can hold.
+    Raises `ValueError` if `chars` is empty, repeats a character, or holds anything but single characters that UTF-8
+    can encode.
     """
 
     def __init__(self, chars: Iterable[str], *, lowercase: bool = False) -> None:
@@ -98,7 +97,7 @@ class Vocabulary:
 
     @classmethod
     def from_text(cls, text: str, *, lowercase: bool = False) -> Vocabulary:
-        """The vocabulary of `text`, characters in code point order, after the reading rules were applied to it."""
+        """The vocabulary of `text` after normalization, in code point order."""
         return cls(sorted(set(normalize(text, lowercase=lowercase))), lowercase=lowercase)
 
     def __len__(self) -> int:
@@ -117,7 +116,7 @@ class Vocabulary:
         return f"Vocabulary({''.join(self.chars)!r}, lowercase={self.lowercase})"
 
     def encode(self, text: str) -> Encoding:
-        """Read `text` by the rules of this vocabulary; never raises on an unknown character."""
+        """Normalize `text` and map it to ids; never raises on an unknown character."""
         substituted: dict[str, str] = {}
         dropped: dict[str, None] = {}
         ids: list[int] = []
@@ -126,7 +125,7 @@ class Vocabulary:
             known = self._id_of.get(char)
             if known is not None:
                 ids.append(known)
-            elif plain := self._fold(char):
+            elif plain := self._substitute(char):
                 substituted[char] = plain
                 ids.extend(self._id_of[c] for c in plain)
             else:
@@ -142,7 +141,7 @@ class Vocabulary:
         return Encoding(tuple(ids), self.decode(ids), tuple(substituted.items()), tuple(dropped))
 
     def _with_case(self, text: str, substituted: dict[str, str]) -> dict[str, str]:
-        """`folded` named by the characters of `text` itself, whose upper case was lowered before."""
+        """`substituted` keyed by the characters of `text` itself, before they were lower-cased."""
         named: dict[str, str] = {}
         for char in normalize(text):
             lowered = char.lower()
@@ -153,7 +152,7 @@ class Vocabulary:
         return named
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of `ids`; raises `ValueError` on an id outside the vocabulary."""
+        """The text of `ids`; raises `ValueError` for an id outside the vocabulary."""
         try:
             if ids and min(ids) < 0:
                 raise IndexError
@@ -165,18 +164,18 @@ class Vocabulary:
                 "decode with the vocabulary that the ids came from."
             ) from None
 
-    def _fold(self, char: str) -> str:
+    def _substitute(self, char: str) -> str:
         """The closest spelling of `char` within the vocabulary, or "" if there is none."""
         decomposed = unicodedata.normalize("NFKD", char)
-        without_marks = "".join(c for c in decomposed if not unicodedata.combining(c))
-        for spelling in (PLAIN_SPELLING.get(char, ""), without_marks, PLAIN_SPELLING.get(without_marks, ""), char):
+        unaccented = "".join(c for c in decomposed if not unicodedata.combining(c))
+        for spelling in (PLAIN_SPELLING.get(char, ""), unaccented, PLAIN_SPELLING.get(unaccented, ""), char):
             for candidate in (spelling, spelling.lower(), spelling.upper()):
                 if candidate and all(c in self._id_of for c in candidate):
                     return candidate
         return ""
 
     def to_dict(self) -> dict[str, Any]:
-        """What `vocab.json` holds."""
+        """The content of `vocab.json`. Its key "reading", part of the published format, holds the normalization rules."""
         return {
             "chars": list(self.chars),
             "reading": {
@@ -189,31 +188,31 @@ class Vocabulary:
 
     @classmethod
     def from_dict(cls, data: Any) -> Vocabulary:
-        """The vocabulary that `vocab.json` holds; raises `ValueError` if `data` is anything else."""
-        reading = data.get("reading") if isinstance(data, Mapping) else None
-        if not isinstance(reading, Mapping) or not isinstance(data.get("chars"), list):
+        """The vocabulary of a parsed `vocab.json`; raises `ValueError` if `data` is anything else."""
+        rules = data.get("reading") if isinstance(data, Mapping) else None
+        if not isinstance(rules, Mapping) or not isinstance(data.get("chars"), list):
             raise ValueError(
                 'vocab.json holds no "chars" list with a "reading" object; expected both: '
                 "save the model again with save_pretrained."
             )
-        lowercase = reading.get("lowercase")
+        lowercase = rules.get("lowercase")
         vocabulary = cls(data["chars"], lowercase=lowercase is True)
-        if not isinstance(lowercase, bool) or dict(reading) != vocabulary.to_dict()["reading"]:
+        if not isinstance(lowercase, bool) or dict(rules) != vocabulary.to_dict()["reading"]:
             raise ValueError(
-                f"vocab.json has the reading rules {dict(reading)!r}, which this version does not know; "
+                f"vocab.json has the normalization rules {dict(rules)!r}, which this version does not know; "
                 f"expected {vocabulary.to_dict()['reading']!r}: install the version of hubcharlstm that wrote it."
             )
         return vocabulary
 
     @property
     def sha256(self) -> str:
-        """A hash of characters, their order and the reading rules; it stands in the weights' file and is checked."""
+        """A hash of the characters, their order and the rules. The weights file stores it, and loading compares the two."""
         canonical = json.dumps(self.to_dict(), ensure_ascii=True, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
 def normalize(text: str, *, lowercase: bool = False) -> str:
-    """Apply the reading rules to `text`: byte-order mark, line ends, case, NFC. Applying them twice changes nothing."""
+    """Apply the rules of `Vocabulary` to `text`: byte-order marks, line ends, case, NFC. Idempotent."""
     text = text.removeprefix(BYTE_ORDER_MARK).replace("\r\n", "\n").replace("\r", "\n")
     if lowercase:
         # Character by character, since str.lower() looks at neighbours (the final sigma).

@@ -42,7 +42,7 @@ def test_generate_writes_prompt_and_continuation(
     assert err == "seed 7, length, 50 characters\n"
 
 
-def test_a_drawn_seed_is_told_and_repeats_the_text(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_drawn_seed_is_printed_and_repeats_the_text(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, first, err = run(["generate", "To be", "--model", str(model_folder)], capsys)
     seed = err.split(",")[0].removeprefix("seed ")
     _, second, _ = run(["generate", "To be", "--model", str(model_folder), "--seed", seed], capsys)
@@ -58,14 +58,14 @@ def test_samples_use_one_seed_after_another(
     assert [line.split(",")[0] for line in err.splitlines()] == ["seed 7", "seed 8"]
 
 
-def test_what_was_read_otherwise_is_told(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_changed_characters_are_reported_as_a_warning(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, err = run(["generate", "Tó 😀", "--model", str(model_folder), "--seed", "1"], capsys)
     assert out.startswith("To ")
-    assert "note: ó read as o; 😀 skipped" in err
+    assert "warning: ó read as o; 😀 skipped" in err
 
 
-def test_the_app_gets_the_model_as_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """--revision and --device were once taken by `app` and forgotten."""
+def test_the_app_receives_the_loading_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`app` once accepted --revision and --device and ignored them."""
     pytest.importorskip("gradio")
     asked: list[tuple[object, dict[str, object]]] = []
     monkeypatch.setattr("hubcharlstm.demo.launch.launch", lambda model, **options: asked.append((model, options)))
@@ -150,7 +150,7 @@ def test_the_flags_are_these() -> None:
     }
 
 
-def test_as_a_program_it_prints_no_traceback_and_survives_a_reader_who_leaves(model_folder: Path) -> None:
+def test_as_a_program_it_prints_no_traceback_and_survives_a_closed_pipe(model_folder: Path) -> None:
     program = [sys.executable, "-m", "hubcharlstm", "generate", "--model", str(model_folder)]
     failed = subprocess.run([*program, "x", "--temperature", "-1"], capture_output=True, text=True, check=False)
     assert failed.returncode == 2

@@ -1,4 +1,4 @@
-"""Reading never raises, never maps a character to another id in silence, and says what it changed."""
+"""Encoding never raises, never maps a character to another id silently, and reports what it changed."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ any_text = st.text(st.characters(codec=None, exclude_categories=()))
 
 
 @given(any_text)
-def test_any_text_is_read_and_nothing_is_lost_in_silence(text: str) -> None:
+def test_any_text_is_encoded_and_no_change_is_silent(text: str) -> None:
     for vocabulary in (ENGLISH, LOWER):
-        reading = vocabulary.encode(text)
-        assert vocabulary.decode(reading.ids) == reading.text
-        if reading.exact:
-            assert reading.text == normalize(text)
-        described = reading.describe()
-        assert bool(described) == (not reading.exact)
+        encoding = vocabulary.encode(text)
+        assert vocabulary.decode(encoding.ids) == encoding.text
+        if encoding.exact:
+            assert encoding.text == normalize(text)
+        described = encoding.describe()
+        assert bool(described) == (not encoding.exact)
         described.encode("utf-8")  # can be shown: no lone surrogate reaches a page
 
 
 @given(st.text(alphabet=list(ENGLISH.chars)))
-def test_known_text_is_read_as_it_stands(text: str) -> None:
-    reading = ENGLISH.encode(text)
-    assert reading.exact
-    assert reading.text == text
+def test_known_text_is_encoded_exactly(text: str) -> None:
+    encoding = ENGLISH.encode(text)
+    assert encoding.exact
+    assert encoding.text == text
 
 
 @given(any_text, st.booleans())
-def test_the_reading_rules_applied_twice_change_nothing(text: str, lowercase: bool) -> None:
+def test_normalization_is_idempotent(text: str, lowercase: bool) -> None:
     once = normalize(text.replace("\ufeff", ""), lowercase=lowercase)
     assert normalize(once, lowercase=lowercase) == once
 
 
 @pytest.mark.parametrize(
-    ("text", "read", "folded", "skipped"),
+    ("text", "encoded", "substituted", "dropped"),
     [
         ("‘To be’", "'To be'", (("‘", "'"), ("’", "'")), ()),
         ("“so”", '"so"', (("“", '"'), ("”", '"')), ()),
         ("café É", "cafe E", (("é", "e"), ("É", "E")), ()),
-        ("cafe\u0301", "cafe", (("é", "e"),), ()),  # a combining mark joins its letter before it is folded
+        ("cafe\u0301", "cafe", (("é", "e"),), ()),  # a combining mark joins its letter before it is substituted
         ("wait—what…", "wait--what...", (("—", "--"), ("…", "...")), ()),
         ("Straße", "Strasse", (("ß", "ss"),), ()),
         ("ﬁne", "fine", (("ﬁ", "fi"),), ()),
@@ -62,36 +62,36 @@ def test_the_reading_rules_applied_twice_change_nothing(text: str, lowercase: bo
         ("", "", (), ()),
     ],
 )
-def test_what_is_folded_and_what_is_skipped(
-    text: str, read: str, substituted: tuple[tuple[str, str], ...], dropped: tuple[str, ...]
+def test_substituted_and_dropped_characters(
+    text: str, encoded: str, substituted: tuple[tuple[str, str], ...], dropped: tuple[str, ...]
 ) -> None:
-    reading = ENGLISH.encode(text)
-    assert (reading.text, reading.substituted, reading.dropped) == (read, substituted, dropped)
+    encoding = ENGLISH.encode(text)
+    assert (encoding.text, encoding.substituted, encoding.dropped) == (encoded, substituted, dropped)
 
 
-def test_case_is_folded_and_reported_by_a_lower_case_model() -> None:
-    reading = LOWER.encode("Élan, OH")
-    assert reading.text == "elan, oh"
-    assert reading.substituted == (("É", "e"), ("O", "o"), ("H", "h"))
+def test_a_lower_case_model_reports_substituted_case() -> None:
+    encoding = LOWER.encode("Élan, OH")
+    assert encoding.text == "elan, oh"
+    assert encoding.substituted == (("É", "e"), ("O", "o"), ("H", "h"))
 
 
-def test_an_upper_case_vocabulary_reads_lower_case() -> None:
+def test_an_upper_case_vocabulary_encodes_lower_case() -> None:
     assert Vocabulary("ABC ").encode("cab").text == "CAB"
 
 
-def test_line_ends_and_byte_order_mark_are_rules_not_changes() -> None:
-    reading = ENGLISH.encode("\ufeffa\r\nb\rc\n")
-    assert reading.text == "a\nb\nc\n"
-    assert reading.exact
+def test_line_ends_and_byte_order_mark_are_not_reported() -> None:
+    encoding = ENGLISH.encode("\ufeffa\r\nb\rc\n")
+    assert encoding.text == "a\nb\nc\n"
+    assert encoding.exact
 
 
-def test_the_corpus_keeps_characters_that_english_would_fold() -> None:
+def test_a_vocabulary_keeps_characters_that_english_substitutes() -> None:
     own = Vocabulary.from_text("«Été» — 😀\t日本")
     assert own.encode("«Été» — 😀\t日本").exact
 
 
 def test_final_sigma_is_lower_cased_without_regard_to_its_neighbours() -> None:
-    """str.lower() gives ς at a word's end only, so a text read in pieces differed from the same text read whole."""
+    """str.lower() gives ς at a word's end only, so a text encoded in pieces differed from the whole."""
     greek = Vocabulary.from_text("ΣΑΣ", lowercase=True)
     assert greek.encode("ΣΑΣ").text == greek.encode("ΣΑ").text + greek.encode("Σ").text
 
@@ -115,7 +115,7 @@ def test_a_vocabulary_of_anything_but_distinct_characters_is_refused(chars: list
         Vocabulary(chars)
 
 
-def test_saved_and_read_back_it_is_the_same_and_its_hash_knows_order_and_rules() -> None:
+def test_a_saved_vocabulary_loads_equal_and_its_hash_covers_order_and_rules() -> None:
     again = Vocabulary.from_dict(json.loads(json.dumps(ENGLISH.to_dict())))
     assert again == ENGLISH
     assert again.sha256 == ENGLISH.sha256

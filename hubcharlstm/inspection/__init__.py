@@ -1,1 +1,1 @@
-"""What a model makes of a text."""
+"""What a model predicts for a given text."""

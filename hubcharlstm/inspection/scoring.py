@@ -1,4 +1,4 @@
-"""How likely a model finds a text: the log-probability of every character, in bounded memory."""
+"""Scoring: the log-probability of every character of a text, in bounded memory."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from torch.nn.functional import cross_entropy
 from hubcharlstm.network import CharLSTMNetwork, State
 from hubcharlstm.vocabulary import Vocabulary
 
-WARM = 512
-"""Characters that each lane reads, unscored, before its own part, so that its state is as good as carried."""
+WARMUP = 512
+"""Characters before a chunk that are processed unscored, so that the chunk's first state is close to the carried one."""
 WINDOW = 256
-"""Characters that are read in one call, which bounds the memory that logits take."""
+"""Characters per forward call, which bounds the memory of the logits."""
 
 LogProbs = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a model makes of a text.
+    """The score of a text.
 
-    text: as the model read it. log_probs (N,) float32: the natural logarithm of each character's probability, given
-    the start text and all characters before it. notes: what was folded or skipped, for a person.
+    text: the text as encoded. log_probs (N,) float32: the natural logarithm of each character's probability, given
+    the start text and all characters before it. warnings: substituted and dropped characters, for a person.
     """
 
     text: str
@@ -38,7 +38,7 @@ class Score:
 
     @property
     def nats(self) -> float:
-        """The mean negative log-probability of a character."""
+        """The mean negative log-probability of a character, in nats."""
         return -float(self.log_probs.mean(dtype=np.float64))
 
     @property
@@ -48,28 +48,29 @@ class Score:
 
     @property
     def perplexity(self) -> float:
-        """Among how many equally likely characters the model would have been as unsure."""
+        """exp(nats): the number of equally likely characters with the same uncertainty."""
         return math.exp(self.nats)
 
 
 def score(
     network: CharLSTMNetwork, vocabulary: Vocabulary, text: str, *, start_text: str, num_chunks: int = 1
 ) -> Score:
-    """The score of `text` as if it came after `start_text`; raises `ValueError` if the model can read none of it.
+    """The score of `text` after `start_text`; raises `ValueError` if no character of `text` can be encoded.
 
-    lanes: 1 reads from end to end. More read as many parts of a long text side by side, which is faster and differs
-    in the last digits: each part but the first starts from the state after the `WARM` characters before it.
+    num_chunks: 1 processes the text from end to end. More process that many chunks of a long text in parallel, which
+    is faster and differs in the last digits: each chunk but the first starts from the state after the `WARMUP`
+    characters before it.
     """
     if isinstance(num_chunks, bool) or not isinstance(num_chunks, int) or num_chunks < 1:
-        raise ValueError(f"lanes is {num_chunks!r}; expected a whole number of at least 1.")
-    reading = vocabulary.encode(text)
-    if not reading.ids:
-        dropped = f" ({reading.describe()})" if reading.dropped else ""
-        raise ValueError(f"The text holds nothing that the model can read{dropped}; expected at least one character.")
+        raise ValueError(f"num_chunks is {num_chunks!r}; expected a whole number of at least 1.")
+    encoding = vocabulary.encode(text)
+    if not encoding.ids:
+        dropped = f" ({encoding.describe()})" if encoding.dropped else ""
+        raise ValueError(f"The text holds nothing that the model can read{dropped}; expected at least one character: give another text.")
     before = vocabulary.encode(start_text).ids or (0,)
-    ids = np.array(before + reading.ids, dtype=np.int32)
+    ids = np.array(before + encoding.ids, dtype=np.int32)
     values = token_log_probs(network, ids, num_chunks=num_chunks)[len(before) - 1 :]
-    return Score(reading.text, values, (reading.describe(),) if not reading.exact else ())
+    return Score(encoding.text, values, (encoding.describe(),) if not encoding.exact else ())
 
 
 @torch.inference_mode()
@@ -78,46 +79,47 @@ def token_log_probs(
 ) -> LogProbs:
     """Log-probabilities (N - 1,) of ids[1:], each given all before it; ids (N,) integers, N at least 2.
 
-    The text is cut into `lanes` contiguous parts read side by side. The first starts from a zero state, each other
-    after reading the `WARM` ids before it. Lanes are fewer where they would be shorter than four times that.
+    The text is cut into `num_chunks` contiguous chunks that are processed in parallel. The first starts from a zero
+    state, each other from the state after the `WARMUP` ids before it. There are fewer chunks where they would be
+    shorter than four times that.
     """
     ids = np.asarray(ids)
     count = len(ids) - 1
-    num_chunks = max(1, min(num_chunks, count // (4 * WARM)))
-    warm = WARM if num_chunks > 1 else 0
+    num_chunks = max(1, min(num_chunks, count // (4 * WARMUP)))
+    warmup = WARMUP if num_chunks > 1 else 0
     length = -(-count // num_chunks)
     first = np.arange(num_chunks)[:, None] * length
-    found = np.zeros(count, dtype=np.float32)
+    log_probs = np.zeros(count, dtype=np.float32)
     with _evaluating(network):
         state = network.initial_state(num_chunks)
-        for start in (*range(-warm, 0, window), *range(0, length, window)):
-            if start == 0 < warm:
+        for start in (*range(-warmup, 0, window), *range(0, length, window)):
+            if start == 0 < warmup:
                 state = _clear_first_chunk(state)
-            positions = first + np.arange(start, min(start + window, 0 if start < 0 else length))  # (lanes, T)
-            safe = positions.clip(0, count - 1)  # what lies outside the text is padding and counts for nothing
+            positions = first + np.arange(start, min(start + window, 0 if start < 0 else length))  # (chunks, T)
+            safe = positions.clip(0, count - 1)  # positions outside the text are padding
             logits, state = network(_tensor(ids[safe], network), state)
             if start >= 0:
                 inside = positions < count
-                found[positions[inside]] = _log_probs(logits, ids[safe + 1])[inside]
-    return found
+                log_probs[positions[inside]] = _log_probs(logits, ids[safe + 1])[inside]
+    return log_probs
 
 
 @torch.inference_mode()
 def cold_log_probs(
     network: CharLSTMNetwork, ids: Sequence[int] | ArrayLike | Tensor, *, window: int = WINDOW, rows: int = 32
 ) -> LogProbs:
-    """Log-probabilities (N - 1,) of ids[1:] with the state put back to zero every `window` characters."""
+    """Log-probabilities (N - 1,) of ids[1:] with the state reset to zero every `window` characters."""
     ids = np.asarray(ids)
     count = len(ids) - 1
-    found = np.zeros(count, dtype=np.float32)
+    log_probs = np.zeros(count, dtype=np.float32)
     with _evaluating(network):
         for start in range(0, count, window * rows):
             part = range(start, min(start + window * rows, count), window)
             positions = np.array(part)[:, None] + np.arange(window)  # (rows, window)
             safe, inside = positions.clip(0, count - 1), positions < count
             logits, _ = network(_tensor(ids[safe], network), network.initial_state(len(part)))
-            found[positions[inside]] = _log_probs(logits, ids[safe + 1])[inside]
-    return found
+            log_probs[positions[inside]] = _log_probs(logits, ids[safe + 1])[inside]
+    return log_probs
 
 
 def _tensor(ids: NDArray[np.integer], network: CharLSTMNetwork) -> Tensor:
@@ -126,13 +128,13 @@ def _tensor(ids: NDArray[np.integer], network: CharLSTMNetwork) -> Tensor:
 
 def _log_probs(logits: Tensor, targets: NDArray[np.integer]) -> LogProbs:
     """logits (B, T, V), targets (B, T) -> (B, T)."""
-    wanted = torch.from_numpy(targets.astype(np.int64)).to(logits.device).flatten()
-    losses = cross_entropy(logits.flatten(0, 1).float(), wanted, reduction="none")
+    expected = torch.from_numpy(targets.astype(np.int64)).to(logits.device).flatten()
+    losses = cross_entropy(logits.flatten(0, 1).float(), expected, reduction="none")
     return -losses.cpu().numpy().reshape(targets.shape)
 
 
 def _clear_first_chunk(state: State) -> State:
-    """Lane 0 has nothing before it: what it read as warm-up was padding."""
+    """Reset chunk 0 to zero: its warm-up was padding."""
     h, c = (part.clone() for part in state)
     h[:, 0] = 0
     c[:, 0] = 0
@@ -141,7 +143,7 @@ def _clear_first_chunk(state: State) -> State:
 
 @contextmanager
 def _evaluating(network: CharLSTMNetwork) -> Iterator[None]:
-    """Dropout off for a while."""
+    """Evaluation mode for the block, then the mode from before."""
     was_training = network.training
     network.eval()
     try:

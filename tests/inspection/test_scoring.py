@@ -1,4 +1,4 @@
-"""A text's score is what one reading from end to end gives, character by character."""
+"""A score equals one pass over the text, character by character."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def test_probabilities_of_all_characters_sum_to_one(model: CharLSTM) -> None:
     assert float(np.exp(last).sum()) == pytest.approx(1.0, rel=1e-5)
 
 
-def test_a_long_text_in_lanes_scores_as_in_one(model: CharLSTM) -> None:
+def test_a_long_text_scores_the_same_in_chunks(model: CharLSTM) -> None:
     text = TEXT * 120
     one, many = model.score(text), model.score(text, num_chunks=4)
     assert many.log_probs.shape == one.log_probs.shape
-    assert not np.array_equal(many.log_probs, one.log_probs)  # it was read in lanes
+    assert not np.array_equal(many.log_probs, one.log_probs)  # it was split into chunks
     np.testing.assert_allclose(many.log_probs, one.log_probs, rtol=1e-3, atol=1e-3)
 
 
@@ -73,7 +73,7 @@ def test_memory_is_bounded_by_the_window(model: CharLSTM, monkeypatch: pytest.Mo
     assert max(longest) <= 256 and sum(longest) == len(TEXT) * 50
 
 
-def test_what_was_read_otherwise_is_said(model: CharLSTM) -> None:
+def test_changed_characters_are_reported(model: CharLSTM) -> None:
     done = model.score("To bé\u4e16")
     assert done.text == "To be"
     assert done.warnings == ("é read as e; 世 skipped",)
@@ -81,18 +81,18 @@ def test_what_was_read_otherwise_is_said(model: CharLSTM) -> None:
     for nothing in ("", "世"):
         with pytest.raises(ValueError, match=r"nothing that the model can read.*expected at least one character"):
             model.score(nothing)
-    with pytest.raises(ValueError, match="lanes is 0"):
+    with pytest.raises(ValueError, match="num_chunks is 0"):
         model.score("To", num_chunks=0)
 
 
-def test_it_is_the_same_in_every_precision_and_leaves_the_mode_alone(model: CharLSTM) -> None:
+def test_a_score_leaves_the_training_mode_alone(model: CharLSTM) -> None:
     model.precision = "fp32"
     one = model.train().score("To be").log_probs
     assert model.training
     np.testing.assert_array_equal(one, model.eval().score("To be").log_probs)
 
 
-def test_cold_windows_start_from_zero_each() -> None:
+def test_each_cold_window_starts_from_a_zero_state() -> None:
     vocabulary = Vocabulary.from_text(TEXT)
     model = tiny_model(vocabulary)
     ids = np.array(vocabulary.encode(TEXT * 3).ids)
@@ -118,7 +118,7 @@ def test_the_command_scores_a_file_or_standard_input(
     assert lines[0] == f'"T"\t{done.log_probs[0]:.6f}' and len(lines) == 8
     total = f"{done.nats:.4f} nats, {done.bpc:.4f} bits per character, perplexity {done.perplexity:.3f}, 7 characters"
     assert lines[-1] == total
-    assert err == "note: é read as e\n"
+    assert err == "warning: é read as e\n"
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("To be é".encode())))
     assert main(["score", "-", "--model", str(model_folder)]) == 0
     assert capsys.readouterr().out == total + "\n"

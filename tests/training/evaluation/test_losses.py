@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from hubcharlstm.inspection.scoring import WARM
+from hubcharlstm.inspection.scoring import WARMUP
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork
 from training.evaluation.losses import carried_loss
 
@@ -61,7 +61,7 @@ def test_in_chunks_every_target_counts_once(count: int, num_chunks: int, window:
 
 @pytest.mark.parametrize("window", [256, 100, 999])
 def test_chunks_that_warm_up_score_as_one_reading(window: int) -> None:
-    net, ids = network(), random_ids(8 * 4 * WARM + 5)
+    net, ids = network(), random_ids(8 * 4 * WARMUP + 5)
     expected = float(sequential_losses(net, ids).mean())
     assert carried_loss(net, ids, window=window) == pytest.approx(expected, rel=1e-4)
 
@@ -69,13 +69,13 @@ def test_chunks_that_warm_up_score_as_one_reading(window: int) -> None:
 @pytest.mark.parametrize("window", [64, 100, 256, 700])
 def test_the_first_chunk_starts_from_zero_and_the_next_from_what_is_before_it(window: int) -> None:
     """The first chunk's warm-up is padding, which must not reach its state: one that never fades would show it."""
-    net, ids = network(), random_ids(2 * 4 * WARM + 2)
+    net, ids = network(), random_ids(2 * 4 * WARMUP + 2)
     with torch.no_grad():
         for layer in range(2):
             net.lstm.get_parameter(f"bias_ih_l{layer}")[12:24] = 50.0  # the forget gate stays open
     length = -(-(len(ids) - 1) // 2)
     first = sequential_losses(net, ids[: length + 1])
-    second = sequential_losses(net, ids[length - WARM :])[WARM:]
+    second = sequential_losses(net, ids[length - WARMUP :])[WARMUP:]
     expected = float(torch.cat([first, second]).mean())
     assert carried_loss(net, ids, num_chunks=2, window=window) == pytest.approx(expected, rel=1e-5)
 
