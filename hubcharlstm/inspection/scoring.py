@@ -66,7 +66,9 @@ def score(
     encoding = vocabulary.encode(text)
     if not encoding.ids:
         dropped = f" ({encoding.describe()})" if encoding.dropped else ""
-        raise ValueError(f"The text holds nothing that the model can read{dropped}; expected at least one character: give another text.")
+        raise ValueError(
+            f"The text holds nothing that the model can read{dropped}; expected at least one character: give another text."
+        )
     before = vocabulary.encode(start_text).ids or (0,)
     ids = np.array(before + encoding.ids, dtype=np.int32)
     values = token_log_probs(network, ids, num_chunks=num_chunks)[len(before) - 1 :]
