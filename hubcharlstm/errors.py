@@ -16,7 +16,8 @@ class EngineError(HubCharLSTMError, RuntimeError):
 
     def __init__(self, failure: BaseException) -> None:
         super().__init__(
-            f"The engine failed during this request ({type(failure).__name__}) and has restarted: send the request again."
+            f"The engine failed during this request ({type(failure).__name__}) and has restarted: "
+            "send the request again."
         )
         self.__cause__ = failure
 

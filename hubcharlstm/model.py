@@ -54,7 +54,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         self.revision: str | None = None
         self.stored_dtype = "float32"
         self.precision = "auto"
-        self._folded: tuple[tuple[Any, ...], Decoder, str] | None = None
+        self._decoder_cache: tuple[tuple[Any, ...], Decoder, str] | None = None
 
     # --- load, save, publish ---------------------------------------------------------------------------------
 
@@ -261,28 +261,28 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
     @property
     def decoder(self) -> Decoder:
         """The weights as they are now, folded for decoding; folded again when they have changed."""
-        return self._fold()[0]
+        return self._decoder_entry()[0]
 
     @property
     def fingerprint(self) -> str:
         """A hash of weights and vocabulary: a state belongs to the model with the same one."""
-        return self._fold()[1]
+        return self._decoder_entry()[1]
 
     def _resolve_precision(self) -> str:
         return resolve_precision(self.precision, self.head.weight.device)
 
-    def _fold(self) -> tuple[Decoder, str]:
+    def _decoder_entry(self) -> tuple[Decoder, str]:
         with torch.no_grad():  # sums too, since fused optimizers and `.data` change weights without a new version
             version = (
                 self.precision,
                 *((p.data_ptr(), p._version, p.device, float(p.sum())) for p in self.parameters()),
             )
-        if self._folded is None or self._folded[0] != version:
+        if self._decoder_cache is None or self._decoder_cache[0] != version:
             digest = hashlib.sha256(self.vocabulary.sha256.encode("ascii"))
             for value in self.state_dict().values():
                 digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())
-            self._folded = version, Decoder(self, self._resolve_precision()), digest.hexdigest()
-        return self._folded[1:]
+            self._decoder_cache = version, Decoder(self, self._resolve_precision()), digest.hexdigest()
+        return self._decoder_cache[1:]
 
 
 def _device(model: CharLSTM, device: str | torch.device | Literal["auto"], precision: str) -> torch.device:

@@ -175,7 +175,7 @@ class Vocabulary:
         return ""
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of `vocab.json`. Its key "reading", part of the published format, holds the normalization rules."""
+        """The content of `vocab.json`; its key "reading", a part of the published format, holds the rules."""
         return {
             "chars": list(self.chars),
             "reading": {
@@ -206,7 +206,7 @@ class Vocabulary:
 
     @property
     def sha256(self) -> str:
-        """A hash of the characters, their order and the rules. The weights file stores it, and loading compares the two."""
+        """A hash of the characters, their order and the rules; the weights file stores it, and loading compares."""
         canonical = json.dumps(self.to_dict(), ensure_ascii=True, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 

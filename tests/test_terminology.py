@@ -39,6 +39,7 @@ COMMON_WORDS = listed("ahead box drawn keep keeps kept left look looks read read
 """Words with five meanings each: they stand in an identifier only where the allowlist below gives a reason."""
 
 ALLOWED = {
+    "TextStream": "the class of `CharLSTM.stream`: a completion as it is written",
     "RandomStream": "the field's term for an independent sequence of random numbers (Salmon et al. 2011)",
     "READ_ONLY_TOKEN": "a token with read access, as the Hub calls it",
     "FinishedStream": "stands in for a TextStream in tests of the app",

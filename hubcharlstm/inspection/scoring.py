@@ -17,7 +17,7 @@ from hubcharlstm.network import CharLSTMNetwork, State
 from hubcharlstm.vocabulary import Vocabulary
 
 WARMUP = 512
-"""Characters before a chunk that are processed unscored, so that the chunk's first state is close to the carried one."""
+"""Characters before a chunk that are processed unscored, so that its first state is close to the carried one."""
 WINDOW = 256
 """Characters per forward call, which bounds the memory of the logits."""
 
@@ -66,9 +66,7 @@ def score(
     encoding = vocabulary.encode(text)
     if not encoding.ids:
         dropped = f" ({encoding.describe()})" if encoding.dropped else ""
-        raise ValueError(
-            f"The text holds nothing that the model can read{dropped}; expected at least one character: give another text."
-        )
+        raise ValueError(f"The text holds nothing that the model can read{dropped}; expected at least one character.")
     before = vocabulary.encode(start_text).ids or (0,)
     ids = np.array(before + encoding.ids, dtype=np.int32)
     values = token_log_probs(network, ids, num_chunks=num_chunks)[len(before) - 1 :]

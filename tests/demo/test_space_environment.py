@@ -172,7 +172,7 @@ def fetch_page(process: subprocess.Popen[bytes], port: int, log: Path, *, second
 
 
 @pytest.fixture
-def read_only_space(space_folder: Path) -> Iterator[Path]:
+def unwritable_space(space_folder: Path) -> Iterator[Path]:
     """The Space's folder as a checkout that nobody may write to."""
     paths = sorted(space_folder.rglob("*"))
     for path in (space_folder, *paths):
@@ -186,13 +186,13 @@ def read_only_space(space_folder: Path) -> Iterator[Path]:
 
 
 def test_the_folder_of_a_dry_run_works_as_a_space_runs_it(
-    hub: Hub, author: Client, workspace: Path, read_only_space: Path, fresh_python: Path
+    hub: Hub, author: Client, workspace: Path, unwritable_space: Path, fresh_python: Path
 ) -> None:
     pushed = author.call("push", "user/hosted", 95, record={"name": "The hosted one"})
-    front_page = (read_only_space / "README.md").read_text(encoding="utf-8")
+    front_page = (unwritable_space / "README.md").read_text(encoding="utf-8")
     version = re.search(r"^sdk_version: (.*)$", front_page, re.MULTILINE)
     assert version
-    install(workspace, f"gradio[oauth,mcp]=={version[1]}", "-r", str(read_only_space / "requirements.txt"))
+    install(workspace, f"gradio[oauth,mcp]=={version[1]}", "-r", str(unwritable_space / "requirements.txt"))
     home, elsewhere, log = workspace / "home", workspace / "elsewhere", workspace / "log"
     for folder in (home, elsewhere):
         folder.mkdir()
@@ -200,7 +200,7 @@ def test_the_folder_of_a_dry_run_works_as_a_space_runs_it(
     start = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*AS_ANYBODY, fresh_python, read_only_space / "app.py"],
+            [*AS_ANYBODY, fresh_python, unwritable_space / "app.py"],
             cwd=elsewhere, env=space_settings(hub, home, port), stdout=output, stderr=output,
         )  # fmt: skip
     try:

@@ -184,13 +184,13 @@ def test_a_running_stream_has_no_completion_yet(model: CharLSTM) -> None:
 
 
 @pytest.mark.parametrize("prompt", ["", "😀", "\x00"])
-def test_an_empty_or_skipped_prompt_starts_from_the_start_text_and_says_so(model: CharLSTM, prompt: str) -> None:
+def test_an_empty_or_dropped_prompt_starts_from_the_start_text_with_a_warning(model: CharLSTM, prompt: str) -> None:
     done = model.complete(prompt, seed=1)
     assert done.text == model.generate("\n", seed=1)
     assert any("starts after" in note for note in done.warnings)
 
 
-def test_what_was_folded_or_skipped_is_told(model: CharLSTM) -> None:
+def test_substituted_and_dropped_characters_are_warned_of(model: CharLSTM) -> None:
     done = model.complete("Tó be 😀", seed=1)
     assert done.prompt.text == "To be "
     assert done.warnings == ("ó read as o; 😀 skipped",)
@@ -255,7 +255,7 @@ def test_a_damaged_state_is_refused(model: CharLSTM) -> None:
             model.stream(state=damaged)
 
 
-def test_greedy_decoding_that_goes_in_circles_is_told(model: CharLSTM) -> None:
+def test_greedy_decoding_that_cycles_is_reported(model: CharLSTM) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()
@@ -266,7 +266,7 @@ def test_greedy_decoding_that_goes_in_circles_is_told(model: CharLSTM) -> None:
     assert model.complete("To be", max_new_tokens=50, temperature=0).cycle is None
 
 
-def test_a_circle_is_what_goes_on_without_end() -> None:
+def test_a_cycle_goes_on_without_end() -> None:
     """Over many models: a network may count, and leave what looked like a circle after a dozen rounds."""
     found = 0
     for seed in range(20):
@@ -280,7 +280,7 @@ def test_a_circle_is_what_goes_on_without_end() -> None:
     assert found > 5
 
 
-def test_a_circle_is_the_shortest_and_gone_round_often_enough() -> None:
+def test_a_cycle_is_the_shortest_and_repeated_often_enough() -> None:
     assert cycle_length([1, 2, 3] * 20) == 3
     assert cycle_length([9, 9, *[1, 2] * 30]) == 2
     assert cycle_length([1, 2, 3] * 19) is None

@@ -38,6 +38,6 @@ def test_a_dead_engine_fails_its_requests_and_serves_the_next(monkeypatch: pytes
         with monkeypatch.context() as patch:
             patch.setattr("hubcharlstm.engine.model_runner.next_ids", lambda *_: 1 / 0)
             sentence = served.refusal("complete", prompt="To be", max_new_tokens=2_000)
-        assert "The engine failed while this was written" in sentence and "send the request again" in sentence
+        assert "The engine failed during this request" in sentence and "send the request again" in sentence
         assert httpx.get(f"{served.url}/healthz").json()["status"] == "ok"
         assert len(served.last("complete", prompt="To be", max_new_tokens=50)["text"]) == 50
