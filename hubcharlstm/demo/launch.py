@@ -88,7 +88,7 @@ def load_registry(
         on_change=lambda model: registry.take_over(sources[0], model),
     )
     served = sources[0] if wanted.notice is None else None
-    registry = ModelRegistry(wanted.model, served, sources, notice=wanted.notice)
+    registry = ModelRegistry(wanted.model, served, sources, notice=wanted.notice)  # long before the first retry
     return registry
 
 

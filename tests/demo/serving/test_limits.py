@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ pytest.importorskip("gradio")
 
 from gradio_client import Client
 
+from hubcharlstm.demo import models
 from hubcharlstm.demo.serving import backpressure, gradio_compat
 from hubcharlstm.demo.serving.admission import Limits
 from tests.support.chat_doubles import tiny_model
@@ -91,3 +95,28 @@ def test_a_session_is_light_and_idle_queues_are_evicted(served: Served) -> None:
     assert not queue.pending_event_ids_session and not queue.pending_messages_per_session
     assert len(queue.event_analytics) <= 1 and not served.demo.app.iterators.keys() - {None}
     assert served.last("complete", prompt="To be", max_new_tokens=5)["finish_reason"] == "length"
+
+
+def test_a_model_is_not_evicted_under_a_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request whose model was evicted before its stream was open got "The engine is closed"."""
+    arrived, goes_on = threading.Event(), threading.Event()
+    original = models.ServedModel.stream
+
+    async def stream(served_model: models.ServedModel, *args: Any, **options: Any) -> Any:
+        if served_model.label == "a":
+            arrived.set()
+            await asyncio.to_thread(goes_on.wait, 20)
+        return await original(served_model, *args, **options)
+
+    monkeypatch.setattr(models, "MAX_LOADED", 1)
+    monkeypatch.setattr(models.ServedModel, "stream", stream)
+    for name in ("a", "b"):
+        tiny_model().save_pretrained(tmp_path / name)
+    with serving(tiny_model(), open_to_all=True) as served, ThreadPoolExecutor() as pool:
+        call = pool.submit(served.last, "complete", prompt="To be", seed=7, model=str(tmp_path / "a"))
+        assert arrived.wait(20)
+        assert served.last("complete", prompt="To be", max_new_tokens=5, model=str(tmp_path / "b"))["model"] == "b"
+        assert [served_model.label for served_model in served.registry.loaded] == ["tiny", "a"]
+        goes_on.set()
+        assert call.result(20)["text"] == served.model.generate("To be", seed=7)
+        wait_until(lambda: [served_model.label for served_model in served.registry.loaded] == ["tiny"])
