@@ -103,7 +103,7 @@ def _repeated_row(corpus: Corpus) -> str:
     line = f"{100 * share:.1f} % of the lines of 20 characters or more occur before"
     if share < MUCH_REPEATED:
         return line
-    return f"{line}: held-out lines may occur in the training part, too, and the loss be too low"
+    return f"{line}: what is held out may occur in the training part, too, and the loss be too low"
 
 
 def repeated_share(text: str) -> float:

@@ -39,7 +39,7 @@ def test_speakers_and_repeated_lines_are_found(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "play.txt").write_text("ANN:\nThe cat sat on the mat today.\n\nBOB:\nNo.\n\n" * 30)
     shown = advised(capsys, str(tmp_path / "play.txt"))
     assert 'ANN, BOB; who talks with them writes "BOB:\\n...\\n\\nANN:\\n"' in shown
-    assert " % of the lines of 20 characters or more occur before: held-out lines may occur" in shown
+    assert " % of the lines of 20 characters or more occur before: what is held out may occur" in shown
     assert preflight.repeated_share("a line of twenty characters\n" * 4) == 0.75
     assert preflight.repeated_share("short\nshort") == 0.0
 
