@@ -42,6 +42,10 @@ class Encoding:
     substituted: tuple[tuple[str, str], ...] = ()
     dropped: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        changed = f", {len(self.substituted)} substituted, {len(self.dropped)} dropped" if not self.exact else ""
+        return f"Encoding({shorten(self.text)!r}, {len(self.ids)} ids{changed})"
+
     @property
     def exact(self) -> bool:
         """True if no character was substituted or dropped."""
@@ -52,6 +56,11 @@ class Encoding:
         warnings = [f"{visible(old)} read as {visible(new)}" for old, new in self.substituted]
         warnings += [f"{visible(run)} skipped" for run in self.dropped]
         return "; ".join(warnings)
+
+
+def shorten(text: str, length: int = 30) -> str:
+    """The beginning of `text`, with an ellipsis if it is longer, for a `repr` of one line."""
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def visible(text: str) -> str:
@@ -213,7 +222,7 @@ class Vocabulary:
 
 def normalize(text: str, *, lowercase: bool = False) -> str:
     """Apply the rules of `Vocabulary` to `text`: byte-order marks, line ends, case, NFC. Idempotent."""
-    text = text.removeprefix(BYTE_ORDER_MARK).replace("\r\n", "\n").replace("\r", "\n")
+    text = text.lstrip(BYTE_ORDER_MARK).replace("\r\n", "\n").replace("\r", "\n")
     if lowercase:
         # Character by character, since str.lower() looks at neighbours (the final sigma).
         text = text.translate({ord(c): c.lower() for c in set(text)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hubcharlstm.vocabulary import Vocabulary, normalize, visible
@@ -36,8 +36,10 @@ def test_known_text_is_encoded_exactly(text: str) -> None:
 
 
 @given(any_text, st.booleans())
+@example("\ufeff\ufeffTo be", False)
 def test_normalization_is_idempotent(text: str, lowercase: bool) -> None:
-    once = normalize(text.replace("\ufeff", ""), lowercase=lowercase)
+    """Of two byte-order marks only the first was dropped, so that a second pass changed the text again."""
+    once = normalize(text, lowercase=lowercase)
     assert normalize(once, lowercase=lowercase) == once
 
 
