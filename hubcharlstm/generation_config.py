@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from hubcharlstm.arguments import whole_number
 from hubcharlstm.decoding.sampling import SamplingParams
+
+MAX_NEW_TOKENS = 100_000
+"""Characters of one call; a longer text continues from the completion's state."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,9 +37,15 @@ class GenerationConfig:
     turn_stop: str = ""
 
     def __post_init__(self) -> None:
-        self.sampling()
-        if isinstance(self.max_new_tokens, bool) or not isinstance(self.max_new_tokens, int) or self.max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens is {self.max_new_tokens!r}; expected a whole number of at least 1.")
+        for name, value in asdict(self.sampling()).items():  # plain numbers, which JSON can hold
+            object.__setattr__(self, name, value)
+        max_new_tokens = whole_number(self.max_new_tokens)
+        if max_new_tokens is None or not 1 <= max_new_tokens <= MAX_NEW_TOKENS:
+            raise ValueError(
+                f"max_new_tokens is {self.max_new_tokens!r}; expected a whole number of at least 1 and up to "
+                f"{MAX_NEW_TOKENS}: correct it."
+            )
+        object.__setattr__(self, "max_new_tokens", max_new_tokens)
         for name in ("start_text", "turn_template", "turn_stop"):
             if not isinstance(getattr(self, name), str):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected text.")
@@ -47,7 +60,15 @@ class GenerationConfig:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> GenerationConfig:
-        """The config of a parsed `generation_config.json`; unknown keys are ignored."""
+        """The config of a parsed `generation_config.json`; unknown keys are ignored.
+
+        A max_new_tokens that no call accepts is lowered to `MAX_NEW_TOKENS` with a warning in the log: whoever loads a
+        published model cannot correct its file.
+        """
+        length = whole_number(data.get("max_new_tokens"))
+        if length is not None and length > MAX_NEW_TOKENS:
+            logger.warning("max_new_tokens is %d in the model's defaults; %d is used.", length, MAX_NEW_TOKENS)
+            data = {**data, "max_new_tokens": MAX_NEW_TOKENS}
         return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
 
     def to_dict(self) -> dict[str, Any]:

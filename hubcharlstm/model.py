@@ -1,18 +1,21 @@
-"""CharLSTM: network and vocabulary in one, and every verb a user calls, each a thin call of a room below."""
+"""CharLSTM: network and vocabulary in one object, whose methods are thin calls of the packages below."""
 
 # No `from __future__ import annotations` here: it would make the Hub's mixin see annotations as strings.
 import hashlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, overload
+from typing import Any, Self, Unpack, overload
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 
-from hubcharlstm.decoding.decoder import Decoder, fastest_device, resolve_precision
-from hubcharlstm.decoding.sampling import SamplingParams, new_seed
+from hubcharlstm.decoding.decoder import Decoder
+from hubcharlstm.decoding.devices import resolve_precision, select_device
+from hubcharlstm.decoding.weights_version import weights_version
 from hubcharlstm.engine.engine import Engine
+from hubcharlstm.generation.batch import generate_texts, seeded_prompts
+from hubcharlstm.generation.request import GenerationArguments, GenerationOptions
 from hubcharlstm.generation.stream import Completion, GenerationState, TextStream
 from hubcharlstm.generation_config import GenerationConfig
 from hubcharlstm.hub import download
@@ -20,7 +23,7 @@ from hubcharlstm.hub.model_folder import Artifact
 from hubcharlstm.hub.save import PushOptions, save
 from hubcharlstm.inspection.scoring import Score, score
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork
-from hubcharlstm.vocabulary import Vocabulary
+from hubcharlstm.vocabulary import Vocabulary, shorten
 
 PRECISIONS = ("auto", "fp32", "int8", "bf16")
 
@@ -73,9 +76,9 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
     ) -> Self:
         """Load a model by Hub id or folder; without one, the model that ships in the package.
 
-        device: "cpu", "cuda", ... or "auto", the measured faster for one reader. precision: "fp32", "int8" (CPU),
-        "bf16" (GPU) or "auto": int8 on a CPU that has the instructions for it, else fp32. The other arguments are
-        those of the Hub's mixin.
+        device: "cpu", "cuda", ... or "auto", the one that decodes a single text faster, measured. precision: "fp32",
+        "int8" (CPU), "bf16" (GPU) or "auto": int8 on a CPU that has the instructions for it, else fp32. The other
+        arguments are those of the Hub's mixin.
         Raises `ValueError` if there is no such model, if it is damaged, or if the Hub does not give it.
         """
         if precision not in PRECISIONS:
@@ -95,7 +98,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         model.load_state_dict(artifact.tensors, strict=True, assign=True)
         model.name, model.revision, model.stored_dtype = artifact.name, artifact.revision, artifact.dtype
         model.eval()
-        model.to(_device(model, device, precision))
+        model.to(select_device(model, device, precision))
         if precision == "int8" and model.head.weight.device.type != "cpu":
             raise ValueError(
                 f'precision is "int8" on {model.head.weight.device}; expected a CPU: leave it out, or set device="cpu".'
@@ -164,6 +167,13 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         assert url is not None
         return url
 
+    def __repr__(self) -> str:
+        config, device = self.config, self.head.weight.device
+        return (
+            f"CharLSTM({shorten(self.name)!r}, {config.num_layers} x {config.hidden_size}, {config.vocab_size} "
+            f"characters, {config.num_parameters:,} parameters, {self.precision} on {device})"
+        )
+
     # --- write -----------------------------------------------------------------------------------------------
 
     def stream(
@@ -183,71 +193,102 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
     ) -> TextStream:
         """The continuation of `prompt` as an iterator of text pieces; then its `completion` tells the rest.
 
-        None means the model's own default (`generation_config`); top_k=0, top_p=1 and min_p=0 switch a filter
-        off. stop: one or more strings that end the text and are not part of it. seed: makes the call
-        repeatable; drawn if not given. state: go on from an earlier completion, with `prompt` read after it.
-        engine: decode beside the engine's other readers, with the same text. ahead: about how many characters
-        the engine may write that were not read yet; then it serves others until half of them are.
+        None means the model's own default (`generation_config`); top_k=0, top_p=1 and min_p=0 switch a filter off.
+        stop: one or more strings that end the text and are not part of it. seed: makes the call repeatable; drawn if
+        not given. state: continue from an earlier completion, with `prompt` after it. engine: decode together with
+        the engine's other requests, to the same text. max_buffered_tokens: only with an engine; about how many
+        characters it may sample before they are taken, then it pauses the request until half of them are.
         Raises `ValueError` for an argument out of range.
         """
-        default = self.generation_config
+        options = GenerationOptions.resolve(
+            self.generation_config, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
+            min_p=min_p, stop=stop, state=state,
+        )  # fmt: skip
         return TextStream(
-            self,
-            prompt,
-            max_new_tokens=default.max_new_tokens if max_new_tokens is None else max_new_tokens,
-            sampling=SamplingParams(
-                default.temperature if temperature is None else temperature,
-                default.top_k if top_k is None else top_k,
-                default.top_p if top_p is None else top_p,
-                default.min_p if min_p is None else min_p,
-            ),
-            stop=() if stop is None else stop,
-            seed=seed,
-            state=state,
-            engine=engine,
-            max_buffered_tokens=max_buffered_tokens,
-        )
+            self, prompt, max_new_tokens=options.max_new_tokens, sampling=options.sampling, stop=options.stop,
+            seed=seed, state=state, engine=engine, max_buffered_tokens=max_buffered_tokens,
+        )  # fmt: skip
 
-    def complete(self, prompt: str = "", **settings: Any) -> Completion:
-        """The whole continuation with the prompt as read, seed, finish reason and state; arguments as for `stream`."""
-        stream = self.stream(prompt, **settings)
+    def complete(
+        self,
+        prompt: str = "",
+        *,
+        max_new_tokens: int | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        state: GenerationState | None = None,
+        engine: Engine | None = None,
+        max_buffered_tokens: int | None = None,
+    ) -> Completion:
+        """The whole continuation with prompt, seed, finish reason and state; arguments as for `stream`."""
+        stream = self.stream(
+            prompt, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
+            stop=stop, seed=seed, state=state, engine=engine, max_buffered_tokens=max_buffered_tokens,
+        )  # fmt: skip
         for _ in stream:
             pass
         return stream.completion
 
     @overload
-    def generate(self, prompt: str = "", *, num_samples: None = None, **settings: Any) -> str: ...
+    def generate(
+        self, prompt: str = "", *, num_samples: None = None, batch_size: int | None = None,
+        **arguments: Unpack[GenerationArguments],
+    ) -> str: ...  # fmt: skip
     @overload
-    def generate(self, prompt: str = "", *, num_samples: int, **settings: Any) -> list[str]: ...
+    def generate(
+        self, prompt: str = "", *, num_samples: int, batch_size: int | None = None,
+        **arguments: Unpack[GenerationArguments],
+    ) -> list[str]: ...  # fmt: skip
     @overload
-    def generate(self, prompt: list[str], *, num_samples: None = None, **settings: Any) -> list[str]: ...
+    def generate(
+        self, prompt: list[str], *, num_samples: None = None, batch_size: int | None = None,
+        **arguments: Unpack[GenerationArguments],
+    ) -> list[str]: ...  # fmt: skip
 
     def generate(
-        self, prompt: str | list[str] = "", *, num_samples: int | None = None, **settings: Any
+        self,
+        prompt: str | list[str] = "",
+        *,
+        max_new_tokens: int | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        state: GenerationState | None = None,
+        engine: Engine | None = None,
+        max_buffered_tokens: int | None = None,
+        num_samples: int | None = None,
+        batch_size: int | None = None,
     ) -> str | list[str]:
-        """The continuation alone. A list of prompts gives a list, each as if asked for alone.
+        """The continuation alone; arguments as for `stream`. A list of prompts gives a list, as separate calls do.
 
-        num_samples: that many continuations of one prompt, with seeds seed, seed + 1, ...
+        num_samples: that many continuations of one prompt, with the seeds seed, seed + 1, ... batch_size: how many
+        texts are decoded together. By default 256 in int8, where a text is the same to the bit in any batch, and 1 in
+        any other precision, where a batch differs by rounding.
         """
-        if isinstance(prompt, list):
-            if num_samples is not None:
-                raise ValueError("Both a list of prompts and num_samples were given; expected one: call once a prompt.")
-            return [self.complete(one, **settings).text for one in prompt]
-        if num_samples is None:
-            return self.complete(prompt, **settings).text
-        if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 1:
-            raise ValueError(f"num_samples is {num_samples!r}; expected a whole number of at least 1.")
-        given = settings.pop("seed", None)
-        first = new_seed() if given is None else given
-        return [self.complete(prompt, seed=first + n, **settings).text for n in range(num_samples)]
+        prompts = seeded_prompts(prompt, num_samples, seed)
+        options = GenerationOptions.resolve(
+            self.generation_config, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
+            min_p=min_p, stop=stop, state=state,
+        )  # fmt: skip
+        texts = generate_texts(
+            self, prompts, options, batch_size=batch_size, engine=engine, max_buffered_tokens=max_buffered_tokens
+        )
+        return texts[0] if isinstance(prompt, str) and num_samples is None else texts
 
     # --- read ------------------------------------------------------------------------------------------------
 
     def score(self, text: str, *, num_chunks: int = 1) -> Score:
         """Bits per character, and the log-probability of every character of `text` as if it came after `start_text`.
 
-        In fp32, in bounded memory however long the text is. lanes: more than 1 reads parts of a long text side by
-        side, faster and equal but for the last digits. Raises `ValueError` if the model can read none of it.
+        In fp32, in bounded memory however long the text is. num_chunks: more than 1 scores chunks of a long text in
+        parallel, which is faster and equal but for the last digits. Raises `ValueError` if nothing can be encoded.
         """
         return score(self, self.vocabulary, text, start_text=self.start_text, num_chunks=num_chunks)
 
@@ -260,7 +301,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
 
     @property
     def decoder(self) -> Decoder:
-        """The weights as they are now, folded for decoding; folded again when they have changed."""
+        """The decoder of the weights as they are now; built again when they have changed."""
         return self._decoder_entry()[0]
 
     @property
@@ -272,28 +313,10 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         return resolve_precision(self.precision, self.head.weight.device)
 
     def _decoder_entry(self) -> tuple[Decoder, str]:
-        with torch.no_grad():  # sums too, since fused optimizers and `.data` change weights without a new version
-            version = (
-                self.precision,
-                *((p.data_ptr(), p._version, p.device, float(p.sum())) for p in self.parameters()),
-            )
+        version = (self.precision, *weights_version(self.parameters()))
         if self._decoder_cache is None or self._decoder_cache[0] != version:
             digest = hashlib.sha256(self.vocabulary.sha256.encode("ascii"))
             for value in self.state_dict().values():
                 digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())
             self._decoder_cache = version, Decoder(self, self._resolve_precision()), digest.hexdigest()
         return self._decoder_cache[1:]
-
-
-def _device(model: CharLSTM, device: str | torch.device | Literal["auto"], precision: str) -> torch.device:
-    if device == "auto":
-        return fastest_device(model, precision)
-    try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f'device is {str(device)!r}, which torch cannot use here ({reason}); expected "auto" or "cpu".'
-        ) from None
-    return chosen

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hubcharlstm.arguments import finite_number, whole_number
+
 MAX_LAYERS = 64
 """Far above any use. It bounds the number of tensors that a downloaded config can name."""
 
@@ -33,13 +35,18 @@ class CharLSTMConfig:
     def __post_init__(self) -> None:
         for name in ("vocab_size", "embedding_dim", "hidden_size", "num_layers"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            size = whole_number(value)
+            if size is None or size < 1:
                 raise ValueError(f"{name} is {value!r}; expected a whole number of at least 1: correct the config.")
+            object.__setattr__(self, name, size)
         if self.num_layers > MAX_LAYERS:
             raise ValueError(f"num_layers is {self.num_layers}; expected at most {MAX_LAYERS}: correct the config.")
-        rate = self.dropout
-        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
-            raise ValueError(f"dropout is {rate!r}; expected a number from 0 up to but not including 1: correct it.")
+        rate = finite_number(self.dropout)
+        if rate is None or not 0 <= rate < 1:
+            raise ValueError(
+                f"dropout is {self.dropout!r}; expected a number from 0 up to but not including 1: correct it."
+            )
+        object.__setattr__(self, "dropout", rate)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -9,7 +9,6 @@ On a CPU tanh is NumPy's, which took a sixth of the time of PyTorch's, and a sin
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -28,7 +27,6 @@ from hubcharlstm.decoding.kernels import (
 from hubcharlstm.decoding.single_row import SingleRowStep
 from hubcharlstm.decoding.state_buffer import BatchView, LayerView, StateBuffer
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork, State
-from hubcharlstm.torch_compat import has_fast_int8
 
 PREFILL_CHUNK = 64
 """Ids of a prompt that `nn.LSTM` reads at once, some 8 ms on two cores: running rows wait no longer than that."""
@@ -163,42 +161,3 @@ def update_on_cpu(gates: Tensor, layer: LayerView, out: Tensor) -> None:
     np.tanh(layer.c.numpy(), out=out.numpy())
     out.mul_(o)
     layer.h.copy_(out.mul_(INT8_MAX).round_() if layer.h.dtype == torch.int8 else out)
-
-
-def resolve_precision(precision: str, device: torch.device) -> str:
-    """ "auto" as the precision that `device` decodes in: int8 on a CPU that is fast at it, else fp32.
-
-    Raises `ValueError` for int8 on another device than a CPU.
-    """
-    if precision == "auto":
-        return "int8" if device.type == "cpu" and has_fast_int8() else "fp32"
-    if precision == "int8" and device.type != "cpu":
-        raise ValueError(f'precision is "int8" on {device}; expected a CPU for exact int8 sums: leave it at "auto".')
-    return precision
-
-
-def fastest_device(network: CharLSTMNetwork, precision: str = "auto") -> torch.device:
-    """The device whose step of one row takes less time, measured in the precision that it would decode in.
-
-    A single row is often faster on the CPU than on an accelerator, whose launches cost more than its products. The CPU
-    where there is no other, and for int8. Leaves `network` on the device that was measured last.
-    """
-    cpu = torch.device("cpu")
-    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    if accelerator is None or precision == "int8":
-        return cpu
-    return min(
-        (cpu, accelerator),
-        key=lambda device: seconds_per_step(Decoder(network.to(device), resolve_precision(precision, device))),
-    )
-
-
-def seconds_per_step(decoder: Decoder, steps: int = 30) -> float:
-    """The median time of one row's step, with its logits copied to the CPU as sampling does."""
-    ids, buffer = torch.zeros(1, dtype=torch.int64, device=decoder.device), decoder.state_buffer(1)
-    seconds = []
-    for _ in range(steps):
-        start = time.perf_counter()
-        decoder.step(ids, buffer).cpu()
-        seconds.append(time.perf_counter() - start)
-    return sorted(seconds)[steps // 2]

@@ -1,4 +1,4 @@
-"""Greedy decoding that goes in circles: noticed from what was drawn, told once the state comes round too."""
+"""Greedy decoding that repeats itself: found in the sampled ids, confirmed once the state repeats too."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import torch
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.network import State
 
-LONGEST = 200
-"""Characters of the longest circle that is looked for."""
+MAX_CYCLE_LENGTH = 200
+"""Characters of the longest cycle that is found."""
 
-ROUNDS, AT_LEAST = 3, 60
-"""How often it must have been gone round, and over how many characters: networks count, and leave after a dozen."""
+MIN_REPEATS, MIN_CHARS = 3, 60
+"""Repeats, and characters in all, before text counts as a cycle: networks count, and may leave one after a dozen."""
 
-GOES_ON = 1_000
-"""Characters for which it is followed: a circle may be all but closed, and drift out of step after two rounds more."""
+CONFIRM_CHARS = 1_000
+"""Characters for which a cycle is followed: an almost closed one drifts apart after two more repeats."""
 
 SAME_STATE = 0.02
-"""The largest difference of h and tanh(c), in (-1, 1), between two rounds; int8 knows h to 1/127."""
+"""The largest difference of h and tanh(c), in (-1, 1), between two repeats; int8 resolves h to 1/127."""
 
 
 def cycle_length(ids: Sequence[int]) -> int | None:
-    """The length of the shortest circle that `ids` end in, gone round often enough; None if in none."""
-    for length in range(1, LONGEST + 1):
-        needed = max(ROUNDS * length, AT_LEAST)
+    """The length of the shortest cycle that `ids` end in, repeated often enough; None without one."""
+    for length in range(1, MAX_CYCLE_LENGTH + 1):
+        needed = max(MIN_REPEATS * length, MIN_CHARS)
         tail = ids[-needed:]
         if len(tail) == needed and tail[length:] == tail[:-length]:
             return length
@@ -34,20 +34,20 @@ def cycle_length(ids: Sequence[int]) -> int | None:
 
 @torch.inference_mode()
 def returns_to_state(decoder: Decoder, state: State, last_id: int, cycle: Sequence[int]) -> bool:
-    """True if the likeliest characters from here are `circle`, once and again, and it leads back to the same state.
+    """Whether the most likely ids from here are `cycle` again and again, and lead back to the same state.
 
-    state: (h, c) before `last_id`, the circle's last id, is read.
+    state: (h, c) before `last_id`, the cycle's last id, is the input.
     """
-    rows = decoder.state_buffer(1)
-    rows.put(0, state)
+    buffer = decoder.state_buffer(1)
+    buffer.put(0, state)
     new_id = last_id
-    for number in range(max(1, GOES_ON // len(cycle))):
+    for number in range(max(1, CONFIRM_CHARS // len(cycle))):
         for expected in cycle:
-            new_id = int(decoder.step(torch.tensor([new_id], device=decoder.device), rows)[0].argmax())
+            new_id = int(decoder.step(torch.tensor([new_id], device=decoder.device), buffer)[0].argmax())
             if new_id != expected:
                 return False
         if number == 0:
-            (h, c), (new_h, new_c) = state, rows.get(0)
+            (h, c), (new_h, new_c) = state, buffer.get(0)
             if max((new_h - h).abs().max(), (new_c.tanh() - c.tanh()).abs().max()) >= SAME_STATE:
                 return False
     return True

@@ -1,4 +1,4 @@
-"""Where a completion stopped, as a value that can be kept in a file."""
+"""The state to continue a completion from, as a value that can be saved."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from hubcharlstm.engine.stopping import Ids
 
 @dataclass(frozen=True)
 class GenerationState:
-    """Where a completion stopped: all that is needed to go on exactly there. A few kilobytes, never changed.
+    """All that an exact continuation needs, in a few kilobytes. Immutable.
 
-    h, c: (num_layers, 1, H) each, after every id but `last_id`, which is still to be read.
-    rng: the random stream with the draws made so far. held: generated ids that a stop string may still
-    need and that were not shown. fingerprint: the model it belongs to.
+    h, c: (num_layers, 1, H) each, after every id but `last_id`, which is the next input. rng: the random stream after
+    the samples so far. held: sampled ids that were not shown because they may begin a stop string. fingerprint: of
+    the model that it belongs to.
     """
 
     h: torch.Tensor
@@ -29,6 +29,9 @@ class GenerationState:
     rng: RandomStream
     held: Ids
     fingerprint: str
+
+    def __repr__(self) -> str:
+        return f"GenerationState(last_id={self.last_id}, {self.rng.draws:,} samples, model {self.fingerprint[:8]})"
 
     def save(self, path: str | Path) -> None:
         """Write it as a safetensors file."""

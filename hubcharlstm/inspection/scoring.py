@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from hubcharlstm.arguments import positive_integer
 from hubcharlstm.network import CharLSTMNetwork, State
-from hubcharlstm.vocabulary import Vocabulary
+from hubcharlstm.vocabulary import Vocabulary, shorten
 
 WARMUP = 512
 """Characters before a chunk that are processed unscored, so that its first state is close to the carried one."""
@@ -33,8 +34,11 @@ class Score:
     """
 
     text: str
-    log_probs: LogProbs = field(repr=False)
+    log_probs: LogProbs
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Score({shorten(self.text)!r}, {len(self.text):,} characters, bpc={self.bpc:.4f})"
 
     @property
     def nats(self) -> float:
@@ -61,8 +65,7 @@ def score(
     is faster and differs in the last digits: each chunk but the first starts from the state after the `WARMUP`
     characters before it.
     """
-    if isinstance(num_chunks, bool) or not isinstance(num_chunks, int) or num_chunks < 1:
-        raise ValueError(f"num_chunks is {num_chunks!r}; expected a whole number of at least 1.")
+    num_chunks = positive_integer("num_chunks", num_chunks)
     encoding = vocabulary.encode(text)
     if not encoding.ids:
         dropped = f" ({encoding.describe()})" if encoding.dropped else ""

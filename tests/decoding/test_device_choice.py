@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from hubcharlstm import CharLSTM
-from hubcharlstm.decoding import decoder
-from hubcharlstm.decoding.decoder import fastest_device, resolve_precision, seconds_per_step
+from hubcharlstm.decoding import decoder, devices
+from hubcharlstm.decoding.devices import fastest_device, resolve_precision, seconds_per_step
 from hubcharlstm.network import CharLSTMNetwork
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -40,8 +40,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: GPU)
-    monkeypatch.setattr(decoder, "Decoder", lambda device, precision="fp32": (device.type, precision))
-    monkeypatch.setattr(decoder, "seconds_per_step", seconds_of)
+    monkeypatch.setattr(devices, "Decoder", lambda device, precision="fp32": (device.type, precision))
+    monkeypatch.setattr(devices, "seconds_per_step", seconds_of)
     return measured
 
 
@@ -53,7 +53,7 @@ def test_a_cpu_is_measured_in_the_int8_that_it_decodes_in(
     measured: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """fp32 was measured on the CPU, so that a GPU won that is slower than the CPU's int8."""
-    monkeypatch.setattr(decoder, "has_fast_int8", lambda: True)
+    monkeypatch.setattr(devices, "has_fast_int8", lambda: True)
     assert choose() == "cpu"
     assert measured == [("cpu", "int8"), ("cuda", "fp32")]
 
@@ -61,7 +61,7 @@ def test_a_cpu_is_measured_in_the_int8_that_it_decodes_in(
 def test_a_cpu_without_fast_int8_is_measured_in_fp32(
     measured: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoder, "has_fast_int8", lambda: False)
+    monkeypatch.setattr(devices, "has_fast_int8", lambda: False)
     assert choose() == "cuda"
     assert measured == [("cpu", "fp32"), ("cuda", "fp32")]
 
@@ -70,7 +70,7 @@ def test_a_cpu_without_fast_int8_is_measured_in_fp32(
 def test_an_explicit_precision_is_measured_on_both(
     measured: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch, precision: str
 ) -> None:
-    monkeypatch.setattr(decoder, "has_fast_int8", lambda: True)
+    monkeypatch.setattr(devices, "has_fast_int8", lambda: True)
     assert choose(precision) == "cuda"
     assert measured == [("cpu", precision), ("cuda", precision)]
 
@@ -83,7 +83,7 @@ def test_int8_is_for_the_cpu_whatever_else_there_is(measured: list[tuple[str, st
 
 def test_the_precision_of_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     for fast in (True, False):
-        monkeypatch.setattr(decoder, "has_fast_int8", lambda fast=fast: fast)
+        monkeypatch.setattr(devices, "has_fast_int8", lambda fast=fast: fast)
         assert resolve_precision("auto", CPU) == ("int8" if fast else "fp32")
         assert resolve_precision("auto", GPU) == "fp32"
         assert [resolve_precision(precision, CPU) for precision in ("fp32", "bf16", "int8")] == ["fp32", "bf16", "int8"]

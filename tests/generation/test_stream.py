@@ -317,7 +317,7 @@ def test_int8_writes_the_same_text_on_every_cpu_and_auto_takes_it_where_it_is_fa
     texts = []
     for fast in (False, has_fast_int8()):
         monkeypatch.setattr("hubcharlstm.torch_compat.has_fast_int8", lambda fast=fast: fast)
-        monkeypatch.setattr("hubcharlstm.decoding.decoder.has_fast_int8", lambda fast=fast: fast)
+        monkeypatch.setattr("hubcharlstm.decoding.devices.has_fast_int8", lambda fast=fast: fast)
         model = tiny_model(vocabulary)
         assert model.decoder.precision == ("int8" if fast else "fp32")
         model.precision = "int8"
