@@ -204,10 +204,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
             self.generation_config, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
             min_p=min_p, stop=stop, state=state,
         )  # fmt: skip
-        return TextStream(
-            self, prompt, max_new_tokens=options.max_new_tokens, sampling=options.sampling, stop=options.stop,
-            seed=seed, state=state, engine=engine, max_buffered_tokens=max_buffered_tokens,
-        )  # fmt: skip
+        return TextStream(self, prompt, options, seed=seed, engine=engine, max_buffered_tokens=max_buffered_tokens)
 
     def complete(
         self,

@@ -28,7 +28,8 @@ def weights_version(parameters: Iterable[torch.Tensor]) -> tuple[Any, ...]:
 
 def _checksum(value: torch.Tensor) -> int:
     if value.device.type == "cpu" and value.dtype == torch.float32:
-        products = value.numpy() @ _projection(value.shape[-1])
+        with np.errstate(all="ignore"):  # a damaged model may hold infinities
+            products = value.numpy() @ _projection(value.shape[-1])
     else:
         projection = torch.from_numpy(_projection(value.shape[-1])).to(value.device)
         products = (value.float() @ projection).cpu().numpy()

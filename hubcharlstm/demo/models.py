@@ -18,6 +18,7 @@ from hubcharlstm.decoding.sampling import SamplingParams
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.settings import Settings
 from hubcharlstm.engine.engine import Engine
+from hubcharlstm.generation.request import GenerationOptions
 from hubcharlstm.generation.stream import GenerationState
 from hubcharlstm.model import CharLSTM
 
@@ -73,16 +74,10 @@ class ServedModel:
         """A stream through the engine; raises the model's own `ValueError`. length: overrides `settings.length`."""
 
         def start() -> TextStream:
+            sampling = SamplingParams(settings.temperature, settings.top_k, settings.top_p, settings.min_p)
+            options = GenerationOptions(length or settings.length, sampling, settings.stop or (), state)
             return TextStream(
-                self,
-                prompt,
-                max_new_tokens=length or settings.length,
-                sampling=SamplingParams(settings.temperature, settings.top_k, settings.top_p, settings.min_p),
-                stop=settings.stop or (),
-                seed=seed,
-                state=state,
-                engine=self.engine,
-                max_buffered_tokens=max_buffered_tokens,
+                self, prompt, options, seed=seed, engine=self.engine, max_buffered_tokens=max_buffered_tokens
             )
 
         return start() if len(prompt) <= MAX_INLINE_PROMPT else await asyncio.to_thread(start)

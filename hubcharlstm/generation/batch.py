@@ -45,12 +45,9 @@ def generate_texts(
         requests = [prepare_request(model, decoder, text, options, seed=seed).request for text, seed in prompts]
         return [model.vocabulary.decode(ids) for ids in decode_batch(decoder, requests, max_rows)]
     streams: Iterable[TextStream] = (
-        TextStream(
-            model, text, max_new_tokens=options.max_new_tokens, sampling=options.sampling, stop=options.stop, seed=seed,
-            state=options.state, engine=engine, max_buffered_tokens=max_buffered_tokens,
-        )
+        TextStream(model, text, options, seed=seed, engine=engine, max_buffered_tokens=max_buffered_tokens)
         for text, seed in prompts
-    )  # fmt: skip
+    )
     if engine is not None:
         streams = list(streams)  # all are submitted before the first is taken
     return ["".join(stream) for stream in streams]

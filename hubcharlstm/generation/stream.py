@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hubcharlstm.decoding import openmp
-from hubcharlstm.decoding.sampling import SamplingParams
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.engine.sequence import FinishReason
 from hubcharlstm.generation import repetition
@@ -56,13 +55,10 @@ class TextStream(Iterator[str]):
     def __init__(
         self,
         model: DecodingModel,
-        prompt: str = "",
+        prompt: str,
+        options: GenerationOptions,
         *,
-        max_new_tokens: int,
-        sampling: SamplingParams,
-        stop: str | Sequence[str] = (),
         seed: int | None = None,
-        state: GenerationState | None = None,
         engine: Engine | None = None,
         max_buffered_tokens: int | None = None,
     ) -> None:
@@ -71,7 +67,6 @@ class TextStream(Iterator[str]):
                 f"max_buffered_tokens is {max_buffered_tokens!r} without an engine; expected an engine with it: "
                 "pass one, or leave it out."
             )
-        options = GenerationOptions(max_new_tokens, sampling, stop, state)
         self._decoder = decoder = model.decoder
         prepared = prepare_request(model, decoder, prompt, options, seed=seed)
         self.prompt, self.seed, self.warnings = prepared.prompt, prepared.seed, prepared.warnings
@@ -84,7 +79,7 @@ class TextStream(Iterator[str]):
         self._pieces: list[str] = []
         self._buffered: deque[int] = deque()  # ids that came together with the one that was asked for
         self._cancelled = False
-        self._is_greedy = sampling.temperature == 0
+        self._is_greedy = options.sampling.temperature == 0
 
     def __repr__(self) -> str:
         return f"TextStream({shorten(self.text)!r}, seed={self.seed}, finish_reason={self.finish_reason!r})"

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from hubcharlstm import CharLSTM, Vocabulary
 from hubcharlstm.decoding.sampling import RandomStream, SamplingBatch, SamplingParams, next_ids
 from hubcharlstm.errors import DamagedModelError
-from hubcharlstm.generation.repetition import cycle_length
 from hubcharlstm.generation.stream import MAX_NEW_TOKENS, GenerationState
 from hubcharlstm.torch_compat import has_fast_int8
 from tests.conftest import tiny_model
@@ -253,41 +252,6 @@ def test_a_damaged_state_is_refused(model: CharLSTM) -> None:
     ):
         with pytest.raises(ValueError, match="state is damaged"):
             model.stream(state=damaged)
-
-
-def test_greedy_decoding_that_cycles_is_reported(model: CharLSTM) -> None:
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.zero_()
-        model.head.bias[5] = 1.0
-    done = model.complete("To be", max_new_tokens=90, temperature=0)
-    assert done.cycle == model.vocabulary.chars[5]
-    assert model.complete("To be", max_new_tokens=90, temperature=0.01, seed=1).cycle is None
-    assert model.complete("To be", max_new_tokens=50, temperature=0).cycle is None
-
-
-def test_a_cycle_goes_on_without_end() -> None:
-    """Over many models: a network may count, and leave what looked like a circle after a dozen rounds."""
-    found = 0
-    for seed in range(20):
-        model = tiny_model(MODEL.vocabulary, hidden_size=12, seed=seed)
-        done = model.complete("To be", max_new_tokens=400, temperature=0)
-        if done.cycle is not None:
-            found += 1
-            assert done.text.endswith(done.cycle * 3)
-            later = model.complete(state=done.state, max_new_tokens=len(done.cycle) * 20, temperature=0)
-            assert later.text == done.cycle * 20
-    assert found > 5
-
-
-def test_a_cycle_is_the_shortest_and_repeated_often_enough() -> None:
-    assert cycle_length([1, 2, 3] * 20) == 3
-    assert cycle_length([9, 9, *[1, 2] * 30]) == 2
-    assert cycle_length([1, 2, 3] * 19) is None
-    assert cycle_length(list(range(50)) * 3) == 50
-    assert cycle_length(list(range(50)) * 2) is None
-    assert cycle_length([1] * 60) == 1
-    assert cycle_length([]) is None
 
 
 def test_a_vocabulary_of_one_character_writes_it(vocabulary: Vocabulary) -> None:
