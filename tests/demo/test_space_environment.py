@@ -71,7 +71,7 @@ def install(workspace: Path, *what: str) -> None:
     checked([*pip, *what])
 
 
-TINY = "--embedding-dim 4 --hidden-size 8 --num-layers 1 --batch-size 4 --seq-len 16 --chars 3000"
+TINY = "--embedding-dim 4 --hidden-size 8 --num-layers 1 --batch-size 4 --seq-len 16 --max-train-chars 3000"
 WHERE = "import hubcharlstm; print(hubcharlstm.__file__)"
 WITH_THE_WHEEL = """
 import json

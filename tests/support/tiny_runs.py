@@ -53,10 +53,13 @@ def record(out: Path) -> dict[str, Any]:
 
 
 def without_seconds(data: dict[str, Any]) -> dict[str, Any]:
-    """A record without what a clock measured."""
+    """A record without what a clock measured, and without the save id, which hashes that too."""
     history = [{k: v for k, v in row.items() if k != "seconds"} for row in data["history"]]
     time_lapse = [{k: v for k, v in snapshot.items() if k != "minutes"} for snapshot in data["time_lapse"]]
-    return {k: v for k, v in data.items() if k != "seconds"} | {"history": history, "time_lapse": time_lapse}
+    return {k: v for k, v in data.items() if k not in ("seconds", "save_id")} | {
+        "history": history,
+        "time_lapse": time_lapse,
+    }
 
 
 def assert_same_run(one: Path, other: Path) -> None:

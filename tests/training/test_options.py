@@ -33,7 +33,7 @@ def test_the_flags_are_frozen() -> None:
         },
         "evaluate": {"-h", "--help", "model", "corpus", "--encoding", "--dynamic"},
         "resume": {"-h", "--help", "run"},
-        "push": {"-h", "--help", "run", "repo_id", "--private"},
+        "push": {"-h", "--help", "run", "repo_id", "--private", "--install-from"},
         "space": {
             "-h", "--help", "space_id", "--model", "--hardware", "--private", "--torch-index", "--dry-run",
         },
