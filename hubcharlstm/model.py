@@ -10,6 +10,7 @@ from typing import Any, Self, Unpack, overload
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 
+from hubcharlstm.decoding import openmp
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.devices import resolve_precision, select_device
 from hubcharlstm.decoding.weights_version import weights_version
@@ -50,6 +51,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
                 "expected the same number: build the config with vocab_size=len(vocabulary)."
             )
         super().__init__(config)
+        openmp.support_fork()
         self.vocabulary = vocabulary
         self.generation_config = generation_config or GenerationConfig()
         self.record: dict[str, Any] = record or {}
@@ -166,6 +168,10 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
             )  # fmt: skip
         assert url is not None
         return url
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy and a pickle consist of: the decoder is left behind, for it can be built from the weights."""
+        return self.__dict__ | {"_decoder_cache": None}
 
     def __repr__(self) -> str:
         config, device = self.config, self.head.weight.device

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import linear
 
+from hubcharlstm.row_product import RowProduct, bind_row_product
+
 EXACT_TERMS = 1024
 """127 * 127 * 1024 is below 2**24: fp32 adds up that many products of two int8 values without rounding."""
 
@@ -138,8 +140,11 @@ class Int8Linear:
         ]
         return parts[0] if len(parts) == 1 else torch.stack(parts).double().sum(dim=0).float()
 
-    def bind_row(self, x: Tensor) -> Callable[[], NDArray[np.generic]]:
-        """A call that multiplies what x (1, K) int8 then holds -> sums (1, N), in a buffer that it reuses."""
+    def bind_row(self, x: Tensor) -> RowProduct:
+        """Calls that multiply what x (1, K) int8 then holds -> sums (1, N), in a buffer that they reuse.
+
+        The private operator takes its number of threads from OpenMP, so that both calls are the same.
+        """
         if self._packed is not None:
             sums = torch.empty(1, self._size, dtype=torch.int32)
             integers = sums.numpy()
@@ -148,18 +153,24 @@ class Int8Linear:
                 torch._int_mm(x, self._columns, out=sums)
                 return integers
 
-            return int_mm
-        row = x.numpy()
+            return RowProduct(int_mm, int_mm)
         if len(self._parts) > 1:
-            return lambda: self(x).numpy()
-        weight, values = self._parts[0].numpy().T, np.empty(row.shape, np.float32)
-        out = np.empty((1, self._size), np.float32)
 
-        def exact_fp32() -> NDArray[np.generic]:
-            np.copyto(values, row)
-            return np.matmul(values, weight, out)
+            def in_parts() -> NDArray[np.generic]:
+                return self(x).numpy()
 
-        return exact_fp32
+            return RowProduct(in_parts, in_parts)
+        row, values = x.numpy(), np.empty(x.shape, np.float32)
+        product = bind_row_product(values, self._parts[0].numpy())
+
+        def exact(multiply: Callable[[], NDArray[np.generic]]) -> Callable[[], NDArray[np.generic]]:
+            def exact_fp32() -> NDArray[np.generic]:
+                np.copyto(values, row)
+                return multiply()
+
+            return exact_fp32
+
+        return RowProduct(exact(product.serial), exact(product.parallel))
 
 
 # --- lists of tensors ----------------------------------------------------------------------------------------------

@@ -115,10 +115,10 @@ def test_int8_sums_are_those_of_integers(monkeypatch: pytest.MonkeyPatch, terms:
         for count in (1, 2, 5, 70):
             assert torch.equal(kernel(x[:count]), exact[:count])
         row = x[:1].clone()
-        sums = kernel.bind_row(row)
-        for n in (0, 3):
-            row.copy_(x[n : n + 1])
-            np.testing.assert_array_equal(np.asarray(sums(), np.float32), exact[n : n + 1].numpy())
+        for sums in kernel.bind_row(row):
+            for n in (0, 3):
+                row.copy_(x[n : n + 1])
+                np.testing.assert_array_equal(np.asarray(sums(), np.float32), exact[n : n + 1].numpy())
 
 
 @pytest.mark.parametrize("has_operators", [True, False])

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from hubcharlstm.decoding import openmp
+from hubcharlstm.decoding.adaptive_threads import AdaptiveThreads
 from hubcharlstm.decoding.fused_weights import FusedWeights, padded
 from hubcharlstm.decoding.kernels import (
     INT8_MAX,
@@ -25,7 +26,7 @@ from hubcharlstm.decoding.kernels import (
     LinearKernel,
 )
 from hubcharlstm.decoding.single_row import SingleRowStep
-from hubcharlstm.decoding.state_buffer import BatchView, LayerView, StateBuffer
+from hubcharlstm.decoding.state_buffer import BLOCK, BatchView, LayerView, StateBuffer, padded_batch_size
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork, State
 
 PREFILL_CHUNK = 64
@@ -45,6 +46,7 @@ class Decoder:
         self.device = network.head.weight.device
         self.precision = precision
         self._network = network
+        self._threads = AdaptiveThreads()
         weights = FusedWeights.of(network)
         self._table, self._biases, self._head_bias = weights.table, weights.biases, weights.head_bias
         self._kernels: Sequence[LinearKernel]
@@ -94,7 +96,8 @@ class Decoder:
             was_training = self._network.training
             self._network.eval()
             chunk = torch.tensor([ids[:count]], device=self.device)
-            _, state = self._network.lstm(self._network.embedding(chunk), state)
+            with self._threads.region(("prefill", count.bit_length()), parallel=True, steps=count):
+                _, state = self._network.lstm(self._network.embedding(chunk), state)
             self._network.train(was_training)
         return state, tuple(ids[count:])
 
@@ -117,25 +120,24 @@ class Decoder:
 
     def advance(self, ids: Tensor, buffer: StateBuffer) -> None:
         """ids (n,) int64: step the first n rows of `buffer` in place, without logits."""
-        views, _ = buffer.first(len(ids))
-        with torch.inference_mode():
-            if len(ids) == 1 and buffer.single_row is not None:
-                buffer.single_row.step(ids, logits=False)
-                return
-            for view in views:
-                self._advance(ids[view.rows], view)
+        self._compute(ids, buffer, logits=False)
 
     def step(self, ids: Tensor, buffer: StateBuffer) -> Tensor:
         """ids (n,) int64: step the first n rows of `buffer` in place -> logits (n, V), valid until the next step."""
-        views, logits = buffer.first(len(ids))
-        with torch.inference_mode():
-            if len(ids) == 1 and buffer.single_row is not None:
-                buffer.single_row.step(ids)
-                return logits
-            for view in views:
+        self._compute(ids, buffer, logits=True)
+        return buffer.first(len(ids))[1]
+
+    def _compute(self, ids: Tensor, buffer: StateBuffer, *, logits: bool) -> None:
+        count = len(ids)
+        kind = min(padded_batch_size(count), BLOCK), logits
+        with torch.inference_mode(), self._threads.region(kind, parallel=count > 1) as parallel:
+            if count == 1 and buffer.single_row is not None:
+                buffer.single_row.step(ids, logits=logits, parallel=parallel)
+                return
+            for view in buffer.first(count)[0]:
                 self._advance(ids[view.rows], view)
-                torch.add(self._head_bias, self._head.matmul(view.top)[: view.count], out=view.logits)
-        return logits
+                if logits:
+                    torch.add(self._head_bias, self._head.matmul(view.top)[: view.count], out=view.logits)
 
     def _advance(self, ids: Tensor, view: BatchView) -> None:
         for kernel, bias, layer in zip(self._kernels, self._biases, view.layers, strict=True):

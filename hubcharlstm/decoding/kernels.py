@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hubcharlstm.row_product import RowProduct, bind_row_product
 from hubcharlstm.torch_compat import Int8Linear, PackedLinear
 
 Floats = NDArray[np.float32]
@@ -33,8 +34,8 @@ class LinearKernel(Protocol):
 class CpuLinearKernel(LinearKernel, Protocol):
     """A kernel with a faster product for a single row."""
 
-    def bind_row(self, x: Tensor) -> Callable[[], Floats]:
-        """A call that multiplies what x (1, K) then holds -> (1, N), in a buffer that the next call overwrites."""
+    def bind_row(self, x: Tensor) -> RowProduct:
+        """Calls that multiply what x (1, K) then holds -> (1, N), in a buffer that the next call overwrites."""
         ...
 
 
@@ -53,10 +54,14 @@ class Int8LinearKernel:
     def matmul(self, x: Tensor) -> Tensor:
         return self._sums(x).mul_(self._scale)
 
-    def bind_row(self, x: Tensor) -> Callable[[], Floats]:
+    def bind_row(self, x: Tensor) -> RowProduct:
         sums, scale = self._sums.bind_row(x), self._scale.numpy()
         out = np.empty((1, len(scale)), np.float32)
-        return lambda: np.multiply(sums(), scale, out, dtype=np.float32, casting="unsafe")
+
+        def scaled(product: Callable[[], NDArray[np.generic]]) -> Callable[[], Floats]:
+            return lambda: np.multiply(product(), scale, out, dtype=np.float32, casting="unsafe")
+
+        return RowProduct(scaled(sums.serial), scaled(sums.parallel))
 
 
 class Fp32LinearKernel:
@@ -69,10 +74,8 @@ class Fp32LinearKernel:
     def matmul(self, x: Tensor) -> Tensor:
         return self._packed(x)
 
-    def bind_row(self, x: Tensor) -> Callable[[], Floats]:
-        weight, row = self._weight.numpy().T, x.numpy()
-        out = np.empty((1, weight.shape[1]), np.float32)
-        return lambda: np.matmul(row, weight, out)
+    def bind_row(self, x: Tensor) -> RowProduct:
+        return bind_row_product(x.numpy(), self._weight.numpy())
 
 
 class DeviceLinearKernel:

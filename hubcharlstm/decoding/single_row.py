@@ -6,7 +6,7 @@ operation is one correctly rounded product, sum or rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,15 +16,16 @@ from torch import Tensor
 
 from hubcharlstm.decoding.kernels import INT8_MAX, CpuLinearKernel, Floats
 from hubcharlstm.decoding.state_buffer import BatchView
+from hubcharlstm.row_product import RowProduct
 
 INT8_SCALE = np.float32(INT8_MAX)
 
 
 @dataclass(frozen=True)
 class LayerStep:
-    """A layer's bound product, its bias (None in layer 0, whose table has it), and its state."""
+    """A layer's bound product, serial and parallel, its bias (None in layer 0, whose table has it), and its state."""
 
-    matmul: Callable[[], Floats]
+    product: RowProduct
     bias: Floats | None
     c: Floats
     h: NDArray[np.generic]
@@ -56,12 +57,12 @@ class SingleRowStep:
         self._out, self._logits = view.out.numpy(), view.logits.numpy()
         self._int8 = view.layers[0].h.dtype == torch.int8
 
-    def step(self, ids: Tensor, *, logits: bool = True) -> None:
-        """ids (1,): compute the next state, and with `logits` the logits, in place."""
+    def step(self, ids: Tensor, *, logits: bool, parallel: bool) -> None:
+        """ids (1,): compute the next state, and with `logits` the logits, in place, on one thread or on several."""
         i, f, o, g, out = self._i, self._f, self._o, self._g, self._out
         for layer in self._layers:
             base = self._table[ids.numpy()] if layer.bias is None else layer.bias
-            np.add(base, layer.matmul(), self._gates)
+            np.add(base, layer.product[parallel](), self._gates)
             self._ifo.sigmoid_()
             np.tanh(g, g)
             c = layer.c
@@ -75,4 +76,4 @@ class SingleRowStep:
                 np.rint(out, out)
             np.copyto(layer.h, out, "unsafe")
         if logits:
-            np.add(self._head_bias, self._head(), self._logits)
+            np.add(self._head_bias, self._head[parallel](), self._logits)

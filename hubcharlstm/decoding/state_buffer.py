@@ -28,8 +28,8 @@ def padded_batch_size(count: int) -> int:
 class RowStep(Protocol):
     """A step of the first row of a buffer alone."""
 
-    def step(self, ids: Tensor, *, logits: bool = True) -> None:
-        """ids (1,): compute the next state, and with `logits` the logits, in place."""
+    def step(self, ids: Tensor, *, logits: bool, parallel: bool) -> None:
+        """ids (1,): compute the next state, and with `logits` the logits, in place, on one thread or on several."""
         ...
 
 

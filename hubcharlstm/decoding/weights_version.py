@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hubcharlstm.row_product import serial_product
+
 
 def weights_version(parameters: Iterable[torch.Tensor]) -> tuple[Any, ...]:
     """Equal for equal weights in the same tensors; another one after any change larger than rounding.
@@ -18,7 +20,7 @@ def weights_version(parameters: Iterable[torch.Tensor]) -> tuple[Any, ...]:
     PyTorch counts the operations that change a tensor (`_version`), but fused optimizers, `.data` and NumPy views
     change weights without being counted. So each row is multiplied by a fixed random vector, and the products are
     hashed in order: a swap within a row changes its product, a swap of rows the hash. One pass over the weights, at the
-    speed of memory; a plain sum costs the same and misses every permutation.
+    speed of memory on one thread; a plain sum costs the same and misses every permutation.
     """
     return tuple(
         (value.data_ptr(), value._version, value.device, tuple(value.shape), _checksum(value.detach()))
@@ -29,7 +31,7 @@ def weights_version(parameters: Iterable[torch.Tensor]) -> tuple[Any, ...]:
 def _checksum(value: torch.Tensor) -> int:
     if value.device.type == "cpu" and value.dtype == torch.float32:
         with np.errstate(all="ignore"):  # a damaged model may hold infinities
-            products = value.numpy() @ _projection(value.shape[-1])
+            products = serial_product(value.numpy().reshape(-1, value.shape[-1]), _projection(value.shape[-1]))
     else:
         projection = torch.from_numpy(_projection(value.shape[-1])).to(value.device)
         products = (value.float() @ projection).cpu().numpy()

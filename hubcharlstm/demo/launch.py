@@ -24,7 +24,6 @@ from hubcharlstm.demo.serving import gradio_compat
 from hubcharlstm.demo.serving.admission import AdmissionController, Limits
 from hubcharlstm.demo.serving.health import health
 from hubcharlstm.demo.serving.middleware import HardeningMiddleware, malformed_call
-from hubcharlstm.demo.serving.runtime import reserve_core
 from hubcharlstm.demo.serving.server import Server
 from hubcharlstm.model import CharLSTM
 
@@ -113,7 +112,6 @@ def build(registry: ModelRegistry, admission: AdmissionController | None = None)
 
 def serve(app: ChatApp, host: str | None = None, port: int | None = None) -> None:
     """Serve `app` until it is ended by a signal; raises `ValueError` if the port is taken."""
-    reserve_core()
     server = create_server(app, host, port)
     url = f"http://{server.config.host}:{server.config.port}/"
     server.on_startup = lambda: print(f"The app is open at {url} (Ctrl+C ends it).", flush=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from hubcharlstm import Score, TextStream, Vocabulary
 from hubcharlstm.decoding import openmp
+from hubcharlstm.decoding.cores import available_cores
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.sampling import SamplingParams
 from hubcharlstm.demo.errors import UserError
@@ -51,7 +52,8 @@ class ServedModel:
     @classmethod
     def of(cls, label: str, source: str | None, model: CharLSTM) -> ServedModel:
         decoder = model.decoder
-        return cls(label, source, model, Engine(decoder), decoder, model.fingerprint)
+        engine = Engine(decoder, max_threads=max_compute_threads())
+        return cls(label, source, model, engine, decoder, model.fingerprint)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -85,9 +87,15 @@ class ServedModel:
     def score(self, text: str) -> Score:
         """Score `text` in a worker thread, and release that thread's OpenMP team afterwards."""
         try:
-            return self.model.score(text)
+            with openmp.num_threads(max_compute_threads()):
+                return self.model.score(text)
         finally:
             openmp.release_thread_team()
+
+
+def max_compute_threads() -> int:
+    """All cores but one, which the event loop needs."""
+    return max(1, available_cores() - 1)
 
 
 class ModelRegistry:

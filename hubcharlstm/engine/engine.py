@@ -9,6 +9,7 @@ chunks whose bounds depend on it alone.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 import weakref
@@ -92,7 +93,8 @@ class Engine:
     """One thread that decodes for all clients; it starts with the first request and ends with `close`.
 
     max_rows: requests that are decoded together. max_waiting: requests that may wait for a row; one more is refused.
-    time_slice: ids after which a running request is preempted if others wait. Raises `ValueError` for one below 1.
+    time_slice: ids after which a running request is preempted if others wait. max_threads: of its steps (default: as
+    many as the process is set to); the decoder takes fewer where they are faster. Raises `ValueError` for one below 1.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Engine:
         max_rows: int = MAX_ROWS,
         max_waiting: int = MAX_WAITING,
         time_slice: int = TIME_SLICE,
+        max_threads: int | None = None,
     ) -> None:
         self._decoder, self._max_rows = decoder, positive_integer("max_rows", max_rows)
         self._scheduler = Scheduler(
@@ -109,7 +112,8 @@ class Engine:
             max_waiting=positive_integer("max_waiting", max_waiting),
             time_slice=positive_integer("time_slice", time_slice),
         )
-        self._changed = threading.Condition()  # guards the scheduler and the fields below
+        self._max_threads = None if max_threads is None else positive_integer("max_threads", max_threads)
+        self._condition, self._pid = threading.Condition(), os.getpid()  # guards the scheduler and the fields below
         self._wakeup_pending = False  # the next step must begin with scheduling
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -182,6 +186,17 @@ class Engine:
         with self._changed:
             return self._scheduler.load
 
+    @property
+    def _changed(self) -> threading.Condition:
+        """The condition, in a forked child a new one: no thread survives a fork, and may have held the old one."""
+        if os.getpid() != self._pid:
+            requests = self._scheduler.remove_all()
+            self._condition, self._pid, self._thread = threading.Condition(), os.getpid(), None
+            for request in requests:
+                request.changed = threading.Condition()
+            fail_all(requests, RuntimeError("its process was forked, and the request is the parent's"))
+        return self._condition
+
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="hubcharlstm-engine", daemon=True)
         self._thread.start()
@@ -193,6 +208,8 @@ class Engine:
     # --- the engine's thread -----------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        if self._max_threads is not None:
+            openmp.set_num_threads(min(self._max_threads, openmp.get_num_threads()))  # of this thread alone
         while True:
             prefill, runner = prefill_for(self._decoder, self._max_rows), ModelRunner(self._decoder, self._max_rows)
             try:

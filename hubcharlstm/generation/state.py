@@ -14,7 +14,7 @@ from hubcharlstm.decoding.sampling import RandomStream
 from hubcharlstm.engine.stopping import Ids
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GenerationState:
     """All that an exact continuation needs, in a few kilobytes. Immutable.
 
@@ -29,6 +29,21 @@ class GenerationState:
     rng: RandomStream
     held: Ids
     fingerprint: str
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both continue with the same text."""
+        if not isinstance(other, GenerationState):
+            return NotImplemented
+        values, others = (
+            (state.last_id, state.rng, state.held, state.fingerprint, state.h.shape, state.c.shape)
+            for state in (self, other)
+        )
+        return (
+            values == others and torch.equal(self.h.cpu(), other.h.cpu()) and torch.equal(self.c.cpu(), other.c.cpu())
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.last_id, self.rng, self.held, self.fingerprint))
 
     def __repr__(self) -> str:
         return f"GenerationState(last_id={self.last_id}, {self.rng.draws:,} samples, model {self.fingerprint[:8]})"

@@ -1,14 +1,11 @@
-"""The Python runtime of a serving process: garbage collection, switch interval, threads."""
+"""The Python runtime of a serving process: garbage collection and switch interval."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import sys
 import time
-
-import torch
 
 from hubcharlstm.demo.serving.admission import AdmissionController
 
@@ -40,10 +37,3 @@ async def collect_garbage(admission: AdmissionController) -> None:
         if not admission.running or time.monotonic() - last > MAX_GC_SECONDS:
             gc.collect()
             last = time.monotonic()
-
-
-def reserve_core() -> None:
-    """Leave one core to the event loop, unless OMP_NUM_THREADS sets the number of PyTorch's threads."""
-    if not os.environ.get("OMP_NUM_THREADS"):
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        torch.set_num_threads(max(1, cores - 1))
