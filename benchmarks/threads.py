@@ -1,7 +1,7 @@
 """Decoding on one thread, on all, and on as many as the decoder chooses: idle, beside busy processes, under a quota.
 
-`python -m benchmarks.threads` prints a table of rows decoded a second and one JSON line. The candidates take turns, each in
-a new process, and medians count. Quotas need a control group of version 1 that this process may create.
+`python -m benchmarks.threads` prints a table of rows decoded a second and one JSON line. The candidates take turns,
+each in a new process, and medians count. Quotas need a control group of version 1 that this process may create.
 """
 
 from __future__ import annotations

@@ -14,12 +14,20 @@ from training.tracking import check_tracker
 
 def run_fit(options: argparse.Namespace, command_line: str) -> int:
     """Start a run; command_line: for its record."""
+    from training.data.standard_input import readable_again
+
+    with readable_again(options.corpus) as (corpus, copy):
+        return _run_fit(options, command_line, corpus, copy)
+
+
+def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: Path | None) -> int:
+    """copy: the file `corpus` if it is a copy of what came through a pipe, which the run must hold."""
     from training.data.corpus import locate
     from training.pipeline import train
     from training.run_settings import CorpusSource, HubTargets, PretrainedSource, RunSettings
     from training.warm_start import PretrainedInit
 
-    corpus = locate(options.corpus)
+    corpus = locate(corpus)
     out: Path = options.out or Path("runs") / (Path(corpus).stem or "text")
     _check_apart(out, corpus)
     check_new(out)
@@ -36,7 +44,15 @@ def run_fit(options: argparse.Namespace, command_line: str) -> int:
     settings = RunSettings(
         recipe=recipe,
         source=CorpusSource(
-            corpus=corpus, encoding=options.encoding, val_fraction=options.val_fraction, min_count=options.min_count
+            corpus=corpus,
+            encoding=options.encoding,
+            errors=options.errors,
+            text_column=options.text_column,
+            include_license=options.include_license,
+            val_fraction=options.val_fraction,
+            val_place=options.val_place,
+            val=locate(options.val) if options.val else None,
+            min_count=options.min_count,
         ),
         dtype=options.dtype,
         sha256="",
@@ -47,7 +63,7 @@ def run_fit(options: argparse.Namespace, command_line: str) -> int:
         card={name: value for name in ("license", "language") if (value := getattr(options, name)) is not None},
         hub=HubTargets(model=options.push_to_hub, space=options.space, private=options.private),
     )
-    return train(out, settings, resume=False, pretrained_init=init, dry_run=options.dry_run)
+    return train(out, settings, resume=False, pretrained_init=init, dry_run=options.dry_run, corpus_copy=copy)
 
 
 def _check_apart(out: Path, corpus: str) -> None:
@@ -71,9 +87,11 @@ def run_resume(options: argparse.Namespace, command_line: str) -> int:
 
 def run_evaluate(options: argparse.Namespace, command_line: str) -> int:
     """Score a model on a text."""
+    from training.data.text_files import ReadingOptions
     from training.evaluation.report import report
 
-    for line in report(options.model, options.corpus, encoding=options.encoding, dynamic=options.dynamic):
+    reading = ReadingOptions(options.encoding, options.errors, options.text_column, options.include_license)
+    for line in report(options.model, options.corpus, options=reading, dynamic=options.dynamic):
         print(line, flush=True)
     return 0
 

@@ -9,13 +9,15 @@ from pathlib import Path
 from training.recipe import PRESET_TIMES, PRESETS, Recipe
 from training.tracking import TRACKERS
 
+PLACES = ("auto", "end", "spread")
+
 OVERRIDES = (
     "embedding_dim", "hidden_size", "num_layers", "dropout", "weight_drop", "batch_size", "seq_len", "learning_rate",
     "weight_decay", "grad_clip", "max_train_chars", "max_epochs", "patience", "seed",
 )  # fmt: skip
 
 
-TEXTS = "a text file (plain or gzipped), a folder of them, or a corpus by name: macbeth, shakespeare"
+TEXTS = "a text file (plain or compressed), a folder or zip of them, or a corpus by name: macbeth, shakespeare"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,9 +56,16 @@ def _add_run_options(fit: argparse.ArgumentParser) -> None:
     )
     times = "; ".join(f"{name}: {PRESET_TIMES[name]}" for name in PRESETS)
     fit.add_argument("--preset", choices=PRESETS, default="small", help=f"{times} (default: small)")
-    fit.add_argument("--encoding", default="utf-8", help="of the text files (default: utf-8)")
+    _add_reading_options(fit)
     fit.add_argument("--lowercase", action="store_true", help="read everything in lower case, as the tutorial did")
     fit.add_argument("--val-fraction", type=float, default=0.1, help="share of a text that is held out (default: 0.1)")
+    fit.add_argument(
+        "--val-place", choices=PLACES, default="auto",
+        help="what is held out: the end, parts spread over the text, or what suits the text (default: auto)",
+    )  # fmt: skip
+    fit.add_argument(
+        "--val", default=None, metavar="FILE", help="hold out this file or folder instead (default: a part of the text)"
+    )
     fit.add_argument(
         "--min-count", type=int, default=None, metavar="N",
         help="substitute characters that occur less often (default: 3 if more than 256 are different, else 1)",
@@ -78,6 +87,22 @@ def _add_run_options(fit: argparse.ArgumentParser) -> None:
         default=(),
         metavar="N,N",
         help="also save the weights after these epochs; on the Hub each has a tag such as epoch-03 (default: none)",
+    )
+
+
+def _add_reading_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--encoding", default="utf-8", help="of the text files, or auto for each file's own (default: utf-8)"
+    )
+    command.add_argument(
+        "--errors", choices=("strict", "replace", "ignore"), default="strict",
+        help="bytes that cannot be decoded: refuse, replace or leave them out (default: strict)",
+    )  # fmt: skip
+    command.add_argument(
+        "--text-column", default=None, metavar="NAME", help="of CSV and JSON lines (default: a usual one, such as text)"
+    )
+    command.add_argument(
+        "--include-license", action="store_true", help="keep the license that Project Gutenberg adds to its books"
     )
 
 
@@ -105,7 +130,7 @@ def _add_recipe_options(fit: argparse.ArgumentParser) -> None:
 def _add_evaluate_options(evaluate: argparse.ArgumentParser) -> None:
     evaluate.add_argument("model", help="Hub id, model folder or run folder")
     evaluate.add_argument("corpus", help=TEXTS)
-    evaluate.add_argument("--encoding", default="utf-8", help="of the text files (default: utf-8)")
+    _add_reading_options(evaluate)
     evaluate.add_argument(
         "--dynamic",
         action="store_true",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -39,8 +40,12 @@ def train(
     resume: bool,
     pretrained_init: PretrainedInit | None = None,
     dry_run: bool = False,
+    corpus_copy: Path | None = None,
 ) -> int:
-    """Start or resume the run of `settings`, print what happens, publish the model if asked; returns the exit code."""
+    """Start or resume the run of `settings`, print what happens, publish the model if asked; returns the exit code.
+
+    corpus_copy: the corpus itself if it came through a pipe; the run folder gets it, so that `resume` can read it.
+    """
     corpus = _load_run_corpus(out, settings, resume=resume)
     if resume and settings.pretrained_init:
         pretrained_init = PretrainedInit(settings.pretrained_init.name, settings.pretrained_init.chars)
@@ -55,6 +60,7 @@ def train(
         return 0
     if not resume:
         check_new(out)  # another run may have started there while the baselines were measured
+        settings = _store_copy(out, settings, corpus_copy)
     settings = settings.model_copy(update={"recipe": recipe, "sha256": corpus.sha256, "hub": targets})
     try:
         result = fit(
@@ -152,10 +158,8 @@ def encode(text: str, vocabulary: Vocabulary) -> Tensor:
 def _load_run_corpus(out: Path, settings: RunSettings, *, resume: bool) -> Corpus:
     """The corpus of a run; raises `ValueError` if it has changed since the run that is resumed began."""
     source = settings.source
-    corpus = load_corpus(
-        source.corpus, encoding=source.encoding, lowercase=settings.recipe.lowercase,
-        val_fraction=source.val_fraction, min_count=source.min_count, store=nearest_folder(out),
-    )  # fmt: skip
+    arguments = source.model_dump(exclude={"corpus"})
+    corpus = load_corpus(source.corpus, **arguments, lowercase=settings.recipe.lowercase, store=nearest_folder(out))
     if resume and settings.sha256 != corpus.sha256:
         checksums = settings.chunk_checksums
         difference = f" ({corpus.difference(checksums)})" if checksums else ""
@@ -164,6 +168,16 @@ def _load_run_corpus(out: Path, settings: RunSettings, *, resume: bool) -> Corpu
             "restore it, or start a new run with fit and another --out."
         )
     return replace(corpus, card=corpus.card | settings.card)
+
+
+def _store_copy(out: Path, settings: RunSettings, corpus_copy: Path | None) -> RunSettings:
+    """Copy a corpus that came through a pipe into the run folder; the settings that name it there."""
+    if corpus_copy is None:
+        return settings
+    out.mkdir(parents=True, exist_ok=True)
+    stored = out / corpus_copy.name
+    shutil.copy(corpus_copy, stored)
+    return settings.model_copy(update={"source": settings.source.model_copy(update={"corpus": str(stored.resolve())})})
 
 
 def _print_corpus(corpus: Corpus, warning: str) -> None:

@@ -77,7 +77,7 @@ def _text_row(corpus: Corpus) -> str:
     ends = {"\\r\\n": stats.crlf, "\\r": stats.cr, "\\n": stats.lf}
     lines = ", ".join(f"{count:,} {name}" for name, count in ends.items() if count) or "none"
     boms = f"byte-order mark in {stats.num_boms}" if stats.num_boms else "no byte-order mark"
-    packed = f", {stats.gzipped} gzipped" if stats.gzipped else ""
+    packed = "".join(f", {count} with {kind}" for kind, count in stats.compressed.items())
     turned = " (all become \\n)" if stats.crlf or stats.cr else ""
     files = f"{stats.files} file{'s' if stats.files > 1 else ''}{packed}"
     return f"{files}, {stats.encoding}, {boms}; line ends: {lines}{turned}"

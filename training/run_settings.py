@@ -26,6 +26,8 @@ ADDED: Mapping[str, Any] = {
     "ema_decay": 0.0, "patience": 0, "softmax_temperature": 1.0, "state_reset_prob": 0.0, "weight_drop": 0.0,
 }  # fmt: skip
 """Recipe settings that earlier versions lacked, with the values that repeat what those versions did."""
+ADDED_TO_SOURCE: Mapping[str, Any] = {"val_place": "end", "include_license": True}
+"""The same for the source."""
 
 
 class _Part(BaseModel):
@@ -37,7 +39,12 @@ class CorpusSource(_Part):
 
     corpus: str
     encoding: str = "utf-8"
+    errors: str = "strict"
+    text_column: str | None = None
+    include_license: bool = False
     val_fraction: float = VAL_FRACTION
+    val_place: str = "auto"
+    val: str | None = None
     min_count: int | None = None
 
 
@@ -118,6 +125,8 @@ def migrate(data: Any) -> Any:
             data[part] = _renamed(data[part], part)
     if isinstance(data.get("recipe"), dict):
         data["recipe"] = {**ADDED, **data["recipe"]}
+    if isinstance(data.get("source"), dict):
+        data["source"] = {**ADDED_TO_SOURCE, **data["source"]}
     return data
 
 

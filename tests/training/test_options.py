@@ -29,9 +29,12 @@ def test_the_flags_are_frozen() -> None:
             "--max-train-chars",
             "--learning-rate", "--weight-decay", "--grad-clip", "--max-epochs", "--seed", "--keep-epochs", "--license",
             "--language", "--push-to-hub", "--space", "--private", "--dry-run", "--min-count", "--init-from",
-            "--tracker", "--patience", "--weight-drop",
+            "--tracker", "--patience", "--weight-drop", "--errors", "--text-column", "--include-license", "--val-place",
+            "--val",
         },
-        "evaluate": {"-h", "--help", "model", "corpus", "--encoding", "--dynamic"},
+        "evaluate": {
+            "-h", "--help", "model", "corpus", "--encoding", "--dynamic", "--errors", "--text-column", "--include-license",
+        },
         "resume": {"-h", "--help", "run"},
         "push": {"-h", "--help", "run", "repo_id", "--private", "--install-from"},
         "space": {

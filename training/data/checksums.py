@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from training.data.encoded import Text
+from training.data.splitting import Split, line_starts, outside
 
 NUM_CHUNKS = 256
 """At most; a chunk has at least 256 characters."""
@@ -20,12 +21,19 @@ def split_sha256(train: Text, held_out: str) -> str:
     return hashlib.sha256(f"{part}\0{held_out}".encode()).hexdigest()
 
 
-def split_at_record(text: str, recorded: Mapping[str, Any]) -> tuple[str, str] | None:
+def split_at_record(
+    text: str, recorded: Mapping[str, Any], file_starts: Sequence[int] = (0,)
+) -> tuple[str, str] | None:
     """`text` split as the corpus with this record was, if it is the same text; None if it is another one."""
-    cut = recorded.get("train_chars")
-    if not isinstance(cut, int) or not 0 < cut < len(text):
+    train_chars = recorded.get("train_chars")
+    if not isinstance(train_chars, int) or not 0 < train_chars < len(text):
         return None
-    train, held_out = text[:cut], text[cut:]
+    split = Split.from_record(recorded.get("split"))  # records of earlier versions have none: they held out the end
+    spans = [(train_chars, len(text))]
+    if split is not None and split.kind != "end":
+        spans = split.spans(len(text), file_starts if split.kind == "files" else line_starts(text))
+    train = "".join(text[start:end] for start, end in outside(spans, len(text)))
+    held_out = "".join(text[start:end] for start, end in spans)
     parts = (train, hashlib.sha256(train.encode()).hexdigest())  # the second one if it was too long for memory
     return (train, held_out) if recorded.get("sha256") in [split_sha256(part, held_out) for part in parts] else None
 

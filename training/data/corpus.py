@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from hubcharlstm import Vocabulary
 from hubcharlstm.vocabulary import normalize, visible
+from training.data.character_notes import encoding_note, invisible_note
 from training.data.checksums import ChunkChecksums, split_sha256
-from training.data.encoded import EncodedText, Text, code_points
+from training.data.compression import SUFFIXES
+from training.data.encoded import Text
 from training.data.plays import play_files, play_text
-from training.data.text_files import FileStats, encoding_name, iter_blocks
+from training.data.rare_characters import RareCharacters
+from training.data.similarity import likeness
+from training.data.splitting import MAX_HELD_OUT, PLACES, Split, is_list
+from training.data.text_blocks import TextBlocks
+from training.data.text_files import FileStats, ReadingOptions, iter_blocks
 
 NAMED = ("macbeth", "shakespeare")
 HELD_OUT_PLAYS = ("twelfth-night", "king-john", "timon-of-athens")
@@ -24,20 +25,20 @@ HELD_OUT_PLAYS = ("twelfth-night", "king-john", "timon-of-athens")
 
 MIN_CHARS = 200
 VAL_FRACTION = 0.1
-MAX_HELD_OUT = 500_000
-"""Characters; more would slow down every evaluation and measure the loss no better."""
 IN_MEMORY_CHARS = 32_000_000
 """A longer text is stored as ids in a memory-mapped file."""
-MANY_CHARACTERS = 256
-RARE_COUNT = 3
-"""In a text of more than MANY_CHARACTERS different characters, those that occur less often are substituted."""
+SAMPLE_CHARS = 4_000_000
+"""Characters of a long text by which its kind is told."""
+MIN_FILES = 10
+"""Files of a folder from which whole ones are held out."""
 
 
 @dataclass(frozen=True)
 class Corpus:
     """A normalized text in two parts. warnings: for the user. card: metadata of the model card.
 
-    min_count: the count below which characters were substituted.
+    min_count: the count below which characters were substituted. split: how the parts were chosen from one text;
+    None if they are texts of their own. file_starts: where the files of the whole text begin.
     """
 
     name: str
@@ -49,6 +50,8 @@ class Corpus:
     card: dict[str, str] = field(default_factory=dict)
     min_count: int = 1
     file_stats: FileStats | None = None
+    split: Split | None = None
+    file_starts: tuple[int, ...] = (0,)
 
     @property
     def sha256(self) -> str:
@@ -71,6 +74,7 @@ class Corpus:
             "train_chars": len(self.train),
             "held_out_chars": len(self.held_out),
             "held_out": self.held_out_note,
+            "split": self.split.to_record() if self.split else None,
             "min_count": self.min_count,
         }
 
@@ -87,48 +91,134 @@ def load_corpus(
     source: str,
     *,
     encoding: str = "utf-8",
+    errors: str = "strict",
+    text_column: str | None = None,
+    include_license: bool = False,
     lowercase: bool = False,
     val_fraction: float = VAL_FRACTION,
+    val_place: str = "auto",
+    val: str | None = None,
     min_count: int | None = None,
     store: Path | None = None,
 ) -> Corpus:
-    """Load a text file, plain or gzipped, a folder of them, or a corpus by name ("macbeth", "shakespeare").
+    """Load a text file, a folder or zip archive of them, or a corpus by name ("macbeth", "shakespeare").
 
-    val_fraction: the share of a file or folder, at its end, that is held out, at most MAX_HELD_OUT characters; of
-    "shakespeare" HELD_OUT_PLAYS are held out. min_count: characters that occur less often are substituted by the
-    closest other one or dropped. None substitutes none, unless there are more than MANY_CHARACTERS: then those that
-    occur less than RARE_COUNT times. store: a folder on whose disk the ids of a text too long for memory are stored.
+    encoding, errors, text_column, include_license: see `ReadingOptions`. val_fraction: the share that is held out, at most
+    MAX_HELD_OUT characters; of "shakespeare" HELD_OUT_PLAYS are held out. val_place: "end", "spread" (lines of a list,
+    whole files, else blocks) or "auto", which spreads it where the end would be unlike the rest. val: a file or folder
+    that is held out instead. min_count: see `RareCharacters`. store: a folder on whose disk the ids of a text too long
+    for memory are stored.
     Raises `ValueError` for a source that is missing, binary, not in `encoding`, too short, or of one character only.
     """
     if not 0 < val_fraction <= 0.5:
         raise ValueError(
             f"val_fraction is {val_fraction}; expected a number above 0 and up to 0.5: 0.1 holds out a tenth."
         )
+    if val_place not in PLACES:
+        raise ValueError(f"val_place is {val_place!r}; expected one of {', '.join(PLACES)}: correct --val-place.")
     if min_count is not None and min_count < 1:
         raise ValueError(f"min_count is {min_count}; expected at least 1, which keeps every character: raise it.")
     source = locate(source)
     if source in NAMED:
         return _named_corpus(source, lowercase, val_fraction)
-    path, encoding = Path(source), encoding_name(encoding)
+    path = Path(source)
+    options = ReadingOptions(encoding, errors, text_column, include_license, lowercase)
     name = "-".join(re.findall(r"[A-Za-z0-9_]+", path.name if path.is_dir() else _stem(path))) or "text"
-    stats = FileStats(encoding)
-    blocks = iter_blocks(path, encoding, stats, lowercase=lowercase)
-    counts, cached = _count_characters(blocks)  # exhausts the blocks, so that the stats are complete
+    stats = FileStats(options.encoding)
+    blocks = TextBlocks.of_files(path, options, stats, max_cached_chars=IN_MEMORY_CHARS)
     warnings = stats.warnings()
     if stats.files > 1 or warnings:
         warnings.append(f"read {stats.files} file{'s' if stats.files > 1 else ''}")
-    if min_count is None:
-        has_many = len(counts) > MANY_CHARACTERS and max(counts.values()) >= RARE_COUNT
-        min_count = RARE_COUNT if has_many else 1
-    substitutes, warning = rare_substitutes(counts, min_count)
-    warnings += [warning] if warning else []
+    rare = RareCharacters.of(blocks.counts, min_count)
+    warnings += [note for note in (rare.note, invisible_note(blocks.counts), encoding_note(path, options)) if note]
+    text = blocks.substituted(rare)
+    _check_size(path.name, text)
+    if val is None:
+        corpus = _split(path.name, text, val_fraction, val_place, store)
+    else:
+        corpus = _with_own_held_out(path.name, text, rare, options, locate(val), store)
+    warnings += [note for note in (*corpus.warnings, _unlike_note(corpus)) if note]
+    return replace(corpus, name=name, warnings=tuple(warnings), min_count=rare.min_count, file_stats=stats)
 
-    def reread() -> Iterator[str]:
-        return iter_blocks(path, encoding, FileStats(encoding), lowercase=lowercase)
 
-    text = _Substituted(path.name, counts, substitutes, reread if cached is None else lambda: iter(cached))
-    train, held_out, note = text.split(val_fraction, in_memory=cached is not None, store=store)
-    return Corpus(name, path.name, train, held_out, note, tuple(warnings), min_count=min_count, file_stats=stats)
+def _split(title: str, text: TextBlocks, val_fraction: float, val_place: str, store: Path | None) -> Corpus:
+    split, why = _choose_split(text, val_fraction, val_place)
+    spans = split.spans(text.length, text.file_starts if split.kind == "files" else text.line_starts)
+    train, held_out = text.split(spans, store)
+    note = f"the last {len(held_out):,} of {text.length:,} characters"
+    if split.kind != "end":
+        note = f"{_describe(split, text, spans)}, {len(held_out):,} of {text.length:,} characters"
+    warnings = (why,) if why else ()
+    return Corpus("", title, train, held_out, note, warnings, split=split, file_starts=tuple(text.file_starts))
+
+
+def _choose_split(text: TextBlocks, val_fraction: float, val_place: str) -> tuple[Split, str]:
+    """The split, and a sentence on why it is not at the end."""
+    end = Split("end", val_fraction)
+    if val_place == "end":
+        return end, ""
+    if len(text.file_starts) >= MIN_FILES:
+        files = Split("files", val_fraction)
+        held_out = sum(stop - start for start, stop in files.spans(text.length, text.file_starts))
+        if held_out >= 0.5 * val_fraction * min(text.length, MAX_HELD_OUT / val_fraction):
+            return files, ""
+    sample = text.sample(SAMPLE_CHARS)
+    if is_list(sample):
+        return Split("lines", val_fraction), "the text is a list, so lines from all over it are held out"
+    blocks = Split("blocks", val_fraction)
+    if val_place == "spread":
+        return blocks, ""
+    ((cut, _),) = end.spans(text.length, ())
+    like = likeness(sample[:cut], sample[cut:]) if len(sample) == text.length else None
+    if like is not None and like.differs:
+        return blocks, (
+            f"the end of the text is unlike the rest ({like.part:.2f} nats per character by a bigram model, "
+            f"{like.usual:.2f} elsewhere), so blocks from all over it are held out; --val-place end holds out the end"
+        )
+    return end, ""
+
+
+def _describe(split: Split, text: TextBlocks, spans: list[tuple[int, int]]) -> str:
+    if split.kind == "lines":
+        return f"{len(spans):,} lines spread over the list"
+    if split.kind == "blocks":
+        return f"{len(spans)} blocks spread over the text"
+    names = [text.file_names[text.file_starts.index(start)] for start, _ in spans]
+    listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    return f"{len(names)} file{'s' if len(names) > 1 else ''} ({listed})"
+
+
+def _with_own_held_out(
+    title: str, text: TextBlocks, rare: RareCharacters, options: ReadingOptions, val: str, store: Path | None
+) -> Corpus:
+    held_out = "".join(rare.substitute(block) for block in iter_blocks(Path(val), options, FileStats(options.encoding)))
+    note = f"the whole of {Path(val).name}, {len(held_out):,} characters"
+    if len(held_out) > MAX_HELD_OUT:
+        held_out, note = held_out[:MAX_HELD_OUT], f"the first {MAX_HELD_OUT:,} characters of {Path(val).name}"
+    if len(held_out) < 2:
+        raise ValueError(f"{val} has {len(held_out)} characters; expected a text to hold out: name another with --val.")
+    train, _ = text.split([], store)
+    return Corpus("", title, train, held_out, note, split=None)
+
+
+def _unlike_note(corpus: Corpus) -> str:
+    like = likeness(corpus.train[:SAMPLE_CHARS], corpus.held_out)
+    if like is None or not like.differs:
+        return ""
+    return (
+        f"what is held out is unlike the rest: {like.part:.2f} nats per character by a bigram model, {like.usual:.2f} "
+        "for parts of the rest; the held-out loss tells little about the text: choose another --val-place, or --val"
+    )
+
+
+def _check_size(title: str, text: TextBlocks) -> None:
+    if text.length < MIN_CHARS:
+        raise ValueError(f"The corpus {title} has {text.length} characters; expected at least {MIN_CHARS}: add text.")
+    if len(text.chars) < 2:
+        raise ValueError(
+            f"The corpus {title} holds no character but {visible(text.chars[0])}; expected at least two different "
+            "ones, or there is nothing to learn: check the file."
+        )
 
 
 def locate(source: str) -> str:
@@ -148,95 +238,7 @@ def locate(source: str) -> str:
 
 
 def _stem(path: Path) -> str:
-    return Path(path.stem).stem if path.suffix == ".gz" else path.stem
-
-
-def _count_characters(blocks: Iterable[str]) -> tuple[Counter[str], list[str] | None]:
-    """How often each character occurs, and the blocks themselves unless the text is longer than IN_MEMORY_CHARS."""
-    counts: Counter[str] = Counter()
-    length, cached = 0, []
-    for block in blocks:
-        points = code_points(block)
-        numbers = np.bincount(points) if len(points) else np.empty(0, dtype=np.int64)
-        for point in np.flatnonzero(numbers).tolist():
-            counts[chr(point)] += int(numbers[point])
-        length += len(block)
-        if length <= IN_MEMORY_CHARS:
-            cached.append(block)
-        else:
-            cached.clear()
-    return counts, cached if length <= IN_MEMORY_CHARS else None
-
-
-def rare_substitutes(counts: Counter[str], min_count: int) -> tuple[dict[str, str], str]:
-    """What each character that occurs less than `min_count` times is substituted by, and a warning, else ""."""
-    rare = sorted(char for char, count in counts.items() if count < min_count)
-    if rare and len(rare) == len(counts):
-        raise ValueError(
-            f"min_count is {min_count}, but no character occurs that often; expected some to remain: lower it."
-        )
-    if not rare:
-        return {}, ""
-    frequent = Vocabulary(sorted(counts.keys() - set(rare)))
-    shown = " ".join(visible(char) for char in rare[:12]) + (" ..." if len(rare) > 12 else "")
-    places = sum(counts[char] for char in rare)
-    warning = (
-        f"{len(rare)} of {len(counts)} different characters occur fewer than {min_count} times "
-        f"({places:,} places in all) and are read as the closest other one or left out: {shown}; "
-        "--min-count 1 keeps them"
-    )
-    return {char: frequent.encode(char).text for char in rare}, warning
-
-
-class _Substituted:
-    """A text with its rare characters substituted; `blocks` iterates over the original text anew at each call."""
-
-    def __init__(
-        self, title: str, counts: Counter[str], substitutes: dict[str, str], blocks: Callable[[], Iterator[str]]
-    ) -> None:
-        self.blocks = blocks
-        self.table = {ord(char): other for char, other in substitutes.items()}
-        self.length = counts.total() + sum(counts[char] * (len(other) - 1) for char, other in substitutes.items())
-        self.chars = tuple(sorted(counts.keys() - substitutes.keys()))
-        if self.length < MIN_CHARS:
-            raise ValueError(
-                f"The corpus {title} has {self.length} characters; expected at least {MIN_CHARS}: add text."
-            )
-        if len(self.chars) < 2:
-            raise ValueError(
-                f"The corpus {title} holds no character but {visible(self.chars[0])}; expected at least two different "
-                "ones, or there is nothing to learn: check the file."
-            )
-
-    def split(self, val_fraction: float, *, in_memory: bool, store: Path | None) -> tuple[Text, str, str]:
-        """The training text, the held-out text, and a note on the split."""
-        held_out_chars = min(MAX_HELD_OUT, max(20, int(self.length * val_fraction)))
-        cut = self.length - held_out_chars
-        note = f"the last {held_out_chars:,} of {self.length:,} characters"
-        if in_memory:
-            text = "".join(self._translated())
-            return text[:cut], text[cut:], note
-        blocks = _SplitBlocks(self._translated(), cut)
-        return EncodedText.write(blocks.head(), cut, self.chars, store), blocks.tail, note
-
-    def _translated(self) -> Iterator[str]:
-        return (block.translate(self.table) if self.table else block for block in self.blocks())
-
-
-class _SplitBlocks:
-    """Blocks of text split at a position in one pass: `head` yields what is before it, `tail` holds the rest."""
-
-    def __init__(self, blocks: Iterator[str], cut: int) -> None:
-        self.blocks, self.cut, self.tail = blocks, cut, ""
-
-    def head(self) -> Iterator[str]:
-        start, tail = 0, []
-        for block in self.blocks:
-            if start < self.cut:
-                yield block[: self.cut - start]
-            tail.append(block[max(0, self.cut - start) :])
-            start += len(block)
-        self.tail = "".join(tail)
+    return Path(path.stem).stem if path.suffix in SUFFIXES else path.stem
 
 
 # --- the corpora by name -----------------------------------------------------------------------------------------
@@ -247,9 +249,10 @@ def _named_corpus(name: str, lowercase: bool, val_fraction: float) -> Corpus:
     card = {"language": "en"}
     if name == "macbeth":
         text = normalize(play_text(plays["macbeth"].read_text(encoding="utf-8")), lowercase=lowercase)
-        macbeth = _Substituted(name, Counter(text), {}, lambda: iter([text]))
-        train, held_out, note = macbeth.split(val_fraction, in_memory=True, store=None)
-        return Corpus(name, "Shakespeare's Macbeth", train, held_out, note, card=card)
+        split = Split("end", val_fraction)
+        ((cut, length),) = split.spans(len(text), ())
+        note = f"the last {length - cut:,} of {length:,} characters"
+        return Corpus(name, "Shakespeare's Macbeth", text[:cut], text[cut:], note, card=card, split=split)
     texts = {
         title: normalize(play_text(path.read_text(encoding="utf-8")), lowercase=lowercase)
         for title, path in sorted(plays.items())
@@ -258,4 +261,5 @@ def _named_corpus(name: str, lowercase: bool, val_fraction: float) -> Corpus:
     train = "".join(text for title, text in texts.items() if title not in HELD_OUT_PLAYS)
     warnings = () if val_fraction == VAL_FRACTION else ("val_fraction is not used: whole plays are held out",)
     names = ", ".join(title.replace("-", " ").title().replace(" Of ", " of ") for title in HELD_OUT_PLAYS)
-    return Corpus(name, "the plays of Shakespeare", train, held_out, f"the whole of {names}", warnings, card)
+    note = f"the whole of {names}"
+    return Corpus(name, "the plays of Shakespeare", train, held_out, note, warnings, card, split=None)

