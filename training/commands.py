@@ -49,6 +49,7 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
             errors=options.errors,
             text_column=options.text_column,
             include_license=options.include_license,
+            plain=options.plain,
             val_fraction=options.val_fraction,
             val_place=options.val_place,
             val=locate(options.val) if options.val else None,
@@ -90,7 +91,9 @@ def run_evaluate(options: argparse.Namespace, command_line: str) -> int:
     from training.data.text_files import ReadingOptions
     from training.evaluation.report import report
 
-    reading = ReadingOptions(options.encoding, options.errors, options.text_column, options.include_license)
+    reading = ReadingOptions(
+        options.encoding, options.errors, options.text_column, options.include_license, options.plain
+    )
     for line in report(options.model, options.corpus, options=reading, dynamic=options.dynamic):
         print(line, flush=True)
     return 0

@@ -102,6 +102,9 @@ def _add_reading_options(command: argparse.ArgumentParser) -> None:
         "--text-column", default=None, metavar="NAME", help="of CSV and JSON lines (default: a usual one, such as text)"
     )
     command.add_argument(
+        "--plain", action="store_true", help="read files as they are: chats with times, subtitles, tables, JSON"
+    )
+    command.add_argument(
         "--include-license", action="store_true", help="keep the license that Project Gutenberg adds to its books"
     )
 

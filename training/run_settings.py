@@ -26,7 +26,7 @@ ADDED: Mapping[str, Any] = {
     "ema_decay": 0.0, "patience": 0, "softmax_temperature": 1.0, "state_reset_prob": 0.0, "weight_drop": 0.0,
 }  # fmt: skip
 """Recipe settings that earlier versions lacked, with the values that repeat what those versions did."""
-ADDED_TO_SOURCE: Mapping[str, Any] = {"val_place": "end", "include_license": True}
+ADDED_TO_SOURCE: Mapping[str, Any] = {"val_place": "end", "include_license": True, "plain": True}
 """The same for the source."""
 
 
@@ -42,6 +42,7 @@ class CorpusSource(_Part):
     errors: str = "strict"
     text_column: str | None = None
     include_license: bool = False
+    plain: bool = False
     val_fraction: float = VAL_FRACTION
     val_place: str = "auto"
     val: str | None = None

@@ -30,10 +30,11 @@ def test_the_flags_are_frozen() -> None:
             "--learning-rate", "--weight-decay", "--grad-clip", "--max-epochs", "--seed", "--keep-epochs", "--license",
             "--language", "--push-to-hub", "--space", "--private", "--dry-run", "--min-count", "--init-from",
             "--tracker", "--patience", "--weight-drop", "--errors", "--text-column", "--include-license", "--val-place",
-            "--val",
+            "--val", "--plain",
         },
         "evaluate": {
-            "-h", "--help", "model", "corpus", "--encoding", "--dynamic", "--errors", "--text-column", "--include-license",
+            "-h", "--help", "model", "corpus", "--encoding", "--dynamic", "--errors", "--text-column",
+            "--include-license", "--plain",
         },
         "resume": {"-h", "--help", "run"},
         "push": {"-h", "--help", "run", "repo_id", "--private", "--install-from"},

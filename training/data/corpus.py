@@ -11,6 +11,7 @@ from hubcharlstm.vocabulary import normalize, visible
 from training.data.character_notes import encoding_note, invisible_note
 from training.data.checksums import ChunkChecksums, split_sha256
 from training.data.compression import SUFFIXES
+from training.data.dialogue import has_turns_of_lines
 from training.data.encoded import Text
 from training.data.plays import play_files, play_text
 from training.data.rare_characters import RareCharacters
@@ -94,6 +95,7 @@ def load_corpus(
     errors: str = "strict",
     text_column: str | None = None,
     include_license: bool = False,
+    plain: bool = False,
     lowercase: bool = False,
     val_fraction: float = VAL_FRACTION,
     val_place: str = "auto",
@@ -103,11 +105,11 @@ def load_corpus(
 ) -> Corpus:
     """Load a text file, a folder or zip archive of them, or a corpus by name ("macbeth", "shakespeare").
 
-    encoding, errors, text_column, include_license: see `ReadingOptions`. val_fraction: the share that is held out, at most
-    MAX_HELD_OUT characters; of "shakespeare" HELD_OUT_PLAYS are held out. val_place: "end", "spread" (lines of a list,
-    whole files, else blocks) or "auto", which spreads it where the end would be unlike the rest. val: a file or folder
-    that is held out instead. min_count: see `RareCharacters`. store: a folder on whose disk the ids of a text too long
-    for memory are stored.
+    encoding, errors, text_column, include_license, plain: see `ReadingOptions`. val_fraction: the share that is held
+    out, at most MAX_HELD_OUT characters; of "shakespeare" HELD_OUT_PLAYS are held out. val_place: "end", "spread"
+    (lines of a list, whole files, else blocks) or "auto", which spreads it over lists, chats and folders, and where
+    the end would be unlike the rest. val: a file or folder that is held out instead. min_count: see `RareCharacters`.
+    store: a folder on whose disk the ids of a text too long for memory are stored.
     Raises `ValueError` for a source that is missing, binary, not in `encoding`, too short, or of one character only.
     """
     if not 0 < val_fraction <= 0.5:
@@ -122,7 +124,7 @@ def load_corpus(
     if source in NAMED:
         return _named_corpus(source, lowercase, val_fraction)
     path = Path(source)
-    options = ReadingOptions(encoding, errors, text_column, include_license, lowercase)
+    options = ReadingOptions(encoding, errors, text_column, include_license, plain, lowercase)
     name = "-".join(re.findall(r"[A-Za-z0-9_]+", path.name if path.is_dir() else _stem(path))) or "text"
     stats = FileStats(options.encoding)
     blocks = TextBlocks.of_files(path, options, stats, max_cached_chars=IN_MEMORY_CHARS)
@@ -134,15 +136,17 @@ def load_corpus(
     text = blocks.substituted(rare)
     _check_size(path.name, text)
     if val is None:
-        corpus = _split(path.name, text, val_fraction, val_place, store)
+        corpus = _split(path.name, text, val_fraction, val_place, store, is_chat=bool(stats.speakers))
     else:
         corpus = _with_own_held_out(path.name, text, rare, options, locate(val), store)
     warnings += [note for note in (*corpus.warnings, _unlike_note(corpus)) if note]
     return replace(corpus, name=name, warnings=tuple(warnings), min_count=rare.min_count, file_stats=stats)
 
 
-def _split(title: str, text: TextBlocks, val_fraction: float, val_place: str, store: Path | None) -> Corpus:
-    split, why = _choose_split(text, val_fraction, val_place)
+def _split(
+    title: str, text: TextBlocks, val_fraction: float, val_place: str, store: Path | None, *, is_chat: bool
+) -> Corpus:
+    split, why = _choose_split(text, val_fraction, val_place, is_chat=is_chat)
     spans = split.spans(text.length, text.file_starts if split.kind == "files" else text.line_starts)
     train, held_out = text.split(spans, store)
     note = f"the last {len(held_out):,} of {text.length:,} characters"
@@ -152,7 +156,7 @@ def _split(title: str, text: TextBlocks, val_fraction: float, val_place: str, st
     return Corpus("", title, train, held_out, note, warnings, split=split, file_starts=tuple(text.file_starts))
 
 
-def _choose_split(text: TextBlocks, val_fraction: float, val_place: str) -> tuple[Split, str]:
+def _choose_split(text: TextBlocks, val_fraction: float, val_place: str, *, is_chat: bool) -> tuple[Split, str]:
     """The split, and a sentence on why it is not at the end."""
     end = Split("end", val_fraction)
     if val_place == "end":
@@ -162,10 +166,11 @@ def _choose_split(text: TextBlocks, val_fraction: float, val_place: str) -> tupl
         held_out = sum(stop - start for start, stop in files.spans(text.length, text.file_starts))
         if held_out >= 0.5 * val_fraction * min(text.length, MAX_HELD_OUT / val_fraction):
             return files, ""
-    sample = text.sample(SAMPLE_CHARS)
+    sample, blocks = text.sample(SAMPLE_CHARS), Split("blocks", val_fraction)
+    if is_chat or has_turns_of_lines(sample):
+        return blocks, "the text is a chat, so blocks of messages from all over it are held out"
     if is_list(sample):
         return Split("lines", val_fraction), "the text is a list, so lines from all over it are held out"
-    blocks = Split("blocks", val_fraction)
     if val_place == "spread":
         return blocks, ""
     ((cut, _),) = end.spans(text.length, ())

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import regex
+
 MAX_SPEAKERS = 24
 MIN_TURNS = 8
+MIN_SHARE = 0.12
+"""Turns per line of a text whose turns have several lines."""
 
 # --- what may start a turn ----------------------------------------------------------------------------------------
 
@@ -53,7 +58,8 @@ LABELS = frozenset(
     )
 )
 ENDING_NUMBER = re.compile(r"[\s.#]*(?:\d+|[IVXLC]+)$")
-WORD = re.compile(r"(?<!\S)[\"'“‘«¿¡(]*[^\W\d_]+(?:['’-][^\W\d_]+)*[.,;:!?…\"'”’»)]*(?!\S)")
+LETTERS = r"\p{L}[\p{L}\p{M}\u200c\u200d]*"
+WORD = regex.compile(rf"(?<!\S)[\"'“‘«¿¡(]*{LETTERS}(?:['’-]{LETTERS})*[.,;:!?…،؛؟।॥\"'”’»)]*(?!\S)")
 UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{3}")
 SIGNS = re.compile(r"[\d=_{}|\\<>\[\]]|::|[;,{]$")
 
@@ -87,13 +93,26 @@ class DialogueFormat:
         return f"{self.head(self.user)}{{message}}{self.end}{self.head('{speaker}')}"
 
 
-def find_dialogue(text: str, max_speakers: int = MAX_SPEAKERS) -> DialogueFormat | None:
-    """The dialogue format of `text`; None unless turns make up at least half of its paragraphs or lines."""
+def find_dialogue(text: str, max_speakers: int = MAX_SPEAKERS, speakers: Collection[str] = ()) -> DialogueFormat | None:
+    """The dialogue format of `text`; None unless turns make up at least half of its paragraphs or lines.
+
+    speakers: names that are known to be those of turns such as `mira: hello`; then no other is looked for.
+    """
+    if speakers:
+        names = "|".join(re.escape(name) for name in sorted(speakers, key=len, reverse=True))
+        known = re.compile(rf"^(?P<prefix>)(?P<name>{names})(?P<suffix>: ){BODY}", re.MULTILINE)
+        turns = list(known.finditer(text))
+        return _format(text, turns, Counter(turn["name"] for turn in turns), max_speakers) if turns else None
     for pattern in (*PARAGRAPHS, *LINES):
         turns = list(pattern.finditer(text))
         if dialogue := _dialogue(text, turns, max_speakers, alone=pattern in PARAGRAPHS):
             return dialogue
     return None
+
+
+def has_turns_of_lines(text: str) -> bool:
+    """Whether `text` is a dialogue whose turns begin in the middle of a line of their own, as a chat's do."""
+    return any(_dialogue(text, list(pattern.finditer(text)), 1, alone=False) for pattern in LINES)
 
 
 def _dialogue(text: str, turns: list[re.Match[str]], max_speakers: int, *, alone: bool) -> DialogueFormat | None:
@@ -102,43 +121,59 @@ def _dialogue(text: str, turns: list[re.Match[str]], max_speakers: int, *, alone
     least = 2 if alone else max(2, len(turns) // 500)
     counts = Counter({name: count for name, count in counts.items() if count >= least})
     turns = [turn for turn in turns if turn["name"] in counts]
-    if len(turns) < MIN_TURNS or sum(counts[name] for name in counts if _is_label(name)) > 0.5 * len(turns):
+    if len(turns) < MIN_TURNS or sum(counts[name] for name in counts if is_label(name)) > 0.5 * len(turns):
         return None
+    pieces = r"\n\n+(?=[^\n])" if _end_of_turns(text, turns) == "\n\n" else r"^.*\S"
+    share = len(turns) / max(1, len(re.findall(pieces, text, re.MULTILINE)))
+    if share < 0.5 and (alone or share < MIN_SHARE or not _take_turns(turns, counts)):
+        return None
+    names = [turn["name"] for turn in turns]
+    if not alone and (len(counts) < 2 or not is_speech([turn["body"] for turn in turns]) or recurs_in_order(names)):
+        return None
+    return _format(text, turns, counts, max_speakers)
+
+
+def _take_turns(turns: list[re.Match[str]], counts: Counter[str]) -> bool:
+    """Whether a few names take turns, as in a chat whose messages have several lines."""
+    changes = sum(one["name"] != other["name"] for one, other in pairwise(turns))
+    return len(counts) <= len(turns) / 6 and min(counts.values()) >= 3 and changes >= 0.3 * len(turns)
+
+
+def _end_of_turns(text: str, turns: list[re.Match[str]]) -> str:
     apart = sum(text.endswith("\n\n", 0, turn.start()) or turn.start() == 0 for turn in turns)
-    end = "\n\n" if apart >= 0.8 * len(turns) else "\n"
-    pieces = r"\n\n+(?=[^\n])" if end == "\n\n" else r"^.*\S"
-    if len(turns) < 0.5 * len(re.findall(pieces, text, re.MULTILINE)):
-        return None
-    if not alone and (len(counts) < 2 or not _is_said(turns) or _is_a_record(turns)):
-        return None
+    return "\n\n" if apart >= 0.8 * len(turns) else "\n"
+
+
+def _format(text: str, turns: list[re.Match[str]], counts: Counter[str], max_speakers: int) -> DialogueFormat:
     names = [name for name, _ in counts.most_common()]
     asker = _asker(turns, counts)
     if asker:
         names = [*(name for name in names if name != asker), asker]
     prefix, suffix = (_usual([turn[part] for turn in turns]) for part in ("prefix", "suffix"))
-    return DialogueFormat(tuple(names[:max_speakers]), asker or _stranger(counts, text), prefix, suffix, end)
+    user = asker or _stranger(counts, text)
+    return DialogueFormat(tuple(names[:max_speakers]), user, prefix, suffix, _end_of_turns(text, turns))
 
 
-def _is_label(name: str) -> bool:
+def is_label(name: str) -> bool:
+    """Whether a name is that of a field or a log level, not of a person."""
     words = [word.lower() for word in (name, ENDING_NUMBER.sub("", name), *name.split())]
     return any(word in LABELS for word in words)
 
 
-def _is_said(turns: list[re.Match[str]]) -> bool:
+def is_speech(bodies: Sequence[str]) -> bool:
     """Whether what follows the names reads as speech, not as values, numbers or code."""
-    bodies = [turn["body"] for turn in turns]
     worded = sum(len(WORD.findall(body)) >= 3 or bool(UNSPACED.search(body)) for body in bodies)
     technical = sum(bool(SIGNS.search(body)) for body in bodies)
     return worded >= 0.4 * len(bodies) and technical <= 0.5 * len(bodies)
 
 
-def _is_a_record(turns: list[re.Match[str]]) -> bool:
+def recurs_in_order(names: Sequence[str]) -> bool:
     """Whether three or more names recur in the same order, as the fields of a record do."""
     followers: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for one, other in pairwise(turns):
-        followers[one["name"]][other["name"]] += 1
+    for one, other in pairwise(names):
+        followers[one][other] += 1
     usual = sum(counts.most_common(1)[0][1] for counts in followers.values())
-    return len(followers) > 2 and usual >= 0.9 * (len(turns) - 1)
+    return len(followers) > 2 and usual >= 0.9 * (len(names) - 1)
 
 
 def _asker(turns: list[re.Match[str]], counts: Counter[str]) -> str:

@@ -1,4 +1,4 @@
-"""Generation defaults from a corpus: example prompts, speakers, and the template of a turn."""
+"""Generation defaults from a corpus: start text, example prompts, speakers, and the template of a turn."""
 
 from __future__ import annotations
 
@@ -6,48 +6,112 @@ import random
 import re
 from typing import Any
 
+import regex
+
 from hubcharlstm import GenerationConfig
 from training.data.corpus import Corpus
 from training.data.dialogue import DialogueFormat, find_dialogue
+from training.data.kind import kind_of
 
 SCANNED_CHARS = 8_000_000
 """Characters of a long text that are searched."""
+KIND_CHARS = 200_000
+MIN_STARTS = 5
+"""How often a start text must occur, for the model to know what follows it."""
+STARTS = ("\n", ". ", "! ", "? ", "。", "！", "؟ ", "। ", " ")
+"""What a text may begin after, the best first."""
+
 WHOLE_WORDS = re.compile(r"\w.{0,14}\W")
+SENTENCE_END = re.compile(r"(?<=[.!?؟।])[\"'”’»)]* +(?=\S)|(?<=[。！？])")
+UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+CLAUSE = regex.compile(r".{2,14}?[，、,：:；;]|.{2,7}")
+DEFINITION = re.compile(
+    r"(?:(?:export|public|private|static|async|abstract|pub|const|inline|extern) )*"
+    r"(?:(?:def|class|function|func|fn|struct|interface|enum|impl|module)\s+[A-Za-z_]\w*\(?"
+    r"|(?:int|void|char|bool|double|float|long|unsigned)\s+\**\w+\s*\()"
+)
+MAX_CANDIDATES = 5000
+SAME_PREFIX = 4
+"""Two examples that share so many characters are alike."""
 
 
 def suggest(corpus: Corpus, seed: int = 0) -> GenerationConfig:
     """Example prompts from the held-out part, and the speakers and turn template if the text is a dialogue."""
-    dialogue = find_dialogue(corpus.train[:SCANNED_CHARS])
-    examples = find_examples(corpus.held_out, dialogue, seed)
+    sample = corpus.train[:SCANNED_CHARS]
+    dialogue = find_dialogue(sample, speakers=corpus.file_stats.speakers if corpus.file_stats else ())
+    kind = kind_of(sample[:KIND_CHARS])
+    examples = find_examples(corpus.held_out, dialogue, seed, kind=kind)
     turns: dict[str, Any] = {}
     if dialogue:
         turns = {"speakers": dialogue.speakers, "turn_template": dialogue.template, "turn_stop": dialogue.end}
-    start = "\n" if "\n" in corpus.train[:SCANNED_CHARS] else corpus.train[:1]
-    return GenerationConfig(start_text=start, examples=tuple(examples), **turns)
+    return GenerationConfig(start_text=start_text(sample), examples=tuple(examples), **turns)
 
 
-def find_examples(text: str, dialogue: DialogueFormat | None, seed: int, count: int = 6) -> list[str]:
-    """Starts of lines of `text`, drawn by `seed`; in a dialogue also starts of turns."""
+def start_text(text: str) -> str:
+    """What an empty prompt starts from: a line break, or in a text of one line the end of a sentence or word."""
+    fits = (start for start in STARTS if text.count(start) >= MIN_STARTS)
+    return next(fits, next((start for start in STARTS if start in text), text[:1]))
+
+
+def find_examples(
+    text: str, dialogue: DialogueFormat | None, seed: int, count: int = 6, *, kind: str = "text"
+) -> list[str]:
+    """Starts of lines or sentences of `text`, drawn by `seed`, as different as can be; in a dialogue also of turns."""
     draw = random.Random(seed)
-    lines = [line for line in dict.fromkeys(text.split("\n")) if line.strip()]
-    stripped = {line: dialogue.strip_head(line) if dialogue else line for line in lines}
-    good = [
-        line for line in lines if 20 <= len(line) <= 200 and stripped[line][:1].isalnum() and not line.endswith(":")
-    ]
-    lines = good or [line[:60] for line in lines]
-    line_starts = []
-    for line in draw.sample(lines, min(count, len(lines))):
-        rest = stripped.get(line, line)
-        words = rest.split(" ")
-        if len(words) > 3:
-            start = " ".join(words[: max(2, len(words) // 2)]) + " "
-        else:
-            whole_words = WHOLE_WORDS.match(rest)
-            start = whole_words[0] if whole_words else rest[:16]
-        start = line[: len(line) - len(rest)] + start
-        line_starts.append(start if start.strip() else line)
     turn_starts: list[str] = []
     if dialogue:
         names = draw.sample(dialogue.speakers[:12], min(2, len(dialogue.speakers)))
         turn_starts = [dialogue.head(name) for name in names]
-    return list(dict.fromkeys(turn_starts + line_starts))[:count]
+    found = list(dict.fromkeys(turn_starts))
+    candidates = _beginnings(text, dialogue, kind)
+    draw.shuffle(candidates)
+    candidates = candidates[:MAX_CANDIDATES]
+    starts = [start for start in (_cut(head, rest, kind) for head, rest in candidates) if start.strip()]
+    longer = [head + rest[: rest.rfind(" ") + 1] for head, rest in candidates if " " in rest.strip()]
+    for prefix, those in ((SAME_PREFIX, starts), (2 if kind == "list" else None, starts), (None, longer)):
+        for start in those:
+            if len(found) >= count:
+                return found
+            if start not in found and not any(other[:prefix] == start[:prefix] for other in found):
+                found.append(start)
+    return found
+
+
+def _beginnings(text: str, dialogue: DialogueFormat | None, kind: str) -> list[tuple[str, str]]:
+    """(head of the turn, rest) of lines, or of sentences where lines are few; the best kind that there is."""
+    lines = [line for line in dict.fromkeys(text.split("\n")) if line.strip()]
+    if len(lines) < MIN_STARTS:
+        parts = [part for line in lines for part in SENTENCE_END.split(line) if part.strip()]
+        if len(parts) > MIN_STARTS:
+            del parts[0]  # the held-out part may begin within a sentence
+        lines = list(dict.fromkeys(parts))
+    bodies = [dialogue.strip_head(line) if dialogue else line for line in lines]
+    pairs = [(line[: len(line) - len(rest)], rest) for line, rest in zip(lines, bodies, strict=True)]
+    definitions = [pair for pair in pairs if kind == "code" and DEFINITION.match(pair[1])]
+    if len(definitions) >= MIN_STARTS:
+        return definitions
+    good = [
+        (head, rest)
+        for head, rest in pairs
+        if 20 <= len(head) + len(rest) <= 200 and rest[:1].isalnum() and not rest.endswith(":")
+    ]
+    if len(good) >= MIN_STARTS or not pairs:
+        return good
+    words = [(head, rest[:60]) for head, rest in pairs if rest[:1].isalnum()]
+    return [*good, *(words if len(words) >= MIN_STARTS else [(head, rest[:60]) for head, rest in pairs])]
+
+
+def _cut(head: str, rest: str, kind: str) -> str:
+    """The beginning of a line as an example: whole words, a definition, a clause, some letters of a name."""
+    if kind == "list":
+        return head + rest[: min(3, max(1, len(rest) // 2))]
+    definition = DEFINITION.match(rest) if kind == "code" else None
+    if definition:
+        return head + definition[0]
+    if UNSPACED.match(rest) and (clause := CLAUSE.match(rest)):
+        return head + clause[0]
+    words = rest.split(" ")
+    if len(words) > 3:
+        return head + " ".join(words[: min(12, max(2, len(words) // 2))]) + " "
+    whole_words = WHOLE_WORDS.match(rest)
+    return head + (whole_words[0] if whole_words else rest[:16])

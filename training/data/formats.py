@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
@@ -26,20 +27,21 @@ CUE_TIME = re.compile(r"\s*(?:\d+:)?\d{1,2}:\d{2}[.,]\d{1,3}\s*-->\s*(?:\d+:)?\d
 TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,80}>|<\d+:[\d:.]+>|\{\\[^{}\n]{0,80}\}")
 
 
-def parser_for(name: str, head: str, text_column: str | None) -> tuple[str, Parser] | None:
+def parser_for(name: str, head: str, text_column: str | None, speakers: Counter[str]) -> tuple[str, Parser] | None:
     """(what a file is, its parser); None for plain text. head: its beginning, some kilobytes.
 
-    text_column: of CSV and JSON lines. Raises `ValueError` if such a file has no column of that name.
+    text_column: of CSV and JSON lines. speakers: gets the number of turns of a chat by name. Raises `ValueError` if
+    such a file has no column of that name.
     """
     lower = name.lower()
     if lower.endswith((".srt", ".vtt")) or _is_subtitles(head):
-        return "subtitles", parse_subtitles
+        return "subtitles, without numbers and times", parse_subtitles
     if lower.endswith((".jsonl", ".ndjson")) or _is_json_lines(head):
         return "JSON lines", lambda lines: parse_json_lines(lines, name, text_column)
     if lower.endswith((".csv", ".tsv", ".tab")):
         return "CSV", lambda lines: parse_csv(lines, name, text_column)
     if lower.endswith(".json"):
-        return "JSON", lambda lines: parse_json(lines, name, text_column)
+        return "JSON", lambda lines: parse_json(lines, name, text_column, speakers)
     return None
 
 
@@ -95,7 +97,7 @@ def parse_json_lines(lines: Lines, name: str, text_column: str | None) -> Iterat
     yield from _separated(_texts(records(), name, text_column))
 
 
-def parse_json(lines: Lines, name: str, text_column: str | None) -> Iterator[str]:
+def parse_json(lines: Lines, name: str, text_column: str | None, speakers: Counter[str]) -> Iterator[str]:
     """A list of objects or texts, or a chat export with "messages" (Telegram, Messenger)."""
     data = _parsed("".join(lines))
     messages = data.get("messages") if isinstance(data, dict) else data
@@ -107,7 +109,7 @@ def parse_json(lines: Lines, name: str, text_column: str | None) -> Iterator[str
     is_messenger = any(isinstance(message, dict) and "timestamp_ms" in message for message in messages)
     if is_messenger:
         messages = [_repaired(message) for message in reversed(messages)]  # newest first, UTF-8 escaped as Latin-1
-    yield from _separated(_texts(messages, name, text_column, with_speakers=True))
+    yield from _separated(_texts(messages, name, text_column, speakers))
 
 
 def _repaired(message: Any) -> Any:
@@ -125,7 +127,9 @@ def _repaired(message: Any) -> Any:
     return {key: repair(value) for key, value in message.items()}
 
 
-def _texts(records: Iterable[Any], name: str, text_column: str | None, *, with_speakers: bool = False) -> Iterator[str]:
+def _texts(
+    records: Iterable[Any], name: str, text_column: str | None, speakers: Counter[str] | None = None
+) -> Iterator[str]:
     column = text_column
     for record in records:
         if isinstance(record, str):
@@ -140,7 +144,10 @@ def _texts(records: Iterable[Any], name: str, text_column: str | None, *, with_s
         said = _plain(record.get(column)) if column else ""
         speaker = next((record[key] for key in SPEAKER_KEYS if isinstance(record.get(key), str)), None)
         if said.strip():
-            yield f"{speaker}: {said}" if speaker and with_speakers else said
+            if speaker and speakers is not None:
+                speakers[speaker] += 1
+                said = f"{speaker}: {said.strip()}"
+            yield said
 
 
 def _plain(value: Any) -> str:

@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hubcharlstm.vocabulary import BYTE_ORDER_MARK, normalize
-from training.data.formats import lines_of, parser_for
+from training.data.chat_exports import find_chat
+from training.data.formats import Parser, lines_of, parser_for
 from training.data.licenses import MENTION, LicenseFilter
 from training.data.sources import SourceFile, source_files
 from training.data.text_encoding import SAMPLE_BYTES, document_kind, encoding_name, guess_encoding, marked_encoding
 from training.data.undecodable import encoding_error, nul_error
 
 HEAD_CHARS = 2**14
+CHAT = "a chat, as turns without times"
 REPLACEMENT = "\ufffd"
 
 
@@ -31,6 +33,7 @@ class ReadingOptions:
     errors: str = "strict"
     text_column: str | None = None
     include_license: bool = False
+    plain: bool = False
     lowercase: bool = False
 
     def __post_init__(self) -> None:
@@ -44,7 +47,8 @@ class FileStats:
     """What the files contain: how many there are, byte-order marks, and line ends before normalization.
 
     excluded: paths of files that are not text. encodings: of files in another encoding than asked for, by path.
-    kinds: how many files were read by which parser. undecodable: how many places could not be decoded.
+    kinds: how many files were read by which parser. speakers: of chats, the number of turns by name. undecodable: how
+    many places could not be decoded.
     """
 
     encoding: str
@@ -54,6 +58,7 @@ class FileStats:
     excluded: list[str] = field(default_factory=list)
     encodings: dict[str, str] = field(default_factory=dict)
     kinds: Counter[str] = field(default_factory=Counter)
+    speakers: Counter[str] = field(default_factory=Counter)
     license_chars: int = 0
     undecodable: int = 0
     nuls: int = 0
@@ -72,10 +77,10 @@ class FileStats:
             named = _listed([f"{name} ({encoding})" for name, encoding in self.encodings.items()])
             warnings.append(f"read {_files(len(self.encodings))} in another encoding than UTF-8: {named}")
         for kind, count in self.kinds.items():
-            warnings.append(f"read {_files(count)} as {kind}" + (", without times" if kind == "subtitles" else ""))
+            warnings.append(f"read {_files(count)} as {kind}; --plain reads the text as it is")
         if self.license_chars:
             warnings.append(
-                f"left out {self.license_chars:,} characters of Project Gutenberg's license; --include-license keeps them"
+                f"left out {self.license_chars:,} characters of Project Gutenberg's license (see --include-license)"
             )
         if self.undecodable:
             warnings.append(f"{self.undecodable:,} places could not be decoded and were replaced or left out")
@@ -157,11 +162,10 @@ def _normal_blocks(file: SourceFile, encoding: str, options: ReadingOptions, sta
         stats.compressed.update([compression] if compression else [])
     pieces = _decoded(file, encoding, options, stats)
     head = next(pieces, "")
-    parser = parser_for(_uncompressed_name(file.name, compression), head[:HEAD_CHARS], options.text_column)
     blocks = _counted(_chained(head, pieces), stats)
+    parser = None if options.plain else _parser(_uncompressed_name(file.name, compression), head, options, stats)
     if parser is not None:
-        stats.kinds[parser[0]] += 1
-        blocks = _in_blocks(parser[1](lines_of(blocks)))
+        blocks = _in_blocks(parser(lines_of(blocks)))
     elif not options.include_license and MENTION.search(head[:HEAD_CHARS]):
         blocks = _in_blocks(_without_license(blocks, stats))
     pending = ""  # after the last place where a cut splits neither a line end nor a combining sequence
@@ -173,6 +177,18 @@ def _normal_blocks(file: SourceFile, encoding: str, options: ReadingOptions, sta
             yield normalize(text[:cut], lowercase=options.lowercase)
     if pending:
         yield normalize(pending, lowercase=options.lowercase)
+
+
+def _parser(name: str, head: str, options: ReadingOptions, stats: FileStats) -> Parser | None:
+    """What makes text of a file that begins with `head`; None for plain text."""
+    head = head[:HEAD_CHARS]
+    found = parser_for(name, head, options.text_column, stats.speakers)
+    if found is None and (chat := find_chat(head)) is not None:
+        found = CHAT, lambda lines: chat.turns(lines, stats.speakers)
+    if found is None:
+        return None
+    stats.kinds[found[0]] += 1
+    return found[1]
 
 
 def _without_license(blocks: Iterator[str], stats: FileStats) -> Iterator[str]:

@@ -30,7 +30,8 @@ def report(
     model = CharLSTM.from_pretrained(model_name)
     corpus = load_corpus(
         source, encoding=options.encoding, errors=options.errors, text_column=options.text_column,
-        include_license=options.include_license, lowercase=model.vocabulary.lowercase, min_count=1, val_place="end",
+        include_license=options.include_license, plain=options.plain,
+        lowercase=model.vocabulary.lowercase, min_count=1, val_place="end",
     )  # fmt: skip
     text = corpus.train[:] + corpus.held_out
     recorded = model.record.get("corpus")

@@ -107,4 +107,4 @@ def test_a_dry_run_shows_the_form_of_a_turn(tmp_path: Path, capsys: pytest.Captu
         main(["fit", str(tmp_path / "chat.txt"), "--dry-run", "--hidden-size", "8", "--max-train-chars", "2000"]) == 0
     )
     shown = capsys.readouterr().out
-    assert 'alice, carol, bob; who talks with them writes "stranger: ...\\nalice: "' in shown
+    assert 'alice, bob, carol; who talks with them writes "stranger: ...\\nalice: "' in shown

@@ -154,7 +154,7 @@ def test_the_license_of_a_book_is_left_out_and_told(tmp_path: Path, kind: str) -
     (tmp_path / "book.txt").write_bytes((HEADS[kind] + BOOK + TAILS[kind]).replace("\n", "\r\n").encode())
     corpus = load_corpus(str(tmp_path / "book.txt"), val_place="end")
     assert whole(corpus).strip("\n") == BOOK.strip("\n")
-    assert any("Project Gutenberg's license; --include-license keeps them" in note for note in corpus.warnings)
+    assert any("Project Gutenberg's license (see --include-license)" in note for note in corpus.warnings)
     included = load_corpus(str(tmp_path / "book.txt"), include_license=True)
     assert whole(included) == HEADS[kind] + BOOK + TAILS[kind]
 
