@@ -8,23 +8,53 @@ import logging
 import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from hubcharlstm.console import has_escapes, has_piped_input, input_text, unescape, use_utf8
+
+if TYPE_CHECKING:
+    from hubcharlstm.generation.stream import Completion, TextStream
 
 SCORING_CHUNKS = 32
 """Chunks of a long file that `score` processes in parallel."""
 
 
 def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    from hubcharlstm import __version__ as version
+
     top = argparse.ArgumentParser(prog="hubcharlstm", description="Write with a character LSTM, or chat with it.")
+    top.add_argument("--version", action="version", version=f"hubcharlstm {version}")
     commands = top.add_subparsers(dest="command", required=True)
     model = argparse.ArgumentParser(add_help=False)
-    model.add_argument("--model", default=None, help="Hub id or folder (default: the model that ships in the package)")
+    model.add_argument(
+        "--model", default=None, help="Hub id, URL or folder (default: the model that ships in the package)"
+    )
     model.add_argument("--revision", default=None, help="branch, tag or commit of a Hub id")
     model.add_argument("--device", default="auto", help='"cpu", "cuda" or "auto", the faster for one text')
     model.add_argument("--precision", default="auto", help='"fp32", "int8" (CPU), "bf16" (GPU) or "auto"')
 
-    generate = commands.add_parser("generate", parents=[model], help="continue a text")
-    generate.add_argument("prompt", nargs="?", default="", help="the start of the text; - reads standard input")
+    _add_generate_options(commands.add_parser("generate", parents=[model], help="continue a text"))
+    score = commands.add_parser("score", parents=[model], help="how likely a model finds a text")
+    score.add_argument("file", help="a UTF-8 text file; - reads standard input")
+    score.add_argument("--json", action="store_true", help="print one JSON object")
+    score.add_argument(
+        "--characters", action="store_true", help="a line for each character too: it in JSON, and its log-probability"
+    )
+
+    info = commands.add_parser("info", parents=[model], help="what a model is and what it was trained on")
+    info.add_argument("--json", action="store_true", help="print one JSON object")
+
+    app = commands.add_parser("app", parents=[model], help="chat in the browser")
+    app.add_argument("--host", default=None, help="address to listen on (default: 127.0.0.1)")
+    app.add_argument("--port", type=int, default=None, help="port to listen on (default: 7860)")
+    return top
+
+
+def _add_generate_options(generate: argparse.ArgumentParser) -> None:
+    generate.add_argument(
+        "prompt", nargs="?", default=None, help="the start of the text; - or nothing reads what is piped in"
+    )
     generate.add_argument("--max-new-tokens", type=int, default=None, metavar="N", help="characters to write")
     generate.add_argument(
         "--temperature", type=float, default=None, metavar="T", help="0 is greedy (default: the model's)"
@@ -43,22 +73,17 @@ def parser() -> argparse.ArgumentParser:
         "--seed", type=int, default=None, metavar="N", help="repeat a text; drawn and printed if not given"
     )
     generate.add_argument("--num-samples", type=int, default=1, metavar="N", help="with seeds SEED, SEED + 1, ...")
-
-    score = commands.add_parser("score", parents=[model], help="how likely a model finds a text")
-    score.add_argument("file", help="a UTF-8 text file; - reads standard input")
-    score.add_argument(
-        "--characters", action="store_true", help="a line for each character too: it in JSON, and its log-probability"
+    generate.add_argument(
+        "--escapes", action="store_true", help=r"read \n, \t, \\ and \uXXXX in prompt and stop texts as characters"
     )
-
-    commands.add_parser("info", parents=[model], help="what a model is and what it was trained on")
-
-    app = commands.add_parser("app", parents=[model], help="chat in the browser")
-    app.add_argument("--host", default=None, help="address to listen on (default: 127.0.0.1)")
-    app.add_argument("--port", type=int, default=None, help="port to listen on (default: 7860)")
-    return top
+    generate.add_argument(
+        "--keep-newline", action="store_true", help="keep the last line break of a prompt that is piped in"
+    )
+    generate.add_argument("--json", action="store_true", help="print one JSON object for each text")
 
 
 def main(argv: list[str] | None = None) -> int:
+    use_utf8()
     arguments = parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
@@ -83,10 +108,10 @@ def loading_options(arguments: argparse.Namespace) -> dict[str, Any]:
 def run_generate(arguments: argparse.Namespace) -> int:
     from hubcharlstm import CharLSTM
 
-    model = CharLSTM.from_pretrained(arguments.model, **loading_options(arguments))
-    prompt = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt
     if arguments.num_samples < 1:
         raise ValueError(f"--num-samples is {arguments.num_samples}; expected at least 1: leave it out for one.")
+    prompt, stops = prompt_and_stops(arguments)
+    model = CharLSTM.from_pretrained(arguments.model, **loading_options(arguments))
     seed = arguments.seed
     for number in range(arguments.num_samples):
         stream = model.stream(
@@ -96,23 +121,63 @@ def run_generate(arguments: argparse.Namespace) -> int:
             top_k=arguments.top_k,
             top_p=arguments.top_p,
             min_p=arguments.min_p,
-            stop=arguments.stop,
+            stop=stops,
             seed=seed,
         )
-        if number:
-            print("\n")
-        sys.stdout.write(stream.prompt.text)
-        for piece in stream:
-            sys.stdout.write(piece)
-            sys.stdout.flush()
-        sys.stdout.write("\n")
-        done = stream.completion
-        cycle = [f"the text repeats {done.cycle!r} without end; raise the temperature"] if done.cycle else []
-        print_warnings(*done.warnings, *cycle)
-        print(f"seed {done.seed}, {done.finish_reason}, {done.num_tokens} characters", file=sys.stderr)
+        done = write_json(stream) if arguments.json else write_text(stream, separate=number > 0)
         assert done.seed is not None
         seed = done.seed + 1
     return 0
+
+
+def prompt_and_stops(arguments: argparse.Namespace) -> tuple[str, list[str] | None]:
+    """The prompt, given or piped in, and the stop texts, with their escapes read where that is asked for."""
+    prompt, stops = arguments.prompt, arguments.stop
+    if prompt == "-" or (prompt is None and has_piped_input()):
+        prompt = input_text()
+        if not arguments.keep_newline:
+            prompt = prompt.removesuffix("\n").removesuffix("\r")
+    prompt = prompt or ""
+    texts = [prompt, *(stops or ())]
+    if arguments.escapes:
+        prompt, *stops = map(unescape, texts)
+        return prompt, stops or None
+    if any(map(has_escapes, texts)):
+        print_warnings("a backslash stands for itself here; --escapes reads \\n as a line break")
+    return prompt, stops
+
+
+def write_text(stream: TextStream, *, separate: bool) -> Completion:
+    """Print prompt and text as it is written, then on standard error what else there is to say."""
+    if separate:
+        print("\n")
+    sys.stdout.write(stream.prompt.text)
+    for piece in stream:
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+    done = stream.completion
+    print_warnings(*warnings_of(done))
+    print(f"seed {done.seed}, {done.finish_reason}, {done.num_tokens} characters", file=sys.stderr)
+    return done
+
+
+def write_json(stream: TextStream) -> Completion:
+    """Print the completion as a JSON object on one line."""
+    for _ in stream:
+        pass
+    done = stream.completion
+    content = {
+        "prompt": done.prompt.text, "text": done.text, "seed": done.seed, "finish_reason": done.finish_reason,
+        "num_tokens": done.num_tokens, "warnings": warnings_of(done),
+    }  # fmt: skip
+    print(json.dumps(content, ensure_ascii=False), flush=True)
+    return done
+
+
+def warnings_of(done: Completion) -> list[str]:
+    cycle = [f"the text repeats {done.cycle!r} without end; raise the temperature"] if done.cycle else []
+    return [*done.warnings, *cycle]
 
 
 def print_warnings(*warnings: str) -> None:
@@ -126,6 +191,15 @@ def run_score(arguments: argparse.Namespace) -> int:
     text = load_text(arguments.file)
     model = CharLSTM.from_pretrained(arguments.model, **loading_options(arguments))
     done = model.score(text, num_chunks=SCORING_CHUNKS)
+    if arguments.json:
+        content: dict[str, Any] = {
+            "nats": done.nats, "bpc": done.bpc, "perplexity": done.perplexity, "characters": len(done.text),
+            "warnings": list(done.warnings),
+        }  # fmt: skip
+        if arguments.characters:
+            content |= {"text": done.text, "log_probs": [round(float(value), 6) for value in done.log_probs]}
+        print(json.dumps(content, ensure_ascii=False))
+        return 0
     print_warnings(*done.warnings)
     if arguments.characters:
         for char, value in zip(done.text, done.log_probs, strict=True):
@@ -177,6 +251,9 @@ def run_info(arguments: argparse.Namespace) -> int:
         "device": f"{model.decoder.device}, {precision}",
         "version": __version__,
     }
+    if arguments.json:
+        print(json.dumps(facts, ensure_ascii=False))
+        return 0
     for name, value in facts.items():
         if value is not None:
             print(f"{name:14} {value}")

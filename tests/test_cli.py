@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from hubcharlstm import CharLSTM
+from hubcharlstm import CharLSTM, Vocabulary, __version__
 from hubcharlstm.cli import main, parser
+from hubcharlstm.console import unescape
 from hubcharlstm.torch_compat import has_fast_int8
+from tests.conftest import tiny_model
 
 
 def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -134,6 +138,9 @@ def test_the_flags_are_these() -> None:
         "generate": sorted(
             [
                 *model,
+                "--escapes",
+                "--json",
+                "--keep-newline",
                 "--max-new-tokens",
                 "--min-p",
                 "--num-samples",
@@ -144,8 +151,8 @@ def test_the_flags_are_these() -> None:
                 "--top-p",
             ]
         ),
-        "score": sorted([*model, "--characters"]),
-        "info": sorted(model),
+        "score": sorted([*model, "--characters", "--json"]),
+        "info": sorted([*model, "--json"]),
         "app": sorted([*model, "--host", "--port"]),
     }
 
@@ -169,3 +176,82 @@ def test_as_a_program_it_prints_no_traceback_and_survives_a_closed_pipe(model_fo
     assert "Traceback" not in piped.stderr.read()
     assert piped.wait(60) == 1
     piped.stderr.close()
+
+
+def as_program(*arguments: str, data: bytes | None = None, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "hubcharlstm", *arguments],
+        input=data,
+        stdin=subprocess.DEVNULL if data is None else None,
+        capture_output=True,
+        env=os.environ | environment,
+        check=False,
+    )
+
+
+def test_what_is_piped_in_is_the_prompt_without_its_last_line_break(model_folder: Path) -> None:
+    options = ["generate", "--model", str(model_folder), "--seed", "1", "--max-new-tokens", "8", "--json"]
+    plain = json.loads(as_program(*options, data=b"To be\n").stdout)
+    assert plain["prompt"] == "To be"
+    assert plain == json.loads(as_program(*options, "To be", data=b"ignored").stdout)
+    with_newline = json.loads(as_program(*options, "--keep-newline", data=b"To be\r\n").stdout)
+    assert with_newline["prompt"] == "To be\n"
+    nothing = json.loads(as_program(*options).stdout)  # no terminal and nothing piped in, as under cron
+    assert nothing["prompt"] == ""
+
+
+def test_escapes_are_read_where_that_is_asked_for_and_named_where_not(
+    model_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    r"""At a shell 'FIRST:\nTo' was read without its line break, and --stop '\n' was left out."""
+    options = ["--model", str(model_folder), "--seed", "1", "--max-new-tokens", "8", "--json"]
+    code, out, err = run(["generate", r"FIRST:\nTo", "--stop", r"\n", *options], capsys)
+    assert code == 0 and "--escapes reads \\n as a line break" in err
+    code, out, err = run(["generate", r"FIRST:\nTo", "--stop", r"\n", "--escapes", *options], capsys)
+    assert json.loads(out)["prompt"] == "FIRST:\nTo" and "--escapes" not in err and "\n" not in json.loads(out)["text"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (r"a\nb", "a\nb"), (r"a\\nb", r"a\nb"), (r"\u00e9\t\x41", "é\tA"), (r"\U0001F600", "\U0001f600"),
+        (r"\ud800", r"\ud800"), (r"C:\q", r"C:\q"), ("\\", "\\"),
+    ],
+)  # fmt: skip
+def test_an_escape_is_a_character(typed: str, expected: str) -> None:
+    assert unescape(typed) == expected
+
+
+@pytest.mark.parametrize("locale", [{"PYTHONIOENCODING": "cp1252"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
+def test_standard_input_and_output_are_utf8_in_every_locale(tmp_path: Path, locale: dict[str, str]) -> None:
+    text = "Чёрный кот — “ő” 🐈\n"
+    tiny_model(Vocabulary(sorted(set(text)))).save_pretrained(tmp_path)
+    options = ["--model", str(tmp_path), "--json"]
+    done = as_program("generate", *options, "--seed", "1", data=text.encode(), **locale)
+    assert json.loads(done.stdout.decode("utf-8"))["prompt"] == text.rstrip("\n"), done.stderr
+    scored = as_program("score", "-", "--characters", "--model", str(tmp_path), data=text.encode(), **locale)
+    assert '"Ч"\t' in scored.stdout.decode("utf-8"), scored.stderr
+    wrong = as_program("generate", *options, data=text.encode("cp1251", errors="ignore"), **locale)
+    assert wrong.returncode == 2 and b"Standard input has the byte 0x" in wrong.stderr
+
+
+def test_score_and_info_as_json_and_the_version(
+    model_folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text("To be")
+    model = ["--model", str(model_folder), "--json"]
+    code, out, _ = run(["score", str(tmp_path / "a.txt"), "--characters", *model], capsys)
+    scored = json.loads(out)
+    assert code == 0 and scored["characters"] == 5 and len(scored["log_probs"]) == 5 and scored["text"] == "To be"
+    assert scored["nats"] == pytest.approx(-sum(scored["log_probs"]) / 5, abs=1e-4)
+    code, out, _ = run(["info", *model], capsys)
+    assert code == 0 and json.loads(out)["version"] == __version__
+    with pytest.raises(SystemExit) as done:
+        run(["--version"], capsys)
+    assert done.value.code == 0 and __version__ in capsys.readouterr().out
+
+
+def test_the_folder_of_a_stopped_run_says_resume_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    code, _, err = run(["generate", "x", "--model", str(tmp_path)], capsys)
+    assert code == 2 and f"resume it with `hubcharlstm-train resume {tmp_path}`" in err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import shlex
@@ -18,9 +17,9 @@ def main(argv: list[str] | None = None) -> int:
     # OpenMP reads it once, when torch is imported. Threads that spin for long starve beside any other process.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     retain_freed_memory()
-    for output in (sys.stdout, sys.stderr):
-        if isinstance(output, io.TextIOWrapper):
-            output.reconfigure(errors="replace")  # a sample that the console cannot show must not end the run
+    from hubcharlstm.console import use_utf8  # imports torch
+
+    use_utf8()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("hubcharlstm").setLevel(logging.INFO)  # prints what is sent to the Hub
     options = parser().parse_args(argv)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from hubcharlstm import CharLSTM
 from hubcharlstm.hub.model_folder import EPOCHS_IN_RUN, MODEL_IN_RUN
 from training import checkpoint
+from training.ancestry import hub_id
 from training.checkpoint import Progress
 from training.data.corpus import Corpus
 from training.evaluation.memorization import bottom_k_sketch, copied_shares, known_words
@@ -17,17 +19,23 @@ from training.recipe import Recipe
 from training.record import TEMPERATURE, loss_plot, make_record
 from training.schedule import TrainSchedule
 
-SAMPLE_TEMPERATURES = (0.2, 0.5, 0.8, 1.0)
+SAMPLE_TEMPERATURES, SAMPLE_CHARS = (0.2, 0.5, 0.8, 1.0), 400
 COPYING_CHARS, COPYING_SAMPLES = 4000, 4
 HELD_OUT_COPYING = 100_000
 WORDS_CHARS, WORDS_TEMPERATURES = 4000, (0.5, 0.8, 1.0)
+
+
+def report_chars(train_chars: int) -> int:
+    """Characters that `finish` writes for the record."""
+    length = min(COPYING_CHARS, train_chars // 8) + len(WORDS_TEMPERATURES) * min(WORDS_CHARS, train_chars // 8)
+    return len(SAMPLE_TEMPERATURES) * SAMPLE_CHARS + length
 
 
 @dataclass(frozen=True)
 class RunInfo:
     """Where a run is stored, how, and what its record says besides recipe, corpus and progress.
 
-    command: the command line. base_model: the pretrained model, by Hub id or folder.
+    command: the command line, without paths of this machine. ancestors: see `ancestry`.
     """
 
     out: Path
@@ -35,7 +43,7 @@ class RunInfo:
     command: str = ""
     keep_epochs: tuple[int, ...] = ()
     baselines: dict[str, Any] = field(default_factory=dict)
-    base_model: str | None = None
+    ancestors: list[dict[str, Any]] = field(default_factory=list)
 
 
 class ModelArtifacts:
@@ -71,10 +79,16 @@ class ModelArtifacts:
         self.model.record = self.record(progress) | loss
         self._save(self.model, self.info.out / EPOCHS_IN_RUN / f"epoch-{epoch:02}", progress)
 
-    def finish(self, progress: Progress) -> None:
-        """Complete the record of the best weights: samples, time-lapse, and how much they copy."""
+    def finish(self, progress: Progress, on_phase: Callable[[str], object] = lambda phase: None) -> None:
+        """Complete the record of the best weights: samples, time-lapse, and how much they copy.
+
+        on_phase: called with what begins now, in words.
+        """
         best = CharLSTM.from_pretrained(self.best_folder, device="cpu")
-        best.record = self.record(progress) | {"samples": self._samples(best), "copying": self._copying(best)}
+        on_phase("Writing samples ...")
+        best.record = self.record(progress) | {"samples": self._samples(best)}
+        on_phase("Comparing what it writes with the training text ...")
+        best.record["copying"] = self._copying(best)
         best.record["corpus"]["bottom_k_sketch"] = bottom_k_sketch(self.corpus.train)
         best.record["words"] = self._known_words(best)
         self._save(best, self.best_folder, progress)
@@ -94,7 +108,8 @@ class ModelArtifacts:
         optional: dict[str, Any] = {
             "kept_epochs": [epoch for epoch in self.info.keep_epochs if epoch <= last_epoch],
             "baselines": self.info.baselines,
-            "base_model": self.info.base_model,
+            "base_model": hub_id(self.info.ancestors),
+            "ancestors": self.info.ancestors,
         }
         if progress.out_of_patience(self.recipe.patience):
             optional["ended_early"] = f"after {self.recipe.patience} evaluations without an improvement"
@@ -110,7 +125,7 @@ class ModelArtifacts:
                 "prompt": self.prompt,
                 "temperature": temperature,
                 "seed": 7,
-                "text": model.generate(self.prompt, max_new_tokens=400, temperature=temperature, seed=7),
+                "text": model.generate(self.prompt, max_new_tokens=SAMPLE_CHARS, temperature=temperature, seed=7),
             }
             for temperature in SAMPLE_TEMPERATURES
         ]

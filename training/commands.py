@@ -37,10 +37,13 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
     if options.tracker:
         check_tracker(options.tracker)
     if options.init_from == "":
-        raise ValueError("--init-from is empty; expected a Hub id or a folder: name one, or leave the option out.")
+        raise ValueError(
+            "--init-from is empty; expected a Hub id, a folder or pretrained: name one, or leave the option out."
+        )
     init = PretrainedInit.load(options.init_from) if options.init_from else None
     if init is not None:
         recipe = init.fit_recipe(recipe, set(overrides))
+    model_id, space_id = plain_ids(options.push_to_hub, options.space)
     settings = RunSettings(
         recipe=recipe,
         source=CorpusSource(
@@ -60,9 +63,9 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
         command=command_line,
         tracker=options.tracker,
         keep_epochs=options.keep_epochs,
-        pretrained_init=PretrainedSource(name=init.name, chars=init.chars) if init else None,
+        pretrained_init=PretrainedSource(name=init.name, chars=init.chars, ancestors=init.ancestors) if init else None,
         card={name: value for name in ("license", "language") if (value := getattr(options, name)) is not None},
-        hub=HubTargets(model=options.push_to_hub, space=options.space, private=options.private),
+        hub=HubTargets(model=model_id, space=space_id, private=options.private),
     )
     return train(out, settings, resume=False, pretrained_init=init, dry_run=options.dry_run, corpus_copy=copy)
 
@@ -103,7 +106,7 @@ def run_push(options: argparse.Namespace, command_line: str) -> int:
     """Publish the model of a run."""
     from training.publishing.model import push
 
-    print(push(options.run, options.repo_id, private=options.private, install_from=options.install_from))
+    print(push(options.run, plain_id(options.repo_id), private=options.private, install_from=options.install_from))
     return 0
 
 
@@ -112,16 +115,29 @@ def run_space(options: argparse.Namespace, command_line: str) -> int:
     from training.hub_targets import publish_space
     from training.publishing import space
 
+    space_id, model_id = plain_id(options.space_id), plain_id(options.model)
     if options.dry_run is None:
         publish_space(
-            options.space_id, options.model,
+            space_id, model_id,
             hardware=options.hardware, private=options.private, torch_index=options.torch_index,
         )  # fmt: skip
         return 0
-    for path in space.write(options.dry_run, options.model, torch_index=options.torch_index):
+    for path in space.write(options.dry_run, model_id, torch_index=options.torch_index):
         print(path)
-    print(f"\nThese are the files of {options.space_id}; its variable {space.MODEL_VARIABLE} is {options.model}.")
+    print(f"\nThese are the files of {space_id}; its variable {space.MODEL_VARIABLE} is {model_id}.")
     return 0
+
+
+def plain_ids(*typed: str | None) -> list[str | None]:
+    """`plain_id` of each that is given."""
+    return [None if one is None else plain_id(one) for one in typed]
+
+
+def plain_id(typed: str) -> str:
+    """The id of a repository without spaces and slashes around it, of a model also from the URL of its page."""
+    from hubcharlstm.hub.model_id import parse_model_id
+
+    return parse_model_id(typed)[0]
 
 
 COMMANDS = {"fit": run_fit, "resume": run_resume, "evaluate": run_evaluate, "push": run_push, "space": run_space}

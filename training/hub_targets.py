@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.run_folder import shell_command
+from training.run_folder import training_command
 
 if TYPE_CHECKING:
     from training.run_settings import HubTargets
@@ -26,7 +26,7 @@ def check_targets(targets: HubTargets) -> HubTargets:
 
 def publish_run(out: Path, targets: HubTargets, *, suggested_name: str) -> None:
     """Publish to the targets of a finished run; without any, print the command that publishes."""
-    push_command = f"{shell_command('python')} -m training push {shlex.quote(str(out))}"
+    push_command = f"{training_command()} push {shlex.quote(str(out))}"
     if not targets.model:
         print(f"Publish it:    {push_command} USER/{suggested_name}")
         return

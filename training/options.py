@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import NoReturn
 
 from training.recipe import PRESET_TIMES, PRESETS, Recipe
 from training.tracking import TRACKERS
@@ -22,7 +24,9 @@ TEXTS = "a text file (plain or compressed), a folder or zip of them, or a corpus
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    main = argparse.ArgumentParser(prog="python -m training", description="Train and publish character LSTMs.")
+    program = "hubcharlstm-train" if Path(sys.argv[0]).stem == "hubcharlstm-train" else "python -m training"
+    main = argparse.ArgumentParser(prog=program, description="Train and publish character LSTMs.")
+    main.add_argument("--version", action=_PrintVersion, nargs=0, help="show the version and exit")
     commands = main.add_subparsers(dest="command", required=True)
     fit = commands.add_parser("fit", help="train a model on a text")
     _add_run_options(fit)
@@ -41,6 +45,16 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _add_space_options(commands.add_parser("space", help="host a chat with a model of the Hub as a Gradio Space"))
     return main
+
+
+class _PrintVersion(argparse.Action):
+    """Prints the version; the package is imported only then, for it imports torch."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> NoReturn:
+        from hubcharlstm import __version__
+
+        print(f"hubcharlstm {__version__}")
+        parser.exit()
 
 
 def _add_run_options(fit: argparse.ArgumentParser) -> None:
@@ -72,7 +86,8 @@ def _add_run_options(fit: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     fit.add_argument(
         "--init-from", default=None, metavar="MODEL",
-        help="start from the weights of this model, a Hub id or folder, matched by character (default: none)",
+        help="start from the weights of this model, a Hub id or folder, or pretrained for the one that ships here "
+        "(default: none)",
     )  # fmt: skip
     fit.add_argument(
         "--tracker", choices=TRACKERS, default=None, help="log the metrics there, too (default: only metrics.jsonl)"

@@ -15,12 +15,14 @@ from torch import Tensor
 from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
 from hubcharlstm.hub.model_folder import STORED_DTYPES
 from training import preflight
+from training.ancestry import public_command
 from training.artifacts import ModelArtifacts, RunInfo
 from training.bptt import TruncatedBPTT
 from training.checkpoint import Progress
 from training.data.corpus import Corpus, load_corpus
 from training.data.encoded import TrainIds, code_points, id_table
 from training.data.examples import suggest
+from training.evaluation.comparison import final_line
 from training.hub_targets import check_targets, publish_run
 from training.recipe import GREEDY, Recipe
 from training.run_folder import check_new, nearest_folder, resume_command, run_lock, shell_command
@@ -31,6 +33,8 @@ from training.trainer import Trainer, TrainResult
 from training.warm_start import PretrainedInit
 
 MAX_PARAMETERS = 2**31
+LARGE_BYTES = 5 * 2**20
+"""A file of that size takes some seconds to read."""
 
 
 def train(
@@ -48,7 +52,8 @@ def train(
     """
     corpus = _load_run_corpus(out, settings, resume=resume)
     if resume and settings.pretrained_init:
-        pretrained_init = PretrainedInit(settings.pretrained_init.name, settings.pretrained_init.chars)
+        source = settings.pretrained_init
+        pretrained_init = PretrainedInit(source.name, source.chars, ancestors=source.ancestors)
     targets = check_targets(settings.hub or HubTargets())
     recipe, warning = settings.recipe.fitted_to(len(corpus.train))
     _print_corpus(corpus, warning)
@@ -75,6 +80,12 @@ def train(
         print(f"\nStopped and saved. {_continue_line(out)}")
         return 130
     print(f"\nHeld-out loss {result.val_loss:.4f} nats per character; the model is in {result.model_folder}.")
+    may_start_warm = bool(preflight.warm_start_offer(corpus, warm=pretrained_init is not None))
+    if line := final_line(
+        settings.baselines or {}, result.history, vocab_size=len(vocabulary_of(corpus, recipe, pretrained_init)),
+        train_chars=len(corpus.train), may_start_warm=may_start_warm,
+    ):  # fmt: skip
+        print(line)
     print(f"Chat with it:  {shell_command('hubcharlstm')} app --model {shlex.quote(str(out))}")
     publish_run(out, targets, suggested_name=f"charlstm-{corpus.name}")
     return 0
@@ -117,8 +128,9 @@ def fit(
     if is_main and not resume:
         out.mkdir(parents=True, exist_ok=True)
     info = RunInfo(
-        out, dtype=dtype, command=settings.command if settings else "", keep_epochs=tuple(sorted(set(keep_epochs))),
-        baselines=dict(baselines or {}), base_model=pretrained_init.name if pretrained_init else None,
+        out, dtype=dtype, command=public_command(settings.command) if settings else "",
+        keep_epochs=tuple(sorted(set(keep_epochs))), baselines=dict(baselines or {}),
+        ancestors=list(pretrained_init.ancestors) if pretrained_init else [],
     )  # fmt: skip
     with run_lock(out) if is_main else nullcontext(), _flushed_denormals():
         if is_main and not resume and settings:
@@ -158,6 +170,8 @@ def encode(text: str, vocabulary: Vocabulary) -> Tensor:
 def _load_run_corpus(out: Path, settings: RunSettings, *, resume: bool) -> Corpus:
     """The corpus of a run; raises `ValueError` if it has changed since the run that is resumed began."""
     source = settings.source
+    if Path(source.corpus).is_file() and (size := Path(source.corpus).stat().st_size) >= LARGE_BYTES:
+        print(f"Reading {Path(source.corpus).name}, {size / 2**20:,.0f} MB ...", flush=True)
     arguments = source.model_dump(exclude={"corpus"})
     corpus = load_corpus(source.corpus, **arguments, lowercase=settings.recipe.lowercase, store=nearest_folder(out))
     if resume and settings.sha256 != corpus.sha256:
@@ -197,8 +211,9 @@ def _preflight(
     """Print what is known before the training; returns the baselines. Raises `ValueError` if memory is too small."""
     vocabulary = vocabulary_of(corpus, recipe, pretrained_init)
     config = config_of(recipe, vocabulary)
-    baselines = preflight.measure_baselines(corpus, vocabulary)
-    for line in preflight.examine(corpus, recipe, config, generation, baselines):
+    print("Measuring what counting alone predicts ...", flush=True)
+    baselines = preflight.measure_baselines(corpus, vocabulary, recipe)
+    for line in preflight.examine(corpus, recipe, config, generation, baselines, warm=pretrained_init is not None):
         print(line, flush=True)
     return baselines
 

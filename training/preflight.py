@@ -3,44 +3,65 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 
+import numpy as np
 import psutil
-import torch
-from torch.nn.functional import cross_entropy
 
 from hubcharlstm import CharLSTMConfig, GenerationConfig, Vocabulary
-from hubcharlstm.network import CharLSTMNetwork
 from hubcharlstm.vocabulary import visible
 from training.data.corpus import Corpus
 from training.data.encoded import TrainIds
+from training.english import is_english
+from training.estimate import Estimate, estimate
 from training.evaluation.baselines import KNESER_NEY, MAX_CHARS, PPMD, number_to_beat, ppmd
-from training.network import TrainingNetwork
+from training.evaluation.comparison import doubt
 from training.recipe import Recipe
 from training.schedule import TrainSchedule
 
 SCANNED_CHARS = 8_000_000
 """Characters of a long text that are searched for repeated lines."""
 MUCH_REPEATED = 0.25
+SHORT_CHARS = 50_000
+"""Below so many characters an English text gains from weights that have read other English."""
 RUNTIME_BYTES = 400 * 2**20
 """What Python and torch take before any weight."""
 
 Baselines = dict[str, dict[str, float]]
 
 
-def measure_baselines(corpus: Corpus, vocabulary: Vocabulary) -> Baselines:
-    """Kneser-Ney, static and adaptive, and PPMd on the corpus's split."""
-    train = TrainIds(corpus.train, vocabulary)
-    held_out = TrainIds(corpus.held_out, vocabulary)
-    baselines = number_to_beat(train[-MAX_CHARS:], held_out[:], len(vocabulary))
-    return baselines | {PPMD: ppmd(corpus.train[-MAX_CHARS:], corpus.held_out)}
+def measure_baselines(corpus: Corpus, vocabulary: Vocabulary, recipe: Recipe) -> Baselines:
+    """Kneser-Ney, static and adaptive, and PPMd on the corpus's split; they learn from what the run reads."""
+    spans = trained_spans(recipe, TrainSchedule.of(recipe, len(corpus.train)), len(corpus.train))
+    train_ids, held_out = TrainIds(corpus.train, vocabulary), TrainIds(corpus.held_out, vocabulary)
+    train = np.concatenate([train_ids[start:end] for start, end in spans])
+    text = "".join(corpus.train[start:end] for start, end in spans)
+    baselines = number_to_beat(train, held_out[:], len(vocabulary))
+    return baselines | {PPMD: ppmd(text, corpus.held_out)}
+
+
+def trained_spans(recipe: Recipe, schedule: TrainSchedule, train_chars: int) -> list[tuple[int, int]]:
+    """The parts of the text that a run reads, at most MAX_CHARS in all: the beginning of each batch row, or the end."""
+    if schedule.total_steps >= schedule.steps_per_epoch:
+        return [(max(0, train_chars - MAX_CHARS), train_chars)]
+    row_len = train_chars // recipe.batch_size
+    length = min(schedule.total_steps * recipe.seq_len + 1, MAX_CHARS // recipe.batch_size)
+    return [(row * row_len, row * row_len + length) for row in range(recipe.batch_size)]
 
 
 def examine(
-    corpus: Corpus, recipe: Recipe, config: CharLSTMConfig, generation: GenerationConfig, baselines: Baselines
+    corpus: Corpus,
+    recipe: Recipe,
+    config: CharLSTMConfig,
+    generation: GenerationConfig,
+    baselines: Baselines,
+    *,
+    warm: bool = False,
 ) -> list[str]:
-    """Lines to print. Raises `ValueError` if the run does not fit into this machine's memory."""
+    """Lines to print. warm: the run begins with a model's weights.
+
+    Raises `ValueError` if the run does not fit into this machine's memory.
+    """
     schedule = TrainSchedule.of(recipe, len(corpus.train))
     needed, free = memory_needed(config, recipe, corpus), psutil.virtual_memory().available
     if needed > free:
@@ -49,6 +70,7 @@ def examine(
             f"{gigabytes(free)} are free; expected it to fit: choose a smaller preset, --hidden-size, --batch-size or "
             "--seq-len."
         )
+    time_needed = estimate(config, recipe, schedule, corpus)
     per_weight = len(corpus.train) / config.num_parameters
     rows = {
         "text": _text_row(corpus),
@@ -59,15 +81,32 @@ def examine(
         f"{per_weight:.2g} characters per weight",
         "schedule": f"preset {recipe.preset}: {schedule.total_steps:,} windows of "
         f"{recipe.batch_size} x {recipe.seq_len}, "
-        f"{schedule.total_steps / schedule.steps_per_epoch:.1f} times through the text, dropout {recipe.dropout:g}"
+        f"{times_through(schedule)}, dropout {recipe.dropout:g}"
         + (f", weight drop {recipe.weight_drop:g}" if recipe.weight_drop else "")
         + (f", ends after {recipe.patience} evaluations without an improvement" if recipe.patience else ""),
-        "expected": f"{in_words(expected_minutes(config, recipe, schedule))} and {gigabytes(needed)} of memory here",
+        "expected": f"{in_words(time_needed.minutes)} and {gigabytes(needed)} of memory here",
+        "reads": _share_row(corpus, recipe, schedule, time_needed),
         "to beat": f"{baselines[KNESER_NEY]['nats']:.4f} nats per character, {KNESER_NEY}"
         + (f" on the last {MAX_CHARS:,} characters" if len(corpus.train) > MAX_CHARS else ""),
     }
+    if offer := warm_start_offer(corpus, warm=warm):
+        rows["hint"] = offer
+    rows = {name: row for name, row in rows.items() if row}
+    if reason := doubt(baselines, config.vocab_size):
+        rows["warning"] = reason
     rows |= {f"  {name}": f"{value['nats']:.4f}" for name, value in baselines.items() if name != KNESER_NEY}
     return [f"{name:12} {value}" if len(name) <= 12 else f"{name}: {value}" for name, value in rows.items()]
+
+
+def warm_start_offer(corpus: Corpus, *, warm: bool) -> str:
+    """What a short English text gains from the shipped model's weights, "" where there is nothing to offer."""
+    length = len(corpus.train) + len(corpus.held_out)
+    if warm or length >= SHORT_CHARS or not is_english(corpus.train[:]):
+        return ""
+    return (
+        "this is English and short: --init-from pretrained begins with the model that ships here, which took 44 kB of "
+        "Ecclesiastes from 1.54 to 1.17 nats per character"
+    )
 
 
 def _text_row(corpus: Corpus) -> str:
@@ -120,19 +159,18 @@ def memory_needed(config: CharLSTMConfig, recipe: Recipe, corpus: Corpus) -> int
     return RUNTIME_BYTES + weights + 4 * recipe.batch_size * recipe.seq_len * activations + text
 
 
-def expected_minutes(config: CharLSTMConfig, recipe: Recipe, schedule: TrainSchedule) -> float:
-    """Extrapolated from a few windows of a network of the same shape on the CPU."""
-    with torch.random.fork_rng():
-        network = CharLSTMNetwork(config)
-        training, state = TrainingNetwork(network, recipe.weight_drop), network.initial_state(recipe.batch_size)
-        ids = torch.randint(config.vocab_size, (recipe.seq_len, recipe.batch_size))
-        seconds = []
-        for _ in range(4):
-            started = time.perf_counter()
-            logits, _ = training(ids, state)
-            cross_entropy(logits.flatten(0, 1), ids.flatten()).backward()  # type: ignore[no-untyped-call]  # Tensor.backward has no annotations
-            seconds.append(time.perf_counter() - started)
-    return min(seconds) * schedule.total_steps * 1.1 / 60  # a tenth for the optimizer, evaluations and samples
+def times_through(schedule: TrainSchedule) -> str:
+    """How often a run reads its text."""
+    return f"{schedule.total_steps / schedule.steps_per_epoch:.2g} times through the text"
+
+
+def _share_row(corpus: Corpus, recipe: Recipe, schedule: TrainSchedule, needed: Estimate) -> str:
+    """Of a text that is not read to its end: the share that is, and what would read it all."""
+    share = schedule.total_steps / schedule.steps_per_epoch
+    if share >= 0.99:
+        return ""
+    whole = needed.minutes / share
+    return f"{100 * share:.2g} % of the text; --max-train-chars {len(corpus.train)} reads it once, in {in_words(whole)}"
 
 
 def in_words(minutes: float) -> str:

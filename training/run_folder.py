@@ -51,7 +51,16 @@ def nearest_folder(path: Path) -> Path:
 
 def resume_command(run: Path) -> str:
     """The command line that continues a run."""
-    return f"{shell_command('python')} -m training resume {shlex.quote(str(run))}"
+    return f"{training_command()} resume {shlex.quote(str(run))}"
+
+
+def training_command() -> str:
+    """How to call the trainer here: `python -m training` would take a folder of that name in the working directory."""
+    ours = Path(__file__).parent
+    other = Path.cwd() / "training"
+    if other.is_dir() and other.resolve() != ours.resolve():
+        return shell_command("hubcharlstm-train")
+    return f"{shell_command('python')} -m training"
 
 
 def shell_command(name: str) -> str:

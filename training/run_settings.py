@@ -50,10 +50,11 @@ class CorpusSource(_Part):
 
 
 class PretrainedSource(_Part):
-    """The model that the first weights came from: its Hub id or folder, and the characters of its vocabulary."""
+    """The model that the first weights came from: its Hub id or folder, its vocabulary, and its ancestors."""
 
     name: str
     chars: str
+    ancestors: tuple[dict[str, Any], ...] = ()
 
 
 class HubTargets(_Part):

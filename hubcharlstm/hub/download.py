@@ -23,11 +23,13 @@ from hubcharlstm.hub.model_folder import (
     REQUIRED_FILES,
     WEIGHTS,
     Artifact,
+    check_stopped_run,
     check_weights_size,
     find_folder,
     load_folder,
     missing_files,
 )
+from hubcharlstm.hub.model_id import parse_model_id
 from hubcharlstm.hub.retry import ANSWER_SECONDS, CLIENT_ERRORS, call_with_deadline, is_transient, with_retries
 
 PAUSES = (0.5, 2.0)
@@ -52,6 +54,8 @@ def load(
     `ValueError`s.
     """
     folder = PRETRAINED if model_id is None else find_folder(model_id)
+    if folder is None and isinstance(model_id, str):
+        model_id, revision = parse_model_id(model_id, revision)
     if folder is not None and revision is not None:
         raise HubError(
             f"{model_id or 'The shipped model'} is on this machine and has no revision {revision!r}; expected a Hub id "
@@ -60,6 +64,7 @@ def load(
     if model_id is None:
         return load_folder(PRETRAINED, name="the shipped model")
     if folder is not None:
+        check_stopped_run(folder)
         return load_folder(folder, name=str(model_id))
     snapshot = download(
         str(model_id),

@@ -17,6 +17,7 @@ from hubcharlstm.vocabulary import Vocabulary, visible
 TEMPLATE = "model_card.md"
 """Beside the package in a checkout, an sdist and a Space; inside the package in a wheel."""
 TAGS = ["char-lstm", "lstm", "character-level", "pytorch"]
+MAX_ANCESTORS = 8
 MAX_SHOWN_CHARS = 300
 """How many characters of the vocabulary the card shows."""
 REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -54,6 +55,7 @@ def render(
         revision=revision,
         has_loss_plot=has_loss_plot,
         install=install_commands(install_from) if install_from is not None else [],
+        ancestry=ancestry(record),
         fence=fence,
         bits=lambda nats: nats / math.log(2),
         escape_markdown=escape_markdown,
@@ -119,6 +121,35 @@ def format_duration(seconds: float) -> str:
     return (
         f"{seconds:.0f} second{'' if round(seconds) == 1 else 's'}" if seconds < 60 else f"{seconds / 60:.1f} minutes"
     )
+
+
+def ancestry(record: Mapping[str, Any]) -> str:
+    """What the weights had read before the record's own text, as Markdown; "" if they began at random."""
+    parts = []
+    ancestors = record.get("ancestors") or ([{"name": record["base_model"]}] if record.get("base_model") else [])
+    for ancestor in ancestors:
+        name = escape_markdown(ancestor["name"])
+        if REPO_ID.fullmatch(ancestor["name"]):
+            name = f"[{ancestor['name']}](https://huggingface.co/{ancestor['name']})"
+        if "title" in ancestor:
+            count = f", {ancestor['train_chars']:,} characters" if "train_chars" in ancestor else ""
+            parts.append(f"{escape_markdown(ancestor['title'])} (as {name}{count})")
+        else:
+            parts.append(f"what {name} has read")
+    return ", and before that ".join(parts)
+
+
+def valid_ancestors(ancestors: Any) -> list[dict[str, Any]]:
+    """The entries that have the expected types; a record from elsewhere may hold anything."""
+    if not isinstance(ancestors, list):
+        return []
+    kinds: dict[str, Kind] = {"name": str, "title": str, "train_chars": int}
+    entries = [
+        {key: entry[key] for key, kind in kinds.items() if _has_type(entry.get(key), kind)}
+        for entry in ancestors
+        if isinstance(entry, Mapping)
+    ]
+    return [entry for entry in entries if "name" in entry][:MAX_ANCESTORS]
 
 
 def card_data(record: Mapping[str, Any]) -> ModelCardData:
@@ -194,6 +225,8 @@ def valid_record(record: Mapping[str, Any]) -> dict[str, Any]:
         known["kept_epochs"] = epochs
     if isinstance(base := record.get("base_model"), str) and REPO_ID.fullmatch(base):
         known["base_model"] = base
+    if ancestors := valid_ancestors(record.get("ancestors")):
+        known["ancestors"] = ancestors
     if isinstance(record.get("versions"), list):
         known["versions"] = [str(version) for version in record["versions"]]
     if isinstance(record.get("card"), Mapping):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ MODEL_FILES = (CONFIG, VOCAB, WEIGHTS, GENERATION, RECORD, CARD, LOSS_PLOT)
 REQUIRED_FILES = (CONFIG, VOCAB, WEIGHTS)
 FORMAT = "hubcharlstm/1"
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
+RUN_SETTINGS = "run.json"
+"""In a run folder: what `resume` needs."""
 MODEL_IN_RUN = "model"
 """A run folder keeps its model folder under this name."""
 EPOCHS_IN_RUN = "epochs"
@@ -72,6 +75,15 @@ def find_folder(model_id: str | Path) -> Path | None:
         return None
     within = folder / MODEL_IN_RUN
     return within if not (folder / CONFIG).exists() and within.is_dir() else folder
+
+
+def check_stopped_run(folder: Path) -> None:
+    """Raise `NotAModelError` for the folder of a training run that has no model yet."""
+    if (folder / RUN_SETTINGS).is_file() and not (folder / CONFIG).exists():
+        raise NotAModelError(
+            f"{folder} is a run that was stopped before it saved a model; expected a finished one: resume it with "
+            f"`hubcharlstm-train resume {shlex.quote(str(folder))}`."
+        )
 
 
 def load_folder(folder: Path, *, name: str, revision: str | None = None) -> Artifact:

@@ -219,7 +219,7 @@ def test_odd_names_and_prompts_are_shown_as_they_stand(name: str) -> None:
     text = model_card.render(CONFIG, Vocabulary.from_text("ab\t\n `|"), record, repo_id="user/recipes")
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
     shown = ["".join(child.content for child in token.children or ()) for token in tokens if token.type == "inline"]
-    assert f"It has read only {' '.join(name.split())} (108,000" in " ".join(shown)
+    assert f"It has read {' '.join(name.split())} (108,000" in " ".join(shown)
     assert not [c for t in tokens for c in t.children or () if c.type in ("html_inline", "em_open", "strong_open")]
     assert any(f"Prompt {json.dumps(name, ensure_ascii=False)}, temperature 0.5" in one for one in shown)
     fences = [token.content for token in tokens if token.type == "fence"]

@@ -43,7 +43,9 @@ def test_a_run_says_what_it_reads_and_how_to_go_on(
     assert shlex.split(chat)[-4:] == [shell_command("hubcharlstm"), "app", "--model", str(out)]
     assert shlex.split(publish)[-5:] == ["-m", "training", "push", str(out), "USER/charlstm-my-play"]
     record = json.loads((out / "model" / "training.json").read_text(encoding="utf-8"))
-    assert record["command"] == shlex.join(["python", "-m", "training", *argv])
+    assert record["command"] == shlex.join(
+        ["python", "-m", "training", "fit", corpus.name, "--out", out.name, *argv[4:]]
+    )
     generation = json.loads((out / "model" / "generation_config.json").read_text(encoding="utf-8"))
     assert generation["speakers"] == ["ann", "bob"]
 

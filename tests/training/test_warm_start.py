@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,10 @@ import torch
 from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary
 from tests.conftest import tiny_model
 from training.__main__ import main
+from training.ancestry import SHIPPED, public_command
+from training.english import is_english
 from training.evaluation.losses import carried_loss
+from training.recipe import PRESETS
 from training.warm_start import PretrainedInit
 
 TEXT = "ANN:\nThe cat sat on the mat.\n\nBOB:\nThe dog ate it: élan.\n\n" * 30
@@ -54,7 +58,9 @@ def test_a_warm_run_takes_sizes_records_its_pretrained_model_and_goes_on(
     model = CharLSTM.from_pretrained(tmp_path / "run", device="cpu")
     assert (model.config.hidden_size, model.config.num_layers) == (8, 2)
     assert {"é", "Z"} <= set(model.vocabulary.chars)
-    assert model.record["base_model"] == str(pretrained)
+    assert "base_model" not in model.record
+    assert model.record["ancestors"] == [{"name": "pretrained"}]
+    assert model.record["recipe"]["learning_rate"] == 0.002
     before = (tmp_path / "run" / "model" / "training.json").read_bytes()
     assert main(["resume", str(tmp_path / "run")]) == 0
     assert (tmp_path / "run" / "model" / "training.json").read_bytes() == before
@@ -65,3 +71,83 @@ def test_a_warm_run_takes_sizes_records_its_pretrained_model_and_goes_on(
     assert "hidden_size is 16, but" in capsys.readouterr().err
     assert main(["fit", str(corpus), "--init-from", str(tmp_path / "none"), "--out", str(tmp_path / "other")]) == 2
     assert not (tmp_path / "other").exists()
+
+
+def strings(value: object) -> Iterator[str]:
+    """Every string of a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from (key, *strings(part))
+    elif isinstance(value, list):
+        for part in value:
+            yield from strings(part)
+
+
+def test_what_is_published_names_its_ancestry_and_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The card said "read only ..." of weights that had read Shakespeare, and printed the command with /home/..."""
+    (tmp_path / "my.txt").write_text(TEXT, encoding="utf-8")
+    (tmp_path / "other.txt").write_text(TEXT.replace("cat", "cow"), encoding="utf-8")
+    sizes = ["--max-train-chars", "1500", "--batch-size", "4", "--seq-len", "16"]
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(["fit", str(tmp_path / "my.txt"), f"--out={first}", "--hidden-size", "8", *sizes]) == 0
+    assert main(["fit", str(tmp_path / "other.txt"), "--out", str(second), "--init-from", str(first), *sizes]) == 0
+    record = json.loads((second / "model" / "training.json").read_text(encoding="utf-8"))
+    assert record["ancestors"] == [{"name": "charlstm-my", "title": "my.txt", "train_chars": len(TEXT) * 9 // 10}]
+    card = (second / "model" / "README.md").read_text(encoding="utf-8")
+    assert "and before that my.txt (as charlstm-my, " in card and "read only" not in card
+    assert "fit other.txt --out second --init-from first" in card
+    for file in (second / "model").glob("*.json"):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        assert not [text for text in strings(content) if str(tmp_path) in text], file
+    assert str(tmp_path) not in card
+    third = ["fit", str(tmp_path / "my.txt"), "--out", str(tmp_path / "third"), "--init-from", str(second), *sizes]
+    assert main(third) == 0
+    third_record = json.loads((tmp_path / "third" / "model" / "training.json").read_text(encoding="utf-8"))
+    assert [entry["name"] for entry in third_record["ancestors"]] == ["charlstm-other", "charlstm-my"]
+
+
+def test_the_shipped_model_is_named_pretrained() -> None:
+    init = PretrainedInit.load("pretrained")
+    assert init.model is not None and init.model.name == "the shipped model"
+    assert init.ancestors[0]["name"] == SHIPPED and init.ancestors[0]["title"] == "the plays of Shakespeare"
+    assert init.fit_recipe(PRESETS["small"], set()).learning_rate == 0.002
+    assert init.fit_recipe(PRESETS["small"], {"learning_rate"}).learning_rate == 0.01
+
+
+@pytest.mark.parametrize(
+    ("command", "public"),
+    [
+        ("python -m training fit /home/ann/diary.txt --out runs/x", "python -m training fit diary.txt --out runs/x"),
+        ("python -m training fit '/a b/c d.txt'", "python -m training fit 'c d.txt'"),
+        ("python -m training fit ~/x.txt --val=/tmp/y.txt", "python -m training fit x.txt --val=y.txt"),
+        (r"python -m training fit 'C:\Users\ann\x.txt'", "python -m training fit x.txt"),
+        ("python -m training fit ../../x.txt", "python -m training fit x.txt"),
+        ("unbalanced '", ""),
+    ],
+)
+def test_a_published_command_has_no_path_of_this_machine(command: str, public: str) -> None:
+    assert public_command(command) == public
+
+
+def test_english_is_told_from_its_neighbours() -> None:
+    english = "To be, or not to be: that is the question. He was in the house and it was all that she had. " * 5
+    assert is_english(english)
+    assert not is_english("Der Mann war in das Haus gegangen, und es war so kalt, dass er an die Sonne dachte. " * 5)
+    assert not is_english("Il était une fois un homme qui vivait dans une maison au bord de la mer, et il a dit. " * 5)
+    assert not is_english("Чёрный кот сидел на окне. the and of to " * 20)
+    assert not is_english("def main(): return self.value\nclass A: pass\n" * 20)
+    assert not is_english("the and of")
+
+
+def test_a_short_english_text_is_offered_the_shipped_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.txt").write_text("He was in the house and it was all that she had to say. " * 40, encoding="utf-8")
+    (tmp_path / "b.txt").write_text("Ein Mann ging in das Haus und sagte nichts zu dem Kind. " * 40, encoding="utf-8")
+    sizes = ["--hidden-size", "8", "--max-train-chars", "2000", "--dry-run"]
+    assert main(["fit", str(tmp_path / "a.txt"), *sizes]) == 0
+    assert "--init-from pretrained begins with" in capsys.readouterr().out
+    assert main(["fit", str(tmp_path / "b.txt"), *sizes]) == 0
+    assert "--init-from" not in capsys.readouterr().out

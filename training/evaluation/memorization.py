@@ -16,6 +16,8 @@ BLOCK = 4_000_000
 """Characters that are held in memory at once."""
 WORD, MAX_WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*"), 100
 SKETCH_LENGTH, SKETCH_SIZE = 40, 256
+TABLE_BITS = 22
+TABLE_MASK = np.uint64(2**TABLE_BITS - 1)
 
 Hashes = NDArray[np.uint64]
 BASE = np.uint64(0x9E3779B97F4A7C15 | 1)
@@ -36,8 +38,22 @@ def bottom_k_sketch(source: Text) -> list[str]:
     """The SKETCH_SIZE smallest hashes of the 40-grams of `source` (Broder 1997), in hex, for `sketch_overlap`."""
     least = np.empty(0, dtype=np.uint64)
     for block in _blocks(source, SKETCH_LENGTH):
-        least = np.unique(np.concatenate([least, ngram_hashes(block, SKETCH_LENGTH)]))[:SKETCH_SIZE]
+        hashes = ngram_hashes(block, SKETCH_LENGTH)
+        if len(least) == SKETCH_SIZE:
+            hashes = hashes[hashes < least[-1]]
+        hashes = _smallest(hashes)
+        least = np.unique(np.concatenate([least, hashes]))[:SKETCH_SIZE]
     return [f"{int(value):016x}" for value in least]
+
+
+def _smallest(hashes: Hashes) -> Hashes:
+    """Some of them that hold the SKETCH_SIZE smallest different ones, without sorting all."""
+    for count in (16 * SKETCH_SIZE, 256 * SKETCH_SIZE):
+        if len(hashes) > count:
+            few: Hashes = hashes[hashes <= np.partition(hashes, count)[count]]
+            if len(np.unique(few)) >= SKETCH_SIZE:
+                return few
+    return hashes
 
 
 def sketch_overlap(text: Text, sketch: Any) -> float | None:
@@ -85,8 +101,11 @@ def _mixed(values: Hashes) -> Hashes:
 def _occurs_in(wanted: Hashes, source: Text, length: int) -> NDArray[np.bool_]:
     different, where = np.unique(wanted, return_inverse=True)
     occurs = np.zeros(len(different), dtype=bool)
+    table = np.zeros(2**TABLE_BITS, dtype=bool)  # by the last bits: it sorts out nearly all hashes of the source
+    table[different & TABLE_MASK] = True
     for block in _blocks(source, length):
-        occurs |= np.isin(different, ngram_hashes(block, length))
+        hashes = ngram_hashes(block, length)
+        occurs |= np.isin(different, hashes[table[hashes & TABLE_MASK]])
     return occurs[where]
 
 

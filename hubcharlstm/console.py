@@ -1,0 +1,59 @@
+"""Standard input and output of the command lines."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+import sys
+
+ESCAPE = re.compile(r"\\(?:n|t|r|\\|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2})")
+SINGLE = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
+
+
+def use_utf8() -> None:
+    """Read and write UTF-8 whatever the locale says; a sample that a console cannot show must not end a run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="strict")
+
+
+def has_piped_input() -> bool:
+    """Whether standard input is a pipe or a file, and no terminal and no device."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError, AttributeError):  # closed, or replaced by something without a descriptor
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+
+
+def input_text() -> str:
+    """All of standard input; raises `ValueError` if it is not UTF-8."""
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"Standard input has the byte 0x{error.object[error.start]:02x}, which is not UTF-8; expected UTF-8 text: "
+            "convert it first."
+        ) from None
+
+
+def unescape(text: str) -> str:
+    r"""`text` with \n, \t, \r, \\, \xHH, \uHHHH and \UHHHHHHHH as the characters that they stand for."""
+
+    def character(found: re.Match[str]) -> str:
+        code = found[0][1:]
+        if code in SINGLE:
+            return SINGLE[code]
+        point = int(code[1:], 16)
+        return chr(point) if point <= sys.maxunicode and not 0xD800 <= point <= 0xDFFF else found[0]
+
+    return ESCAPE.sub(character, text)
+
+
+def has_escapes(text: str) -> bool:
+    """Whether `text` holds a sequence that `unescape` changes."""
+    return ESCAPE.search(text) is not None

@@ -1,0 +1,62 @@
+"""What a model's weights have read before: the models that its training began with, nearest first."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+from hubcharlstm import CharLSTM
+from hubcharlstm.hub.model_card import REPO_ID, valid_ancestors
+
+SHIPPED = "the model that ships with hubcharlstm"
+
+
+def ancestors_of(model: CharLSTM, typed: str | None) -> list[dict[str, Any]]:
+    """The entry "ancestors" of a run that begins with `model`: it, then its own. typed: None for the shipped model.
+
+    An entry has a name, and where known the title of the text and how many characters of it were trained on. A folder
+    goes by the name that its record has, never by its path.
+    """
+    corpus = model.record.get("corpus")
+    corpus = corpus if isinstance(corpus, Mapping) else {}
+    entry: dict[str, Any] = {"name": _public_name(model, typed)}
+    if isinstance(title := corpus.get("title"), str):
+        entry["title"] = title
+    if isinstance(count := corpus.get("train_chars"), int):
+        entry["train_chars"] = count
+    return [entry, *valid_ancestors(model.record.get("ancestors"))]
+
+
+def _public_name(model: CharLSTM, typed: str | None) -> str:
+    if typed is None:
+        return SHIPPED
+    if not Path(typed).expanduser().exists() and REPO_ID.fullmatch(model.name):
+        return model.name
+    recorded = model.record.get("name")
+    return recorded if isinstance(recorded, str) else Path(typed).name
+
+
+def hub_id(ancestors: list[dict[str, Any]]) -> str | None:
+    """The Hub id of the nearest ancestor, if it has one."""
+    name = ancestors[0]["name"] if ancestors else ""
+    return name if REPO_ID.fullmatch(name) else None
+
+
+def public_command(command: str) -> str:
+    """A command line without the paths of one's machine: of a path only the last part stays, but for relative ones."""
+    try:
+        parts = shlex.split(command)
+    except ValueError:  # written by hand into run.json
+        return ""
+    return shlex.join(_public(part) for part in parts)
+
+
+def _public(part: str) -> str:
+    option, equals, value = part.partition("=")
+    if part.startswith("--") and equals:
+        return f"{option}={_public(value)}"
+    if part.startswith(("/", "~", "..")) or PureWindowsPath(part).drive or "\\" in part:
+        return PureWindowsPath(part).name or "."
+    return part
