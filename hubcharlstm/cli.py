@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 from hubcharlstm.console import has_escapes, has_piped_input, input_text, unescape, use_utf8
 
 if TYPE_CHECKING:
+    from hubcharlstm import CharLSTM
     from hubcharlstm.generation.stream import Completion, TextStream
 
+MAX_TRIES = 100
+"""Seeds that `generate --novel` tries for each line."""
 SCORING_CHUNKS = 32
 """Chunks of a long file that `score` processes in parallel."""
 
@@ -79,6 +82,9 @@ def _add_generate_options(generate: argparse.ArgumentParser) -> None:
     generate.add_argument(
         "--keep-newline", action="store_true", help="keep the last line break of a prompt that is piped in"
     )
+    generate.add_argument(
+        "--novel", action="store_true", help="of a list, such as names: one line each that it was not trained on"
+    )
     generate.add_argument("--json", action="store_true", help="print one JSON object for each text")
 
 
@@ -112,22 +118,39 @@ def run_generate(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--num-samples is {arguments.num_samples}; expected at least 1: leave it out for one.")
     prompt, stops = prompt_and_stops(arguments)
     model = CharLSTM.from_pretrained(arguments.model, **loading_options(arguments))
+    options: dict[str, Any] = {
+        name: getattr(arguments, name) for name in ("max_new_tokens", "temperature", "top_k", "top_p", "min_p")
+    }
+    if arguments.novel:
+        return write_novel(model, prompt, arguments, options)
     seed = arguments.seed
     for number in range(arguments.num_samples):
-        stream = model.stream(
-            prompt,
-            max_new_tokens=arguments.max_new_tokens,
-            temperature=arguments.temperature,
-            top_k=arguments.top_k,
-            top_p=arguments.top_p,
-            min_p=arguments.min_p,
-            stop=stops,
-            seed=seed,
-        )
+        stream = model.stream(prompt, **options, stop=stops, seed=seed)
         done = write_json(stream) if arguments.json else write_text(stream, separate=number > 0)
         assert done.seed is not None
         seed = done.seed + 1
     return 0
+
+
+def write_novel(model: CharLSTM, prompt: str, arguments: argparse.Namespace, options: dict[str, Any]) -> int:
+    """Print lines that the training text does not hold, one for each sample; seeds that give others are passed over."""
+    from hubcharlstm.decoding.sampling import new_seed
+    from hubcharlstm.inspection.novelty import TrainingLines
+
+    known, written = TrainingLines(model.record), set[str]()
+    first = new_seed() if arguments.seed is None else arguments.seed
+    for seed in range(first, first + MAX_TRIES * arguments.num_samples):
+        if len(written) == arguments.num_samples:
+            return 0
+        done = model.complete(prompt, **options, stop="\n", seed=seed)
+        line = (done.prompt.text + done.text).strip()
+        if line and line not in known and line not in written and done.finish_reason == "stop":
+            written.add(line)
+            print(json.dumps({"text": line, "seed": seed}, ensure_ascii=False) if arguments.json else line, flush=True)
+    raise ValueError(
+        f"{MAX_TRIES * arguments.num_samples} tries gave {len(written)} new lines; expected {arguments.num_samples}: "
+        "raise the temperature, or ask for fewer."
+    )
 
 
 def prompt_and_stops(arguments: argparse.Namespace) -> tuple[str, list[str] | None]:
@@ -150,7 +173,7 @@ def prompt_and_stops(arguments: argparse.Namespace) -> tuple[str, list[str] | No
 def write_text(stream: TextStream, *, separate: bool) -> Completion:
     """Print prompt and text as it is written, then on standard error what else there is to say."""
     if separate:
-        print("\n")
+        print()
     sys.stdout.write(stream.prompt.text)
     for piece in stream:
         sys.stdout.write(piece)

@@ -58,7 +58,7 @@ def test_samples_use_one_seed_after_another(
 ) -> None:
     code, out, err = run(["generate", "To", "--model", str(model_folder), "--seed", "7", "--num-samples", "2"], capsys)
     assert code == 0
-    assert out == "\n\n".join(f"To{model.generate('To', seed=seed)}\n" for seed in (7, 8))
+    assert out == "\n".join(f"To{model.generate('To', seed=seed)}\n" for seed in (7, 8))
     assert [line.split(",")[0] for line in err.splitlines()] == ["seed 7", "seed 8"]
 
 
@@ -143,6 +143,7 @@ def test_the_flags_are_these() -> None:
                 "--keep-newline",
                 "--max-new-tokens",
                 "--min-p",
+                "--novel",
                 "--num-samples",
                 "--seed",
                 "--stop",

@@ -10,6 +10,7 @@ from typing import Any
 
 from hubcharlstm import CharLSTM
 from hubcharlstm.hub.model_folder import EPOCHS_IN_RUN, MODEL_IN_RUN
+from hubcharlstm.inspection.novelty import hash_lines
 from training import checkpoint
 from training.ancestry import hub_id
 from training.checkpoint import Progress
@@ -90,7 +91,12 @@ class ModelArtifacts:
         on_phase("Comparing what it writes with the training text ...")
         best.record["copying"] = self._copying(best)
         best.record["corpus"]["bottom_k_sketch"] = bottom_k_sketch(self.corpus.train)
-        best.record["words"] = self._known_words(best)
+        texts = self._texts_by_temperature(best)
+        best.record["words"] = self._known_words(texts)
+        if best.record["corpus"]["kind"] == "list":
+            best.record["copied_lines"] = self._copied_lines(texts)
+            if hashes := hash_lines(self.corpus.train[:].split("\n")):
+                best.record["corpus"]["line_hashes"] = hashes
         self._save(best, self.best_folder, progress)
 
     def record(self, progress: Progress) -> dict[str, Any]:
@@ -142,13 +148,22 @@ class ModelArtifacts:
             "held_out": copied_shares([self.corpus.held_out[:HELD_OUT_COPYING]], self.corpus.train),
         }
 
-    def _known_words(self, model: CharLSTM) -> dict[str, float]:
-        """The shares of words that occur in the training text, of samples by temperature and of the held-out text."""
+    def _texts_by_temperature(self, model: CharLSTM) -> dict[str, str]:
+        """What it writes by temperature, and the held-out text."""
         length = max(1, min(WORDS_CHARS, len(self.corpus.train) // 8))
         texts = {
             f"{temperature:g}": model.generate(max_new_tokens=length, temperature=temperature, seed=1)
             for temperature in WORDS_TEMPERATURES
         }
-        texts["held_out"] = self.corpus.held_out[:HELD_OUT_COPYING]
+        return texts | {"held_out": self.corpus.held_out[:HELD_OUT_COPYING]}
+
+    def _copied_lines(self, texts: dict[str, str]) -> dict[str, float]:
+        """The shares of whole lines that occur in the training text; the last line of a text may be cut."""
+        known = {line.strip() for line in self.corpus.train[:].split("\n")}
+        lines = {name: [line.strip() for line in text.split("\n")[:-1] if line.strip()] for name, text in texts.items()}
+        return {name: round(sum(line in known for line in some) / len(some), 4) for name, some in lines.items() if some}
+
+    def _known_words(self, texts: dict[str, str]) -> dict[str, float]:
+        """The shares of words that occur in the training text, of samples by temperature and of the held-out text."""
         shares = {name: known_words(text, self.corpus.train) for name, text in texts.items()}
         return {name: round(share, 4) for name, share in shares.items() if share is not None}

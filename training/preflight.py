@@ -16,6 +16,7 @@ from training.english import is_english
 from training.estimate import Estimate, estimate
 from training.evaluation.baselines import KNESER_NEY, MAX_CHARS, PPMD, number_to_beat, ppmd
 from training.evaluation.comparison import doubt
+from training.publishing.privacy import note_of_config
 from training.recipe import Recipe
 from training.schedule import TrainSchedule
 
@@ -91,6 +92,8 @@ def examine(
     }
     if offer := warm_start_offer(corpus, warm=warm):
         rows["hint"] = offer
+    if note := note_of_config(generation):
+        rows["public"] = note.removeprefix("Public with the model: ")
     rows = {name: row for name, row in rows.items() if row}
     if reason := doubt(baselines, config.vocab_size):
         rows["warning"] = reason

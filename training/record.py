@@ -12,6 +12,8 @@ import torch
 
 from training.checkpoint import Progress
 from training.data.corpus import Corpus
+from training.data.examples import KIND_CHARS
+from training.data.kind import kind_of
 from training.recipe import Recipe
 
 TIME_LAPSE_SEED = 1
@@ -33,7 +35,7 @@ def make_record(
     best = min(progress.history, key=lambda row: row["val_loss"])
     return {
         "name": f"charlstm-{corpus.name}",
-        "corpus": corpus.to_record(),
+        "corpus": corpus.to_record() | {"kind": kind_of(corpus.train[:KIND_CHARS])},
         "card": corpus.card,
         "recipe": recipe.to_dict(),
         "parameters": parameters,

@@ -221,6 +221,8 @@ def valid_record(record: Mapping[str, Any]) -> dict[str, Any]:
     words = _entries(record.get("words"), lambda share: _has_type(share, NUMBER))
     if words.get("held_out", 0) >= MIN_KNOWN_WORDS:
         known["words"] = words
+    if copied_lines := _entries(record.get("copied_lines"), lambda share: _has_type(share, NUMBER)):
+        known["copied_lines"] = copied_lines
     if isinstance(epochs := record.get("kept_epochs"), list) and all(_has_type(epoch, int) for epoch in epochs):
         known["kept_epochs"] = epochs
     if isinstance(base := record.get("base_model"), str) and REPO_ID.fullmatch(base):

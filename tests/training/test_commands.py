@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from hubcharlstm.cli import main as hubcharlstm_main
 from tests.support.training_cli import ROOT, TEXT, TINY, refused
 from training.__main__ import main
 from training.run_folder import shell_command
@@ -123,3 +124,25 @@ def test_a_preset_that_writes_greedily_and_a_text_of_2000_characters(tmp_path: P
     card = (tmp_path / "run" / "model" / "README.md").read_text()
     assert all(f"| {name} |" in card for name in record["baselines"])
     assert "How much of it is copied" in card and "held-out loss" in card
+
+
+def test_a_list_counts_copied_lines_and_writes_new_ones_on_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """71 % of the names that it wrote stood in the list, and the card said 0.0 %: it counted 20 characters at least."""
+    names = [first + second + third for first in "BDFGKL" for second in "aeiou" for third in ("ra", "ni", "so", "mel")]
+    (tmp_path / "names.txt").write_text("\n".join(sorted(names)), encoding="utf-8")
+    argv = ["fit", str(tmp_path / "names.txt"), "--out", str(tmp_path / "run"), "--hidden-size", "64"]
+    assert main([*argv, "--max-train-chars", "40000"]) == 0
+    record = json.loads((tmp_path / "run" / "model" / "training.json").read_text(encoding="utf-8"))
+    assert record["corpus"]["kind"] == "list" and record["copied_lines"]["held_out"] == 0.0
+    assert all(0 <= share <= 1 for share in record["copied_lines"].values())
+    card = (tmp_path / "run" / "model" / "README.md").read_text(encoding="utf-8")
+    assert "The share of whole lines that stand in the training text: " in card
+    capsys.readouterr()
+    novel = ["generate", "--model", str(tmp_path / "run"), "--novel", "--num-samples", "3", "--seed", "1"]
+    assert hubcharlstm_main([*novel, "--temperature", "1.3"]) == 0
+    written = capsys.readouterr().out.split("\n")[:-1]
+    assert len(set(written)) == 3 and not set(written) & set(names)
+    assert hubcharlstm_main(["generate", "x", "--novel"]) == 2
+    assert "expected a model of a list" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from pathlib import Path
 from hubcharlstm.hub import model_card, model_folder, upload
 from hubcharlstm.hub.staging import current_files
 from hubcharlstm.hub.upload import check_account
+from training.publishing.privacy import note_of_folder
 
 __all__ = ["check_account", "push"]
 
@@ -40,6 +41,8 @@ def push(
     if install_from is not None:
         model_card.install_commands(install_from)  # raises before anything is sent
     model_folder.load_folder(source, name=str(run))
+    if note := note_of_folder(source):
+        logger.info("%s", note)
     repo_id = upload.create_repository(repo_id, private=private, token=token)
     install_from = install_from or space_of(run, repo_id)
     for epoch in sorted((run / model_folder.EPOCHS_IN_RUN).glob("epoch-*")):

@@ -33,14 +33,18 @@ def intro(model: CharLSTM, label: str) -> dict[str, Any]:
         "time_lapse": time_lapse(model.record, record),
         "starters": list(config.examples[:MAX_STARTERS]),
         "side_by_side": {"prompt": config.examples[0], "temperatures": list(SIDE_BY_SIDE)} if config.examples else None,
+        "is_code": record.get("corpus", {}).get("kind") == "code",
         "pool": list(dict.fromkeys(pool)),
     }
 
 
 def expectation(model: CharLSTM) -> str:
     """What the model is, so that no visitor takes it for an assistant."""
-    title = model_card.valid_record(model.record).get("corpus", {}).get("title")
-    corpus = f"has read only {title}" if title else "has read one text"
+    record = model_card.valid_record(model.record)
+    title, ancestors = record.get("corpus", {}).get("title"), record.get("ancestors", ())
+    corpus = f"has read {'' if ancestors else 'only '}{title}" if title else "has read one text"
+    if title and ancestors:
+        corpus += f", and before that {ancestors[0].get('title') or ancestors[0]['name']},"
     size = in_words(model.config.num_parameters)
     return f"Not an assistant. A network of {size} numbers that {corpus} and guesses one letter at a time."
 

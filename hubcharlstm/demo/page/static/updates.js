@@ -44,6 +44,7 @@ function receiveError({ turn, field, sentence }) {
 function receiveIntro(newIntro) {
   intro = newIntro;
   renderIntro(intro, startFrom);
+  element.classList.toggle("code", Boolean(intro.is_code));
   document.title = `${intro.title} · hubcharlstm`;
 }
 
