@@ -17,7 +17,7 @@ MIN_BLOCK = 200
 """Characters of a block; a short text has fewer blocks."""
 PLACES = ("auto", "end", "spread")
 
-MIN_LINES, MAX_LIST_LINE, MAX_BLANK_SHARE = 100, 60, 0.02
+MIN_LINES, MAX_LIST_LINE, MAX_BLANK_SHARE, MAX_SAME_LENGTH = 100, 60, 0.02, 0.7
 PUNCTUATED = re.compile(r"[.,;:!?…。，、！？؟]$")
 
 
@@ -132,6 +132,8 @@ def is_list(text: str) -> bool:
     punctuated = sum(bool(PUNCTUATED.search(line)) for line in filled)
     indented = sum(line[0] in " \t" for line in filled)
     different = len(set(filled))
+    if lengths.count(lengths[len(lengths) // 2]) > MAX_SAME_LENGTH * len(filled):
+        return False  # a wrapped record, such as DNA
     return punctuated < 0.2 * len(filled) and indented < 0.1 * len(filled) and different > 0.5 * len(filled)
 
 

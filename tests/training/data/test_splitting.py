@@ -156,7 +156,8 @@ def test_lists_are_told_from_verse_and_code() -> None:
     assert is_list(names(500))
     verse = "Shall I compare thee to a summer's day?\nThou art more lovely and more temperate,\n" * 100
     code = "def f(x):\n    return x + 1\n" * 100
-    assert not is_list(verse) and not is_list(code) and not is_list(prose(1, 20_000))
+    dna = "".join(f"{word * 15}\n"[:61] for word in ("ACGT", "CGTA", "GTAC", "TTAC") * 50)
+    assert not is_list(verse) and not is_list(code) and not is_list(prose(1, 20_000)) and not is_list(dna)
 
 
 def test_likeness_is_silent_about_short_texts_and_like_ones() -> None:
