@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from safetensors.torch import load_file
 from hubcharlstm.cli import main as hubcharlstm_main
 from tests.support.training_cli import ROOT, TEXT, TINY, refused
 from training.__main__ import main
-from training.run_folder import shell_command
+from training.run_folder import resume_command, shell_command, training_command
 
 
 def test_a_run_says_what_it_reads_and_how_to_go_on(
@@ -146,3 +147,30 @@ def test_a_list_counts_copied_lines_and_writes_new_ones_on_request(
     assert len(set(written)) == 3 and not set(written) & set(names)
     assert hubcharlstm_main(["generate", "x", "--novel"]) == 2
     assert "expected a model of a list" in capsys.readouterr().err
+
+
+def test_fit_prints_utf8_in_every_locale(tmp_path: Path) -> None:
+    text = "Чёрный кот сидел на окне и смотрел на улицу.\n" * 40
+    command = [sys.executable, "-m", "training", "fit", "-", "--dry-run", "--hidden-size", "8"]
+    done = subprocess.run(
+        command, input=text.encode(), capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": "cp1252"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert "'Чёрный кот сидел на " in done.stdout.decode("utf-8")  # of an example
+
+
+def test_a_folder_named_training_does_not_hide_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`python -m training` takes the folder of that name in the working directory, so the command line has its own."""
+    (tmp_path / "training").mkdir()
+    (script,) = entry_points(group="console_scripts", name="hubcharlstm-train")
+    assert script.value == "training.__main__:main"
+    program = Path(sys.executable).with_name("hubcharlstm-train")
+    done = subprocess.run([program, "--version"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("hubcharlstm "), done.stderr
+    helped = subprocess.run([program, "fit", "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert helped.stdout.startswith("usage: hubcharlstm-train fit")
+    monkeypatch.chdir(tmp_path)
+    assert training_command().endswith("hubcharlstm-train")
+    assert resume_command(tmp_path / "run").endswith(f"hubcharlstm-train resume {tmp_path / 'run'}")

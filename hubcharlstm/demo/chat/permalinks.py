@@ -71,7 +71,8 @@ def make_link(turn: Turn, reply: Reply) -> str:
         "precision": reply["precision"],
         "hash": reply["hash"],
     }
-    query = "?" + urlencode({name: value for name, value in params.items() if value != "" or name == "message"})
+    shown = {name: value for name, value in params.items() if value != "" or name == "message"}
+    query = "?" + urlencode(shown, errors="ignore")  # half an emoji, which no model can read, is left out
     return query if len(query) <= MAX_LINK and reply["length"] <= MAX_LENGTH else ""
 
 
@@ -107,7 +108,7 @@ def shell_command(turn: Turn, reply: Reply, source: str | None, revision: str | 
     words += ["--top-k", str(reply["top_k"]), "--top-p", f"{reply['top_p']:g}", "--min-p", f"{reply['min_p']:g}"]
     words += [f"--stop={reply['stop']}"] if reply["stop"] else []
     words += ["--seed", reply["seed"], "--", turn["prompt"]]
-    return shlex.join(words)
+    return shlex.join(word.encode("utf-8", errors="ignore").decode("utf-8") for word in words)
 
 
 def parse_link(query: Any) -> Permalink | None:

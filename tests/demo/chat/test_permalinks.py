@@ -112,3 +112,12 @@ def test_a_link_made_by_hand_leaves_the_rest_to_the_model() -> None:
 def test_the_check_of_a_replay(expected: dict[str, str] | None, replay_check: str) -> None:
     text = None if expected is None else ExpectedText(**expected)
     assert permalinks.replay_check(text, REPLY) == replay_check  # type: ignore[arg-type]
+
+
+def test_half_an_emoji_is_left_out_of_link_and_command() -> None:
+    """A lone surrogate has no UTF-8; it made the reply fail when it was complete."""
+    turn = TURN | {"typed": "To be \ud83d, or", "prompt": "To be \ud83d, or", "context": ""}
+    link = permalinks.make_link(turn, REPLY)  # type: ignore[arg-type]
+    parsed = permalinks.parse_link(link)
+    assert parsed is not None and parsed.typed == "To be , or"
+    assert permalinks.shell_command(turn, REPLY, None, None).endswith("-- 'To be , or'")  # type: ignore[arg-type]
