@@ -167,9 +167,10 @@ def _choose_split(text: TextBlocks, val_fraction: float, val_place: str, *, is_c
         if held_out >= 0.5 * val_fraction * min(text.length, MAX_HELD_OUT / val_fraction):
             return files, ""
     sample, blocks = text.sample(SAMPLE_CHARS), Split("blocks", val_fraction)
-    if is_chat or has_turns_of_lines(sample):
+    head = sample[:SAMPLE_CHARS]
+    if is_chat or has_turns_of_lines(head):
         return blocks, "the text is a chat, so blocks of messages from all over it are held out"
-    if is_list(sample):
+    if is_list(head):
         return Split("lines", val_fraction), "the text is a list, so lines from all over it are held out"
     if val_place == "spread":
         return blocks, ""
