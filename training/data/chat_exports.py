@@ -65,18 +65,18 @@ class ChatFormat:
 
         speakers: gets the number of messages by name.
         """
-        name, said = "", []
+        name, said, stamp = "", list[str](), None
         for raw in lines:
             line = visible_line(raw)
             head = self.head.fullmatch(line)
-            if head is not None and not has_letters(head["name"]):
-                head = None
-            if head is None and not (STAMPED.match(line) and name):
-                if line.strip() and name:
-                    said.append(line.rstrip())
-                continue
-            yield from self._turn(name, said, speakers)
-            name, said = (clean_name(head["name"]), [head.groupdict().get("body") or ""]) if head else ("", [])
+            if head is not None and has_letters(head["name"]):
+                yield from self._turn(name, said, speakers)
+                name, said, stamp = clean_name(head["name"]), [head.groupdict().get("body") or ""], stamp_shape(line)
+            elif stamp is not None and stamp_shape(line) == stamp:  # a notice, such as that somebody has joined
+                yield from self._turn(name, said, speakers)
+                name, said = "", []
+            elif line.strip() and name:
+                said.append(line.rstrip())
         yield from self._turn(name, said, speakers)
 
     def _turn(self, name: str, said: Sequence[str], speakers: Counter[str]) -> Iterator[str]:
@@ -89,6 +89,12 @@ class ChatFormat:
 def visible_line(line: str) -> str:
     """A line without marks of direction and order, which exports put before times and names."""
     return re.sub(rf"[{INVISIBLE}]", "", line).rstrip("\r\n")
+
+
+def stamp_shape(line: str) -> str | None:
+    """The date and time at the start of a line with each number as 0, None if there is none."""
+    stamp = STAMPED.match(line)
+    return re.sub(r"\d+", "0", stamp[0]) if stamp else None
 
 
 def clean_name(name: str) -> str:

@@ -140,3 +140,13 @@ def test_a_chat_is_parsed_in_pieces_as_a_whole() -> None:
     assert chat is not None
     speakers: Counter[str] = Counter()
     assert len(list(chat.turns(text.split("\n"), speakers))) == 40 and speakers.total() == 40
+
+
+@pytest.mark.parametrize("program", ["slack", "discord copied", "telegram", "whatsapp ios", "whatsapp german"])
+def test_a_line_of_a_message_that_begins_with_a_time_stays(program: str) -> None:
+    plain, timed = ((f"see you then, my friend\n{line}", SAID[1]) for line in ("or later", "8:30 works for me"))
+    text = "".join(EXPORTS[program].format(*(timed if n % 3 == 0 else plain)) for n in range(20))
+    chat = find_chat(text)
+    assert chat is not None
+    turns = list(chat.turns(text.split("\n"), Counter()))
+    assert turns[0] == "mira: see you then, my friend\n8:30 works for me\n\n" and len(turns) == 40
