@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import sys
+from contextlib import suppress
 
 ESCAPE = re.compile(r"\\(?:n|t|r|\\|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2})")
 SINGLE = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
@@ -18,7 +19,8 @@ def use_utf8() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
     if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(encoding="utf-8", errors="strict")
+        with suppress(io.UnsupportedOperation):  # a program that calls us has read from it: it is in that one's hands
+            sys.stdin.reconfigure(encoding="utf-8", errors="strict")
 
 
 def has_piped_input() -> bool:
