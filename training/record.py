@@ -32,10 +32,11 @@ def make_record(
     device: torch.device,
 ) -> dict[str, Any]:
     """The record as JSON values; `progress` holds at least one evaluation. command: the command line of the run."""
+    speakers = corpus.file_stats.speakers if corpus.file_stats else ()
     best = min(progress.history, key=lambda row: row["val_loss"])
     return {
         "name": f"charlstm-{corpus.name}",
-        "corpus": corpus.to_record() | {"kind": kind_of(corpus.train[:KIND_CHARS])},
+        "corpus": corpus.to_record() | {"kind": kind_of(corpus.train[:KIND_CHARS], speakers)},
         "card": corpus.card,
         "recipe": recipe.to_dict(),
         "parameters": parameters,

@@ -38,8 +38,9 @@ SAME_PREFIX = 4
 def suggest(corpus: Corpus, seed: int = 0) -> GenerationConfig:
     """Example prompts from the held-out part, and the speakers and turn template if the text is a dialogue."""
     sample = corpus.train[:SCANNED_CHARS]
-    dialogue = find_dialogue(sample, speakers=corpus.file_stats.speakers if corpus.file_stats else ())
-    kind = kind_of(sample[:KIND_CHARS])
+    speakers = corpus.file_stats.speakers if corpus.file_stats else ()
+    dialogue = find_dialogue(sample, speakers=speakers)
+    kind = kind_of(sample[:KIND_CHARS], speakers)
     examples = find_examples(corpus.held_out, dialogue, seed, kind=kind)
     turns: dict[str, Any] = {}
     if dialogue:
@@ -54,7 +55,7 @@ def start_text(text: str) -> str:
 
 
 def find_examples(
-    text: str, dialogue: DialogueFormat | None, seed: int, count: int = 6, *, kind: str = "text"
+    text: str, dialogue: DialogueFormat | None, seed: int, count: int = 6, *, kind: str = "prose"
 ) -> list[str]:
     """Starts of lines or sentences of `text`, drawn by `seed`, as different as can be; in a dialogue also of turns."""
     draw = random.Random(seed)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from training.data.corpus import Corpus
 from training.data.dialogue import DialogueFormat, find_dialogue
 from training.data.examples import find_examples, suggest
-from training.data.kind import kind_of
 
 PROSE = "It was a bright cold day in April, and the clocks were striking thirteen.\nNobody looked up. " * 12
 PYTHON = "".join(
@@ -135,8 +134,3 @@ def test_six_different_examples_are_found(text: str) -> None:
 def test_chinese_is_cut_at_punctuation() -> None:
     text = "".join(f"{chr(0x4E00 + n)}日依山尽，黄河入海流。\n" for n in range(300))
     assert all(one.endswith("，") for one in suggest(corpus_of(text)).examples)
-
-
-@pytest.mark.parametrize(("text", "kind"), [(PYTHON, "code"), (PROSE, "text"), (POEM, "text"), (CHINESE, "text")])
-def test_the_kind_of_a_text(text: str, kind: str) -> None:
-    assert kind_of(text) == kind
