@@ -11,14 +11,13 @@ from hubcharlstm.vocabulary import normalize, visible
 from training.data.character_notes import encoding_note, invisible_note
 from training.data.checksums import ChunkChecksums, split_sha256
 from training.data.compression import SUFFIXES
-from training.data.dialogue import has_turns_of_lines
 from training.data.encoded import Text
+from training.data.held_out import choose_split, describe_split, own_held_out, own_held_out_warnings, unlike_warning
 from training.data.plays import play_files, play_text
 from training.data.rare_characters import RareCharacters
-from training.data.similarity import likeness
-from training.data.splitting import MAX_HELD_OUT, PLACES, Split, is_list
+from training.data.splitting import PLACES, Split
 from training.data.text_blocks import TextBlocks
-from training.data.text_files import FileStats, ReadingOptions, iter_blocks
+from training.data.text_files import FileStats, ReadingOptions
 
 NAMED = ("macbeth", "shakespeare")
 HELD_OUT_PLAYS = ("twelfth-night", "king-john", "timon-of-athens")
@@ -28,10 +27,8 @@ MIN_CHARS = 200
 VAL_FRACTION = 0.1
 IN_MEMORY_CHARS = 32_000_000
 """A longer text is stored as ids in a memory-mapped file."""
-SAMPLE_CHARS = 4_000_000
-"""Characters of a long text by which its kind is told."""
-MIN_FILES = 10
-"""Files of a folder from which whole ones are held out."""
+TABLES = ("CSV", "JSON lines", "JSON")
+"""Kinds of files whose records may be in any order, as `FileStats.kinds` names them."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +104,9 @@ def load_corpus(
 
     encoding, errors, text_column, include_license, plain: see `ReadingOptions`. val_fraction: the share that is held
     out, at most MAX_HELD_OUT characters; of "shakespeare" HELD_OUT_PLAYS are held out. val_place: "end", "spread"
-    (lines of a list, whole files, else blocks) or "auto", which spreads it over lists, chats and folders, and where
-    the end would be unlike the rest. val: a file or folder that is held out instead. min_count: see `RareCharacters`.
+    (lines of a list, whole files, else blocks) or "auto", which spreads it over lists, tables, chats and folders, and
+    where the end would be unlike the rest. val: a file or folder that is held out instead, and no part of the source.
+    min_count: see `RareCharacters`.
     store: a folder on whose disk the ids of a text too long for memory are stored.
     Raises `ValueError` for a source that is missing, binary, not in `encoding`, too short, or of one character only.
     """
@@ -121,10 +119,10 @@ def load_corpus(
     if min_count is not None and min_count < 1:
         raise ValueError(f"min_count is {min_count}; expected at least 1, which keeps every character: raise it.")
     source = locate(source)
-    if source in NAMED:
-        return _named_corpus(source, lowercase, val_fraction)
-    path = Path(source)
     options = ReadingOptions(encoding, errors, text_column, include_license, plain, lowercase)
+    if source in NAMED:
+        return _named_corpus(source, options, val_fraction, val_place, val)
+    path = Path(source)
     name = "-".join(re.findall(r"[A-Za-z0-9_]+", path.name if path.is_dir() else _stem(path))) or "text"
     stats = FileStats(options.encoding)
     blocks = TextBlocks.of_files(path, options, stats, max_cached_chars=IN_MEMORY_CHARS)
@@ -136,85 +134,44 @@ def load_corpus(
     text = blocks.substituted(rare)
     _check_size(path.name, text)
     if val is None:
-        corpus = _split(path.name, text, val_fraction, val_place, store, is_chat=bool(stats.speakers))
+        is_table = any(kind in TABLES for kind in stats.kinds)
+        split, why = choose_split(text, val_fraction, val_place, is_chat=bool(stats.speakers), is_table=is_table)
+        corpus = _split(path.name, text, split, store)
+        warnings += [note for note in (why, unlike_warning(corpus.train, corpus.held_out)) if note]
     else:
-        corpus = _with_own_held_out(path.name, text, rare, options, locate(val), store)
-    warnings += [note for note in (*corpus.warnings, _unlike_note(corpus)) if note]
+        corpus = _with_own_held_out(path.name, text, source, val, val_place, rare, options, store)
+        warnings += corpus.warnings
     return replace(corpus, name=name, warnings=tuple(warnings), min_count=rare.min_count, file_stats=stats)
 
 
-def _split(
-    title: str, text: TextBlocks, val_fraction: float, val_place: str, store: Path | None, *, is_chat: bool
-) -> Corpus:
-    split, why = _choose_split(text, val_fraction, val_place, is_chat=is_chat)
+def _split(title: str, text: TextBlocks, split: Split, store: Path | None) -> Corpus:
     spans = split.spans(text.length, text.file_starts if split.kind == "files" else text.line_starts)
     train, held_out = text.split(spans, store)
-    note = f"the last {len(held_out):,} of {text.length:,} characters"
-    if split.kind != "end":
-        note = f"{_describe(split, text, spans)}, {len(held_out):,} of {text.length:,} characters"
-    warnings = (why,) if why else ()
-    return Corpus("", title, train, held_out, note, warnings, split=split, file_starts=tuple(text.file_starts))
-
-
-def _choose_split(text: TextBlocks, val_fraction: float, val_place: str, *, is_chat: bool) -> tuple[Split, str]:
-    """The split, and a sentence on why it is not at the end."""
-    end = Split("end", val_fraction)
-    if val_place == "end":
-        return end, ""
-    if len(text.file_starts) >= MIN_FILES:
-        files = Split("files", val_fraction)
-        held_out = sum(stop - start for start, stop in files.spans(text.length, text.file_starts))
-        if held_out >= 0.5 * val_fraction * min(text.length, MAX_HELD_OUT / val_fraction):
-            return files, ""
-    sample, blocks = text.sample(SAMPLE_CHARS), Split("blocks", val_fraction)
-    head = sample[:SAMPLE_CHARS]
-    if is_chat or has_turns_of_lines(head):
-        return blocks, "the text is a chat, so blocks of messages from all over it are held out"
-    if is_list(head):
-        return Split("lines", val_fraction), "the text is a list, so lines from all over it are held out"
-    if val_place == "spread":
-        return blocks, ""
-    ((cut, _),) = end.spans(text.length, ())
-    like = likeness(sample[:cut], sample[cut:]) if len(sample) == text.length else None
-    if like is not None and like.differs:
-        return blocks, (
-            f"the end of the text is unlike the rest ({like.part:.2f} nats per character by a bigram model, "
-            f"{like.usual:.2f} elsewhere), so blocks from all over it are held out; --val-place end holds out the end"
-        )
-    return end, ""
-
-
-def _describe(split: Split, text: TextBlocks, spans: list[tuple[int, int]]) -> str:
-    if split.kind == "lines":
-        return f"{len(spans):,} lines spread over the list"
-    if split.kind == "blocks":
-        return f"{len(spans)} blocks spread over the text"
-    names = [text.file_names[text.file_starts.index(start)] for start, _ in spans]
-    listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    return f"{len(names)} file{'s' if len(names) > 1 else ''} ({listed})"
+    note = describe_split(split, text, spans)
+    return Corpus("", title, train, held_out, note, split=split, file_starts=tuple(text.file_starts))
 
 
 def _with_own_held_out(
-    title: str, text: TextBlocks, rare: RareCharacters, options: ReadingOptions, val: str, store: Path | None
+    title: str,
+    text: TextBlocks,
+    source: str,
+    val: str,
+    val_place: str,
+    rare: RareCharacters,
+    options: ReadingOptions,
+    store: Path | None,
 ) -> Corpus:
-    held_out = "".join(rare.substitute(block) for block in iter_blocks(Path(val), options, FileStats(options.encoding)))
-    note = f"the whole of {Path(val).name}, {len(held_out):,} characters"
-    if len(held_out) > MAX_HELD_OUT:
-        held_out, note = held_out[:MAX_HELD_OUT], f"the first {MAX_HELD_OUT:,} characters of {Path(val).name}"
-    if len(held_out) < 2:
-        raise ValueError(f"{val} has {len(held_out)} characters; expected a text to hold out: name another with --val.")
+    """The whole text is trained on, and the file or folder `val` held out."""
+    if val_place != "auto":
+        raise ValueError(
+            f"val_place is {val_place!r} and val is {val!r}; expected one of them: leave --val-place or --val out."
+        )
+    held_out, note = own_held_out(locate(val, named=False), source, rare, options)
     train, _ = text.split([], store)
-    return Corpus("", title, train, held_out, note, split=None)
-
-
-def _unlike_note(corpus: Corpus) -> str:
-    like = likeness(corpus.train[:SAMPLE_CHARS], corpus.held_out)
-    if like is None or not like.differs:
-        return ""
-    return (
-        f"what is held out is unlike the rest: {like.part:.2f} nats per character by a bigram model, {like.usual:.2f} "
-        "for parts of the rest; the held-out loss tells little about the text: choose another --val-place, or --val"
-    )
+    warnings = own_held_out_warnings(train, held_out, text.counts)
+    if unlike := unlike_warning(train, held_out):
+        warnings.append(unlike)
+    return Corpus("", title, train, held_out, note, tuple(warnings), split=None)
 
 
 def _check_size(title: str, text: TextBlocks) -> None:
@@ -227,9 +184,12 @@ def _check_size(title: str, text: TextBlocks) -> None:
         )
 
 
-def locate(source: str) -> str:
-    """The name of a corpus unchanged, a file or folder as an absolute path; raises `ValueError` if there is none."""
-    if source in NAMED:  # a file with that name is "./macbeth"
+def locate(source: str, *, named: bool = True) -> str:
+    """The name of a corpus unchanged, a file or folder as an absolute path; raises `ValueError` if there is none.
+
+    named: whether a corpus by name may be meant.
+    """
+    if named and source in NAMED:  # a file with that name is "./macbeth"
         return source
     try:
         path = Path(source).expanduser().resolve()
@@ -237,10 +197,8 @@ def locate(source: str) -> str:
             return str(path)
     except (RuntimeError, OSError):  # ~ of an unknown user, a name that is too long, a folder without access
         pass
-    raise ValueError(
-        f"There is no file or folder {source!r}; expected one, or a corpus by name ({', '.join(NAMED)}): "
-        "check the spelling."
-    )
+    expected = f"one, or a corpus by name ({', '.join(NAMED)})" if named else "one"
+    raise ValueError(f"There is no file or folder {source!r}; expected {expected}: check the spelling.")
 
 
 def _stem(path: Path) -> str:
@@ -250,22 +208,27 @@ def _stem(path: Path) -> str:
 # --- the corpora by name -----------------------------------------------------------------------------------------
 
 
-def _named_corpus(name: str, lowercase: bool, val_fraction: float) -> Corpus:
-    plays = {path.name.removesuffix(".md"): path for path in play_files()}
-    card = {"language": "en"}
-    if name == "macbeth":
-        text = normalize(play_text(plays["macbeth"].read_text(encoding="utf-8")), lowercase=lowercase)
-        split = Split("end", val_fraction)
-        ((cut, length),) = split.spans(len(text), ())
-        note = f"the last {length - cut:,} of {length:,} characters"
-        return Corpus(name, "Shakespeare's Macbeth", text[:cut], text[cut:], note, card=card, split=split)
+def _named_corpus(name: str, options: ReadingOptions, val_fraction: float, val_place: str, val: str | None) -> Corpus:
+    title = "Shakespeare's Macbeth" if name == "macbeth" else "the plays of Shakespeare"
     texts = {
-        title: normalize(play_text(path.read_text(encoding="utf-8")), lowercase=lowercase)
-        for title, path in sorted(plays.items())
+        path.name.removesuffix(".md"): normalize(
+            play_text(path.read_text(encoding="utf-8")), lowercase=options.lowercase
+        )
+        for path in play_files()
+        if name != "macbeth" or path.name == "macbeth.md"
     }
-    held_out = "".join(texts[title] for title in HELD_OUT_PLAYS)
-    train = "".join(text for title, text in texts.items() if title not in HELD_OUT_PLAYS)
-    warnings = () if val_fraction == VAL_FRACTION else ("val_fraction is not used: whole plays are held out",)
-    names = ", ".join(title.replace("-", " ").title().replace(" Of ", " of ") for title in HELD_OUT_PLAYS)
-    note = f"the whole of {names}"
-    return Corpus(name, "the plays of Shakespeare", train, held_out, note, warnings, card, split=None)
+    card = {"language": "en"}
+    if val is not None:
+        text = TextBlocks.of_text("".join(text for _, text in sorted(texts.items())))
+        corpus = _with_own_held_out(title, text, name, val, val_place, RareCharacters(1), options, None)
+        return replace(corpus, name=name, card=card)
+    if name == "macbeth":
+        text = TextBlocks.of_text(texts["macbeth"])
+        split, _ = choose_split(text, val_fraction, "end" if val_place == "auto" else val_place)
+        return replace(_split(title, text, split, None), name=name, card=card)
+    held_out = "".join(texts[play] for play in HELD_OUT_PLAYS)
+    train = "".join(text for play, text in sorted(texts.items()) if play not in HELD_OUT_PLAYS)
+    ignored = {"val_fraction": val_fraction != VAL_FRACTION, "val_place": val_place != "auto"}
+    warnings = tuple(f"{option} is not used: whole plays are held out" for option, given in ignored.items() if given)
+    names = ", ".join(play.replace("-", " ").title().replace(" Of ", " of ") for play in HELD_OUT_PLAYS)
+    return Corpus(name, title, train, held_out, f"the whole of {names}", warnings, card, split=None)

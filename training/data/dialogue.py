@@ -17,10 +17,18 @@ MIN_SHARE = 0.12
 
 # --- what may start a turn ----------------------------------------------------------------------------------------
 
-NAME = r"(?:[^\W\d_]{1,4}\. ){0,2}[^\W\d_][^\n:：.,;?!\"()\[\]{}<>=/|*]{0,39}?"
+NAME = (
+    r"(?:(?:[^\W\d_]{1,4}\. ){0,2}[^\W\d_][^\n:：.,;?!\"()\[\]{}<>=/|*]{0,39}?(?:(?<= [^\W\d_])\.)?"
+    r"|\+\d[\d ()-]{6,18}\d)"
+)
+"""With titles before it and an initial after it, or the telephone number of somebody without a name."""
+NICK = r"[^\s<>=/](?:[^\n<>=/\"\t]{0,38}[^\s<>=/\"])?"
+RANK = r"(?:[ @%&~]|\+(?!\d))?"
 DATE = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})"
 TIME = r"\d{1,2}[:.]\d{2}(?::\d{2})?(?:[ \u202f]?[APap]\.?[Mm]\.?)?"
-STAMP = rf"\u200e?(?:\[(?:{DATE},? )?{TIME}\]|(?:{DATE},? )?{TIME}(?: [-–])?) "
+LONG_TIME = r"\d{1,2}[:.]\d{2}(?:[:.]\d{2}(?:[ \u202f]?[APap]\.?[Mm]\.?)?|[ \u202f]?[APap]\.?[Mm]\.?)"
+"""With seconds or a half of the day, unlike the number of a verse."""
+STAMP = rf"\u200e?(?:\[(?:{DATE},? )?{TIME}\]|(?:{DATE},? {TIME}(?: [-–])?|{TIME} [-–]|{LONG_TIME}|[0-2]\d:\d\d)) "
 TOP = r"(?:\A|(?<=\n\n))(?P<prefix>)"
 BODY = r"(?P<body>\S.*)"
 
@@ -32,14 +40,16 @@ PARAGRAPHS = (
 LINES = tuple(
     re.compile(rf"^{head}{BODY}", re.MULTILINE)
     for head in (
-        rf"(?P<prefix>{STAMP}<[ @+%&~]?)(?P<name>[^\s<>]{{1,40}})(?P<suffix>>[ \t]+)",
+        rf"(?P<prefix>{STAMP}<{RANK})(?P<name>{NICK})(?P<suffix>>[ \t]+)",
         rf"(?P<prefix>{STAMP})(?P<name>[^\n:<>\[\]{{}}]{{1,40}}?)(?P<suffix> ?:[ \t]+)",
-        r"(?P<prefix><[ @+%&~]?)(?P<name>[^\s<>]{1,40})(?P<suffix>>[ \t]+)",
+        rf"(?P<prefix><{RANK})(?P<name>{NICK})(?P<suffix>>[ \t]+)",
         rf"(?P<prefix>\*\*)(?P<name>{NAME})(?P<suffix>(?: ?:\*\*|\*\* ?:)(?:[ \t]+|\n))",
         rf"(?P<prefix>)(?P<name>{NAME})(?P<suffix> ?:[ \t]+|：[ \t]*)",
     )
 )
 """`[12:03] <bob> Hi`, `2024-01-02, 12:03 - Bob: Hi`, `<bob> Hi`, `**Bob:** Hi`, `Bob: Hi`."""
+NAME_LINES = re.compile(rf"^(?P<prefix>)(?P<name>{NAME})(?P<suffix> ?[:：]\n){BODY}", re.MULTILINE)
+"""`Bob:` alone on its line, which need not begin a paragraph."""
 
 LABELS = frozenset(
     # fields of letters and of records; levels of logs; kinds of changes; parts of books, songs, recipes; code; HTML
@@ -103,7 +113,7 @@ def find_dialogue(text: str, max_speakers: int = MAX_SPEAKERS, speakers: Collect
         known = re.compile(rf"^(?P<prefix>)(?P<name>{names})(?P<suffix>: ){BODY}", re.MULTILINE)
         turns = list(known.finditer(text))
         return _format(text, turns, Counter(turn["name"] for turn in turns), max_speakers) if turns else None
-    for pattern in (*PARAGRAPHS, *LINES):
+    for pattern in (*PARAGRAPHS, *LINES, NAME_LINES):
         turns = list(pattern.finditer(text))
         if dialogue := _dialogue(text, turns, max_speakers, alone=pattern in PARAGRAPHS):
             return dialogue
@@ -156,7 +166,7 @@ def _format(text: str, turns: list[re.Match[str]], counts: Counter[str], max_spe
 
 def is_label(name: str) -> bool:
     """Whether a name is that of a field or a log level, not of a person."""
-    words = [word.lower() for word in (name, ENDING_NUMBER.sub("", name), *name.split())]
+    words = [word.lower() for word in (name, ENDING_NUMBER.sub("", name), *name.split(), *re.split(r"[\s./_]+", name))]
     return any(word in LABELS for word in words)
 
 

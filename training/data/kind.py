@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 from training.data.dialogue import UNSPACED, find_dialogue
-from training.data.splitting import is_list
+from training.data.records import is_list
 
 CODE_LINE = re.compile(
     r"\s*(?:(?:def|class|import|func|fn|let|const|var|public|private|static|void|package|using) |from \S+ import "

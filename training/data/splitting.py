@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,9 +17,6 @@ NUM_BLOCKS = 20
 MIN_BLOCK = 200
 """Characters of a block; a short text has fewer blocks."""
 PLACES = ("auto", "end", "spread")
-
-MIN_LINES, MAX_LIST_LINE, MAX_BLANK_SHARE, MAX_SAME_LENGTH = 100, 60, 0.02, 0.7
-PUNCTUATED = re.compile(r"[.,;:!?…。，、！？؟]$")
 
 
 @dataclass(frozen=True)
@@ -66,11 +64,14 @@ def held_out_chars(length: int, val_fraction: float) -> int:
 
 
 def _line_spans(length: int, starts: Sequence[int], wanted: int) -> list[tuple[int, int]]:
-    """Every n-th line: of a sorted list, every letter has its share."""
+    """One line of every n: of a sorted list, every letter has its share.
+
+    Each is drawn: of a list whose records have n lines, every n-th line would be the same field.
+    """
     step = max(2, round(length / wanted))
-    ends = [*starts[1:], length]
-    chosen = range(step // 2, len(starts), step) or [len(starts) - 1]
-    return [(starts[n], ends[n]) for n in chosen]
+    draw, ends = random.Random(0), [*starts[1:], length]  # random() gives the same numbers in every version of Python
+    chosen = [first + int(draw.random() * step) for first in range(0, len(starts), step)]
+    return [(starts[n], ends[n]) for n in chosen if n < len(starts)] or [(starts[-1], length)]
 
 
 def _file_spans(length: int, starts: Sequence[int], wanted: int) -> list[tuple[int, int]]:
@@ -116,25 +117,8 @@ def _snapped(position: int, starts: Sequence[int], size: float) -> int:
 
 
 def line_starts(text: str) -> list[int]:
-    """Where the lines of a text begin."""
-    return [0, *(match.end() for match in re.finditer("\n", text) if match.end() < len(text))]
-
-
-def is_list(text: str) -> bool:
-    """Whether a text is a list: short lines one below the other, each a record of its own, without paragraphs."""
-    lines = text.split("\n")
-    filled = [line for line in lines if line.strip()]
-    if len(filled) < MIN_LINES or len(lines) - len(filled) - 1 > MAX_BLANK_SHARE * len(lines):
-        return False
-    lengths = sorted(map(len, filled))
-    if lengths[len(lengths) * 9 // 10] > MAX_LIST_LINE:
-        return False
-    punctuated = sum(bool(PUNCTUATED.search(line)) for line in filled)
-    indented = sum(line[0] in " \t" for line in filled)
-    different = len(set(filled))
-    if lengths.count(lengths[len(lengths) // 2]) > MAX_SAME_LENGTH * len(filled):
-        return False  # a wrapped record, such as DNA
-    return punctuated < 0.2 * len(filled) and indented < 0.1 * len(filled) and different > 0.5 * len(filled)
+    """Where the lines of a text begin; an empty line belongs to the one before it."""
+    return [0, *(match.end() for match in re.finditer("\n+", text) if match.end() < len(text))]
 
 
 def outside(spans: Sequence[tuple[int, int]], length: int) -> Iterator[tuple[int, int]]:

@@ -22,7 +22,8 @@ class TextBlocks:
     """A text and what one pass over it finds.
 
     blocks: iterates anew at each call, over (number of the file from 1, block). in_memory: whether they are held.
-    counts: of each character. line_starts, file_starts: where lines and files begin. file_names: of the latter.
+    counts: of each character. line_starts: see `splitting.line_starts`. file_starts, file_names: where files begin,
+    and their paths.
     """
 
     blocks: Callable[[], Iterable[tuple[int, str]]]
@@ -56,6 +57,13 @@ class TextBlocks:
         text.file_names = stats.names
         return text
 
+    @classmethod
+    def of_text(cls, text: str) -> TextBlocks:
+        """A normalized text that is in memory."""
+        blocks = cls(lambda: [(1, text)], in_memory=True)
+        blocks._examine(blocks.blocks())
+        return blocks
+
     def substituted(self, rare: RareCharacters) -> TextBlocks:
         """The same text without its rare characters."""
         if not rare.table:
@@ -69,7 +77,7 @@ class TextBlocks:
         return text
 
     def _examine(self, blocks: Iterable[tuple[int, str]]) -> None:
-        last_file, starts = 0, [np.zeros(1, np.int64)]
+        last_file, starts, after_break = 0, [np.zeros(1, np.int64)], False
         for number, block in blocks:
             if number != last_file:
                 last_file = number
@@ -78,9 +86,13 @@ class TextBlocks:
             numbers = np.bincount(points) if len(points) else np.empty(0, dtype=np.int64)
             for point in np.flatnonzero(numbers).tolist():
                 self.counts[chr(point)] += int(numbers[point])
-            starts.append(np.flatnonzero(points == LINE_FEED) + self.length + 1)
+            if block:
+                is_break = points == LINE_FEED
+                follows = np.concatenate([[after_break], is_break[:-1]])  # whether a line break stands before
+                starts.append(np.flatnonzero(follows & ~is_break) + self.length)
+                after_break = bool(is_break[-1])
             self.length += len(block)
-        self.line_starts = [start for start in np.concatenate(starts).tolist() if start < self.length]
+        self.line_starts = np.concatenate(starts).tolist()
 
     @property
     def chars(self) -> tuple[str, ...]:

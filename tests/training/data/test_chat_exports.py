@@ -42,6 +42,49 @@ EXPORTS = {
     "whatsapp spanish": "1/3/24 8:21 a. m. - mira: {0}\n1/3/24 8:22 p. m. - Anselm: {1}\n",
     "whatsapp french": "01/03/2024 à 08:21 - mira : {0}\n01/03/2024 à 08:22 - Anselm : {1}\n",
     "iso": "2024-03-01T08:21:00Z mira: {0}\n2024-03-01T08:22:00Z Anselm: {1}\n",
+    "slack name over time": "mira\n  8:21 AM\n{0}\nAnselm\n  8:25 AM\n{1}\n",
+    "messenger copied": "mira\n{0}\n1 Mar 2024, 08:21\nAnselm\n{1}\n1 Mar 2024, 08:25\n",
+    "messenger html": "mira\n{0}\nMar 01, 2024 8:21:05 am\nAnselm\n{1}\nMar 01, 2024 8:25:05 pm\n",
+    "zoom": "08:21:05 From mira to Everyone:\n\t{0}\n08:25:07 From Anselm to Everyone:\n\t{1}\n",
+    "zoom2": "08:21:05\t From mira : {0}\n08:25:07\t From Anselm : {1}\n",
+    "wa zh": "2024/3/1 上午8:21 - mira: {0}\n2024/3/1 下午8:22 - Anselm: {1}\n",
+    "wa ko": "2024년 3월 1일 오전 8:21, mira : {0}\n2024년 3월 1일 오후 8:22, Anselm : {1}\n",
+    "wa ar": "\u200f1\u200f/3\u200f/2024، 8:21 ص - mira: {0}\n\u200f1\u200f/3\u200f/2024، 8:22 م - Anselm: {1}\n",
+    "wa pt": "[01/03/2024 08:21:05] mira: {0}\n[01/03/2024 08:22:05] Anselm: {1}\n",
+    "wa nl": "01-03-2024 08:21 - mira: {0}\n01-03-2024 08:22 - Anselm: {1}\n",
+    "wa ru": "01.03.2024, 08:21 - mira: {0}\n01.03.2024, 08:22 - Anselm: {1}\n",
+    "wa fi": "1.3.2024 klo 8.21 - mira: {0}\n1.3.2024 klo 8.22 - Anselm: {1}\n",
+    "wa in": "01/03/24, 8:21 pm - mira: {0}\n01/03/24, 8:22 pm - Anselm: {1}\n",
+    "wa cs": "01.03.24 8:21 - mira: {0}\n01.03.24 8:22 - Anselm: {1}\n",
+    "wa ja": "2024/03/01 8:21 - mira: {0}\n2024/03/01 8:22 - Anselm: {1}\n",
+    "wa ios us": "[3/1/24, 8:21:00 AM] mira: {0}\n[3/1/24, 8:22:00 AM] Anselm: {1}\n",
+    "wa ios zh": "[2024/3/1 上午8:21:05] mira: {0}\n[2024/3/1 下午8:22:05] Anselm: {1}\n",
+    "wa tr": "1.03.2024 08:21 - mira: {0}\n1.03.2024 08:22 - Anselm: {1}\n",
+    "wa hu": "2024. 03. 01. 8:21 - mira: {0}\n2024. 03. 01. 8:22 - Anselm: {1}\n",
+    "discord de": "mira — Heute um 08:21 Uhr\n{0}\nAnselm — Gestern um 22:21 Uhr\n{1}\n",
+    "discord fr": "mira — Aujourd\u2019hui à 08:21\n{0}\nAnselm — Hier à 22:21\n{1}\n",
+    "discord chatexporter": "[01-Mar-24 08:21 AM] mira#1234\n{0}\n\n[01-Mar-24 08:25 AM] Anselm#0001\n{1}\n\n",
+    "discord iso": "[2024-03-01 08:21] mira\n{0}\n\n[2024-03-01 08:25] Anselm\n{1}\n\n",
+    "telegram copied": "mira, [1 Mar 2024 at 08:21:05]:\n{0}\n\nAnselm, [1 Mar 2024 at 08:22:05]:\n{1}\n\n",
+    "telegram ru": "mira, [01.03.2024 8:21]\n{0}\nAnselm, [01.03.2024 8:22]\n{1}\n",
+    "teams2": "mira, 8:21 AM\n{0}\n\nAnselm, 8:25 AM\n{1}\n\n",
+    "skype": "[01.03.2024 08:21:05] mira: {0}\n[01.03.2024 08:22:05] Anselm: {1}\n",
+    "signal": "[2024-03-01 08:21] mira: {0}\n[2024-03-01 08:21] Anselm: {1}\n",
+    "signal2": "mira (2024-03-01 08:21): {0}\nAnselm (2024-03-01 08:22): {1}\n",
+    "imessage": "Mar 01, 2024  8:21:05 AM\nmira\n{0}\n\nMar 01, 2024  8:22:05 AM\nAnselm\n{1}\n\n",
+    "weechat pipes": "08:21:05    mira | {0}\n08:22:05  Anselm | {1}\n08:22:06     --> | joe has joined\n",
+    "znc": "[08:21:05] <mira> {0}\n[08:21:15] *** Joins: joe\n[08:22:05] <Anselm> {1}\n",
+    "mirc": "[08:21] <@mira> {0}\n[08:22] <+Anselm> {1}\n[08:23] * joe waves\n",
+    "matrix": "[2024-03-01, 8:21 a.m.] mira: {0}\n[2024-03-01, 8:22 a.m.] Anselm: {1}\n",
+    "viber": "[ 01-03-2024 8:21:05 AM ] mira: {0}\n[ 01-03-2024 8:22:05 AM ] Anselm: {1}\n",
+    "wechat": "mira 2024-03-01 08:21:05\n{0}\n\nAnselm 2024-03-01 08:22:05\n{1}\n\n",
+    "qq": "2024-03-01 8:21:05 mira(12345678)\n{0}\n\n2024-03-01 8:22:05 Anselm(87654321)\n{1}\n\n",
+    "gchat": "mira, Fri 8:21 AM\n{0}\nAnselm, Fri 8:25 AM\n{1}\n",
+    "youtube": "8:21 AM\nmira\n{0}\n8:22 AM\nAnselm\n{1}\n",
+    "twitch": "[2024-03-01 08:21:05 UTC] mira: {0}\n[2024-03-01 08:22:05 UTC] Anselm: {1}\n",
+    "instagram": "mira\n{0}\nMar 1, 2024 8:21 am\nAnselm\n{1}\nMar 1, 2024 8:22 am\n",
+    "otter": "mira  0:05\n{0}\n\nAnselm  0:15\n{1}\n\n",
+    "teams copied": "mira  3/1/2024 8:21 AM\n{0}\nAnselm  3/1/2024 8:25 AM\n{1}\n",
 }
 
 
@@ -93,6 +136,24 @@ def test_names_of_any_script_are_speakers(tmp_path: Path, names: tuple[str, str]
     assert set(suggest(load_corpus(str(tmp_path / "chat.txt"))).speakers) == set(names)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mira\n  8:21 AM\n{0}\n8:22\n{1}\nAnselm\n  8:25 AM\n{1}\n",
+        "mira  8:21 AM\n{0}\n8:22\n{1}\n\nAnselm  8:25 AM\n{1}\n\n",
+        "mira\nAPP  8:21 AM\n{0}\n8:22\n{1}\nAnselm\n  8:25 AM\n{1}\n",
+    ],
+)
+def test_a_later_message_of_the_same_person_in_slack_has_a_time_only(text: str) -> None:
+    text = "".join(text.format(*(f"{line} {word(n)}" for line in SAID)) for n in range(30))
+    chat = find_chat(text)
+    assert chat is not None
+    speakers: Counter[str] = Counter()
+    turns = list(chat.turns(text.split("\n"), speakers))
+    assert speakers == {"mira": 30, "Anselm": 30}
+    assert turns[:2] == [f"mira: {SAID[0]} ak\n{SAID[1]} ak\n\n", f"Anselm: {SAID[1]} ak\n\n"]
+
+
 HINDI = "सीता: भाई नमस्ते नहीं आज शाम\nमोहन: मुझे हूँ नमस्ते पढ़नी क्या\nमोहन: नहीं भाई आज हो थी\n"
 ARABIC = "سامي: كَانَ اليَوْمَ خُبْزًا قَرَأْتَ\nليلى: قَرَأْتَ اليَوْمَ خُبْزًا طَازَجًا\nليلى: نَعَمْ هَذَا جَمِيلٌ\n"
 
@@ -120,6 +181,11 @@ def test_turns_are_counted_and_not_their_lines() -> None:
         "Mar 01 08:21:00 host sshd[123]: Accepted it for root\nMar 01 08:22:00 host cron[55]: job started for it\n",
         "7:00 Wake: get out of bed\n8:00 Breakfast: eggs and tea\n12:00 Lunch: soup and some bread\n",
         "Step 1: mix the flour well\nStep 2: add the eggs slowly\n",
+        "1:1 In the beginning God created it\n1:2 And it was so\n10:22 Moses: the man said to him\n",
+        "Berlin, 12 March 2024\nToday I went to the market.\nParis, 13 March 2024\nIt rained and I stayed at home.\n",
+        "2024-03-01 Ann Lee\n\n\t* main.c: mend it.\n\n2024-03-02 Bob Poe\n\n\t* util.c: add it for you.\n\n",
+        "[00:12.00]I walk alone: the night is long\n[00:17.20]And you are there: with me\n",
+        "08:00 News\nThe latest from it all.\n09:00 Weather\nThe sun is out for us.\n08:30 News\nMore of it.\n",
         "  case x:\n    return 8:21;\n  default:\n    break;\n",
     ],
 )

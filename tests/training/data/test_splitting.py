@@ -12,8 +12,9 @@ from training.data.checksums import split_at_record
 from training.data.corpus import Corpus, load_corpus
 from training.data.encoded import EncodedText
 from training.data.rare_characters import RareCharacters
+from training.data.records import is_list
 from training.data.similarity import likeness
-from training.data.splitting import SpanSplitter, Split, is_list, line_starts
+from training.data.splitting import SpanSplitter, Split, line_starts
 
 SAILORS = "the old sailor crossed a quiet river and mended his silver lantern beside her garden in winter"
 WORDS = SAILORS.split(" ")
@@ -53,7 +54,8 @@ def test_a_sorted_list_holds_out_names_of_every_letter(tmp_path: Path) -> None:
     assert {name[0] for name in corpus.held_out.split()} == {name[0] for name in text.split()}
     assert sorted((corpus.train[:] + corpus.held_out).split()) == text.split()
     assert 0.07 < len(corpus.held_out) / len(text) < 0.13
-    assert "lines spread over the list" in corpus.held_out_note and any("is a list" in note for note in corpus.warnings)
+    assert "lines spread over the text" in corpus.held_out_note
+    assert any("the lines of the text are sorted" in note for note in corpus.warnings)
     assert record_again(text, corpus) == (corpus.train, corpus.held_out)
 
 
