@@ -255,4 +255,7 @@ def test_score_and_info_as_json_and_the_version(
 def test_the_folder_of_a_stopped_run_says_resume_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "run.json").write_text("{}")
     code, _, err = run(["generate", "x", "--model", str(tmp_path)], capsys)
+    assert code == 2 and "start a new one with `hubcharlstm-train fit`" in err  # without a checkpoint
+    (tmp_path / "checkpoint").mkdir()
+    code, _, err = run(["generate", "x", "--model", str(tmp_path)], capsys)
     assert code == 2 and f"resume it with `hubcharlstm-train resume {tmp_path}`" in err

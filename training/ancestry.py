@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import shlex
 from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
@@ -57,6 +58,7 @@ def _public(part: str) -> str:
     option, equals, value = part.partition("=")
     if part.startswith("--") and equals:
         return f"{option}={_public(value)}"
-    if part.startswith(("/", "~", "..")) or PureWindowsPath(part).drive or "\\" in part:
-        return PureWindowsPath(part).name or "."
+    place = os.path.normpath(part) if "/" in part else part  # ./../home is ../home
+    if place.startswith(("/", "~", "..")) or PureWindowsPath(part).drive or "\\" in part:
+        return PureWindowsPath(place).name or "."
     return part

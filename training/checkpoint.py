@@ -17,9 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from hubcharlstm.hub.atomic import replace_folder
+from hubcharlstm.hub.model_folder import CHECKPOINT
 from hubcharlstm.network import CharLSTMNetwork, State
-
-FOLDER = "checkpoint"
 
 
 @dataclass
@@ -75,8 +74,8 @@ def save(
         data = json.dumps(vars(progress), ensure_ascii=False, allow_nan=False)
         (folder / "progress.json").write_text(data, encoding="utf-8")
 
-    with disk_errors(run / FOLDER):
-        replace_folder(run / FOLDER, write)
+    with disk_errors(run / CHECKPOINT):
+        replace_folder(run / CHECKPOINT, write)
 
 
 def load(
@@ -91,7 +90,7 @@ def load(
 
     Raises `ValueError` if the run has no checkpoint or a damaged one.
     """
-    folder = run / FOLDER
+    folder = run / CHECKPOINT
     try:
         progress = Progress.from_dict(json.loads((folder / "progress.json").read_text(encoding="utf-8")))
         tensors = load_file(folder / "tensors.safetensors")

@@ -22,6 +22,7 @@ def run_fit(options: argparse.Namespace, command_line: str) -> int:
 
 def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: Path | None) -> int:
     """copy: the file `corpus` if it is a copy of what came through a pipe, which the run must hold."""
+    from hubcharlstm.hub.model_id import parse_space_id
     from training.data.corpus import locate
     from training.pipeline import train
     from training.run_settings import CorpusSource, HubTargets, PretrainedSource, RunSettings
@@ -43,7 +44,8 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
     init = PretrainedInit.load(options.init_from) if options.init_from else None
     if init is not None:
         recipe = init.fit_recipe(recipe, set(overrides))
-    model_id, space_id = plain_ids(options.push_to_hub, options.space)
+    model_id = None if options.push_to_hub is None else plain_model_id(options.push_to_hub)
+    space_id = None if options.space is None else parse_space_id(options.space)
     settings = RunSettings(
         recipe=recipe,
         source=CorpusSource(
@@ -106,16 +108,19 @@ def run_push(options: argparse.Namespace, command_line: str) -> int:
     """Publish the model of a run."""
     from training.publishing.model import push
 
-    print(push(options.run, plain_id(options.repo_id), private=options.private, install_from=options.install_from))
+    print(
+        push(options.run, plain_model_id(options.repo_id), private=options.private, install_from=options.install_from)
+    )
     return 0
 
 
 def run_space(options: argparse.Namespace, command_line: str) -> int:
     """Publish a Space that serves a model, or write its files into a folder."""
+    from hubcharlstm.hub.model_id import parse_space_id
     from training.hub_targets import publish_space
     from training.publishing import space
 
-    space_id, model_id = plain_id(options.space_id), plain_id(options.model)
+    space_id, model_id = parse_space_id(options.space_id), plain_model_id(options.model)
     if options.dry_run is None:
         publish_space(
             space_id, model_id,
@@ -128,16 +133,20 @@ def run_space(options: argparse.Namespace, command_line: str) -> int:
     return 0
 
 
-def plain_ids(*typed: str | None) -> list[str | None]:
-    """`plain_id` of each that is given."""
-    return [None if one is None else plain_id(one) for one in typed]
+def plain_model_id(typed: str) -> str:
+    """The id of a model without spaces and slashes around it, also from the URL of its page.
 
-
-def plain_id(typed: str) -> str:
-    """The id of a repository without spaces and slashes around it, of a model also from the URL of its page."""
+    Raises `ValueError` for one with a revision: what is pushed or served is the newest.
+    """
     from hubcharlstm.hub.model_id import parse_model_id
 
-    return parse_model_id(typed)[0]
+    model_id, revision = parse_model_id(typed)
+    if revision is not None:
+        raise ValueError(
+            f"{typed.strip()} names the revision {revision!r}; expected the id of a model alone, since its newest "
+            f"revision is meant: give {model_id}."
+        )
+    return model_id
 
 
 COMMANDS = {"fit": run_fit, "resume": run_resume, "evaluate": run_evaluate, "push": run_push, "space": run_space}

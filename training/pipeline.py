@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
-from hubcharlstm.hub.model_folder import STORED_DTYPES
+from hubcharlstm.hub.model_folder import CHECKPOINT, STORED_DTYPES
 from training import preflight
 from training.ancestry import public_command
 from training.artifacts import ModelArtifacts, RunInfo
@@ -74,7 +74,7 @@ def train(
             tracker=settings.tracker,
         )  # fmt: skip
     except KeyboardInterrupt:
-        print("\nStopped at once." + (f" {_continue_line(out)}" if (out / "checkpoint").exists() else ""))
+        print("\nStopped at once." + (f" {_continue_line(out)}" if (out / CHECKPOINT).exists() else ""))
         return 130
     if not result.finished:
         print(f"\nStopped and saved. {_continue_line(out)}")

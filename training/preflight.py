@@ -12,6 +12,7 @@ from hubcharlstm import CharLSTMConfig, GenerationConfig, Vocabulary
 from hubcharlstm.vocabulary import visible
 from training.data.corpus import Corpus
 from training.data.encoded import TrainIds
+from training.data.kind import is_code
 from training.english import is_english
 from training.estimate import Estimate, estimate
 from training.evaluation.baselines import KNESER_NEY, MAX_CHARS, PPMD, number_to_beat, ppmd
@@ -104,7 +105,7 @@ def examine(
 def warm_start_offer(corpus: Corpus, *, warm: bool) -> str:
     """What a short English text gains from the shipped model's weights, "" where there is nothing to offer."""
     length = len(corpus.train) + len(corpus.held_out)
-    if warm or length >= SHORT_CHARS or not is_english(corpus.train[:]):
+    if warm or length >= SHORT_CHARS or not is_english(corpus.train[:]) or is_code(corpus.train[:]):
         return ""
     return (
         "this is English and short: --init-from pretrained begins with the model that ships here, which took 44 kB of "

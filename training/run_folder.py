@@ -55,12 +55,10 @@ def resume_command(run: Path) -> str:
 
 
 def training_command() -> str:
-    """How to call the trainer here: `python -m training` would take a folder of that name in the working directory."""
-    ours = Path(__file__).parent
-    other = Path.cwd() / "training"
-    if other.is_dir() and other.resolve() != ours.resolve():
-        return shell_command("hubcharlstm-train")
-    return f"{shell_command('python')} -m training"
+    """How to call the trainer here: `python -m training` takes what has that name in the working directory first."""
+    folder, module = Path.cwd() / "training", Path.cwd() / "training.py"
+    is_hidden = folder.resolve() != Path(__file__).parent.resolve() if folder.is_dir() else module.is_file()
+    return shell_command("hubcharlstm-train") if is_hidden else f"{shell_command('python')} -m training"
 
 
 def shell_command(name: str) -> str:

@@ -54,7 +54,8 @@ class PretrainedInit:
                     f"the run starts from its weights: leave --{name.replace('_', '-')} out."
                 )
         rate = recipe.learning_rate if "learning_rate" in given else min(LEARNING_RATE, recipe.learning_rate)
-        return replace(recipe, **sizes, lowercase=self.model.vocabulary.lowercase, learning_rate=rate)
+        lowercase = recipe.lowercase or self.model.vocabulary.lowercase
+        return replace(recipe, **sizes, lowercase=lowercase, learning_rate=rate)
 
     def vocabulary(self, chars: tuple[str, ...], *, lowercase: bool) -> Vocabulary:
         """The pretrained characters in their order, then the new ones of the text."""

@@ -33,6 +33,7 @@ REQUIRED_FILES = (CONFIG, VOCAB, WEIGHTS)
 FORMAT = "hubcharlstm/1"
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
 RUN_SETTINGS = "run.json"
+CHECKPOINT = "checkpoint"
 """In a run folder: what `resume` needs."""
 MODEL_IN_RUN = "model"
 """A run folder keeps its model folder under this name."""
@@ -80,9 +81,11 @@ def find_folder(model_id: str | Path) -> Path | None:
 def check_stopped_run(folder: Path) -> None:
     """Raise `NotAModelError` for the folder of a training run that has no model yet."""
     if (folder / RUN_SETTINGS).is_file() and not (folder / CONFIG).exists():
+        advice = "start a new one with `hubcharlstm-train fit` and another --out"
+        if (folder / CHECKPOINT).is_dir():
+            advice = f"resume it with `hubcharlstm-train resume {shlex.quote(str(folder))}`"
         raise NotAModelError(
-            f"{folder} is a run that was stopped before it saved a model; expected a finished one: resume it with "
-            f"`hubcharlstm-train resume {shlex.quote(str(folder))}`."
+            f"{folder} is a run that was stopped before it saved a model; expected a finished one: {advice}."
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from huggingface_hub import constants
 
@@ -35,6 +35,21 @@ def parse_model_id(typed: str, revision: str | None = None) -> tuple[str, str | 
     return model_id, revision if found is None else found
 
 
+def parse_space_id(typed: str) -> str:
+    """The id of the Space that `typed` names: an id, or the URL of its page.
+
+    Raises `HubError` for the page of something else.
+    """
+    text = typed.strip()
+    path = _path_of_url(text)
+    parts = [part for part in (text if path is None else path).split("/") if part]
+    if parts[:1] == ["spaces"]:
+        return "/".join(parts[1:3])
+    if path is not None:
+        raise HubError(f"{text} is not the page of a Space; expected one: give its id, such as user/space.")
+    return "/".join(parts)
+
+
 def _path_of_url(text: str) -> str | None:
     """The path of a URL of the Hub, also one without its scheme; None for anything else."""
     if text.startswith("hf://"):
@@ -45,7 +60,7 @@ def _path_of_url(text: str) -> str | None:
 
 
 def _of_page(path: str, typed: str) -> tuple[str, str | None]:
-    parts = [part for part in path.split("/") if part]
+    parts = [unquote(part) for part in path.split("/") if part]
     if parts and parts[0] in OTHER_KINDS:
         raise HubError(
             f"{typed.strip()} is the page of {OTHER_KINDS[parts[0]]}; expected that of a model: give its id, such as "

@@ -6,7 +6,7 @@ import pytest
 from huggingface_hub import constants
 
 from hubcharlstm import HubError
-from hubcharlstm.hub.model_id import parse_model_id
+from hubcharlstm.hub.model_id import parse_model_id, parse_space_id
 from tests.support.hub_client import Client
 from tests.support.hub_server import Hub
 
@@ -30,6 +30,7 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
         ("https://huggingface.co/user/name/tree/epoch-03", ("user/name", "epoch-03")),
         (f"https://huggingface.co/user/name/blob/{SHA}/config.json", ("user/name", SHA)),
         ("https://huggingface.co/user/name/discussions/3", ("user/name", None)),
+        ("https://huggingface.co/user/name/tree/refs%2Fpr%2F1", ("user/name", "refs/pr/1")),
         ("hf://user/name@main", ("user/name", "main")),
         ("name", ("name", None)),
         ("not an id", ("not an id", None)),
@@ -50,6 +51,22 @@ def test_two_revisions_and_other_pages_are_refused() -> None:
         parse_model_id("user/name@a", "b")
     with pytest.raises(HubError, match="is the page of a Space; expected that of a model"):
         parse_model_id("https://huggingface.co/spaces/user/name")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "user/space",
+        " user/space/ ",
+        "https://huggingface.co/spaces/user/space",
+        "huggingface.co/spaces/user/space/tree/main",
+    ],
+)
+def test_a_space_is_named_by_its_page_too(typed: str) -> None:
+    """`training space` refused the URL of a Space, as that of no model."""
+    assert parse_space_id(typed) == "user/space"
+    with pytest.raises(HubError, match="is not the page of a Space"):
+        parse_space_id("https://huggingface.co/user/space")
 
 
 def test_a_model_is_loaded_by_what_people_type(hub: Hub, author: Client, reader: Client) -> None:

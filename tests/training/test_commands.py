@@ -174,3 +174,17 @@ def test_a_folder_named_training_does_not_hide_the_command(
     monkeypatch.chdir(tmp_path)
     assert training_command().endswith("hubcharlstm-train")
     assert resume_command(tmp_path / "run").endswith(f"hubcharlstm-train resume {tmp_path / 'run'}")
+    (tmp_path / "training").rmdir()
+    assert training_command().endswith("-m training")
+    (tmp_path / "training.py").touch()
+    assert training_command().endswith("hubcharlstm-train")
+
+
+def test_a_revision_is_refused_where_the_newest_is_meant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It was dropped in silence, so that a push to `user/model@v1` went to main."""
+    for argv in (
+        ["push", str(tmp_path), "user/model@v1"],
+        ["space", "user/space", "--model", "user/model@v1"],
+        ["fit", "macbeth", "--out", str(tmp_path / "run"), "--push-to-hub", "user/model@v1"],
+    ):
+        assert "user/model@v1 names the revision 'v1'; expected the id of a model alone" in refused(argv, capsys)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,9 @@ def test_the_shipped_model_is_named_pretrained() -> None:
         ("python -m training fit ~/x.txt --val=/tmp/y.txt", "python -m training fit x.txt --val=y.txt"),
         (r"python -m training fit 'C:\Users\ann\x.txt'", "python -m training fit x.txt"),
         ("python -m training fit ../../x.txt", "python -m training fit x.txt"),
+        ("python -m training fit ./../home/ann/x.txt", "python -m training fit x.txt"),
+        ("python -m training fit runs/../../ann/x.txt --val=./../y.txt", "python -m training fit x.txt --val=y.txt"),
+        ("python -m training fit ./runs/x.txt", "python -m training fit ./runs/x.txt"),
         ("unbalanced '", ""),
     ],
 )
@@ -139,6 +143,31 @@ def test_english_is_told_from_its_neighbours() -> None:
     assert not is_english("Чёрный кот сидел на окне. the and of to " * 20)
     assert not is_english("def main(): return self.value\nclass A: pass\n" * 20)
     assert not is_english("the and of")
+    assert is_english(
+        "hey are you there? yes i was at the shop with mum. what is it? not sure, they said it was open. " * 5
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "De man was in het huis en had niet op de kat gelet. Is dat zo, of was het een droom? We hebben er alle tijd. ",
+        "Die man was in die huis en hy was so bly, want sy was ook in die tuin. Is dit so, of is hy as kind daar? ",
+        "Manden var i huset, og han have en kat at se til. Alle var her, for i dag var to af dem i haven at se. ",
+        "Mannen var i huset og han so alle som var her. Vi er i for god tid, so du har en time, er du her i dag? ",
+        "X:1\nT:A tune\nM:6/8\nK:D\nA|dAF dAF|a I a A|B a b A|d e f a|A a a a|I a a A|\n",
+    ],
+    ids=["Dutch", "Afrikaans", "Danish", "Norwegian", "ABC"],
+)
+def test_languages_that_share_words_with_english_are_told_from_it(text: str) -> None:
+    """They passed for English, and were offered the shipped model's weights."""
+    assert not is_english(text * 5)
+
+
+def test_lower_case_is_not_dropped_by_a_warm_start() -> None:
+    init = PretrainedInit.load("pretrained")
+    assert not init.fit_recipe(PRESETS["small"], set()).lowercase
+    assert init.fit_recipe(replace(PRESETS["small"], lowercase=True), set()).lowercase
 
 
 def test_a_short_english_text_is_offered_the_shipped_weights(
