@@ -33,7 +33,7 @@ def measure(policy: str, precision: str, rows: int, seconds: float) -> None:
 
     if policy == "all":
         thread_choice.ThreadChoice.record = lambda *_: None  # type: ignore[method-assign]  # keeps the first choice
-        thread_choice.ThreadChoice.__init__ = lambda choice, parallel: setattr(choice, "parallel", True)  # type: ignore[method-assign]
+        thread_choice.ThreadChoice.__init__ = lambda choice, *_: setattr(choice, "parallel", True)  # type: ignore[method-assign]
     model = CharLSTM.from_pretrained(device="cpu", precision=precision)
     if rows == 1:
         for _ in model.stream("To be", max_new_tokens=100, seed=1):

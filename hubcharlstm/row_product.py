@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -44,8 +45,7 @@ def bind_row_product(x: NDArray[np.float32], weight: NDArray[np.float32]) -> Row
         np.matmul(x, blocks, block_out)
         return out
 
-    same = _same_bits(columns, blocks)
-    return RowProduct(serial, parallel if same else serial)
+    return RowProduct(serial, parallel if _gives_same_bits(rows, *weight.shape) else serial)
 
 
 def serial_product(matrix: NDArray[np.float32], vector: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -66,11 +66,18 @@ def _rows_per_block(num_rows: int, size: int) -> int:
     return rows
 
 
-def _same_bits(columns: NDArray[np.float32], blocks: NDArray[np.float32]) -> bool:
-    """Whether both products of some random rows are equal to the bit; a kernel adds up in an order of its own."""
+@cache
+def _gives_same_bits(rows: int, num_rows: int, size: int) -> bool:
+    """Whether products of random rows and weights in blocks of `rows` are equal to the whole ones to the bit.
+
+    A kernel adds up in an order of its own, by the shape. Asked once for each: it wakes the threads of BLAS, which then
+    spin for some 0.1 s.
+    """
     rng = np.random.default_rng(0)
+    weight = rng.standard_normal((num_rows, size), dtype=np.float32)
+    columns, blocks = weight.T, weight.reshape(-1, rows, size).transpose(0, 2, 1)
     for _ in range(PROBES):
-        x = rng.standard_normal((1, len(columns)), dtype=np.float32)
+        x = rng.standard_normal((1, size), dtype=np.float32)
         if not np.array_equal(np.matmul(x, columns).ravel(), np.matmul(x, blocks).ravel()):
             return False
     return True

@@ -7,8 +7,11 @@ from collections.abc import Hashable
 from types import TracebackType
 
 from hubcharlstm.decoding import openmp
-from hubcharlstm.decoding.cores import available_cores
+from hubcharlstm.decoding.cores import IdleCores, available_cores
 from hubcharlstm.decoding.thread_choice import ThreadChoice
+
+MIN_IDLE = 0.7
+"""Of each further core, so that several threads are worth a try."""
 
 
 class AdaptiveThreads:
@@ -20,17 +23,25 @@ class AdaptiveThreads:
 
     def __init__(self) -> None:
         self._max_threads = available_cores()
+        self._cores = IdleCores()
+        self._are_idle = not self._cores.is_known
         self._choices: dict[Hashable, ThreadChoice] = {}
 
-    def region(self, kind: Hashable, *, parallel: bool, steps: int = 1) -> Region:
+    def region(self, kind: Hashable, *, steps: int = 1) -> Region:
         """A context for steps of one kind, whose times are comparable; it tells whether to use several threads.
 
-        kind: such as the number of rows. parallel: what the first region of this kind does. steps: how many it takes.
+        kind: such as the number of rows. steps: how many it takes.
         """
         choice = self._choices.get(kind)
         if choice is None:
-            choice = self._choices[kind] = ThreadChoice(parallel)
+            choice = self._choices[kind] = ThreadChoice(self._may_probe)
         return Region(choice, self._max_threads, steps)
+
+    def _may_probe(self) -> bool:
+        """Whether the cores of further threads stand idle, as far as this system tells."""
+        if self._cores.is_known and (idle := self._cores.since_last()) is not None:
+            self._are_idle = idle >= MIN_IDLE * (self._max_threads - 1)
+        return self._are_idle
 
 
 class Region:

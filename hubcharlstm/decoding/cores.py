@@ -1,11 +1,13 @@
-"""How many cores this process may use: by its affinity and, on Linux, by the quota of its control group."""
+"""The cores that this process may use, by its affinity and by the quota of its control group; and how many are idle."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-CGROUPS = Path("/sys/fs/cgroup")
+CGROUPS, STAT = Path("/sys/fs/cgroup"), Path("/proc/stat")
+MIN_TICKS = 5
+"""Of 10 ms for each core: shorter spans tell little, and cost a reading each."""
 
 
 def available_cores() -> int:
@@ -13,6 +15,46 @@ def available_cores() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cgroup_quota()
     return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+class IdleCores:
+    """How many of the cores that this process may use stand idle, by the times that Linux counts for each."""
+
+    def __init__(self, stat: Path = STAT) -> None:
+        self._stat = stat
+        self._ticks = self._read()
+        self.is_known = bool(self._ticks)
+        """Whether this system tells."""
+
+    def since_last(self) -> float | None:
+        """Idle cores on average since the last answer; None if that is too short ago, or unknown."""
+        ticks = self._read()
+        spans = [
+            (idle - self._ticks[core][0], total - self._ticks[core][1])
+            for core, (idle, total) in ticks.items()
+            if core in self._ticks
+        ]
+        if not spans or max(total for _, total in spans) < MIN_TICKS:
+            return None
+        self._ticks = ticks
+        return sum(idle / total for idle, total in spans if total)
+
+    def _read(self) -> dict[int, tuple[int, int]]:
+        """(idle, total) ticks by core; empty where there is no such file, or one of zeros as in some sandboxes."""
+        try:
+            lines = self._stat.read_text(encoding="ascii").splitlines()
+        except OSError:
+            return {}
+        allowed = os.sched_getaffinity(0)
+        ticks = {}
+        for line in lines:
+            name, *values = line.split()
+            if not name.startswith("cpu"):
+                break  # the cores come first
+            if name[3:].isdigit() and int(name[3:]) in allowed:
+                times = [int(value) for value in values[:8]]  # user nice system idle iowait irq softirq steal
+                ticks[int(name[3:])] = times[3] + times[4], sum(times)
+        return ticks if any(total for _, total in ticks.values()) else {}
 
 
 def cgroup_quota(root: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> float | None:

@@ -96,7 +96,7 @@ class Decoder:
             was_training = self._network.training
             self._network.eval()
             chunk = torch.tensor([ids[:count]], device=self.device)
-            with self._threads.region(("prefill", count.bit_length()), parallel=True, steps=count):
+            with self._threads.region(("prefill", count.bit_length()), steps=count):
                 _, state = self._network.lstm(self._network.embedding(chunk), state)
             self._network.train(was_training)
         return state, tuple(ids[count:])
@@ -130,7 +130,7 @@ class Decoder:
     def _compute(self, ids: Tensor, buffer: StateBuffer, *, logits: bool) -> None:
         count = len(ids)
         kind = min(padded_batch_size(count), BLOCK), logits
-        with torch.inference_mode(), self._threads.region(kind, parallel=count > 1) as parallel:
+        with torch.inference_mode(), self._threads.region(kind) as parallel:
             if count == 1 and buffer.single_row is not None:
                 buffer.single_row.step(ids, logits=logits, parallel=parallel)
                 return

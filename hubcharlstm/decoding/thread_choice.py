@@ -7,6 +7,8 @@ measured. Both compute the same bits, so no text depends on the choice.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 BLOCK_SECONDS = {False: 0.01, True: 0.04}
 """Steps are compared by their mean over blocks of this length, by `parallel`. Beside a busy process several threads are
 fast for some milliseconds, until the scheduler takes the core from one of them."""
@@ -14,6 +16,9 @@ fast for some milliseconds, until the scheduler takes the core from one of them.
 MIN_PROBE_INTERVAL, MAX_PROBE_INTERVAL = 0.5, 8.0
 """Seconds of steps after which the other number of threads is tried again; doubled each time that it is slower.
 OpenBLAS lets its threads spin for some 0.1 s after a product."""
+
+RETRY_INTERVAL = 0.1
+"""Seconds of steps after which a probe of several threads that was not allowed is asked for again."""
 
 SERIAL_BONUS = 0.95
 """Several threads must take less than this share of one thread's time, for they take a core from somebody else."""
@@ -23,17 +28,20 @@ HOPELESS = 2.0
 
 
 class ThreadChoice:
-    """Whether the next step should be `parallel`, from the `record` of the steps before it; `parallel` at first.
+    """Whether the next step should be `parallel`, from the `record` of the steps before it; not so at first.
 
-    Threads may share one without a lock: a lost update costs a measurement.
+    may_probe: whether several threads may be tried now; "no" where cores are known to be busy, since a probe takes
+    time from others, and beside them as much as a hundred steps of one thread. Threads may share a choice without a
+    lock: a lost update costs a measurement.
     """
 
-    def __init__(self, parallel: bool) -> None:
-        self.parallel = parallel
+    def __init__(self, may_probe: Callable[[], bool] = lambda: True) -> None:
+        self.parallel = False
+        self._may_probe = may_probe
         self._means: dict[bool, float] = {}  # the last mean seconds of a step, by `parallel`
         self._probing = False  # the current block decides whether to stay
         self._seconds, self._steps = 0.0, 0  # of the current block
-        self._since_probe, self._interval = 0.0, MIN_PROBE_INTERVAL
+        self._since_probe, self._interval = MIN_PROBE_INTERVAL, MIN_PROBE_INTERVAL
 
     def record(self, parallel: bool, seconds: float, steps: int = 1) -> None:
         """Take the time of `steps` steps that were run as `parallel` says."""
@@ -53,8 +61,11 @@ class ThreadChoice:
                 self._interval = MIN_PROBE_INTERVAL
             else:
                 self.parallel, self._interval = other, min(2 * self._interval, MAX_PROBE_INTERVAL)
-        elif other not in self._means or self._since_probe >= self._interval or self._is_faster(other):
-            self.parallel, self._probing = other, True
+        elif self._since_probe >= self._interval or (other in self._means and self._is_faster(other)):
+            if parallel or self._may_probe():
+                self.parallel, self._probing = other, True
+            else:
+                self._since_probe = self._interval - RETRY_INTERVAL
 
     @property
     def _is_hopeless(self) -> bool:

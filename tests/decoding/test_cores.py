@@ -56,3 +56,30 @@ def test_half_a_core_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_large_quota_adds_no_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "cgroup_quota", lambda: 10_000.0)
     assert cores.available_cores() == len(os.sched_getaffinity(0))
+
+
+def stat(*cores: tuple[int, int]) -> str:
+    """The file of a machine whose cores were busy and idle for so many ticks; the last four are not ours."""
+    lines = [f"cpu{n} {busy} 0 0 {idle} 0 0 0 0 0 0" for n, (busy, idle) in enumerate([*cores, *[(0, 99)] * 4])]
+    return "\n".join(["cpu 1 2 3 4 5 6 7 8 9 10", *lines, "intr 1 2", "ctxt 5"]) + "\n"
+
+
+def test_idle_cores_are_counted_between_two_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    write(tmp_path / "stat", stat((100, 900), (500, 500)))
+    idle = cores.IdleCores(tmp_path / "stat")
+    assert idle.is_known and idle.since_last() is None
+    write(tmp_path / "stat", stat((104, 900), (500, 504)))
+    assert idle.since_last() is None  # 40 ms
+    write(tmp_path / "stat", stat((110, 910), (500, 520)))
+    assert idle.since_last() == 1.5
+    write(tmp_path / "stat", stat((130, 910), (520, 520)))
+    assert idle.since_last() == 0.0
+
+
+def test_idle_cores_are_unknown_where_nobody_counts(tmp_path: Path) -> None:
+    """Another system has no such file, some sandboxes one of zeros."""
+    assert not cores.IdleCores(tmp_path / "none").is_known
+    write(tmp_path / "stat", "cpu 0 0 0 0 0 0 0 0\ncpu0 0 0 0 0 0 0 0 0\n")
+    unknown = cores.IdleCores(tmp_path / "stat")
+    assert not unknown.is_known and unknown.since_last() is None

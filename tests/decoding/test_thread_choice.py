@@ -28,20 +28,20 @@ def busy(parallel: bool) -> float:
 
 
 def test_several_threads_are_taken_where_they_are_faster() -> None:
-    assert run(ThreadChoice(parallel=False), 10, idle)[True] > 0.97
+    assert run(ThreadChoice(), 10, idle)[True] > 0.97
 
 
 def test_one_thread_is_taken_beside_a_busy_process() -> None:
-    assert run(ThreadChoice(parallel=True), 10, busy)[False] > 0.97
+    assert run(ThreadChoice(), 10, busy)[False] > 0.97
 
 
 def test_one_thread_is_kept_where_several_gain_almost_nothing() -> None:
-    assert run(ThreadChoice(parallel=False), 10, lambda parallel: 0.00039 if parallel else 0.0004)[False] > 0.9
+    assert run(ThreadChoice(), 10, lambda parallel: 0.00039 if parallel else 0.0004)[False] > 0.9
 
 
 def test_the_choice_follows_the_machine() -> None:
     """A neighbour comes and goes: its arrival shows in the next block, its departure at the next probe."""
-    choice = ThreadChoice(parallel=False)
+    choice = ThreadChoice()
     run(choice, 10, idle)
     assert run(choice, 1, busy)[False] > 0.9
     run(choice, 2 * MAX_PROBE_INTERVAL, busy)
@@ -49,10 +49,28 @@ def test_the_choice_follows_the_machine() -> None:
     assert run(choice, 10, idle)[True] > 0.97
 
 
+def test_no_probe_is_made_while_the_cores_are_busy() -> None:
+    """Each probe beside a busy process took a tenth of a second from the first two."""
+    is_idle, asked = [False], []
+
+    def may_probe() -> bool:
+        asked.append(is_idle[0])
+        return is_idle[0]
+
+    choice = ThreadChoice(may_probe)
+    assert run(choice, 5, busy)[True] == 0
+    assert 20 <= len(asked) <= 60  # not at each step
+    is_idle[0] = True
+    run(choice, 0.2, idle)
+    assert run(choice, 5, idle)[True] > 0.97
+    is_idle[0] = False  # its own threads are busy now, which says nothing
+    assert run(choice, 5, idle)[True] > 0.97
+
+
 def test_a_probe_that_hangs_ends_with_its_first_step() -> None:
     """Four busy processes on two cores: a step on several threads may take as long as four time slices."""
     steps = []
-    choice = ThreadChoice(parallel=False)
+    choice = ThreadChoice()
 
     def step(parallel: bool) -> float:
         steps.append(parallel)
@@ -64,7 +82,7 @@ def test_a_probe_that_hangs_ends_with_its_first_step() -> None:
 
 def test_times_of_another_kind_of_step_are_ignored() -> None:
     """Two threads share a choice: one has switched while the other was in its step."""
-    choice = ThreadChoice(parallel=False)
+    choice = ThreadChoice()
     for _ in range(1000):
         choice.record(True, 1.0)
     assert choice.parallel is False
