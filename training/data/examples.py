@@ -41,7 +41,10 @@ def suggest(corpus: Corpus, seed: int = 0) -> GenerationConfig:
     speakers = corpus.file_stats.speakers if corpus.file_stats else ()
     dialogue = find_dialogue(sample, speakers=speakers)
     kind = kind_of(sample[:KIND_CHARS], speakers)
-    examples = find_examples(corpus.held_out, dialogue, seed, kind=kind)
+    text = corpus.held_out
+    if kind == "code" and len(_definitions(text)) < MIN_STARTS:  # a module of one function
+        text = f"{sample}\n{text}"
+    examples = find_examples(text, dialogue, seed, kind=kind)
     turns: dict[str, Any] = {}
     if dialogue:
         turns = {"speakers": dialogue.speakers, "turn_template": dialogue.template, "turn_stop": dialogue.end}
@@ -78,6 +81,11 @@ def find_examples(
     return found
 
 
+def _definitions(text: str) -> list[str]:
+    """The different lines of a program that begin a function or a class."""
+    return [line for line in dict.fromkeys(text.split("\n")) if DEFINITION.match(line)]
+
+
 def _beginnings(text: str, dialogue: DialogueFormat | None, kind: str) -> list[tuple[str, str]]:
     """(head of the turn, rest) of lines, or of sentences where lines are few; the best kind that there is."""
     lines = [line for line in dict.fromkeys(text.split("\n")) if line.strip()]
@@ -88,9 +96,8 @@ def _beginnings(text: str, dialogue: DialogueFormat | None, kind: str) -> list[t
         lines = list(dict.fromkeys(parts))
     bodies = [dialogue.strip_head(line) if dialogue else line for line in lines]
     pairs = [(line[: len(line) - len(rest)], rest) for line, rest in zip(lines, bodies, strict=True)]
-    definitions = [pair for pair in pairs if kind == "code" and DEFINITION.match(pair[1])]
-    if len(definitions) >= MIN_STARTS:
-        return definitions
+    if kind == "code" and len(definitions := _definitions(text)) >= MIN_STARTS:
+        return [("", line) for line in definitions]
     good = [
         (head, rest)
         for head, rest in pairs

@@ -8,6 +8,7 @@ from pathlib import Path
 from hubcharlstm.vocabulary import visible
 from training.data.dialogue import has_turns_of_lines
 from training.data.encoded import Text
+from training.data.kind import is_code
 from training.data.rare_characters import RareCharacters
 from training.data.records import has_fields, has_sorted_lines, has_sorted_paragraphs, is_list
 from training.data.similarity import likeness
@@ -17,8 +18,8 @@ from training.data.text_files import FileStats, ReadingOptions, iter_blocks
 
 SAMPLE_CHARS = 4_000_000
 """Characters of a long text by which its kind is told."""
-MIN_FILES = 10
-"""Files of a folder from which whole ones are held out."""
+MIN_FILES, MIN_MODULES = 10, 3
+"""Files of a folder from which whole ones are held out: of any text, and of a program."""
 LONG_LINE, MUCH_COPIED = 20, 0.2
 """A line of so many characters is rarely written twice; from this share of them on, the loss is too low."""
 
@@ -30,12 +31,12 @@ def choose_split(
     end, blocks = Split("end", val_fraction), Split("blocks", val_fraction)
     if val_place == "end":
         return end, ""
-    if len(text.file_starts) >= MIN_FILES:
+    sample = text.sample(SAMPLE_CHARS)
+    if len(text.file_starts) >= (MIN_MODULES if is_code(sample[:SAMPLE_CHARS]) else MIN_FILES):
         files = Split("files", val_fraction)
         held_out = sum(stop - start for start, stop in files.spans(text.length, text.file_starts))
         if held_out >= 0.5 * val_fraction * min(text.length, MAX_HELD_OUT / val_fraction):
             return files, ""
-    sample = text.sample(SAMPLE_CHARS)
     kind, why = _spread_by_kind(sample[:SAMPLE_CHARS], is_chat=is_chat, is_table=is_table)
     if kind:
         return Split(kind, val_fraction), why

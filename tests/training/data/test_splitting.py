@@ -11,6 +11,7 @@ import pytest
 from training.data.checksums import split_at_record
 from training.data.corpus import Corpus, load_corpus
 from training.data.encoded import EncodedText
+from training.data.examples import suggest
 from training.data.rare_characters import RareCharacters
 from training.data.records import is_list
 from training.data.similarity import likeness
@@ -97,6 +98,16 @@ def test_whole_files_of_a_folder_are_held_out_and_named(tmp_path: Path) -> None:
     assert all(f"def f{int(name[4:6])}():" not in corpus.train for name in named)
     whole = load_corpus(str(tmp_path), val_place="end")
     assert record_again(whole.train[:] + whole.held_out, corpus) == (corpus.train, corpus.held_out)
+
+
+def test_whole_modules_of_a_small_program_are_held_out(tmp_path: Path) -> None:
+    """The end of the last module was held out, whose one function gave the only example that begins something."""
+    for n, size in enumerate((40, 4, 30, 1)):
+        body = "".join(f"def work{n}_{m}(x):\n    return x + {m}\n\n\n" for m in range(size))
+        write(tmp_path / f"module{n}.py", body + "import os\n\nfor each in os.environ:\n    print(each)\n" * 3)
+    corpus = load_corpus(str(tmp_path))
+    assert corpus.split is not None and corpus.split.kind == "files" and "module1.py" in corpus.held_out_note
+    assert all(example.startswith("def work") for example in suggest(corpus).examples)
 
 
 def test_a_file_of_ones_own_is_held_out_whole(tmp_path: Path) -> None:
