@@ -29,8 +29,12 @@ DOCUMENTS = {
 """First bytes -> what a file with them is."""
 ARCHIVES = ("a 7z archive", "a RAR archive", "a tar archive")
 WESTERN = ("cp1252", "latin_1", "iso8859_15")
-UNUSUAL = ("mac_", "cp4", "cp7", "cp8", "cp11", "iso8859_1", "hp_")
-"""Beginnings of encodings that hardly any file is in: Macintosh, DOS, the later parts of ISO 8859."""
+UNUSUAL = ("mac_", "cp4", "cp7", "cp8", "cp11", "iso8859_1", "iso8859_3", "iso8859_4", "hp_")
+"""Beginnings of encodings that hardly any file is in: Macintosh, DOS, some parts of ISO 8859."""
+MAX_MORE_CHAOS = 0.1
+"""By which the measure of disorder of a usual encoding may be above that of an unusual one."""
+SIGN_IN_WORD = re.compile(r"(?<=\w)(?:[¶§¤¦¬¨¸¯±¹²³¼½¾©®¢¥£](?=\w|\s)|[«»‹›](?=\w))")
+"""A sign that no word has, as a letter of another part of ISO 8859 reads."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,10 @@ def _narrow_encoding(data: bytes) -> str | None:
     if best.encoding.startswith(UNUSUAL):
         names.append("cp1252")
     chosen = next((name for name in WESTERN if name in names and _is_western(data, name)), best.encoding)
+    if chosen.startswith(UNUSUAL) or _signs_in_words(data, chosen):
+        usual = [match.encoding for match in matches if match.chaos <= best.chaos + MAX_MORE_CHAOS]
+        usual = [name for name in usual if not name.startswith(UNUSUAL)]
+        chosen = min((*usual, chosen), key=lambda name: _signs_in_words(data, name))
     return "cp1252" if chosen == "latin_1" and _decodes(data, "cp1252") else chosen.replace("_", "-")
 
 
@@ -124,6 +132,11 @@ def _is_western(data: bytes, name: str) -> bool:
     special = [char for char in text if ord(char) > 127]
     usual = "äöüßÄÖÜéèêëàâçîïôûùœæÉÈÀÇñÑáíóúÁÍÓÚ¿¡åÅøØæÆãõÃÕìòÌÒ“”‘’„‚–—…«»€£§°·\xa0ªº½©®™´"
     return sum(char in usual for char in special) >= 0.95 * len(special)
+
+
+def _signs_in_words(data: bytes, name: str) -> int:
+    """How many words have a sign that no word has, if these bytes are read so."""
+    return len(SIGN_IN_WORD.findall(data.decode(name, errors="replace")))
 
 
 def _decodes(data: bytes, name: str) -> bool:

@@ -23,12 +23,17 @@ JAPANESE = "今日はとても良い天気です。公園を散歩しました�
 GREEK = "Η γλώσσα είναι ένα ζωντανό πράγμα και αλλάζει κάθε μέρα.\n" * 20
 KOREAN = "오늘은 날씨가 좋아서 공원에 산책을 갔습니다.\n" * 20
 POLISH = "Zażółć gęślą jaźń, rzekł ojciec do córki. Życie jest piękne.\n" * 20
+CZECH = "Příliš žluťoučký kůň úpěl ďábelské ódy, řekl starý muž a šel domů k řece.\n" * 20
+UKRAINIAN = "Реве та стогне Дніпр широкий, сердитий вітер завива, додолу верби гне високі.\n" * 20
+HEBREW = "בראשית ברא אלהים את השמים ואת הארץ והארץ היתה תהו ובהו וחשך על פני תהום ורוח אלהים.\n" * 20
 
 CASES = [
     (ENGLISH, "cp1252"), (FRENCH, "cp1252"), (FRENCH.replace("œ", "oe").replace("’", "'").replace("€", "E"), "latin-1"),
     (RUSSIAN, "cp1251"), (RUSSIAN, "koi8-r"), (CHINESE, "gbk"), (CHINESE, "big5"), (JAPANESE, "shift_jis"),
     (JAPANESE, "euc_jp"), (GREEK, "cp1253"), (KOREAN, "euc_kr"), (POLISH, "cp1250"), (ENGLISH, "utf-16-le"),
     (RUSSIAN, "utf-16-be"), (CHINESE, "utf-16-le"), (FRENCH, "utf-32-le"),
+    (POLISH, "iso8859-2"), (CZECH, "iso8859-2"), (CZECH, "cp1250"), (UKRAINIAN, "koi8-u"), (UKRAINIAN, "cp1251"),
+    (HEBREW, "cp1255"), (RUSSIAN, "cp866"),
 ]  # fmt: skip
 
 
