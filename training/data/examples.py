@@ -30,7 +30,14 @@ DEFINITION = re.compile(
     r"(?:(?:def|class|function|func|fn|struct|interface|enum|impl|module)\s+[A-Za-z_]\w*\(?"
     r"|(?:int|void|char|bool|double|float|long|unsigned)\s+\**\w+\s*\()"
 )
+WORD = regex.compile(r"\p{L}[\p{L}\p{M}]{2,}")
+FIELD = re.compile(r"([A-Za-z]\w{0,15}):[ \t]?(?=\S)")
+MAX_TITLE = 40
+"""Characters of a title that may be an example as it is, if there are no six beginnings."""
+NUM_EXAMPLES = 6
 MAX_CANDIDATES = 5000
+MAX_NAME_SPACES = 2
+"""In an entry of a list that is a name, of which an example has some letters."""
 SAME_PREFIX = 4
 """Two examples that share so many characters are alike."""
 
@@ -42,7 +49,7 @@ def suggest(corpus: Corpus, seed: int = 0) -> GenerationConfig:
     dialogue = find_dialogue(sample, speakers=speakers)
     kind = kind_of(sample[:KIND_CHARS], speakers)
     text = corpus.held_out
-    if kind == "code" and len(_definitions(text)) < MIN_STARTS:  # a module of one function
+    if kind == "code" and len(_definitions(text)) < NUM_EXAMPLES:  # a module of one function
         text = f"{sample}\n{text}"
     examples = find_examples(text, dialogue, seed, kind=kind)
     turns: dict[str, Any] = {}
@@ -58,7 +65,7 @@ def start_text(text: str) -> str:
 
 
 def find_examples(
-    text: str, dialogue: DialogueFormat | None, seed: int, count: int = 6, *, kind: str = "prose"
+    text: str, dialogue: DialogueFormat | None, seed: int, count: int = NUM_EXAMPLES, *, kind: str = "prose"
 ) -> list[str]:
     """Starts of lines or sentences of `text`, drawn by `seed`, as different as can be; in a dialogue also of turns."""
     draw = random.Random(seed)
@@ -72,7 +79,13 @@ def find_examples(
     candidates = candidates[:MAX_CANDIDATES]
     starts = [start for start in (_cut(head, rest, kind) for head, rest in candidates) if start.strip()]
     longer = [head + rest[: rest.rfind(" ") + 1] for head, rest in candidates if " " in rest.strip()]
-    for prefix, those in ((SAME_PREFIX, starts), (2 if kind == "list" else None, starts), (None, longer)):
+    titles = [rest for _, rest in candidates if len(rest) <= MAX_TITLE and FIELD.match(rest)]
+    for prefix, those in (
+        (SAME_PREFIX, starts),
+        (2 if kind == "list" else None, starts),
+        (None, longer),
+        (None, titles),
+    ):
         for start in those:
             if len(found) >= count:
                 return found
@@ -86,6 +99,20 @@ def _definitions(text: str) -> list[str]:
     return [line for line in dict.fromkeys(text.split("\n")) if DEFINITION.match(line)]
 
 
+def _titles(text: str) -> list[str]:
+    """Of records that begin with fields, such as tunes in ABC, the different lines of the field with the most words."""
+    records = [record for record in re.split(r"\n\s*\n", text) if record.strip()]
+    heads = [record for record in records if FIELD.match(record)]
+    if len(heads) < max(MIN_STARTS, 0.5 * len(records)):
+        return []
+    lines: dict[str, list[str]] = {}
+    for line in "\n".join(heads).split("\n"):
+        if field := FIELD.match(line):
+            lines.setdefault(field[1], []).append(line)
+    usual = [those for those in lines.values() if len(those) >= 0.5 * len(heads)]
+    return list(dict.fromkeys(max(usual, key=lambda those: sum(len(WORD.findall(line)) for line in those))))
+
+
 def _beginnings(text: str, dialogue: DialogueFormat | None, kind: str) -> list[tuple[str, str]]:
     """(head of the turn, rest) of lines, or of sentences where lines are few; the best kind that there is."""
     lines = [line for line in dict.fromkeys(text.split("\n")) if line.strip()]
@@ -96,6 +123,8 @@ def _beginnings(text: str, dialogue: DialogueFormat | None, kind: str) -> list[t
         lines = list(dict.fromkeys(parts))
     bodies = [dialogue.strip_head(line) if dialogue else line for line in lines]
     pairs = [(line[: len(line) - len(rest)], rest) for line, rest in zip(lines, bodies, strict=True)]
+    if not dialogue and len(titles := _titles(text)) >= MIN_STARTS:
+        return [("", line) for line in titles]
     if kind == "code" and len(definitions := _definitions(text)) >= MIN_STARTS:
         return [("", line) for line in definitions]
     good = [
@@ -111,7 +140,7 @@ def _beginnings(text: str, dialogue: DialogueFormat | None, kind: str) -> list[t
 
 def _cut(head: str, rest: str, kind: str) -> str:
     """The beginning of a line as an example: whole words, a definition, a clause, some letters of a name."""
-    if kind == "list":
+    if kind == "list" and rest.count(" ") <= MAX_NAME_SPACES:
         return head + rest[: min(3, max(1, len(rest) // 2))]
     definition = DEFINITION.match(rest) if kind == "code" else None
     if definition:

@@ -131,6 +131,21 @@ def test_six_different_examples_are_found(text: str) -> None:
     assert len(set(examples)) == 6 and all(one.strip() for one in examples)
 
 
+def test_tunes_begin_with_their_titles() -> None:
+    """Their notes were the examples."""
+    tunes = "".join(TUNE.format(n, word.capitalize(), word[0]) for n, word in enumerate(words(200)))
+    assert all(re.match(r"T:The \w+ ", example) for example in suggest(corpus_of(tunes)).examples)
+    few = "".join(TUNE.replace("{1} Reel", "{1}").format(n, word, "a") for n, word in enumerate(words(60)))
+    assert len(suggest(corpus_of(few)).examples) == 6
+
+
+def test_long_lines_of_a_list_are_not_cut_like_names() -> None:
+    log = "".join(
+        f"2024-03-01 08:{n % 60:02}:00 INFO server: handled {word} in {n} ms\n" for n, word in enumerate(words(300))
+    )
+    assert all(" " in example for example in suggest(corpus_of(log)).examples)
+
+
 def test_chinese_is_cut_at_punctuation() -> None:
     text = "".join(f"{chr(0x4E00 + n)}日依山尽，黄河入海流。\n" for n in range(300))
     assert all(one.endswith("，") for one in suggest(corpus_of(text)).examples)
