@@ -22,13 +22,13 @@ class IdleCores:
 
     def __init__(self, stat: Path = STAT) -> None:
         self._stat = stat
-        self._ticks = self._read()
+        self._ticks = self._count_ticks()
         self.is_known = bool(self._ticks)
         """Whether this system tells."""
 
     def since_last(self) -> float | None:
         """Idle cores on average since the last answer; None if that is too short ago, or unknown."""
-        ticks = self._read()
+        ticks = self._count_ticks()
         spans = [
             (idle - self._ticks[core][0], total - self._ticks[core][1])
             for core, (idle, total) in ticks.items()
@@ -39,7 +39,7 @@ class IdleCores:
         self._ticks = ticks
         return sum(idle / total for idle, total in spans if total)
 
-    def _read(self) -> dict[int, tuple[int, int]]:
+    def _count_ticks(self) -> dict[int, tuple[int, int]]:
         """(idle, total) ticks by core; empty where there is no such file, or one of zeros as in some sandboxes."""
         try:
             lines = self._stat.read_text(encoding="ascii").splitlines()
