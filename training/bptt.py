@@ -15,6 +15,7 @@ from training import checkpoint
 from training.checkpoint import Progress
 from training.data.encoded import TrainIds
 from training.ema import WeightEMA
+from training.muon import GateMuon, is_gate_matrix
 from training.network import TrainingNetwork
 from training.recipe import Recipe
 from training.schedule import TrainSchedule
@@ -28,6 +29,16 @@ def new_accelerator() -> Accelerator:
     return Accelerator(mixed_precision="bf16" if fast else "no")
 
 
+def new_optimizers(model: CharLSTM, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """AdamW, and where the recipe has a rate for it, Muon for the matrices of the gates."""
+    named = dict(model.named_parameters())
+    gates = [value for name, value in named.items() if is_gate_matrix(name) and recipe.muon_rate]
+    others = [value for name, value in named.items() if not (is_gate_matrix(name) and recipe.muon_rate)]
+    adamw = torch.optim.AdamW(others, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+    muon = [GateMuon(gates, lr=recipe.muon_rate, weight_decay=recipe.weight_decay)] if gates else []
+    return [adamw, *muon]
+
+
 class TruncatedBPTT:
     """Network, optimizer, EMA and carried state of a run, and the optimizer step that updates them.
 
@@ -38,10 +49,9 @@ class TruncatedBPTT:
         self.accelerator = new_accelerator()
         self.model, self.recipe, self.schedule, self.ids = model, recipe, schedule, ids
         self.ema = WeightEMA(model.to(self.accelerator.device), recipe.ema_decay, recipe.softmax_temperature)
-        optimizer = torch.optim.AdamW(
-            model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+        self.network, *self.optimizers = self.accelerator.prepare(
+            TrainingNetwork(model, recipe.weight_drop), *new_optimizers(model, recipe)
         )
-        self.network, self.optimizer = self.accelerator.prepare(TrainingNetwork(model, recipe.weight_drop), optimizer)
         self.state = model.initial_state(recipe.batch_size)
         self.device_ids: Tensor | None = None
         if self.accelerator.device.type != "cpu":
@@ -50,13 +60,13 @@ class TruncatedBPTT:
     def save(self, run: Path, progress: Progress) -> None:
         """Write a checkpoint into the run folder."""
         checkpoint.save(
-            run, network=self.model, ema=self.ema.model, optimizer=self.optimizer, state=self.state, progress=progress
+            run, network=self.model, ema=self.ema.model, optimizers=self.optimizers, state=self.state, progress=progress
         )
 
     def load(self, run: Path) -> Progress:
         """Restore the run's checkpoint; raises `ValueError` if it has none or a damaged one."""
         self.state, progress = checkpoint.load(
-            run, network=self.model, ema=self.ema.model, optimizer=self.optimizer, device=self.accelerator.device
+            run, network=self.model, ema=self.ema.model, optimizers=self.optimizers, device=self.accelerator.device
         )
         return progress
 
@@ -65,16 +75,18 @@ class TruncatedBPTT:
         epoch, window = divmod(step, self.schedule.steps_per_epoch)
         self.reset_states(step, all_rows=window == 0)
         inputs, targets = self.window(epoch, window)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.learning_rate(self.recipe, step)
+        for optimizer, peak in zip(self.optimizers, (self.recipe.learning_rate, self.recipe.muon_rate), strict=False):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * self.schedule.rate_factor(self.recipe, step)
         self.network.train()
         logits, (h, c) = self.network(inputs, self.state)
         self.state = (h.detach(), c.detach())
         loss = cross_entropy(logits.flatten(0, 1), targets.flatten())
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.network.parameters(), self.recipe.grad_clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         self.ema.update(step + 1)
         return loss.detach()
 

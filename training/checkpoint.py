@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -19,6 +19,9 @@ from torch import Tensor
 from hubcharlstm.hub.atomic import replace_folder
 from hubcharlstm.hub.model_folder import CHECKPOINT
 from hubcharlstm.network import CharLSTMNetwork, State
+
+OPTIMIZERS = ("optimizer.", "muon.")
+"""Beginnings of the names of their tensors."""
 
 
 @dataclass
@@ -56,15 +59,16 @@ def save(
     *,
     network: CharLSTMNetwork,
     ema: CharLSTMNetwork,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     state: State,
     progress: Progress,
 ) -> None:
-    """Write weights, their EMA, optimizer, random state, carried (h, c) and progress atomically."""
+    """Write weights, their EMA, optimizers, random state, carried (h, c) and progress atomically."""
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     tensors |= {f"ema.{name}": value for name, value in ema.state_dict().items()}
-    for index, values in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
+    for prefix, optimizer in zip(OPTIMIZERS, optimizers, strict=False):
+        for index, values in optimizer.state_dict()["state"].items():
+            tensors |= {f"{prefix}{index}.{name}": value for name, value in values.items()}
     tensors |= {"state.h": state[0], "state.c": state[1], "random.cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
@@ -83,10 +87,10 @@ def load(
     *,
     network: CharLSTMNetwork,
     ema: CharLSTMNetwork,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     device: torch.device,
 ) -> tuple[State, Progress]:
-    """Restore both networks, `optimizer` and the random generators from a checkpoint; return (h, c) and progress.
+    """Restore both networks, the optimizers and the random generators from a checkpoint; return (h, c) and progress.
 
     Raises `ValueError` if the run has no checkpoint or a damaged one.
     """
@@ -97,12 +101,12 @@ def load(
         network.load_state_dict(_part(tensors, "network."))
         # Earlier versions stored the EMA as "average.", the first of them none.
         ema.load_state_dict(_part(tensors, "ema.") or _part(tensors, "average.") or _part(tensors, "network."))
-        template = optimizer.state_dict()
-        parts: dict[int, dict[str, Tensor]] = {}
-        for name, value in _part(tensors, "optimizer.").items():
-            index, _, key = name.partition(".")
-            parts.setdefault(int(index), {})[key] = value
-        optimizer.load_state_dict({"state": parts, "param_groups": template["param_groups"]})
+        for prefix, optimizer in zip(OPTIMIZERS, optimizers, strict=False):
+            parts: dict[int, dict[str, Tensor]] = {}
+            for name, value in _part(tensors, prefix).items():
+                index, _, key = name.partition(".")
+                parts.setdefault(int(index), {})[key] = value
+            optimizer.load_state_dict({"state": parts, "param_groups": optimizer.state_dict()["param_groups"]})
         torch.set_rng_state(tensors["random.cpu"])
         if "random.cuda" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["random.cuda"])

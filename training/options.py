@@ -15,7 +15,7 @@ PLACES = ("auto", "end", "spread")
 
 OVERRIDES = (
     "embedding_dim", "hidden_size", "num_layers", "dropout", "weight_drop", "batch_size", "seq_len", "learning_rate",
-    "weight_decay", "grad_clip", "max_train_chars", "max_epochs", "patience", "seed",
+    "muon_rate", "weight_decay", "grad_clip", "max_train_chars", "max_epochs", "patience", "seed",
 )  # fmt: skip
 
 

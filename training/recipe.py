@@ -21,6 +21,7 @@ class Recipe:
     reached after `warmup` (a share of the run) and decayed to a hundredth by a cosine (Loshchilov & Hutter 2017).
     state_reset_prob: the probability that a batch row starts a window with a zero state, as at the start of a text.
     dropout: on each layer's outputs, one mask per window. weight_drop: on the recurrent weights, likewise.
+    muon_rate: the peak rate of the gates' matrices under Muon (Jordan 2024); 0 updates all weights by AdamW.
     weight_decay: decoupled, AdamW (Loshchilov & Hutter 2019). grad_clip: bound on the gradient's norm.
     ema_decay: the share of the averaged weights that remains at each step; 0 saves the weights as they are.
     softmax_temperature: divides the logits of the saved model, which would be overconfident without it.
@@ -36,6 +37,7 @@ class Recipe:
     batch_size: int = 24
     seq_len: int = 100
     learning_rate: float = 1e-2
+    muon_rate: float = 0.0
     weight_decay: float = 0.01
     grad_clip: float = 1.0
     warmup: float = 0.02
@@ -57,6 +59,8 @@ class Recipe:
         for name in ("learning_rate", "grad_clip", "softmax_temperature"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number above 0: correct it.")
+        if not 0 <= self.muon_rate < math.inf:
+            raise ValueError(f"muon_rate is {self.muon_rate}; expected a number of at least 0: correct it.")
         if not 0 <= self.state_reset_prob <= 1:
             raise ValueError(f"state_reset_prob is {self.state_reset_prob}; expected a share from 0 to 1: correct it.")
         if not 0 <= self.weight_decay < math.inf:

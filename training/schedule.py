@@ -45,12 +45,16 @@ class TrainSchedule:
         return int(np.random.default_rng([recipe.seed, epoch]).integers(0, recipe.seq_len + 1))
 
     def learning_rate(self, recipe: Recipe, step: int) -> float:
-        """The rate of step `step` (from 0): linear warm-up, then a cosine to a hundredth of the peak."""
+        """The rate of step `step` (from 0)."""
+        return recipe.learning_rate * self.rate_factor(recipe, step)
+
+    def rate_factor(self, recipe: Recipe, step: int) -> float:
+        """The share of the peak at step `step` (from 0): linear warm-up, then a cosine to a hundredth."""
         warm = max(1, round(recipe.warmup * self.total_steps))
         if step < warm:
-            return recipe.learning_rate * (step + 1) / warm
+            return (step + 1) / warm
         progress = (step - warm) / max(1, self.total_steps - warm)
-        return recipe.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+        return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def _snapshot_steps(total: int, evaluations: list[int]) -> frozenset[int]:

@@ -34,9 +34,9 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[RecordingNetwork]:
     networks = []
 
     class RecordingAccelerator(training.bptt.Accelerator):  # type: ignore[misc]
-        def prepare(self, model: Any, optimizer: Any) -> Any:
+        def prepare(self, model: Any, *optimizers: Any) -> Any:
             networks.append(RecordingNetwork(model))
-            return networks[-1], super().prepare(optimizer)
+            return networks[-1], *(super(RecordingAccelerator, self).prepare(one) for one in optimizers)
 
     monkeypatch.setattr(training.bptt, "Accelerator", RecordingAccelerator)
     return networks

@@ -29,8 +29,8 @@ def test_the_flags_are_frozen() -> None:
             "--max-train-chars",
             "--learning-rate", "--weight-decay", "--grad-clip", "--max-epochs", "--seed", "--keep-epochs", "--license",
             "--language", "--push-to-hub", "--space", "--private", "--dry-run", "--min-count", "--init-from",
-            "--tracker", "--patience", "--weight-drop", "--errors", "--text-column", "--include-license", "--val-place",
-            "--val", "--plain",
+            "--tracker", "--patience", "--weight-drop", "--errors", "--text-column", "--include-license",
+            "--val-place", "--val", "--plain", "--muon-rate",
         },
         "evaluate": {
             "-h", "--help", "model", "corpus", "--encoding", "--dynamic", "--errors", "--text-column",

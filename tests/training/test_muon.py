@@ -1,0 +1,77 @@
+"""Muon on the gates: the same as PyTorch's own on each gate by itself, resumable to the bit, and it learns."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import training.muon
+from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary
+from tests.support.tiny_runs import RECIPE, assert_same_run, at_step, record, run
+from training.bptt import new_optimizers
+from training.muon import GateMuon, is_gate_matrix, orthogonalized
+
+MUON = replace(RECIPE, muon_rate=0.02)
+
+
+@pytest.mark.parametrize("shape", [(4 * 16, 16), (4 * 16, 6), (4 * 6, 40)])
+def test_each_gate_is_stepped_as_by_pytorchs_muon(monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int]) -> None:
+    """Its twin works in bfloat16 always, so that the comparison is one of directions."""
+    torch.manual_seed(0)
+    ours = nn.Parameter(torch.randn(shape))
+    theirs = [nn.Parameter(part.clone()) for part in ours.detach().chunk(4)]
+    optimizer = GateMuon([ours], lr=0.02, weight_decay=0.1)
+    twin = torch.optim.Muon(theirs, lr=0.02, weight_decay=0.1, momentum=0.95)
+    before = ours.detach().clone()
+    for _ in range(4):
+        gradient = torch.randn(shape)
+        ours.grad = gradient
+        for part, grad in zip(theirs, gradient.chunk(4), strict=True):
+            part.grad = grad.clone()
+        optimizer.step()
+        twin.step()
+    expected = torch.cat([part.detach() for part in theirs])
+    assert (ours.detach() - expected).norm() < 0.02 * (expected - before).norm()
+
+
+@pytest.mark.parametrize("shape", [(4, 24, 24), (4, 24, 8), (4, 8, 24)])
+def test_singular_values_come_near_one(monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int, int]) -> None:
+    monkeypatch.setattr(training.muon, "has_fast_bf16", lambda: False)
+    torch.manual_seed(1)
+    values = torch.linalg.svdvals(orthogonalized(torch.randn(shape) * 1e-3))
+    assert values.min() > 0.3 and values.max() < 1.3
+
+
+def test_a_gradient_of_zero_moves_nothing() -> None:
+    parameter = nn.Parameter(torch.ones(8, 3))
+    parameter.grad = torch.zeros(8, 3)
+    GateMuon([parameter]).step()
+    assert torch.equal(parameter.detach(), torch.ones(8, 3))
+
+
+def test_the_gates_go_to_muon_and_the_rest_to_adamw() -> None:
+    vocabulary = Vocabulary("abc")
+    model = CharLSTM(CharLSTMConfig(3, 4, 8, 2), vocabulary)
+    adamw, muon = new_optimizers(model, MUON)
+    shapes = [tuple(value.shape) for value in muon.param_groups[0]["params"]]
+    assert shapes == [(32, 4), (32, 8), (32, 8), (32, 8)]
+    assert len(adamw.param_groups[0]["params"]) + 4 == len(list(model.parameters()))
+    assert len(new_optimizers(model, RECIPE)) == 1
+    assert is_gate_matrix("lstm.weight_hh_l1") and not is_gate_matrix("lstm.bias_hh_l1")
+    assert not is_gate_matrix("head.weight")
+
+
+def test_a_run_with_muon_learns_and_resumes_to_the_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(tmp_path / "whole", recipe=MUON).finished
+    history = record(tmp_path / "whole")["history"]
+    assert history[-1]["val_loss"] < history[0]["val_loss"]
+    at_step(monkeypatch, 7, lambda: signal.raise_signal(signal.SIGTERM))
+    assert not run(tmp_path / "broken", recipe=MUON).finished
+    torch.rand(3)
+    assert run(tmp_path / "broken", recipe=MUON, resume=True).finished
+    assert_same_run(tmp_path / "broken", tmp_path / "whole")

@@ -1,0 +1,79 @@
+"""Muon for the matrices of an LSTM: momentum whose singular values are made equal, gate by gate (Jordan 2024)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, overload
+
+import torch
+from torch import Tensor
+
+from hubcharlstm.torch_compat import has_fast_bf16
+
+NUM_GATES = 4
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the quintic iteration that brings singular values near 1 fastest (Jordan 2024)."""
+NS_STEPS = 5
+EPSILON = 1e-7
+
+
+def is_gate_matrix(name: str) -> bool:
+    """Whether a parameter holds the weights of the four gates: `lstm.weight_ih_l0`, `lstm.weight_hh_l0`, ..."""
+    return "lstm.weight_" in name
+
+
+class GateMuon(torch.optim.Optimizer):
+    """Nesterov momentum, orthogonalized for each of the four gates of a parameter (4H, K) by itself.
+
+    lr: multiplied by max(1, H / K) ** 0.5. weight_decay: decoupled. The same as `torch.optim.Muon` on the four parts,
+    whose products are taken in one batch here, in bfloat16 where the device is fast at it.
+    """
+
+    def __init__(
+        self, parameters: Iterable[Tensor], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(list(parameters), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """One update of every parameter that has a gradient; a closure is not called, for there is one gradient."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._update(parameter, group)
+
+    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[parameter]
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+        gradient, buffer, momentum = parameter.grad, state["momentum_buffer"], group["momentum"]
+        assert gradient is not None
+        buffer.lerp_(gradient, 1 - momentum)
+        gates = gradient.lerp(buffer, momentum).view(NUM_GATES, -1, gradient.shape[1])  # (4, H, K)
+        update = orthogonalized(gates).flatten(0, 1).to(parameter.dtype)
+        rows, columns = gates.shape[1:]
+        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+        parameter.add_(update, alpha=-group["lr"] * math.sqrt(max(1.0, rows / columns)))
+
+
+def orthogonalized(matrices: Tensor, steps: int = NS_STEPS) -> Tensor:
+    """(B, M, N) -> each U S' V^T of its U S V^T, with S' between about 0.7 and 1.2, by Newton-Schulz iterations."""
+    a, b, c = NEWTON_SCHULZ
+    is_tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.to(_dtype(matrices.device))
+    x = x.mT if is_tall else x
+    x = x / x.flatten(1).norm(dim=1).clamp(min=EPSILON)[:, None, None]
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if is_tall else x
+
+
+def _dtype(device: torch.device) -> torch.dtype:
+    fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else has_fast_bf16()
+    return torch.bfloat16 if fast else torch.float32
