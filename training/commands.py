@@ -99,7 +99,7 @@ def run_evaluate(options: argparse.Namespace, command_line: str) -> int:
     reading = ReadingOptions(
         options.encoding, options.errors, options.text_column, options.include_license, options.plain
     )
-    for line in report(options.model, options.corpus, options=reading, dynamic=options.dynamic):
+    for line in report(options.model, options.corpus, options=reading, dynamic=options.dynamic, ngram=options.ngram):
         print(line, flush=True)
     return 0
 

@@ -154,6 +154,11 @@ def _add_evaluate_options(evaluate: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also score a copy that trains as it reads, which takes about ten times as long",
     )
+    evaluate.add_argument(
+        "--ngram",
+        action="store_true",
+        help="also mix Kneser-Ney n-grams in, by a weight that is learned from what was read",
+    )
 
 
 def _add_space_options(space: argparse.ArgumentParser) -> None:

@@ -33,7 +33,7 @@ def test_the_flags_are_frozen() -> None:
             "--val-place", "--val", "--plain", "--muon-rate",
         },
         "evaluate": {
-            "-h", "--help", "model", "corpus", "--encoding", "--dynamic", "--errors", "--text-column",
+            "-h", "--help", "model", "corpus", "--encoding", "--dynamic", "--ngram", "--errors", "--text-column",
             "--include-license", "--plain",
         },
         "resume": {"-h", "--help", "run"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,14 @@ Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
+class NgramPrediction(NamedTuple):
+    """Of each held-out id: its probability (M,), the length of the longest context that is known, and its count."""
+
+    probability: Floats
+    order: Ids
+    count: Floats
+
+
 def number_to_beat(train: NDArray[Any], held_out: NDArray[Any], vocab_size: int) -> dict[str, dict[str, float]]:
     """Kneser-Ney on ids, static and adaptive, each {"nats", "seconds"}; the static one is the number to beat.
 
@@ -34,7 +42,7 @@ def number_to_beat(train: NDArray[Any], held_out: NDArray[Any], vocab_size: int)
     found = {}
     for name, adaptive in ((KNESER_NEY, False), (ADAPTIVE, True)):
         started = time.perf_counter()
-        nats = float(-np.log(grams.probabilities(adaptive=adaptive)).mean())
+        nats = float(-np.log(grams.predict(adaptive=adaptive).probability).mean())
         found[name] = {"nats": nats, "seconds": round(shared + time.perf_counter() - started, 2)}
     return found
 
@@ -46,7 +54,14 @@ def kneser_ney(train: NDArray[Any], held_out: NDArray[Any], vocab_size: int, *, 
     once they are scored; the discounts stay those of the training text. Sorting and running sums over the whole text
     do the work: the count of an n-gram before a position is the number of its earlier occurrences.
     """
-    return _Grams(train, held_out, vocab_size).probabilities(adaptive=adaptive)
+    return predict_by_ngrams(train, held_out, vocab_size, adaptive=adaptive).probability
+
+
+def predict_by_ngrams(
+    train: NDArray[Any], held_out: NDArray[Any], vocab_size: int, *, adaptive: bool = False
+) -> NgramPrediction:
+    """The same, with what is known of each context."""
+    return _Grams(train, held_out, vocab_size).predict(adaptive=adaptive)
 
 
 def ppmd(train: str, held_out: str) -> dict[str, float]:
@@ -80,15 +95,17 @@ class _Grams:
             grams.append(groups.number)
         self.first = [_first_seen(groups) for groups in self.sorted]
 
-    def probabilities(self, *, adaptive: bool) -> Floats:
+    def predict(self, *, adaptive: bool) -> NgramPrediction:
         """Of the held-out ids (M,), interpolated from the unigrams up."""
         probability = np.full(len(self.first[0]) - self.cut, 1 / self.vocab_size)
+        longest, count = np.zeros(len(probability), dtype=np.int64), np.zeros(len(probability))
         for order in range(1, ORDER + 1):
             own, mass, total = self.discounted_counts(order, adaptive=adaptive)
             known = total > 0
+            longest[known], count[known] = order - 1, total[known]
             total = np.where(known, total, 1.0)
             probability = np.where(known, (own + mass * probability) / total, probability)
-        return probability
+        return NgramPrediction(probability, longest, count)
 
     def counted(self, order: int, *, adaptive: bool = True) -> NDArray[np.bool_]:
         """At which positions an n-gram counts: the highest order counts occurrences, a lower one different contexts."""

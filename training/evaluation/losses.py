@@ -6,7 +6,7 @@ import copy
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -37,7 +37,14 @@ def cold_loss(network: CharLSTMNetwork, ids: ArrayLike | Tensor, *, window: int 
 def dynamic_loss(
     network: CharLSTMNetwork, ids: ArrayLike | Tensor, *, window: int = DYNAMIC_WINDOW, rate: float = DYNAMIC_RATE
 ) -> float:
-    """Mean loss over ids[1:] of a copy that trains on each window after the window is scored.
+    """Mean loss over ids[1:] by dynamic evaluation, see `dynamic_log_probs`."""
+    return -float(dynamic_log_probs(network, ids, window=window, rate=rate).mean(dtype=np.float64))
+
+
+def dynamic_log_probs(
+    network: CharLSTMNetwork, ids: ArrayLike | Tensor, *, window: int = DYNAMIC_WINDOW, rate: float = DYNAMIC_RATE
+) -> NDArray[np.float32]:
+    """Log-probabilities (N - 1,) of ids[1:] by a copy that trains on each window after the window is scored.
 
     Dynamic evaluation (Mikolov 2010; Krause et al. 2018): gradient steps divided by a running root mean square of each
     weight's gradients, which is Adam without momentum, with a batch of one, and a decay towards the initial weights.
@@ -46,13 +53,14 @@ def dynamic_loss(
     adapting = copy.deepcopy(network).eval().requires_grad_()
     device = adapting.head.weight.device
     optimizer = torch.optim.Adam(adapting.parameters(), lr=rate, betas=(0.0, DYNAMIC_MEMORY), fused=True)
-    state, total = adapting.initial_state(1), 0.0
+    state, scored = adapting.initial_state(1), []
     for start in range(0, len(ids) - 1, window):
         part = torch.from_numpy(ids[start : start + window + 1].astype(np.int64)).to(device)
         logits, (h, c) = adapting(part[None, :-1], state)
         state = (h.detach(), c.detach())
-        loss = cross_entropy(logits[0], part[1:])
-        total += float(loss.detach()) * (len(part) - 1)
+        losses = cross_entropy(logits[0], part[1:], reduction="none")
+        scored.append(-losses.detach().cpu().numpy())
+        loss = losses.mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # Tensor.backward has no annotations
         torch.nn.utils.clip_grad_norm_(adapting.parameters(), DYNAMIC_CLIP)
@@ -60,4 +68,4 @@ def dynamic_loss(
         with torch.no_grad():
             for weight, first in zip(adapting.parameters(), network.parameters(), strict=True):
                 weight.lerp_(first, DYNAMIC_RETURN)
-    return total / (len(ids) - 1)
+    return np.concatenate(scored)

@@ -9,24 +9,32 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hubcharlstm import CharLSTM
+from hubcharlstm.inspection.scoring import cold_log_probs, token_log_probs
 from training.data.checksums import split_at_record
 from training.data.corpus import load_corpus
 from training.data.rare_characters import RareCharacters
 from training.data.text_files import ReadingOptions
-from training.evaluation.losses import carried_loss, cold_loss, dynamic_loss
+from training.evaluation.losses import dynamic_log_probs
 from training.evaluation.memorization import sketch_overlap
+from training.evaluation.mixture import mixed_log_probs
 
 DEFAULT_OPTIONS = ReadingOptions()
+NUM_CHUNKS = 32
+"""Parts of the text that are scored side by side with the state carried."""
 SUSPICIOUS_OVERLAP = 0.01
 """The share of 40-grams in common from which the report warns."""
 
 
 def report(
-    model_name: str, source: str, *, options: ReadingOptions = DEFAULT_OPTIONS, dynamic: bool = False
+    model_name: str, source: str, *, options: ReadingOptions = DEFAULT_OPTIONS, dynamic: bool = False, ngram: bool = False
 ) -> Iterator[str]:
-    """Lines to print. Of the text that the model was trained on, only the part that its run held out is scored."""
+    """Lines to print. Of the text that the model was trained on, only the part that its run held out is scored.
+
+    dynamic, ngram: also with gradient steps, and with an n-gram model mixed in, as the text is read.
+    """
     model = CharLSTM.from_pretrained(model_name)
     corpus = load_corpus(
         source, encoding=options.encoding, errors=options.errors, text_column=options.text_column,
@@ -40,6 +48,7 @@ def report(
     if split is None:
         rare = _rare_characters(text, recorded, model)
         split = split_at_record(rare.substitute(text), recorded, _moved(corpus.file_starts, text, rare))
+    trained_on = split[0] if split is not None else ""
     if split is not None:
         all_chars, text = len(text), split[1]
         note = recorded.get("held_out", f"the last {len(text):,} of {all_chars:,} characters")
@@ -60,10 +69,18 @@ def report(
         yield f"note: {encoded.describe()[:300]}"
     ids = np.array(before + encoded.ids, dtype=np.int32)
     yield f"{len(encoded.ids):,} characters"
-    yield _row("state carried", carried_loss(model, ids))
-    yield _row("cold windows of 256", cold_loss(model, ids))
+    carried = token_log_probs(model, ids, num_chunks=NUM_CHUNKS)
+    yield _row("state carried", carried)
+    yield _row("cold windows of 256", cold_log_probs(model, ids))
     if dynamic:
-        yield _row("learning as it reads", dynamic_loss(model, ids))
+        yield _row("learning as it reads", adapted := dynamic_log_probs(model, ids))
+    if ngram:
+        train_ids = np.array(model.vocabulary.encode(trained_on).ids or before, dtype=np.int32)
+        after = f"{len(train_ids):,} characters of training" if trained_on else "nothing"
+        yield f"with Kneser-Ney of order 6 mixed in, which has counted {after} and counts what it reads:"
+        yield _row("state carried", mixed_log_probs(carried, train_ids, ids[1:], len(model.vocabulary)))
+        if dynamic:
+            yield _row("learning as it reads", mixed_log_probs(adapted, train_ids, ids[1:], len(model.vocabulary)))
 
 
 def _rare_characters(text: str, recorded: Mapping[str, Any], model: CharLSTM) -> RareCharacters:
@@ -81,5 +98,6 @@ def _moved(starts: Sequence[int], text: str, rare: RareCharacters) -> list[int]:
     return [0, *accumulate(sizes[:-1])]
 
 
-def _row(name: str, nats: float) -> str:
+def _row(name: str, log_probs: NDArray[Any]) -> str:
+    nats = -float(log_probs.mean(dtype=np.float64))
     return f"{name:22} {nats:.4f} nats  {nats / math.log(2):.4f} bits per character  perplexity {math.exp(nats):.3f}"
