@@ -29,7 +29,12 @@ SUSPICIOUS_OVERLAP = 0.01
 
 
 def report(
-    model_name: str, source: str, *, options: ReadingOptions = DEFAULT_OPTIONS, dynamic: bool = False, ngram: bool = False
+    model_name: str,
+    source: str,
+    *,
+    options: ReadingOptions = DEFAULT_OPTIONS,
+    dynamic: bool = False,
+    ngram: bool = False,
 ) -> Iterator[str]:
     """Lines to print. Of the text that the model was trained on, only the part that its run held out is scored.
 
