@@ -28,7 +28,7 @@ class NgramPrediction(NamedTuple):
 
     probability: Floats
     order: Ids
-    count: Floats
+    context_count: Floats
 
 
 def number_to_beat(train: NDArray[Any], held_out: NDArray[Any], vocab_size: int) -> dict[str, dict[str, float]]:

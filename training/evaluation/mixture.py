@@ -28,8 +28,9 @@ def mixed_log_probs(
 
 def context_kind(ngrams: NgramPrediction) -> Ids:
     """What is known of each character before it comes: the longest known context, and how often that occurred."""
-    bins = np.log2(np.maximum(ngrams.count, 1)).astype(np.int64).clip(max=COUNT_BINS - 1)
-    return ngrams.order * COUNT_BINS + bins
+    bins = np.log2(np.maximum(ngrams.context_count, 1)).astype(np.int64).clip(max=COUNT_BINS - 1)
+    kinds: Ids = ngrams.order * COUNT_BINS + bins
+    return kinds
 
 
 def causal_mixture(first: Floats, second: Floats, kinds: Ids) -> Floats:
