@@ -20,8 +20,8 @@ MUON = replace(RECIPE, muon_rate=0.02)
 
 
 @pytest.mark.parametrize("shape", [(4 * 16, 16), (4 * 16, 6), (4 * 6, 40)])
-def test_each_gate_is_stepped_as_by_pytorchs_muon(monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int]) -> None:
-    """Its twin works in bfloat16 always, so that the comparison is one of directions."""
+def test_each_gate_is_stepped_as_by_pytorchs_muon(shape: tuple[int, int]) -> None:
+    """Its twin takes other polynomials, in bfloat16, so that the comparison is one of directions and lengths."""
     torch.manual_seed(0)
     ours = nn.Parameter(torch.randn(shape))
     theirs = [nn.Parameter(part.clone()) for part in ours.detach().chunk(4)]
@@ -35,8 +35,9 @@ def test_each_gate_is_stepped_as_by_pytorchs_muon(monkeypatch: pytest.MonkeyPatc
             part.grad = grad.clone()
         optimizer.step()
         twin.step()
-    expected = torch.cat([part.detach() for part in theirs])
-    assert (ours.detach() - expected).norm() < 0.02 * (expected - before).norm()
+    moved, expected = ours.detach() - before, torch.cat([part.detach() for part in theirs]) - before
+    assert torch.cosine_similarity(moved.flatten(), expected.flatten(), dim=0) > 0.97
+    assert 0.8 < moved.norm() / expected.norm() < 1.25
 
 
 @pytest.mark.parametrize("shape", [(4, 24, 24), (4, 24, 8), (4, 8, 24)])
@@ -44,7 +45,10 @@ def test_singular_values_come_near_one(monkeypatch: pytest.MonkeyPatch, shape: t
     monkeypatch.setattr(training.muon, "has_fast_bf16", lambda: False)
     torch.manual_seed(1)
     values = torch.linalg.svdvals(orthogonalized(torch.randn(shape) * 1e-3))
-    assert values.min() > 0.3 and values.max() < 1.3
+    assert values.min() > 0.69 and values.max() < 1.31
+    one_large = torch.diag(torch.tensor([1.0, *[0.02] * 23])).expand(4, -1, -1)
+    values = torch.linalg.svdvals(orthogonalized(one_large))
+    assert values.min() > 0.69 and values.max() < 1.31
 
 
 def test_a_gradient_of_zero_moves_nothing() -> None:
