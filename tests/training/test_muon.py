@@ -40,15 +40,21 @@ def test_each_gate_is_stepped_as_by_pytorchs_muon(shape: tuple[int, int]) -> Non
     assert 0.8 < moved.norm() / expected.norm() < 1.25
 
 
-@pytest.mark.parametrize("shape", [(4, 24, 24), (4, 24, 8), (4, 8, 24)])
-def test_singular_values_come_near_one(monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int, int]) -> None:
-    monkeypatch.setattr(training.muon, "has_fast_bf16", lambda: False)
+@pytest.mark.parametrize("shape", [(24, 24), (24, 8), (8, 24)])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e4])
+@pytest.mark.parametrize("is_fast", [False, True])
+def test_singular_values_come_near_one(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int], scale: float, is_fast: bool
+) -> None:
+    monkeypatch.setattr(training.muon, "has_fast_bf16", lambda: is_fast)
     torch.manual_seed(1)
-    values = torch.linalg.svdvals(orthogonalized(torch.randn(shape) * 1e-3))
-    assert values.min() > 0.69 and values.max() < 1.31
-    one_large = torch.diag(torch.tensor([1.0, *[0.02] * 23])).expand(4, -1, -1)
-    values = torch.linalg.svdvals(orthogonalized(one_large))
-    assert values.min() > 0.69 and values.max() < 1.31
+    size = min(shape)
+    left, right = (torch.linalg.qr(torch.randn(4, side, size))[0] for side in shape)
+    for values in (torch.linspace(1, 0.03, size), torch.tensor([1.0, *[0.02] * (size - 1)]), torch.ones(size)):
+        update = orthogonalized(scale * (left * values) @ right.mT).float()
+        found = torch.linalg.svdvals(update)
+        assert found.min() > 0.6 and found.max() < 1.4
+        assert torch.cosine_similarity(update.flatten(), (left @ right.mT).flatten(), dim=0) > 0.95
 
 
 def test_a_gradient_of_zero_moves_nothing() -> None:
