@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 MANY_EPOCHS = 12
@@ -77,10 +77,6 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Recipe:
-        return cls(**{f.name: data[f.name] for f in fields(cls)})
 
     def fitted_to(self, train_chars: int) -> tuple[Recipe, str]:
         """This recipe with a batch and a window that fit the text, and a warning if they are smaller, else "".

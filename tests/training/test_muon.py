@@ -49,12 +49,12 @@ def test_singular_values_come_near_one(
     monkeypatch.setattr(training.muon, "has_fast_bf16", lambda: is_fast)
     torch.manual_seed(1)
     size = min(shape)
-    left, right = (torch.linalg.qr(torch.randn(4, side, size))[0] for side in shape)
+    rows, columns = (torch.linalg.qr(torch.randn(4, side, size))[0] for side in shape)
     for values in (torch.linspace(1, 0.03, size), torch.tensor([1.0, *[0.02] * (size - 1)]), torch.ones(size)):
-        update = orthogonalized(scale * (left * values) @ right.mT).float()
+        update = orthogonalized(scale * (rows * values) @ columns.mT).float()
         found = torch.linalg.svdvals(update)
         assert found.min() > 0.6 and found.max() < 1.4
-        assert torch.cosine_similarity(update.flatten(), (left @ right.mT).flatten(), dim=0) > 0.95
+        assert torch.cosine_similarity(update.flatten(), (rows @ columns.mT).flatten(), dim=0) > 0.95
 
 
 def test_a_gradient_of_zero_moves_nothing() -> None:

@@ -154,4 +154,4 @@ def test_recipes_survive_their_record_and_every_preset_has_its_time() -> None:
     assert set(PRESETS) == set(PRESET_TIMES)
     for name, recipe in PRESETS.items():
         assert recipe.preset == name
-        assert Recipe.from_dict(recipe.to_dict()) == recipe
+        assert Recipe(**recipe.to_dict()) == recipe

@@ -74,7 +74,7 @@ def test_the_model_folder_is_whole_and_explains_itself(learned: tuple[Path, Trai
 
 def test_the_history_and_the_time_lapse_cover_the_run(learned: tuple[Path, TrainResult]) -> None:
     found = record(learned[0])
-    schedule = TrainSchedule.of(Recipe.from_dict(found["recipe"]), len(TEXT))
+    schedule = TrainSchedule.of(Recipe(**found["recipe"]), len(TEXT))
     per_step = found["recipe"]["batch_size"] * found["recipe"]["seq_len"]
     assert [row["chars"] for row in found["history"]] == [step * per_step for step in sorted(schedule.evaluation_steps)]
     snapshots = found["time_lapse"]
