@@ -85,7 +85,10 @@ class CharLSTMNetwork(nn.Module):
     def __init__(self, config: CharLSTMConfig) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.vocab_size, config.embedding_dim)
+        weight = torch.empty(config.vocab_size, config.embedding_dim)
+        if not weight.is_meta:  # there, normal_ imports the compiler first, which takes as long as importing torch
+            nn.init.normal_(weight)
+        self.embedding = nn.Embedding(config.vocab_size, config.embedding_dim, _weight=weight)
         self.lstm = nn.LSTM(
             config.embedding_dim,
             config.hidden_size,

@@ -46,6 +46,17 @@ def test_generate_writes_prompt_and_continuation(
     assert err == "seed 7, length, 50 characters\n"
 
 
+def test_generate_starts_without_the_compiler(model_folder: Path) -> None:
+    """A model that was built on the meta device imported torch._dynamo, half of a cold start of four seconds."""
+    code = (
+        "import sys; from hubcharlstm.cli import main; "
+        f"main(['generate', 'To be', '--model', {str(model_folder)!r}, '--max-new-tokens', '3', '--seed', '1']); "
+        "print(sorted({'torch._dynamo', 'torch._inductor', 'gradio', 'matplotlib'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_a_drawn_seed_is_printed_and_repeats_the_text(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, first, err = run(["generate", "To be", "--model", str(model_folder)], capsys)
     seed = err.split(",")[0].removeprefix("seed ")
