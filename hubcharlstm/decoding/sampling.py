@@ -134,6 +134,22 @@ def next_ids(logits: NDArray[np.floating], batch: SamplingBatch, uniforms: Array
     return ids if all_finite else np.where(finite, ids, -1)
 
 
+def next_id(logits: NDArray[np.floating], batch: SamplingBatch, uniform: float) -> int:
+    """`next_ids` for a batch of one row: logits (V,), in half the time, since NumPy takes longer for two axes."""
+    if not np.isfinite(logits).all():
+        return -1
+    if batch.all_greedy:
+        return int(logits.argmax())
+    values: Array = np.subtract(logits, logits.max(), dtype=np.float64)
+    with np.errstate(all="ignore"):  # as in `unnormalized`
+        np.divide(values, batch.divisor[0, 0], values)
+        np.exp(values, values)
+    for _, apply, setting in batch.filters:
+        values = apply((values / values.sum())[None], setting)[0]
+    cumulative = np.add.accumulate(values)
+    return int(cumulative.searchsorted(uniform * cumulative[-1], side="right"))
+
+
 def probabilities(logits: NDArray[np.floating], batch: SamplingBatch) -> Array:
     """logits (B, V) -> the distribution to sample from, (B, V); for a greedy row that of temperature 1."""
     values = unnormalized(logits, batch)

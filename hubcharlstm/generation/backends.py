@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from hubcharlstm.decoding.decoder import Decoder
-from hubcharlstm.decoding.sampling import SamplingBatch, next_ids
+from hubcharlstm.decoding.sampling import SamplingBatch, next_id
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.engine.sequence import FinishReason, GenerationRequest, Sequence
 from hubcharlstm.engine.stopping import Ids
@@ -28,6 +28,7 @@ class LocalBackend:
         self.sequence = Sequence(request)
         self._decoder = decoder
         self._buffer = decoder.state_buffer(1)
+        self._ids = torch.empty(1, dtype=torch.int64, device=decoder.device)
         self._params = SamplingBatch.of([request.sampling])
         self._in_buffer = False
 
@@ -45,8 +46,9 @@ class LocalBackend:
         sequence = self.sequence
         if not self._in_buffer:
             self._prefill()
-        logits = self._decoder.step(torch.tensor(sequence.pending_ids, device=self._decoder.device), self._buffer)
-        new_id = int(next_ids(logits.cpu().numpy(), self._params, sequence.uniforms(1))[0])
+        self._ids.fill_(sequence.pending_ids[0])
+        logits = self._decoder.step(self._ids, self._buffer)
+        new_id = next_id(logits.cpu().numpy()[0], self._params, sequence.uniforms(1)[0])
         if new_id < 0:
             raise DamagedModelError
         sequence.accept((new_id,))

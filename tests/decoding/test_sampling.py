@@ -17,6 +17,7 @@ from hubcharlstm.decoding.sampling import (
     filter_top_k,
     filter_top_p,
     new_seed,
+    next_id,
     next_ids,
     probabilities,
     sample,
@@ -75,6 +76,21 @@ def test_a_row_has_the_same_bits_whatever_stands_beside_it() -> None:
     for n, row in enumerate(rows):
         np.testing.assert_array_equal(probabilities(logits[n : n + 1], batch(row)), together[n : n + 1])
         assert next_ids(logits[n : n + 1], batch(row), uniforms[n : n + 1])[0] == chosen[n]
+
+
+def test_a_row_by_itself_gives_the_id_that_it_gives_in_a_batch() -> None:
+    """To the bit: also where the draw falls between the sums of two characters, and where a logit is not finite."""
+    rng = np.random.default_rng(0)
+    for case in range(3000):
+        temperature = rng.choice([0.0, 1e-320, 1e-9, 0.3, 0.8, 1.0, 2.5, 1e30])
+        top_k, top_p, min_p = rng.integers(0, 9), rng.choice([1.0, 0.9, 0.4]), rng.choice([0.0, 0.05])
+        row = batch(SamplingParams(temperature, top_k, top_p, min_p))
+        logits = (rng.normal(size=(1, rng.integers(1, 130))) * rng.choice([1e-3, 3, 1e4])).astype(np.float32)
+        if case % 10 == 0:
+            logits[0, rng.integers(logits.size)] = rng.choice([np.nan, np.inf, -np.inf])
+        cumulative = np.cumsum(probabilities(np.nan_to_num(logits, posinf=0, neginf=0), row), axis=-1)[0]
+        for uniform in (0.0, rng.random(), min(rng.choice(cumulative), np.nextafter(1.0, 0)), np.nextafter(1.0, 0)):
+            assert next_id(logits[0], row, uniform) == next_ids(logits, row, np.array([uniform]))[0]
 
 
 def test_temperature_divides_logits() -> None:
