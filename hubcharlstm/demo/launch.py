@@ -17,6 +17,7 @@ from hubcharlstm.demo.api import add_api
 from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.model_source import ModelSource
 from hubcharlstm.demo.models import ModelRegistry
+from hubcharlstm.demo.openai_api.routes import add_openai_api
 from hubcharlstm.demo.page.layout import chat_page
 from hubcharlstm.demo.page.theme import CSS, theme
 from hubcharlstm.demo.page.welcome import intro
@@ -129,6 +130,7 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
     asgi = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     # Gradio adds no CORS headers to an app that has its own; its own would allow every origin on any other host.
     asgi.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
+    add_openai_api(asgi, app.registry, app.admission, app.pacer)
     mount(asgi, app.demo, host, port, root)
     path = urlsplit(root).path if "://" in root else root
     hardened = HardeningMiddleware(asgi, root=path, origins=origins, health=lambda: health(app.registry, app.admission))

@@ -11,6 +11,8 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from hubcharlstm.demo.serving.openai_errors import error_response, is_openai_path
+
 logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1_000_000
@@ -82,8 +84,7 @@ class HardeningMiddleware:
             request_body = await receive_body(scope, receive)
         except HTTPException as error:
             logger.info("refused %s %s: %s", scope["method"], path, error.detail)
-            response = JSONResponse({"error": error.detail}, error.status_code, headers={"connection": "close"})
-            await response(scope, receive, send)
+            await refusal(path, error.detail, error.status_code)(scope, receive, send)
             return
         await self._forward(scope, request_body, receive, send)
 
@@ -162,6 +163,14 @@ async def receive_body(scope: Scope, receive: Receive) -> bytes:
         raise HTTPException(
             408, f"The request did not come within {BODY_TIMEOUT:.0f} seconds; expected all of it: send it again."
         ) from None
+
+
+def refusal(path: str, sentence: str, status: int) -> JSONResponse:
+    """The answer that refuses a request, in the shape that clients of `path` read; its connection is closed."""
+    headers = {"connection": "close"}
+    if is_openai_path(path):
+        return error_response(sentence, status, headers=headers)
+    return JSONResponse({"error": sentence}, status, headers)
 
 
 def too_large(size: str) -> HTTPException:
