@@ -88,11 +88,13 @@ def check_number(name: str, value: Any, low: float, high: float, *, whole: bool 
     """Raise `UserError` unless `value` is a number from `low` to `high`, and an integer if `whole`."""
     kind = int if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-        expected = f"{'a whole number from ' if whole else ''}{low:,} to {high:,}{unit}"
+        bounds = f"{low:,g} to {high:,g}{unit}"
+        number = "a whole number from " if whole else ""
         if isinstance(value, str) and is_number(value):
-            sentence = f"The {name} is the text {shown(value)}; expected a number, {expected}: send it without quotes."
+            number = number or "a number from "
+            sentence = f"The {name} is the text {shown(value)}; expected {number}{bounds}: send it without quotes."
         else:
-            sentence = f"The {name} is {shown(value)}; expected {expected}: choose another."
+            sentence = f"The {name} is {shown(value)}; expected {number}{bounds}: choose another."
         raise UserError(sentence, field_of(name))
 
 
