@@ -51,6 +51,9 @@ def parser() -> argparse.ArgumentParser:
     app = commands.add_parser("app", parents=[model], help="chat in the browser")
     app.add_argument("--host", default=None, help="address to listen on (default: 127.0.0.1)")
     app.add_argument("--port", type=int, default=None, help="port to listen on (default: 7860)")
+    app.add_argument(
+        "--auth", default=None, metavar="USER:PASSWORD", help="ask for them (default: what HUBCHARLSTM_AUTH holds)"
+    )
     return top
 
 
@@ -292,7 +295,13 @@ def run_app(arguments: argparse.Namespace) -> int:
         raise ValueError(
             "The package gradio is not installed; expected the app extra: run `pip install 'hubcharlstm[app]'`."
         ) from None
-    launch(arguments.model, **loading_options(arguments), host=arguments.host, port=arguments.port)
+    launch(
+        arguments.model,
+        **loading_options(arguments),
+        host=arguments.host,
+        port=arguments.port,
+        auth=arguments.auth,
+    )
     return 0
 
 

@@ -85,8 +85,9 @@ def test_the_app_receives_the_loading_options(monkeypatch: pytest.MonkeyPatch) -
     asked: list[tuple[object, dict[str, object]]] = []
     monkeypatch.setattr("hubcharlstm.demo.launch.launch", lambda model, **options: asked.append((model, options)))
     words = ["app", "--model", "u/m", "--revision", "abc", "--device", "cpu", "--precision", "fp32", "--port", "1234"]
+    words += ["--auth", "me:secret"]
     assert main(words) == 0
-    options = {"revision": "abc", "device": "cpu", "precision": "fp32", "host": None, "port": 1234}
+    options = {"revision": "abc", "device": "cpu", "precision": "fp32", "host": None, "port": 1234, "auth": "me:secret"}
     assert asked == [("u/m", options)]
 
 
@@ -165,7 +166,7 @@ def test_the_flags_are_these() -> None:
         ),
         "score": sorted([*model, "--characters", "--json"]),
         "info": sorted([*model, "--json"]),
-        "app": sorted([*model, "--host", "--port"]),
+        "app": sorted([*model, "--auth", "--host", "--port"]),
     }
 
 

@@ -42,6 +42,8 @@ ALLOWED = {
     "TextStream": "the class of `CharLSTM.stream`: a completion as it is written",
     "RandomStream": "the field's term for an independent sequence of random numbers (Salmon et al. 2011)",
     "READ_ONLY_TOKEN": "a token with read access, as the Hub calls it",
+    "StreamOptions": "the object stream_options of OpenAI's API",
+    "stream_options": "a parameter of OpenAI's API",
     "FinishedStream": "stands in for a TextStream in tests of the app",
     "PacedStream": "what pacing needs of a TextStream",
     "open_stream": "opens a TextStream",

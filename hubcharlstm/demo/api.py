@@ -17,7 +17,15 @@ from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.serving.admission import SHUTTING_DOWN, AdmissionController, ClientIdentity, QueueTicket
 from hubcharlstm.demo.serving.backpressure import BackpressureMonitor
 from hubcharlstm.demo.serving.gradio_compat import add_endpoint
-from hubcharlstm.demo.settings import MAX_LENGTH, MAX_MESSAGE, Settings, check_message, check_number, parse_seed
+from hubcharlstm.demo.settings import (
+    MAX_LENGTH,
+    MAX_MESSAGE,
+    Settings,
+    check_message,
+    check_number,
+    parse_seed,
+    parse_stops,
+)
 from hubcharlstm.errors import EngineError
 
 QUEUE_UPDATE_SECONDS = 2.0
@@ -29,7 +37,7 @@ COMPLETE = f"""Go on with a text. It streams: every update holds the whole text 
 `max_new_tokens` characters to write, 1 to {MAX_LENGTH:,}; `temperature` 0 (always the likeliest character) to 2;
 `seed` 0 to 2⁶³-1, drawn if left out: one seed is one text; `top_k` keeps the k likeliest characters, 0 all;
 `top_p` the likeliest up to this share, 1 all; `min_p` those at least so likely beside the likeliest, 0 all;
-`stop` a text to end before; `model` a name that `/models` lists.
+`stop` a text, or a list of texts, to end before; `model` a name that `/models` lists.
 The answer: `text` the continuation alone, `prompt` as the model read it, `seed`, `finish_reason` "length" or "stop"
 (null while it writes), `model`, `warnings` what was read otherwise, and while it waits for its turn `queue`.
 """
@@ -78,7 +86,7 @@ class Endpoints:
         top_k: int | None = None,
         top_p: float | None = None,
         min_p: float | None = None,
-        stop: str | None = None,
+        stop: str | list[str] | None = None,
         model: str | None = None,
         request: gr.Request | None = None,
     ) -> AsyncGenerator[dict[str, Any], None]:
@@ -87,7 +95,7 @@ class Endpoints:
             prompt = check_message(prompt, "prompt")
             if max_new_tokens is not None:
                 check_number("max_new_tokens", max_new_tokens, 1, MAX_LENGTH, whole=True, unit=" characters")
-            given_seed = parse_seed(seed)
+            given_seed, stops = parse_seed(seed), parse_stops(stop)
             used_seed = new_seed() % 2**53 if given_seed is None else given_seed  # JavaScript holds 2**53 exactly
             with self._admission.enter(ClientIdentity.of(request)) as ticket:
                 async for status in queue_status(ticket, monitor):
@@ -100,10 +108,13 @@ class Endpoints:
                         top_k=top_k,
                         top_p=top_p,
                         min_p=min_p,
-                        stop=stop,
                     )
                     stream = await served_model.stream(
-                        prompt, settings, seed=used_seed, max_buffered_tokens=MAX_BUFFERED_TOKENS_AT_FULL_SPEED
+                        prompt,
+                        settings,
+                        seed=used_seed,
+                        stop=stops,
+                        max_buffered_tokens=MAX_BUFFERED_TOKENS_AT_FULL_SPEED,
                     )
                     async with aclosing(self._updates(stream, served_model.label, monitor)) as updates:
                         async for update in updates:
@@ -164,12 +175,13 @@ class Endpoints:
         return self._registry.describe()
 
 
-def add_api(registry: ModelRegistry, admission: AdmissionController, pacer: UpdatePacer) -> None:
-    """Add the endpoints `/complete`, `/score` and `/models` inside a `gr.Blocks`."""
+def add_api(registry: ModelRegistry, admission: AdmissionController, pacer: UpdatePacer) -> Endpoints:
+    """Add the endpoints `/complete`, `/score` and `/models` inside a `gr.Blocks`; returns their handlers."""
     endpoints = Endpoints(registry, admission, pacer)
     for function, is_queued in ((endpoints.complete, True), (endpoints.score, True), (endpoints.models, False)):
         description = " ".join((function.__doc__ or "").replace("`", "").split())  # shown as plain text
         add_endpoint(function, description, queue=is_queued)
+    return endpoints
 
 
 async def queue_status(ticket: QueueTicket, monitor: BackpressureMonitor) -> AsyncGenerator[dict[str, Any], None]:

@@ -17,14 +17,17 @@ from hubcharlstm.demo.api import add_api
 from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.model_source import ModelSource
 from hubcharlstm.demo.models import ModelRegistry
+from hubcharlstm.demo.openai_api.routes import add_openai_api
 from hubcharlstm.demo.page.layout import chat_page
 from hubcharlstm.demo.page.theme import CSS, theme
 from hubcharlstm.demo.page.welcome import intro
 from hubcharlstm.demo.serving import gradio_compat
 from hubcharlstm.demo.serving.admission import AdmissionController, Limits
+from hubcharlstm.demo.serving.authentication import Authenticator, Credentials
 from hubcharlstm.demo.serving.health import health
-from hubcharlstm.demo.serving.middleware import HardeningMiddleware, malformed_call
+from hubcharlstm.demo.serving.middleware import HardeningMiddleware, malformed_call_handler
 from hubcharlstm.demo.serving.server import Server
+from hubcharlstm.demo.tools import Tools
 from hubcharlstm.model import CharLSTM
 
 MODEL_VARIABLE = "HUBCHARLSTM_MODEL"
@@ -42,6 +45,7 @@ class ChatApp:
     registry: ModelRegistry
     admission: AdmissionController
     pacer: UpdatePacer
+    tools: Tools
 
 
 def launch(
@@ -52,17 +56,20 @@ def launch(
     precision: str = "auto",
     host: str | None = None,
     port: int | None = None,
+    auth: str | None = None,
 ) -> None:
     """Start the app and serve it until it is ended by a signal.
 
     model_id: a Hub id or a folder; without one, the first that HUBCHARLSTM_MODEL names, else the model that ships in
     the package. The page's menu offers all of these. revision, device, precision: of the first, as `from_pretrained`
     takes them. host, port: by default GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, else 127.0.0.1 and 7860, and 0.0.0.0
-    on a Space. Raises `ValueError` for a model that does not load or a port that is taken.
+    on a Space. auth: USER:PASSWORD that page and API ask for, by default HUBCHARLSTM_AUTH's, else none. Raises
+    `ValueError` for a model that does not load, a port that is taken, or an `auth` without a password.
     """
     address = find_address(host, port)
     check_port_is_free(*address)
-    serve(build(load_registry(model_id, revision=revision, device=device, precision=precision)), *address)
+    Credentials.of(auth)  # refused before a model is loaded
+    serve(build(load_registry(model_id, revision=revision, device=device, precision=precision)), *address, auth=auth)
 
 
 def load_registry(
@@ -104,39 +111,50 @@ def build(registry: ModelRegistry, admission: AdmissionController | None = None)
         demo.load(
             handlers.on_load, None, handlers.outputs, queue=False, api_visibility="private", show_progress="hidden"
         )
-        add_api(registry, admission, pacer)
+        endpoints = add_api(registry, admission, pacer)
     gradio_compat.set_job_slots(demo, admission.limits.max_concurrent + admission.limits.max_queued + SPARE_SLOTS)
     demo.queue(api_open=False)  # a direct POST would get the first update only
-    return ChatApp(demo, registry, admission, pacer)
+    return ChatApp(demo, registry, admission, pacer, Tools(endpoints, registry))
 
 
-def serve(app: ChatApp, host: str | None = None, port: int | None = None) -> None:
-    """Serve `app` until it is ended by a signal; raises `ValueError` if the port is taken."""
-    server = create_server(app, host, port)
+def serve(app: ChatApp, host: str | None = None, port: int | None = None, *, auth: str | None = None) -> None:
+    """Serve `app` until it is ended by a signal; raises `ValueError` if the port is taken. auth: as for `launch`."""
+    server = create_server(app, host, port, auth=auth)
     url = f"http://{server.config.host}:{server.config.port}/"
     server.on_startup = lambda: print(f"The app is open at {url} (Ctrl+C ends it).", flush=True)
     with suppress(KeyboardInterrupt):  # Uvicorn shuts down, and then raises the signal once more
         server.run()
 
 
-def create_server(app: ChatApp, host: str | None = None, port: int | None = None) -> Server:
-    """The server of `app`, not yet running; raises `ValueError` if the port is taken."""
+def create_server(app: ChatApp, host: str | None = None, port: int | None = None, *, auth: str | None = None) -> Server:
+    """The server of `app`, not yet running; raises `ValueError` if the port is taken. auth: as for `launch`."""
     disable_telemetry()
+    credentials = Credentials.of(auth)
     host, port = find_address(host, port)
     check_port_is_free(host, port)
     root = os.environ.get("GRADIO_ROOT_PATH", "").rstrip("/")
     origins = [origin.strip() for origin in os.environ.get(ORIGINS_VARIABLE, "").split(",") if origin.strip()]
     asgi = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    asgi.add_middleware(gradio_compat.UnknownEventMiddleware, demo=app.demo)
     # Gradio adds no CORS headers to an app that has its own; its own would allow every origin on any other host.
     asgi.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
-    mount(asgi, app.demo, host, port, root)
-    path = urlsplit(root).path if "://" in root else root
-    hardened = HardeningMiddleware(asgi, root=path, origins=origins, health=lambda: health(app.registry, app.admission))
+    add_openai_api(asgi, app.registry, app.admission, app.pacer)
+    mount(asgi, app.demo, host, port, root, credentials)
+    gradio_compat.configure_mcp(app.demo, app.tools)
+    hardened = HardeningMiddleware(
+        asgi,
+        root=urlsplit(root).path if "://" in root else root,
+        origins=origins,
+        health=lambda: health(app.registry, app.admission),
+        authenticator=Authenticator(credentials, app.demo) if credentials else None,
+    )
     return Server(hardened, app.demo, app.admission, host, port)
 
 
-def mount(asgi: FastAPI, demo: gr.Blocks, host: str, port: int, root: str) -> None:
-    """Mount `demo` at the root of `asgi`, without uploads, monitoring or tracebacks."""
+def mount(
+    asgi: FastAPI, demo: gr.Blocks, host: str, port: int, root: str, credentials: Credentials | None = None
+) -> None:
+    """Mount `demo` at the root of `asgi`, without uploads, monitoring or tracebacks. credentials: of Gradio's login."""
     gr.mount_gradio_app(
         asgi,
         demo,
@@ -144,6 +162,7 @@ def mount(asgi: FastAPI, demo: gr.Blocks, host: str, port: int, root: str) -> No
         server_name=host,
         server_port=port,
         root_path=root or None,
+        auth=credentials.match if credentials else None,
         theme=theme(),
         css_paths=CSS,
         max_file_size=1,
@@ -154,10 +173,9 @@ def mount(asgi: FastAPI, demo: gr.Blocks, host: str, port: int, root: str) -> No
         mcp_server=gradio_compat.has_mcp(),
         pwa=False,
         ssr_mode=False,
-        app_kwargs={"exception_handlers": dict.fromkeys(gradio_compat.CALL_ERRORS, malformed_call)},
+        app_kwargs={"exception_handlers": dict.fromkeys(gradio_compat.CALL_ERRORS, malformed_call_handler(demo))},
     )
     gradio_compat.adopt_mounted_app(demo, asgi)
-    gradio_compat.configure_mcp(demo, host, port)
 
 
 def disable_telemetry() -> None:

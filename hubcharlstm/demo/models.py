@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,14 +70,18 @@ class ServedModel:
         *,
         seed: int | None,
         length: int | None = None,
+        stop: Sequence[str] = (),
         state: GenerationState | None = None,
         max_buffered_tokens: int | None = None,
     ) -> TextStream:
-        """A stream through the engine; raises the model's own `ValueError`. length: overrides `settings.length`."""
+        """A stream through the engine; raises the model's own `ValueError`.
+
+        length: overrides `settings.length`. stop: stop strings in place of the one of `settings`.
+        """
 
         def start() -> TextStream:
             sampling = SamplingParams(settings.temperature, settings.top_k, settings.top_p, settings.min_p)
-            options = GenerationOptions(length or settings.length, sampling, settings.stop or (), state)
+            options = GenerationOptions(length or settings.length, sampling, stop or settings.stop or (), state)
             return TextStream(
                 self, prompt, options, seed=seed, engine=self.engine, max_buffered_tokens=max_buffered_tokens
             )

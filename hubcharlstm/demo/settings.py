@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -24,6 +25,9 @@ MAX_TOP_K = 1_000
 
 MAX_STOP = 200
 """Characters of a stop string."""
+
+MAX_STOPS = 16
+"""Stop strings of one request."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,34 @@ def check_number(name: str, value: Any, low: float, high: float, *, whole: bool 
     """Raise `UserError` unless `value` is a number from `low` to `high`, and an integer if `whole`."""
     kind = int if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-        shown = f"{value:,}" if isinstance(value, (int, float)) and not isinstance(value, bool) else repr(value)[:40]
-        a_number = "a whole number from " if whole else ""
-        raise UserError(
-            f"The {name} is {shown}; expected {a_number}{low:,} to {high:,}{unit}: choose another.", field_of(name)
-        )
+        bounds = f"{low:,g} to {high:,g}{unit}"
+        number = "a whole number from " if whole else ""
+        if isinstance(value, str) and is_number(value):
+            number = number or "a number from "
+            sentence = f"The {name} is the text {shown(value)}; expected {number}{bounds}: send it without quotes."
+        else:
+            sentence = f"The {name} is {shown(value)}; expected {number}{bounds}: choose another."
+        raise UserError(sentence, field_of(name))
+
+
+def is_number(text: str) -> bool:
+    """Whether a text spells a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def shown(value: Any) -> str:
+    """A value as a sentence quotes it, shortened to 40 characters."""
+    is_plain_number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
+    return f"{value:,}" if is_plain_number else repr(value)[:40]
+
+
+def unknown_parameter(name: str, known: Iterable[str]) -> str:
+    """The sentence for a parameter that there is none of."""
+    return f"The parameter {name[:40]!r} is unknown; expected {', '.join(known)}: correct its name, or leave it out."
 
 
 def field_of(name: str) -> str:
@@ -105,6 +132,20 @@ def check_message(text: Any, name: str = "message") -> str:
             f"The {name} has {len(text):,} characters; expected {MAX_MESSAGE:,} at most: shorten it, or use Python."
         )
     return text
+
+
+def parse_stops(value: Any) -> tuple[str, ...]:
+    """The stop strings of a text, a list of texts, or None; raise `UserError` for anything else. "" is none."""
+    texts = [] if value is None else [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise UserError(f"The stop is {shown(value)}; expected a text or a list of texts: send it as such.", "stop")
+    if len(texts) > MAX_STOPS or any(len(text) > MAX_STOP for text in texts):
+        raise UserError(
+            f"The stop holds more than {MAX_STOPS} texts or one of more than {MAX_STOP} characters; expected no more: "
+            "shorten it.",
+            "stop",
+        )
+    return tuple(text for text in texts if text)
 
 
 def parse_seed(value: Any) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -21,8 +22,10 @@ pytest.importorskip("gradio")
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
+from hubcharlstm.decoding.sampling import next_ids
+from hubcharlstm.demo.tools import Tools
 from tests.support.chat_doubles import tiny_model
-from tests.support.served import Served, serving
+from tests.support.served import Served, serving, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +88,14 @@ def test_the_client_gets_the_librarys_text(client: Client, served: Served) -> No
     assert done["finish_reason"] == "stop"
 
 
+def test_stop_takes_a_list_as_in_python(client: Client, served: Served) -> None:
+    for stop in (["q!", "e"], ["", "e"], [], "e", "", None):
+        done = client.predict("To be", 300, seed=7, stop=stop, api_name="/complete")
+        used = [stop] if isinstance(stop, str) else stop or []
+        expected = served.model.complete("To be", max_new_tokens=300, seed=7, stop=[text for text in used if text])
+        assert (done["text"], done["finish_reason"]) == (expected.text, expected.finish_reason)
+
+
 def test_it_streams_and_every_update_goes_on_from_the_one_before(client: Client) -> None:
     updates = list(client.submit(prompt="To be", max_new_tokens=2_000, seed=7, api_name="/complete"))
     texts = [update["text"] for update in updates]
@@ -140,7 +151,12 @@ def test_many_at_once_get_each_their_own(served: Served) -> None:
         ({"top_k": 1.5}, "The top-k is 1.5; expected a whole number"),
         ({"top_p": 0}, "The top-p is 0; expected 0.01 to 1"),
         ({"min_p": {}}, "The min-p is {}; expected 0 to 0.99"),
-        ({"stop": 5}, "The text to stop at is no text"),
+        ({"stop": 5}, "The stop is 5; expected a text or a list of texts"),
+        ({"stop": ["e", 5]}, "expected a text or a list of texts"),
+        ({"stop": ["e"] * 17}, "The stop holds more than 16 texts"),
+        ({"stop": "x" * 201}, "one of more than 200 characters"),
+        ({"temperature": "0.8"}, "The temperature is the text '0.8'; expected a number from 0 to 2: send it without"),
+        ({"max_new_tokens": "40"}, "is the text '40'; expected a whole number from 1 to 2,000 characters: send it"),
         ({"model": "/etc/passwd"}, "The model '/etc/passwd' is not offered here; expected one of tiny, other"),
         ({"model": "someone/else"}, "is not offered here"),
         ({"model": ["tiny"]}, "The model's name is no text"),
@@ -176,6 +192,45 @@ def test_a_model_whose_folder_is_here_is_not_opened_by_name(tmp_path: Path) -> N
         assert len(home.last("complete", prompt="", max_new_tokens=9, model=str(tmp_path / "secret"))["text"]) == 9
 
 
+def test_an_unknown_parameter_names_the_known_ones(served: Served) -> None:
+    refused = served.post("complete", prompt="To be", lenght=5)
+    assert refused.status_code == 422
+    assert refused.json()["error"] == (
+        "The parameter 'lenght' is unknown; expected prompt, max_new_tokens, temperature, seed, top_k, top_p, min_p, "
+        "stop, model: correct its name, or leave it out."
+    )
+    missing = served.post("complete", temperature=0.5)
+    assert missing.status_code == 422 and "The parameter 'prompt' is missing" in missing.json()["error"]
+    unknown = served.post("nothing", prompt="To be")
+    assert unknown.status_code == 422
+    assert "There is no endpoint '/nothing'; expected /complete, /score, /models" in unknown.json()["error"]
+
+
+def test_an_unknown_event_is_answered_and_not_logged(served: Served, capfd: pytest.CaptureFixture[str]) -> None:
+    """It used to be a hundred lines of traceback, and an answer that broke off."""
+    for path in ("call/v2/complete/none", "call/complete/none"):
+        answer = httpx.get(f"{served.url}/gradio_api/{path}")
+        assert answer.status_code == 404
+        assert "There is no event 'none' here; expected the event_id of a call" in answer.json()["error"]
+    page = httpx.get(f"{served.url}/gradio_api/queue/data?session_hash=nobody")
+    assert page.status_code == 200 and '"session_not_found":true' in page.text
+    assert capfd.readouterr().err == ""
+
+
+def test_an_answer_whose_session_is_evicted_while_it_is_awaited_ends(
+    served: Served, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = served.post("complete", prompt="To be", max_new_tokens=3).json()["event_id"]
+    assert served.receive("complete", event)[-1][0] == "complete"
+    assert event in served.demo._queue.pending_messages_per_session, "a second reader waits for what never comes"
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(httpx.get, f"{served.url}/gradio_api/call/v2/complete/{event}", timeout=60)
+        time.sleep(1)
+        served.demo._queue.pending_messages_per_session.pop(event)
+        assert "event: error" in second.result().text
+    assert capfd.readouterr().err == ""
+
+
 # --- score ----------------------------------------------------------------------------------------------------------
 
 
@@ -200,51 +255,130 @@ async def with_session(url: str, use: Any) -> Any:
         return await use(session)
 
 
+def tool_call(name: str, **arguments: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
+
+
 def test_it_is_a_tool_of_assistants(served: Served) -> None:
+    """The client itself checks every result against the tool's output schema."""
     pytest.importorskip("mcp")
 
     async def use(session: Any) -> None:
         tools = {tool.name: tool for tool in (await session.list_tools()).tools}
         assert set(tools) == {"complete", "score", "models"}
-        assert tools["complete"].description.startswith("Go on with a text.")
-        assert "prompt" in tools["complete"].inputSchema["properties"]
 
         async def complete(seed: int) -> Any:
-            params = {"prompt": "To be", "max_new_tokens": 40, "seed": seed}
+            params = {"prompt": "To be", "max_new_tokens": 40, "seed": seed, "stop": ["q!"]}
             return await session.call_tool("complete", params)
 
         for seed, done in enumerate(await asyncio.gather(*(complete(seed) for seed in range(6)))):
             assert not done.isError
-            answer = json.loads(done.content[0].text)
-            assert answer["text"] == served.model.generate("To be", max_new_tokens=40, seed=seed)
+            answer = done.structuredContent
+            assert answer == json.loads(done.content[0].text)
+            assert answer["text"] == served.model.generate("To be", max_new_tokens=40, seed=seed, stop=["q!"])
         done = await session.call_tool("score", {"text": "To be"})
-        assert json.loads(done.content[0].text)["bpc"] == pytest.approx(served.model.score("To be").bpc)
-        assert "tiny" in json.loads((await session.call_tool("models", {})).content[0].text)[0]["name"]
-        wrong = await session.call_tool("complete", {"prompt": "To be", "temperature": 9})
-        assert wrong.isError and "The temperature is 9; expected 0 to 2" in wrong.content[0].text
+        assert done.structuredContent["bpc"] == pytest.approx(served.model.score("To be").bpc)
+        listed = await session.call_tool("models", {})
+        assert [one["name"] for one in listed.structuredContent["models"]] == ["tiny", "other"]
+        for arguments, sentence in (
+            ({"prompt": "To be", "temperature": 9}, "The temperature is 9; expected 0 to 2: choose another."),
+            ({"prompt": "To be", "temperature": "0.8"}, "The temperature is the text '0.8'; expected a number from"),
+            ({"prompt": "To be", "lenght": 9}, "The parameter 'lenght' is unknown; expected prompt, max_new_tokens"),
+            ({"prompt": "To be", "request": {}}, "The parameter 'request' is unknown"),
+            ({}, "The prompt is missing; expected a text: add it."),
+        ):
+            wrong = await session.call_tool("complete", arguments)
+            assert wrong.isError and wrong.content[0].text.startswith(sentence)
+        wrong = await session.call_tool("models", {"all": True})
+        assert wrong.isError and "'all' is unknown; expected none" in wrong.content[0].text
+        wrong = await session.call_tool("upload", {})
+        assert wrong.isError and "There is no tool 'upload' here; expected one of complete" in wrong.content[0].text
 
     asyncio.run(with_session(f"{served.url}/gradio_api/mcp/", use))
 
 
-def test_tools_call_this_app_whatever_host_a_request_names() -> None:
+def test_a_tool_says_what_it_takes_and_gives(served: Served) -> None:
+    pytest.importorskip("mcp")
+    import jsonschema
+
+    async def use(session: Any) -> Any:
+        return (await session.list_tools()).tools
+
+    tools = {tool.name: tool for tool in asyncio.run(with_session(f"{served.url}/gradio_api/mcp/", use))}
+    config = served.model.generation_config
+    for name, tool in tools.items():
+        for schema in (tool.inputSchema, tool.outputSchema):
+            jsonschema.Draft202012Validator.check_schema(schema)
+        assert not re.search(r"stream|update|endpoint|/models|`", tool.description), "of tools, not of streams"
+        assert len(tool.description) > 80 and tool.inputSchema["additionalProperties"] is False
+        for parameter, schema in tool.inputSchema["properties"].items():
+            assert len(schema["description"]) > 10, (name, parameter)
+            assert parameter in ("prompt", "text", "seed") or "default" in schema, (name, parameter)
+    properties = tools["complete"].inputSchema["properties"]
+    assert tools["complete"].inputSchema["required"] == ["prompt"]
+    assert properties["temperature"]["default"] == config.temperature
+    assert (properties["temperature"]["minimum"], properties["temperature"]["maximum"]) == (0, 2)
+    assert (properties["max_new_tokens"]["minimum"], properties["max_new_tokens"]["maximum"]) == (1, 2_000)
+    assert properties["model"]["enum"] == ["tiny", "other"] and properties["model"]["default"] == "tiny"
+    hub = {tool["name"]: tool for tool in httpx.get(f"{served.url}/gradio_api/mcp/schema").json()}
+    assert hub["complete"]["inputSchema"] == tools["complete"].inputSchema
+    assert hub["score"]["description"] == tools["score"].description
+
+
+def test_the_bounds_of_a_tool_are_the_bounds_of_its_endpoint(served: Served) -> None:
+    properties = Tools(served.endpoints, served.registry).input_schema("complete")["properties"]
+    for name, schema in properties.items():
+        for bound, beyond in (("minimum", -1), ("maximum", 1)):
+            if bound in schema:
+                assert served.last("complete", prompt="To be", **{"max_new_tokens": 2, name: schema[bound]})
+                step = beyond if schema["type"] == "integer" else beyond / 1000
+                refused = {"max_new_tokens": 2, name: schema[bound] + step * (1 if schema[bound] < 2**60 else 1024)}
+                assert "expected" in served.refusal("complete", prompt="To be", **refused)
+
+
+def test_prompts_and_resources_are_not_offered(served: Served) -> None:
+    pytest.importorskip("mcp")
+    from mcp.shared.exceptions import McpError
+
+    async def use(session: Any) -> None:
+        for ask in (session.list_resources, session.list_prompts):
+            with pytest.raises(McpError, match="Method not found"):
+                await ask()
+
+    asyncio.run(with_session(f"{served.url}/gradio_api/mcp/", use))
+
+
+def test_tools_call_nothing_over_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gradio would call the host that the first request claims to have been sent to."""
     pytest.importorskip("mcp")
     with serving(tiny_model()) as served:
-        call = {
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": "tools/call",
-            "params": {"name": "complete", "arguments": {"prompt": "To be", "max_new_tokens": 5}},
-        }
         answer = httpx.post(
             f"{served.url}/gradio_api/mcp/",
-            json=call,
+            json=tool_call("complete", prompt="To be", max_new_tokens=5),
             headers={"host": "elsewhere.invalid", "accept": "application/json, text/event-stream"},
             timeout=30,
         )
         assert answer.status_code == 200 and "finish_reason" in answer.text
-        client = served.demo.mcp_server_obj._client_instance
-        assert client.src == served.url + "/"
+        assert served.demo.mcp_server_obj._client_instance is None
+
+
+def test_an_assistant_that_disconnects_frees_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mcp")
+
+    def slowly(*args: Any) -> Any:
+        time.sleep(0.01)
+        return next_ids(*args)
+
+    monkeypatch.setattr("hubcharlstm.engine.model_runner.next_ids", slowly)
+    with serving(tiny_model()) as served:
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(
+                f"{served.url}/gradio_api/mcp/",
+                json=tool_call("complete", prompt="To be", max_new_tokens=2_000),
+                headers={"accept": "application/json, text/event-stream"},
+                timeout=0.5,
+            )
+        wait_until(lambda: served.is_idle, 10)
 
 
 def test_without_the_package_the_app_is_no_tool_and_works(monkeypatch: pytest.MonkeyPatch, model: CharLSTM) -> None:

@@ -30,14 +30,14 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
 class Served:
     """A model behind the whole app at an address of its own."""
 
-    def __init__(self, model: CharLSTM, limits: Limits | None = None, **registry: Any) -> None:
+    def __init__(self, model: CharLSTM, limits: Limits | None = None, auth: str | None = None, **registry: Any) -> None:
         self.model = model
         self.registry = ModelRegistry(model, "user/tiny", **registry)
         self.admission = AdmissionController(limits or Limits())
         app = launch.build(self.registry, self.admission)
-        self.demo = app.demo
+        self.demo, self.endpoints = app.demo, app.tools.endpoints
         self.port = free_port()
-        self.server = launch.create_server(app, "127.0.0.1", self.port)
+        self.server = launch.create_server(app, "127.0.0.1", self.port, auth=auth)
         self.server.run_in_thread()
         self.url = f"http://127.0.0.1:{self.port}"
 

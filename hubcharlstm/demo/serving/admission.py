@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from starlette.datastructures import Address
+from starlette.requests import HTTPConnection
+
 from hubcharlstm import BusyError
 
 MAX_PER_ADDRESS_ON_A_SPACE = 50
@@ -61,21 +64,30 @@ class ClientIdentity:
 
     @classmethod
     def of(cls, request: Any) -> ClientIdentity:
-        """The sender of a `gr.Request`; unknown if `request` is None.
-
-        On a Space, X-Forwarded-For names the address: its last entry that is public, since a client can forge all
-        entries before the nearest proxy's. Elsewhere the header is ignored.
-        """
+        """The sender of a `gr.Request`; unknown if `request` is None."""
         if request is None or request.request is None:
             return cls()
-        client, headers = request.client, request.request.headers
-        address = client.host if client is not None else ""
-        if os.environ.get("SPACE_ID"):
-            hops = [hop.strip()[:64] for hop in headers.get("x-forwarded-for", "").split(",")]
-            address = next((hop for hop in reversed(hops) if is_public(hop)), address)
         # Gradio sends the tool calls of all assistants through one client of its own, whose session is nobody's.
-        session = "" if headers.get("x-gradio-user") == "mcp" else request.session_hash or ""
-        return cls(session, address)
+        session = "" if request.request.headers.get("x-gradio-user") == "mcp" else request.session_hash or ""
+        return cls(session, address_of(request.client, request.request.headers))
+
+    @classmethod
+    def of_http(cls, request: HTTPConnection) -> ClientIdentity:
+        """The sender of a plain HTTP request, which belongs to no session."""
+        return cls("", address_of(request.client, request.headers))
+
+
+def address_of(client: Address | None, headers: Mapping[str, str]) -> str:
+    """The network address of a request's sender, "" if it is unknown. client: the other end of its connection.
+
+    On a Space, X-Forwarded-For names it: its last entry that is public, since a client can forge all entries before the
+    nearest proxy's. Elsewhere the header is ignored.
+    """
+    address = client.host if client is not None else ""
+    if os.environ.get("SPACE_ID"):
+        hops = [hop.strip()[:64] for hop in headers.get("x-forwarded-for", "").split(",")]
+        address = next((hop for hop in reversed(hops) if is_public(hop)), address)
+    return address
 
 
 def is_public(address: str) -> bool:

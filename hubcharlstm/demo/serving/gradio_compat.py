@@ -7,26 +7,34 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import json
+import logging
 import os
+import re
 from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any, Protocol
 
 import gradio as gr
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
+from fastapi.responses import JSONResponse
 from gradio.context import LocalContext
 from gradio.events import api
 from gradio.route_utils import FnIndexInferError
 from gradio.routes import App
 from gradio.state_holder import SessionState, StateHolder
 from starlette.routing import Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+logger = logging.getLogger(__name__)
 
 MAX_SESSIONS = 1_000
 """Sessions that Gradio remembers; an evicted one forgets only which model the page's menu showed last."""
 
 EVICTION_SECONDS = 30.0
 """Between two evictions of idle message queues; a queue is dropped if it is idle at two in a row."""
+
+PROGRAM_USER = "a program"
+"""Who Gradio takes for the sender of a request that carries the password itself."""
 
 CALL_ERRORS: tuple[type[Exception], ...] = (FnIndexInferError, LookupError, TypeError, ValueError)
 """What Gradio's routes raise for a malformed call. Gradio has no handler for them, so each would be a traceback."""
@@ -117,6 +125,65 @@ def evict_once(demo: gr.Blocks, idle: set[str]) -> set[str]:
     return idle_now - idle
 
 
+def endpoint_parameters(demo: gr.Blocks) -> dict[str, list[str]]:
+    """The parameters of each endpoint by its path, such as "/complete"."""
+    endpoints = demo.get_api_info()["named_endpoints"]
+    return {path: [one["parameter_name"] for one in facts["parameters"]] for path, facts in endpoints.items()}
+
+
+def wrong_argument(error: Exception) -> tuple[str, bool] | None:
+    """The name of an argument that Gradio does not know, or misses, and whether it is missing; None for other errors.
+
+    Gradio says it in the text of a `TypeError` alone.
+    """
+    unknown = re.match(r"Parameter `(.*)` is not a valid key-word argument", str(error), re.DOTALL)
+    missing = re.match(r"No value provided for required argument: (.*)", str(error), re.DOTALL)
+    found = unknown or missing
+    return (found[1], found is missing) if found and isinstance(error, TypeError) else None
+
+
+def has_event(demo: gr.Blocks, event_id: str) -> bool:
+    """Whether the messages of an event that a program has called can still be read."""
+    queue = demo._queue
+    return (
+        event_id in queue.event_ids_to_events
+        or event_id in queue.pending_messages_per_session
+        or any(event_id in ids for ids in queue.pending_event_ids_session.values())
+    )
+
+
+class UnknownEventMiddleware:
+    """ASGI middleware around Gradio: an event stream without a session ends, and is not logged as a crash.
+
+    Gradio raises an `HTTPException` in the middle of the answer, which no handler can turn into one any more: a hundred
+    lines of traceback, and an answer that breaks off.
+    """
+
+    def __init__(self, app: ASGIApp, demo: gr.Blocks) -> None:
+        self.app, self.demo = app, demo
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = scope["path"].removeprefix("/gradio_api/") if scope["type"] == "http" else ""
+        if scope.get("method") != "GET" or not route.startswith(("call/", "queue/data")):
+            await self.app(scope, receive, send)
+            return
+        event_id = route.rstrip("/").rpartition("/")[2]
+        if route.startswith("call/") and not has_event(self.demo, event_id):
+            sentence = (
+                f"There is no event {event_id[:40]!r} here; expected the event_id of a call whose answer has not been "
+                "read for a minute at most: call again."
+            )
+            await JSONResponse({"error": sentence}, 404)(scope, receive, send)
+            return
+        try:
+            await self.app(scope, receive, send)
+        except RuntimeError as error:  # Starlette's, for an exception after the answer has begun
+            if not (isinstance(error.__cause__, HTTPException) and error.__cause__.status_code == 404):
+                raise
+            logger.info("ended an event stream whose session is unknown")
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
 # --- the app ----------------------------------------------------------------------------------------------------------
 
 
@@ -163,6 +230,27 @@ def end_heartbeats(demo: gr.Blocks) -> None:
     demo.is_running = False
 
 
+def has_login(demo: gr.Blocks, cookies: Mapping[str, str]) -> bool:
+    """Whether a request with these cookies comes from somebody who has logged in.
+
+    Gradio asks this of some of its routes only: not of those that run tools, cancel events or name the app.
+    """
+    app = demo.app
+    names = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
+    return any(cookies.get(name) in app.tokens for name in names)
+
+
+def login_cookie(demo: gr.Blocks, token: str) -> str:
+    """The cookie of a login by `token`, which all programs share that send the password themselves.
+
+    Gradio has no login but its page's, and an `auth_dependency` would exclude that one. The token is registered each
+    time, since a logout removes those of its user.
+    """
+    app = demo.app
+    app.tokens[token] = PROGRAM_USER
+    return f"access-token-{app.cookie_id}={token}"
+
+
 # --- tools of assistants (Model Context Protocol) ---------------------------------------------------------------------
 
 
@@ -171,18 +259,56 @@ def has_mcp() -> bool:
     return importlib.util.find_spec("mcp") is not None
 
 
-def configure_mcp(demo: gr.Blocks, host: str, port: int) -> None:
-    """Let the tools of `demo` answer in JSON and call this server.
+class ToolSet(Protocol):
+    """What `configure_mcp` needs of the app's tools: the schemas of each, and the call of one."""
 
-    Gradio would call whatever host the first request names, and would write an answer as Python's repr after searching
-    it for images to store. No argument changes either.
+    def description(self, name: str) -> str: ...
+    def input_schema(self, name: str) -> dict[str, Any]: ...
+    def output_schema(self, name: str) -> dict[str, Any]: ...
+    async def call(self, name: str, arguments: Mapping[str, Any], request: gr.Request | None) -> dict[str, Any]: ...
+
+
+def configure_mcp(demo: gr.Blocks, tools: ToolSet) -> None:
+    """Offer and run `tools` in place of the ones that Gradio derives from the endpoints.
+
+    Gradio's schemas have no bounds and no results. Its calls go over the network, through a client that knows no
+    password and calls whatever host the first request names. It also answers for prompts and resources, of which the
+    app has none. No argument changes any of this.
     """
     server: Any = demo.mcp_server_obj
     if server is None:
         return
-    server._local_url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '') else host}:{port}/"
+    types, mcp_server = server.types, server.mcp_server
+    names: dict[str, str] = {tool: path.lstrip("/") for tool, path in server.tool_to_endpoint.items()}
+    """The app's name of each tool; on a Space an assistant's begins with that of the Space."""
 
-    def as_json(answers: list[Any], root_url: str) -> list[Any]:
-        return [server.types.TextContent(type="text", text=json.dumps(one, ensure_ascii=False)) for one in answers]
+    def list_tools_of(selected: list[str] | None) -> list[Any]:
+        return [
+            types.Tool(
+                name=tool,
+                description=tools.description(name),
+                inputSchema=tools.input_schema(name),
+                outputSchema=tools.output_schema(name),
+                annotations=types.ToolAnnotations(readOnlyHint=True, openWorldHint=False),
+            )
+            for tool, name in names.items()
+            if selected is None or tool in selected
+        ]
 
-    server.postprocess_output_data = as_json
+    @mcp_server.list_tools()  # type: ignore[untyped-decorator]
+    async def list_tools() -> list[Any]:
+        return list_tools_of(server.get_selected_tools_from_request())
+
+    @mcp_server.call_tool(validate_input=False)  # type: ignore[untyped-decorator]  # the app's sentences say more
+    async def call_tool(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        selected = server.get_selected_tools_from_request()
+        if tool not in names or (selected is not None and tool not in selected):
+            raise ValueError(f"There is no tool {tool[:40]!r} here; expected one of {', '.join(names)}: choose one.")
+        request = mcp_server.request_context.request
+        return await tools.call(names[tool], arguments, None if request is None else gr.Request(request))
+
+    for kind in ("ListResources", "ListResourceTemplates", "ReadResource", "ListPrompts", "GetPrompt"):
+        mcp_server.request_handlers.pop(getattr(types, f"{kind}Request"), None)
+    # What `/gradio_api/mcp/schema` answers with, which the Hub reads.
+    server.get_fn_description = lambda block_fn, tool: (tools.description(names[tool]), {})
+    server.get_input_schema = lambda tool, parameters=None: (tools.input_schema(names[tool]), [])

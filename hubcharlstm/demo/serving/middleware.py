@@ -1,15 +1,21 @@
-"""ASGI middleware: body limit, read timeout, cross-site check, blocked file routes."""
+"""ASGI middleware: password, body limit, read timeout, cross-site check, blocked file routes."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
 from typing import Any
 
+import gradio as gr
 from fastapi import Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+
+from hubcharlstm.demo.serving.authentication import Authenticator
+from hubcharlstm.demo.serving.gradio_compat import endpoint_parameters, wrong_argument
+from hubcharlstm.demo.serving.openai_errors import error_response, is_openai_path
+from hubcharlstm.demo.settings import unknown_parameter
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +61,21 @@ class HardeningMiddleware:
     """Answers `/healthz`, refuses what the app does not serve, and reads each body whole before Gradio sees it.
 
     root: the path prefix behind a reverse proxy, "" for none; a proxy may strip it or pass it on. origins: those of
-    other sites' pages that may call the app. health: the status and body of `/healthz`.
+    other sites' pages that may call the app. health: the status and body of `/healthz`, which needs no password.
+    authenticator: None if the app asks for no password.
     """
 
     def __init__(
-        self, app: App, *, root: str, origins: Collection[str], health: Callable[[], tuple[int, dict[str, Any]]]
+        self,
+        app: App,
+        *,
+        root: str,
+        origins: Collection[str],
+        health: Callable[[], tuple[int, dict[str, Any]]],
+        authenticator: Authenticator | None = None,
     ) -> None:
         self.app, self.root, self.origins, self.health = app, root.rstrip("/"), origins, health
+        self.authenticator = authenticator
         self._starts = asyncio.Semaphore(MAX_CONCURRENT_STARTS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,11 +93,12 @@ class HardeningMiddleware:
             return
         try:
             self._check(scope, path)
+            if self.authenticator is not None:
+                scope = self.authenticator.admit(scope, path)
             request_body = await receive_body(scope, receive)
         except HTTPException as error:
             logger.info("refused %s %s: %s", scope["method"], path, error.detail)
-            response = JSONResponse({"error": error.detail}, error.status_code, headers={"connection": "close"})
-            await response(scope, receive, send)
+            await refusal(path, error)(scope, receive, send)
             return
         await self._forward(scope, request_body, receive, send)
 
@@ -164,19 +179,42 @@ async def receive_body(scope: Scope, receive: Receive) -> bytes:
         ) from None
 
 
+def refusal(path: str, error: HTTPException) -> JSONResponse:
+    """The answer that refuses a request, in the shape that clients of `path` read; its connection is closed."""
+    headers = {**(error.headers or {}), "connection": "close"}
+    if is_openai_path(path):
+        return error_response(error.detail, error.status_code, headers=headers)
+    return JSONResponse({"error": error.detail}, error.status_code, headers)
+
+
 def too_large(size: str) -> HTTPException:
     return HTTPException(413, f"The request has {size} bytes; expected {MAX_BODY_BYTES:,} at most: shorten it.")
 
 
-async def malformed_call(request: Request, error: Exception) -> JSONResponse:
+def malformed_call_handler(demo: gr.Blocks) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
     """FastAPI exception handler: 422 for a call that Gradio cannot parse, instead of a traceback and a 500."""
-    if not request.url.path.rpartition("/gradio_api/")[2].startswith(CALL_ROUTES):
-        raise error
-    logger.info("malformed call of %s: %r", request.url.path, error)
-    return JSONResponse(
-        {
-            "error": f"The call is not understood ({str(error)[:200]}); expected an endpoint, its parameters and their "
-            "types as /gradio_api/info lists them: correct it."
-        },
-        422,
+
+    async def handler(request: Request, error: Exception) -> JSONResponse:
+        route = request.url.path.rpartition("/gradio_api/")[2]
+        if not route.startswith(CALL_ROUTES):
+            raise error
+        logger.info("malformed call of %s: %r", request.url.path, error)
+        return JSONResponse({"error": explain_call(route, error, endpoint_parameters(demo))}, 422)
+
+    return handler
+
+
+def explain_call(route: str, error: Exception, endpoints: Mapping[str, Sequence[str]]) -> str:
+    """The sentence for a call that cannot be parsed. endpoints: the parameters of each, by its path."""
+    path = "/" + route.removeprefix("call/").removeprefix("v2/").rstrip("/")
+    if route.startswith("call/") and path not in endpoints:
+        return f"There is no endpoint {path[:40]!r}; expected {', '.join(endpoints)}: correct the path."
+    if (wrong := wrong_argument(error)) is not None and path in endpoints:
+        name, is_missing = wrong
+        if not is_missing:
+            return unknown_parameter(name, endpoints[path])
+        return f"The parameter {name!r} is missing; expected it beside any other: add it."
+    return (
+        f"The call is not understood ({str(error)[:200]}); expected an endpoint, its parameters and their types as "
+        "/gradio_api/info lists them: correct it."
     )

@@ -9,7 +9,6 @@ import ast
 import asyncio
 import inspect
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pytest
 gr = pytest.importorskip("gradio")
 
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from gradio import context, events, queueing, route_utils, routes, state_holder
 
 from hubcharlstm.demo.serving import gradio_compat
@@ -185,28 +185,49 @@ def test_a_malformed_call_raises_one_of_these() -> None:
     assert route_utils.FnIndexInferError in gradio_compat.CALL_ERRORS
 
 
-def test_the_tools_take_an_address_and_a_postprocessor(served: Served) -> None:
+def test_the_tools_are_handlers_of_an_mcp_server(served: Served) -> None:
     pytest.importorskip("mcp")
     server = getattr(served.demo, "mcp_server_obj", None)
     contract(server is not None, "Blocks.mcp_server_obj", "the server of tools", gradio_compat.configure_mcp)
     own = type(server)
-    contract(own.local_url.fget(server) == f"{served.url}/", "GradioMCPServer._local_url",
-             "the address that tools call", gradio_compat.configure_mcp)  # fmt: skip
-    postprocess = parameters(own.postprocess_output_data)
-    contract(postprocess == ["self", "data", "root_url"], "GradioMCPServer.postprocess_output_data",
-             "a method of data and root_url", gradio_compat.configure_mcp)  # fmt: skip
-    source = inspect.getsource(sys.modules[own.__module__])
-    contract("self.postprocess_output_data(" in source and "self.local_url or" in source, "gradio.mcp",
-             "what calls postprocess_output_data and prefers local_url", gradio_compat.configure_mcp)  # fmt: skip
-    answers = server.postprocess_output_data([{"text": "é"}], "")
-    assert [answer.text for answer in answers] == ['{"text": "é"}']
+    contract(server.tool_to_endpoint.get("complete") == "/complete", "GradioMCPServer.tool_to_endpoint",
+             "the path of each tool's endpoint", gradio_compat.configure_mcp)  # fmt: skip
+    contract(parameters(own.get_fn_description) == ["self", "block_fn", "tool_name"],
+             "GradioMCPServer.get_fn_description", "a method of block_fn and tool_name",
+             gradio_compat.configure_mcp)  # fmt: skip
+    contract(parameters(own.get_input_schema) == ["self", "tool_name", "parameters"],
+             "GradioMCPServer.get_input_schema", "a method of tool_name and parameters",
+             gradio_compat.configure_mcp)  # fmt: skip
+    contract(hasattr(own, "get_selected_tools_from_request"), "GradioMCPServer.get_selected_tools_from_request",
+             "the tools that a request's address selects", gradio_compat.configure_mcp)  # fmt: skip
+    handled = {kind.__name__ for kind in server.mcp_server.request_handlers}
+    contract(handled == {"PingRequest", "ListToolsRequest", "CallToolRequest"}, "Server.request_handlers",
+             "a dictionary by type of request", gradio_compat.configure_mcp)  # fmt: skip
+
+
+def test_a_login_is_a_token_in_a_cookie() -> None:
+    with gr.Blocks() as demo:
+        pass
+    host = FastAPI()
+    gr.mount_gradio_app(host, demo, path="/", auth=lambda user, password: (user, password) == ("me", "secret"))
+    gradio_compat.adopt_mounted_app(demo, host)
+    contract(demo.app.tokens == {} and isinstance(demo.app.cookie_id, str), "App.tokens and App.cookie_id",
+             "the logins and the name of their cookie", gradio_compat.has_login)  # fmt: skip
+    client = TestClient(host)
+    assert not gradio_compat.has_login(demo, {}) and client.get("/config").status_code == 401
+    client.post("/login", data={"username": "me", "password": "secret"})
+    contract(gradio_compat.has_login(demo, dict(client.cookies)), "App.login", "what sets the cookie of a token",
+             gradio_compat.has_login)  # fmt: skip
+    program = TestClient(host, headers={"cookie": gradio_compat.login_cookie(demo, "token")})
+    contract(program.get("/config").status_code == 200, "App.get_current_user", "what looks up the cookie's token",
+             gradio_compat.login_cookie)  # fmt: skip
 
 
 # --- nobody else ------------------------------------------------------------------------------------------------------
 
 PATCHED = {
     "state_holder", "session_data", "state_session_capacity", "default_config", "max_threads", "stop_event",
-    "is_running", "mcp_server_obj", "postprocess_output_data", "server_state",
+    "is_running", "mcp_server_obj", "tool_to_endpoint", "tokens", "cookie_id", "server_state",
 }  # fmt: skip
 """Names without an underscore that Gradio and Uvicorn document nowhere."""
 
