@@ -155,6 +155,7 @@ def test_the_flags_are_these() -> None:
         "score": sorted([*model, "--characters", "--json"]),
         "info": sorted([*model, "--json"]),
         "app": sorted([*model, "--host", "--port"]),
+        "export": ["--help", "--npm", "--revision", "-h"],
     }
 
 
