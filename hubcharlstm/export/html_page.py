@@ -32,7 +32,7 @@ def render_page(model: CharLSTM, *, version: str) -> str:
     version: of this library, for the page's `generator`.
     """
     introduction = introduce(model)
-    script, style = "\n".join(map(_read, SCRIPTS)), _read("page.css")
+    script, style = "\n".join(map(_asset, SCRIPTS)), _asset("page.css")
     content = json.dumps(model_content(model) | {"introduction": introduction}, ensure_ascii=False)
     parts = {
         "policy": content_policy(script, style),
@@ -45,7 +45,7 @@ def render_page(model: CharLSTM, *, version: str) -> str:
         "wasm": base64.b64encode(WASM.read_bytes()).decode("ascii"),
         "weights": base64.b64encode(int8_weights(model)).decode("ascii"),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("page.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _asset("page.html"))
 
 
 def write_page(model: CharLSTM, path: Path, *, version: str) -> int:
@@ -100,10 +100,10 @@ def content_policy(script: str, style: str) -> str:
 def worker_source() -> str:
     """The modules of the runtime and the worker as one script: a worker from a blob can import no file."""
     modules = [(RUNTIME / f"{name}.js").read_text(encoding="utf-8") for name in MODULES]
-    return MODULE_SYNTAX.sub("", "\n".join([*modules, _read("worker.js")]))
+    return MODULE_SYNTAX.sub("", "\n".join([*modules, _asset("worker.js")]))
 
 
-def _read(name: str) -> str:
+def _asset(name: str) -> str:
     return (PAGE / name).read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The exported page in a real browser: opened from a file, without any network, and what a visitor does with it."""
+"""The exported page in a real browser: opened from a file, without any network, and what a user does with it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def talking_model(**changes: Any) -> CharLSTM:
     return small_model(record={**record, **changes.pop("record", {})}, **{**options, **changes})
 
 
-class Visitor:
+class PageUser:
     """Somebody who opened the file while the network was off."""
 
     def __init__(self, browser: Any, path: Path, **options: Any) -> None:
@@ -76,22 +76,22 @@ class Visitor:
         return found
 
 
-OpenPage = Callable[..., Visitor]
+OpenPage = Callable[..., PageUser]
 
 
 @pytest.fixture
 def open_page(browser: Any, tmp_path: Path) -> Iterator[OpenPage]:
-    visitors: list[Visitor] = []
+    users: list[PageUser] = []
 
-    def open_one(model: CharLSTM, **options: Any) -> Visitor:
-        path = tmp_path / f"page {len(visitors)}.html"
+    def open_one(model: CharLSTM, **options: Any) -> PageUser:
+        path = tmp_path / f"page {len(users)}.html"
         path.write_text(render_page(model, version="0.0.0"), encoding="utf-8")
-        visitors.append(Visitor(browser, path, **options))
-        return visitors[-1]
+        users.append(PageUser(browser, path, **options))
+        return users[-1]
 
     yield open_one
-    for visitor in visitors:
-        visitor.leave()
+    for user in users:
+        user.leave()
 
 
 def test_the_page_of_the_shipped_model_is_small() -> None:
@@ -104,64 +104,64 @@ def test_the_page_of_the_shipped_model_is_small() -> None:
 @pytest.mark.browser
 def test_a_seed_gives_the_text_of_python(open_page: OpenPage) -> None:
     model = talking_model()
-    visitor = open_page(model)
-    visitor.write("To be, or ", seed=7, length=150)
-    assert visitor.replies == [model.generate("To be, or ", seed=7, max_new_tokens=150)]
-    assert "150 characters · seed 7 · temperature 0.8" in str(visitor.page.text_content(".caption"))
+    user = open_page(model)
+    user.write("To be, or ", seed=7, length=150)
+    assert user.replies == [model.generate("To be, or ", seed=7, max_new_tokens=150)]
+    assert "150 characters · seed 7 · temperature 0.8" in str(user.page.text_content(".caption"))
 
 
 @pytest.mark.browser
 def test_going_on_is_exact(open_page: OpenPage) -> None:
     model = talking_model()
-    visitor = open_page(model)
-    visitor.write("To be, or ", seed=7, length=60)
-    visitor.page.get_by_role("button", name="Go on").click()
-    visitor.until_done()
-    assert visitor.replies == [model.generate("To be, or ", seed=7, max_new_tokens=120)]
+    user = open_page(model)
+    user.write("To be, or ", seed=7, length=60)
+    user.page.get_by_role("button", name="Go on").click()
+    user.until_done()
+    assert user.replies == [model.generate("To be, or ", seed=7, max_new_tokens=120)]
 
 
 @pytest.mark.browser
 def test_a_character_replies_and_stops(open_page: OpenPage) -> None:
     model = talking_model()
-    visitor = open_page(model)
-    visitor.page.select_option("#speaker", "JULIET")
-    visitor.write("Who are\n\n\nyou?", seed=3)
+    user = open_page(model)
+    user.page.select_option("#speaker", "JULIET")
+    user.write("Who are\n\n\nyou?", seed=3)
     prompt, shown = compose(model.generation_config, "Who are\n\n\nyou?", "JULIET")
-    assert visitor.replies == [model.generate(prompt, seed=3, stop="\n\n")]
-    assert visitor.page.text_content(".reply .prompt-text") == shown
-    assert visitor.page.text_content(".message") == "to JULIETWho are\n\n\nyou?"
+    assert user.replies == [model.generate(prompt, seed=3, stop="\n\n")]
+    assert user.page.text_content(".reply .prompt-text") == shown
+    assert user.page.text_content(".message") == "to JULIETWho are\n\n\nyou?"
 
 
 @pytest.mark.browser
 def test_three_temperatures_stand_side_by_side(open_page: OpenPage) -> None:
     model = talking_model()
-    visitor = open_page(model)
-    visitor.page.check("#side-by-side")
-    visitor.write("O ", seed=5)
-    assert visitor.replies == [model.generate("O ", seed=5, temperature=value) for value in (0.2, 0.8, 1.4)]
+    user = open_page(model)
+    user.page.check("#side-by-side")
+    user.write("O ", seed=5)
+    assert user.replies == [model.generate("O ", seed=5, temperature=value) for value in (0.2, 0.8, 1.4)]
 
 
 @pytest.mark.browser
 def test_stop_ends_a_reply_while_it_is_written(open_page: OpenPage) -> None:
-    visitor = open_page(talking_model())
-    visitor.page.uncheck("#full-speed")
-    visitor.page.fill("#length", "2000")
-    visitor.page.fill("#message", "a")
-    visitor.page.press("#message", "Enter")
-    visitor.page.wait_for_function("document.querySelector('.reply').textContent.length > 3")
-    visitor.page.click("#stop")
-    visitor.until_done()
-    assert 3 < len(visitor.replies[0]) < 2000
-    assert "stopped" in str(visitor.page.text_content(".caption"))
+    user = open_page(talking_model())
+    user.page.uncheck("#full-speed")
+    user.page.fill("#length", "2000")
+    user.page.fill("#message", "a")
+    user.page.press("#message", "Enter")
+    user.page.wait_for_function("document.querySelector('.reply').textContent.length > 3")
+    user.page.click("#stop")
+    user.until_done()
+    assert 3 < len(user.replies[0]) < 2000
+    assert "stopped" in str(user.page.text_content(".caption"))
 
 
 @pytest.mark.browser
 def test_the_keyboard_finds_the_alternatives_of_a_character(open_page: OpenPage) -> None:
     model = talking_model()
-    visitor = open_page(model)
-    visitor.write("To be, or ", seed=7, length=30)
-    before = visitor.replies[0]
-    page = visitor.page
+    user = open_page(model)
+    user.write("To be, or ", seed=7, length=30)
+    before = user.replies[0]
+    page = user.page
     page.focus(".reply")
     for _ in range(5):
         page.keyboard.press("ArrowRight")
@@ -174,16 +174,16 @@ def test_the_keyboard_finds_the_alternatives_of_a_character(open_page: OpenPage)
     char = str(other.evaluate("b => b.ariaLabel")).rpartition(", ")[0]
     char = {"space": " ", "line break": "\n"}.get(char, char)
     other.click()
-    visitor.until_done()
+    user.until_done()
     start = before[:4] + char
-    assert visitor.replies == [start + model.generate("To be, or " + start, seed=7, max_new_tokens=30)]
+    assert user.replies == [start + model.generate("To be, or " + start, seed=7, max_new_tokens=30)]
 
 
 @pytest.mark.browser
 def test_a_click_finds_the_character_under_it(open_page: OpenPage) -> None:
-    visitor = open_page(talking_model())
-    visitor.write("To be, or ", seed=7, length=30)
-    box = visitor.page.evaluate(
+    user = open_page(talking_model())
+    user.write("To be, or ", seed=7, length=30)
+    point = user.page.evaluate(
         """() => {
           const text = document.querySelector(".reply").lastChild, range = document.createRange();
           range.setStart(text, 12);
@@ -192,21 +192,21 @@ def test_a_click_finds_the_character_under_it(open_page: OpenPage) -> None:
           return [left + (right - left) * 0.8, (top + bottom) / 2];
         }"""
     )
-    text = visitor.replies[0]
-    visitor.page.mouse.click(*box)
-    visitor.page.wait_for_selector(".alternatives li")
-    assert visitor.page.text_content("mark") == text[12]
-    assert visitor.replies == [text]
+    text = user.replies[0]
+    user.page.mouse.click(*point)
+    user.page.wait_for_selector(".alternatives li")
+    assert user.page.text_content("mark") == text[12]
+    assert user.replies == [text]
 
 
 @pytest.mark.browser
 def test_the_time_lapse_shows_each_snapshot(open_page: OpenPage) -> None:
-    visitor = open_page(talking_model())
-    assert visitor.page.text_content(".sheet.shown") == "ROMEO:\nWhat light is this?"
-    visitor.page.focus("#time-lapse")
-    visitor.page.keyboard.press("ArrowLeft")
-    assert visitor.page.text_content(".sheet.shown") == "ROMEO:\nqx7&zz"
-    assert "after 4,096 characters" in str(visitor.page.text_content("figcaption output"))
+    user = open_page(talking_model())
+    assert user.page.text_content(".sheet.shown") == "ROMEO:\nWhat light is this?"
+    user.page.focus("#time-lapse")
+    user.page.keyboard.press("ArrowLeft")
+    assert user.page.text_content(".sheet.shown") == "ROMEO:\nqx7&zz"
+    assert "after 4,096 characters" in str(user.page.text_content("figcaption output"))
 
 
 @pytest.mark.browser
@@ -219,14 +219,14 @@ def test_the_time_lapse_shows_each_snapshot(open_page: OpenPage) -> None:
     ],
 )
 def test_a_wrong_setting_is_told(open_page: OpenPage, field: str, value: str, message: str) -> None:
-    visitor = open_page(talking_model())
-    visitor.page.evaluate("document.querySelector('details').open = true")
-    visitor.page.fill(f"#{field}", value)
-    visitor.page.fill("#message", "a")
-    visitor.page.press("#message", "Enter")
-    visitor.page.wait_for_selector("#error", state="visible")
-    assert message in str(visitor.page.text_content("#error"))
-    visitor.until_done()
+    user = open_page(talking_model())
+    user.page.evaluate("document.querySelector('details').open = true")
+    user.page.fill(f"#{field}", value)
+    user.page.fill("#message", "a")
+    user.page.press("#message", "Enter")
+    user.page.wait_for_selector("#error", state="visible")
+    assert message in str(user.page.text_content("#error"))
+    user.until_done()
 
 
 @pytest.mark.browser
@@ -238,13 +238,13 @@ def test_hostile_names_and_samples_are_shown_as_text(open_page: OpenPage) -> Non
         "time_lapse_prompt": HOSTILE,
     }
     model = talking_model(record=record, examples=(HOSTILE,), speakers=(HOSTILE, "{{weights}}"))
-    visitor = open_page(model)
-    page = visitor.page
+    user = open_page(model)
+    page = user.page
     assert page.text_content("#title") == page.title() == HOSTILE
     assert HOSTILE in str(page.text_content("#tagline"))
     assert page.text_content(".sheet.shown") == HOSTILE + HOSTILE
     page.select_option("#speaker", HOSTILE)
-    visitor.write(HOSTILE, seed=1)
+    user.write(HOSTILE, seed=1)
     assert page.text_content(".message") == f"to {HOSTILE}{HOSTILE}"
     assert page.locator("img").count() == 0
     assert page.evaluate("window.hacked") is None
@@ -278,22 +278,22 @@ def test_the_policy_refuses_what_the_page_does_not_hold(browser: Any, tmp_path: 
 def test_axe_finds_nothing_serious(open_page: OpenPage, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
-    visitor = open_page(talking_model(), color_scheme=scheme, bypass_csp=True)  # axe is a script of its own
-    empty = Axe().run(visitor.page)
-    visitor.page.check("#side-by-side")
-    visitor.write("O ", seed=5)
-    visitor.page.locator(".reply").first.press("End")
-    visitor.page.keyboard.press("Enter")
-    visitor.page.wait_for_selector(".alternatives li")
-    full = Axe().run(visitor.page)
+    user = open_page(talking_model(), color_scheme=scheme, bypass_csp=True)  # axe is a script of its own
+    empty = Axe().run(user.page)
+    user.page.check("#side-by-side")
+    user.write("O ", seed=5)
+    user.page.locator(".reply").first.press("End")
+    user.page.keyboard.press("Enter")
+    user.page.wait_for_selector(".alternatives li")
+    full = Axe().run(user.page)
     for found in (empty, full):
         assert [one["id"] for one in found.response["violations"] if one["impact"] in ("serious", "critical")] == []
 
 
 @pytest.mark.browser
 def test_a_phone_shows_everything_in_its_width(open_page: OpenPage) -> None:
-    visitor = open_page(talking_model(), viewport={"width": 390, "height": 844}, has_touch=True)
-    page = visitor.page
+    user = open_page(talking_model(), viewport={"width": 390, "height": 844}, has_touch=True)
+    page = user.page
     width = "document.documentElement.scrollWidth"
     assert page.evaluate(width) == 390
     assert not page.is_visible("#panel")
@@ -301,5 +301,5 @@ def test_a_phone_shows_everything_in_its_width(open_page: OpenPage) -> None:
     assert page.is_visible("#temperature") and page.get_attribute("#toggle-settings", "aria-expanded") == "true"
     page.click("#toggle-settings")
     page.locator(".starter").last.click()
-    visitor.until_done()
-    assert len(visitor.replies) == 3 and page.evaluate(width) == 390
+    user.until_done()
+    assert len(user.replies) == 3 and page.evaluate(width) == 390

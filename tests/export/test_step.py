@@ -13,7 +13,7 @@ from hubcharlstm import CharLSTM, DamagedModelError
 from hubcharlstm.decoding.fused_weights import FusedWeights
 from hubcharlstm.decoding.kernels import Int8LinearKernel
 from hubcharlstm.export.wasm import build
-from hubcharlstm.export.weights import int8_weights
+from hubcharlstm.export.weights import int8_weights, tanh_bias
 from tests.support.exported import PackagePage, small_model
 
 LOGITS = """(ids) => {
@@ -49,8 +49,16 @@ def test_the_weights_are_those_of_the_decoder() -> None:
         product = Int8LinearKernel(weights.layers[layer]).matmul(x)[0].numpy()
         assert np.array_equal(sums.astype(np.float32) * factors, product)
         start += values.size + 8 * 4 * size
-    table = np.frombuffer(data, "<f4", offset=len(data) - weights.table.numel() * 4)
+    table, bias = np.split(np.frombuffer(data, "<f4", offset=len(data) - (weights.table.numel() + 68) * 4), [-68])
     assert np.array_equal(table.reshape(weights.table.shape), weights.table.numpy())
+    assert np.array_equal(bias, tanh_bias().astype(np.float32))
+
+
+def test_the_bias_of_tanh_leads_to_the_bits_of_numpy() -> None:
+    x = np.random.default_rng(0).exponential(1.0, 100_000).astype(np.float32)
+    quarter = np.clip((x.view(np.int32) >> 21) - ((127 - 12) * 4 - 1), 0, 64)
+    rounded = (np.tanh(x.astype(np.float64)) + tanh_bias()[quarter]).astype(np.float32)
+    assert (rounded != np.tanh(x)).mean() < 0.05
 
 
 def test_weights_that_are_not_finite_are_refused() -> None:

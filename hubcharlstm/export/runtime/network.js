@@ -1,6 +1,7 @@
 // The network in WebAssembly: a token id and a state in, logits and the next state out.
 
 const PADDING = 32;
+const TANH_CELLS = 68; // 65 and padding
 const PAGE_BYTES = 65536;
 
 /** The next multiple of 32. */
@@ -31,12 +32,13 @@ function layOut({ vocab_size, hidden_size, num_layers }, start) {
   }
   const head = linear(vocab, size);
   const table = take(4 * vocab_size * 4 * size);
+  const tanhBias = take(4 * TANH_CELLS);
   const weightsEnd = end;
   const hidden = take(2 * num_layers * size);
   const cells = take(4 * num_layers * size);
   const gates = take(4 * 4 * size);
   const logits = take(4 * vocab);
-  return { start, size, layers, head, table, weightsEnd, hidden, cells, gates, logits, end };
+  return { start, size, layers, head, table, tanhBias, weightsEnd, hidden, cells, gates, logits, end };
 }
 
 /** (h, c) of every layer. h: Int16Array of 127 times the hidden states, rounded; c: Float32Array. Never changed. */
@@ -103,13 +105,13 @@ export class Network {
     if (!Number.isInteger(id) || id < 0 || id >= this.vocabSize) {
       throw new RangeError(`The token id is ${id}; expected 0 to ${this.vocabSize - 1}: use the model's vocabulary.`);
     }
-    const { size, layers, table, gates, hidden, cells } = this.layout;
+    const { size, layers, table, tanhBias, gates, hidden, cells } = this.layout;
     this.current = null;
     layers.forEach((layer, n) => {
       const base = n === 0 ? table + 4 * 4 * size * id : layer.bias;
       const input = hidden + 2 * size * Math.max(0, n - 1);
       this.linear(layer.weight, layer.scale, base, input, layer.rows, layer.columns, gates);
-      this.update(gates, size, cells + 4 * size * n, hidden + 2 * size * n);
+      this.update(gates, tanhBias, size, cells + 4 * size * n, hidden + 2 * size * n);
     });
   }
 
