@@ -20,6 +20,7 @@ from hubcharlstm.model import CharLSTM
 PAGE = Path(__file__).parent / "page"
 SCRIPTS = ("settings.js", "reply.js", "introduction.js", "page.js")
 """The parts of the page's script, in order."""
+STYLES = ("page.css", "introduction.css", "turns.css", "controls.css")
 MODULE_SYNTAX = re.compile(
     r'^(import \{[^}]*\} from "\./\w+\.js";\n|export (?=class |function |async function ))', re.MULTILINE
 )
@@ -32,7 +33,7 @@ def render_page(model: CharLSTM, *, version: str) -> str:
     version: of this library, for the page's `generator`.
     """
     introduction = introduce(model)
-    script, style = "\n".join(map(_asset, SCRIPTS)), _asset("page.css")
+    script, style = "\n".join(map(_asset, SCRIPTS)), "\n".join(map(_asset, STYLES))
     content = json.dumps(model_content(model) | {"introduction": introduction}, ensure_ascii=False)
     parts = {
         "policy": content_policy(script, style),
