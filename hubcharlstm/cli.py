@@ -1,4 +1,4 @@
-"""The `hubcharlstm` command: generate, score, info, app. An error prints one sentence and exits with code 2."""
+"""The `hubcharlstm` command: generate, score, info, app, export. An error prints one sentence and exits with code 2."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ MAX_TRIES = 100
 """Seeds that `generate --novel` tries for each line."""
 SCORING_CHUNKS = 32
 """Chunks of a long file that `score` processes in parallel."""
+SHIPPED_NAME = "pretrained"
+"""What `export` calls the model that ships in the package."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,6 +56,12 @@ def parser() -> argparse.ArgumentParser:
     app.add_argument(
         "--auth", default=None, metavar="USER:PASSWORD", help="ask for them (default: what HUBCHARLSTM_AUTH holds)"
     )
+
+    export = commands.add_parser("export", help="a page, or a module for npm, that writes in any browser")
+    export.add_argument("model", help='Hub id, URL or folder, or "pretrained" for the model that ships in the package')
+    export.add_argument("page", nargs="?", type=Path, default=None, help="the HTML file to write")
+    export.add_argument("--npm", type=Path, default=None, metavar="FOLDER", help="write a module there, new or empty")
+    export.add_argument("--revision", default=None, help="branch, tag or commit of a Hub id")
     return top
 
 
@@ -96,7 +104,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        commands = {"generate": run_generate, "score": run_score, "info": run_info, "app": run_app}
+        commands = {
+            "generate": run_generate, "score": run_score, "info": run_info, "app": run_app, "export": run_export,
+        }  # fmt: skip
         return commands[arguments.command](arguments)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -302,6 +312,24 @@ def run_app(arguments: argparse.Namespace) -> int:
         port=arguments.port,
         auth=arguments.auth,
     )
+    return 0
+
+
+def run_export(arguments: argparse.Namespace) -> int:
+    from hubcharlstm import CharLSTM, __version__
+    from hubcharlstm.export.html_page import write_page
+    from hubcharlstm.export.package import write_package
+
+    if arguments.page is None and arguments.npm is None:
+        raise ValueError("Nothing to write; expected a page such as page.html, or --npm FOLDER: name one.")
+    source = None if arguments.model == SHIPPED_NAME else arguments.model
+    model = CharLSTM.from_pretrained(source, revision=arguments.revision, device="cpu")
+    if arguments.page is not None:
+        size = write_page(model, arguments.page, version=__version__)
+        print(f"{arguments.page}, {size / 1e6:.1f} MB: open it in a browser.")
+    if arguments.npm is not None:
+        for name in write_package(model, arguments.npm, version=__version__):
+            print(arguments.npm / name)
     return 0
 
 

@@ -143,7 +143,9 @@ def test_the_wheel_holds_the_library_with_model_assets_and_template(distribution
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert {name for name in names if not name.startswith(info)} == files | {"hubcharlstm/model_card.md"}
-    for needed in ("model_card.md", "pretrained/model.safetensors", "pretrained/vocab.json", "demo/launch.py"):
+    pretrained = ("pretrained/model.safetensors", "pretrained/vocab.json")
+    exported = ("export/wasm/step.wasm", "export/runtime/model.js", "export/page/page.html")
+    for needed in ("model_card.md", "demo/launch.py", *pretrained, *exported):
         assert f"hubcharlstm/{needed}" in names
     assert any(name.startswith("hubcharlstm/demo/page/static/") for name in names)
     assert f"{info}/licenses/LICENSE" in names

@@ -67,7 +67,7 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
         keep_epochs=options.keep_epochs,
         pretrained_init=PretrainedSource(name=init.name, chars=init.chars, ancestors=init.ancestors) if init else None,
         card={name: value for name in ("license", "language") if (value := getattr(options, name)) is not None},
-        hub=HubTargets(model=model_id, space=space_id, private=options.private),
+        hub=HubTargets(model=model_id, space=space_id, private=options.private, static=options.static),
     )
     return train(out, settings, resume=False, pretrained_init=init, dry_run=options.dry_run, corpus_copy=copy)
 
@@ -121,6 +121,8 @@ def run_space(options: argparse.Namespace, command_line: str) -> int:
     from training.publishing import space
 
     space_id, model_id = parse_space_id(options.space_id), plain_model_id(options.model)
+    if options.static:
+        return _run_static_space(options, space_id, model_id)
     if options.dry_run is None:
         publish_space(
             space_id, model_id,
@@ -130,6 +132,24 @@ def run_space(options: argparse.Namespace, command_line: str) -> int:
     for path in space.write(options.dry_run, model_id, torch_index=options.torch_index):
         print(path)
     print(f"\nThese are the files of {space_id}; its variable {space.MODEL_VARIABLE} is {model_id}.")
+    return 0
+
+
+def _run_static_space(options: argparse.Namespace, space_id: str, model_id: str) -> int:
+    from training.hub_targets import publish_static_space
+    from training.publishing import static_space
+
+    for name in ("hardware", "torch_index"):
+        if getattr(options, name) is not None:
+            raise ValueError(
+                f"--{name.replace('_', '-')} is for a Space with a server; expected none with --static: leave one out."
+            )
+    if options.dry_run is None:
+        publish_static_space(space_id, model_id, private=options.private)
+        return 0
+    for path in static_space.write(options.dry_run, model_id):
+        print(path)
+    print(f"\nThese are the files of {space_id}.")
     return 0
 
 

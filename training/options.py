@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
         "--install-from", default=None, metavar="URL",
         help="where the card says to install this library from, a URL for pip or a Space (default: the Space of fit)",
     )  # fmt: skip
-    _add_space_options(commands.add_parser("space", help="host a chat with a model of the Hub as a Gradio Space"))
+    _add_space_options(commands.add_parser("space", help="host a chat with a model of the Hub as a Space"))
     return main
 
 
@@ -131,6 +131,7 @@ def _add_publish_options(fit: argparse.ArgumentParser) -> None:
     fit.add_argument("--language", default=None, help="of the text, for the card, such as en (default: none)")
     fit.add_argument("--push-to-hub", default=None, metavar="USER/MODEL", help="publish the model when it is trained")
     fit.add_argument("--space", default=None, metavar="USER/SPACE", help="then host a chat with it as a Gradio Space")
+    fit.add_argument("--static", action="store_true", help="make the Space a page that computes in the browser")
     fit.add_argument("--private", action="store_true", default=None, help="make new repositories on the Hub private")
 
 
@@ -164,6 +165,7 @@ def _add_evaluate_options(evaluate: argparse.ArgumentParser) -> None:
 def _add_space_options(space: argparse.ArgumentParser) -> None:
     space.add_argument("space_id", help="such as user/chat-with-macbeth")
     space.add_argument("--model", required=True, metavar="USER/MODEL", help="the model's id on the Hub")
+    space.add_argument("--static", action="store_true", help="a page that computes in the browser, without a server")
     space.add_argument("--hardware", default=None, help="such as cpu-upgrade (default: as it is, or cpu-basic)")
     space.add_argument("--private", action="store_true", default=None, help="make a new Space private")
     space.add_argument(

@@ -59,11 +59,12 @@ class PretrainedSource(_Part):
 
 
 class HubTargets(_Part):
-    """Where the trained model and its Space are published; None: nowhere."""
+    """Where the trained model and its Space are published; None: nowhere. static: the Space is a page alone."""
 
     model: str | None = None
     space: str | None = None
     private: bool | None = None
+    static: bool = False
 
 
 class RunSettings(_Part):

@@ -23,6 +23,13 @@ STATE_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.int
 """Types of weights and hidden states; cells, gates and logits are fp32."""
 
 
+def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """weight (N, K) -> its int8 values (N, K), and the factors (N,) of their sums with 127 times a hidden state."""
+    scale = weight.abs().amax(dim=1).clamp_min(1e-30) / INT8_MAX
+    values = (weight / scale[:, None]).round().clamp(-INT8_MAX, INT8_MAX).to(torch.int8)
+    return values, scale / INT8_MAX
+
+
 class LinearKernel(Protocol):
     """A weight (N, K), laid out for products with x (B, K)."""
 
@@ -46,10 +53,8 @@ class Int8LinearKernel:
     """
 
     def __init__(self, weight: Tensor) -> None:
-        scale = weight.abs().amax(dim=1).clamp_min(1e-30) / INT8_MAX
-        values = (weight / scale[:, None]).round().clamp(-INT8_MAX, INT8_MAX).to(torch.int8)
+        values, self._scale = quantize(weight)
         self._sums = Int8Linear(values, PACKED_BATCH_SIZE)
-        self._scale = scale / INT8_MAX
 
     def matmul(self, x: Tensor) -> Tensor:
         return self._sums(x).mul_(self._scale)

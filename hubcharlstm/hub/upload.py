@@ -99,20 +99,21 @@ def create_repository(
         raise to_push_error(error, repo_id) from error
 
 
-def is_private(model_id: str, *, token: str | None = None) -> bool:
-    """Whether a model on the Hub is private; raises `HubError` if there is none."""
-    check_token(token, model_id)
-    check_repo_id(model_id)
+def is_private(repo_id: str, *, repo_type: str = "model", token: str | None = None) -> bool:
+    """Whether a model or a Space on the Hub is private; raises `HubError` if there is none."""
+    check_token(token, repo_id)
+    check_repo_id(repo_id)
     try:
-        return bool(_info(HfApi(token=token), model_id, "model", None).private)
+        return bool(_info(HfApi(token=token), repo_id, repo_type, None).private)
     except RepositoryNotFoundError as error:
         if is_token_rejected(error):
-            raise to_push_error(error, model_id) from error
+            raise to_push_error(error, repo_id) from error
         raise HubError(
-            f"The Hub shows you no model {model_id}; expected one that is there: push it first, or correct the name."
+            f"The Hub shows you no {repo_type} {repo_id}; expected one that is there: push it first, or correct the "
+            "name."
         ) from None
     except CLIENT_ERRORS as error:
-        raise to_push_error(error, model_id) from error
+        raise to_push_error(error, repo_id) from error
 
 
 def push_model_files(

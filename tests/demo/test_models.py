@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hubcharlstm import BusyError, CharLSTM, Vocabulary
+from hubcharlstm import BusyError, CharLSTM, Vocabulary, introduction
 
 pytest.importorskip("gradio")
 
@@ -203,7 +203,7 @@ def test_the_lines_about_a_model(model: CharLSTM) -> None:
     [(3_319_873, "3.3 million"), (111_294, "111 thousand"), (9_999, "9,999"), (5, "5")],
 )
 def test_a_count_in_words(count: int, words: str) -> None:
-    assert welcome.in_words(count) == words
+    assert introduction.in_words(count) == words
 
 
 @pytest.mark.parametrize(
@@ -211,4 +211,4 @@ def test_a_count_in_words(count: int, words: str) -> None:
     [(0.4, "less than a second"), (1, "1 second"), (12.2, "12 seconds"), (3544, "59 minutes"), (9000, "2.5 hours")],
 )
 def test_a_time_in_words(seconds: float, words: str) -> None:
-    assert welcome.in_time(seconds) == words
+    assert introduction.in_time(seconds) == words

@@ -97,8 +97,9 @@ def card_faults(content: str, kind: str) -> tuple[list[str], list[str]]:
             '"colorFrom" and "colorTo" must be colours': {data.get("colorFrom"), data.get("colorTo")} <= COLORS,
             '"short_description" must have at most 60 characters': len(data.get("short_description", "")) <= 60,
             '"preload_from_hub" holds at most 10': len(data.get("preload_from_hub", [])) <= 10,
-            '"sdk_version" must be a version': re.fullmatch(r"\d+\.\d+\.\d+", str(data.get("sdk_version"))),
-            '"python_version" must be a string': isinstance(data.get("python_version"), str),
+            '"sdk_version" must be a version': data.get("sdk") != "gradio"
+            or re.fullmatch(r"\d+\.\d+\.\d+", str(data.get("sdk_version"))),
+            '"python_version" must be a string': isinstance(data.get("python_version", ""), str),
         }
     return [message for message, good in checks.items() if not good], []
 

@@ -30,7 +30,7 @@ def test_the_flags_are_frozen() -> None:
             "--learning-rate", "--weight-decay", "--grad-clip", "--max-epochs", "--seed", "--keep-epochs", "--license",
             "--language", "--push-to-hub", "--space", "--private", "--dry-run", "--min-count", "--init-from",
             "--tracker", "--patience", "--weight-drop", "--errors", "--text-column", "--include-license",
-            "--val-place", "--val", "--plain", "--muon-rate",
+            "--val-place", "--val", "--plain", "--muon-rate", "--static",
         },
         "evaluate": {
             "-h", "--help", "model", "corpus", "--encoding", "--dynamic", "--ngram", "--errors", "--text-column",
@@ -40,6 +40,7 @@ def test_the_flags_are_frozen() -> None:
         "push": {"-h", "--help", "run", "repo_id", "--private", "--install-from"},
         "space": {
             "-h", "--help", "space_id", "--model", "--hardware", "--private", "--torch-index", "--dry-run",
+            "--static",
         },
     }  # fmt: skip
 

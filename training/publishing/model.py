@@ -60,10 +60,14 @@ def push(
 
 
 def space_of(run: Path, repo_id: str) -> str | None:
-    """The Space that `fit` publishes with the model `repo_id`, as the run's settings say; None for a model folder."""
+    """The Space that `fit` publishes with the model `repo_id`, as the run's settings say; None for a model folder.
+
+    A static Space holds no library to install.
+    """
     try:
         hub = json.loads((run / "run.json").read_text(encoding="utf-8"))["hub"]
-        return str(hub["space"]) if hub["space"] and hub["model"] == repo_id else None
+        installs = hub["space"] and hub["model"] == repo_id and not hub.get("static")
+        return str(hub["space"]) if installs else None
     except (OSError, ValueError, KeyError, TypeError):  # no run, or one of an earlier version: no Space is known
         return None
 

@@ -1,0 +1,108 @@
+// Computes in a worker, so that the page never stalls: requests come as messages, and text leaves as it is written.
+
+const SLICE = 8; // milliseconds of computing between two looks at the messages
+
+let model = null;
+const queue = []; // messages that came before the model was open
+const streams = new Map(); // by the id of the reply
+const states = new Map();
+
+const channel = new MessageChannel(); // a timer would wait 4 ms each time
+channel.port1.onmessage = () => pump();
+let pumping = false;
+
+function fromBase64(text) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let n = 0; n < binary.length; n++) bytes[n] = binary.charCodeAt(n);
+  return bytes;
+}
+
+const handlers = {
+  /** Starts a reply, or with `goesOn` continues it exactly where it stopped. rate: characters a second. */
+  generate({ id, prompt, options, goesOn, rate }) {
+    const state = goesOn ? states.get(id) : null;
+    const stream = model.generate(goesOn ? "" : prompt, { ...options, state });
+    streams.set(id, { stream, rate, start: performance.now(), count: 0 });
+    postMessage({ type: "started", id, seed: stream.seed, warnings: stream.warnings });
+    schedule();
+  },
+  cancel({ id }) {
+    const running = streams.get(id);
+    if (running) finish(id, running.stream);
+  },
+  alternatives({ id, prompt, text, options }) {
+    postMessage({ type: "alternatives", id, found: model.alternatives(prompt, text, options) });
+  },
+  forget({ ids }) {
+    for (const id of ids) states.delete(id);
+  },
+};
+
+function handle(data) {
+  try {
+    handlers[data.type](data);
+  } catch (error) {
+    streams.delete(data.id);
+    postMessage({ type: "error", id: data.id, message: error.message });
+  }
+}
+
+function schedule() {
+  if (pumping) return;
+  pumping = true;
+  channel.port2.postMessage(null);
+}
+
+/** Gives every running stream its turn. */
+function pump() {
+  pumping = false;
+  let due = false;
+  for (const [id, running] of streams) {
+    const until = performance.now() + SLICE / streams.size;
+    let text = "";
+    const allowed = () => running.count < (running.rate * (performance.now() - running.start)) / 1000 + 1;
+    try {
+      while (performance.now() < until && allowed() && running.stream.finishReason === null) {
+        text += running.stream.read();
+        running.count += 1;
+      }
+    } catch (error) {
+      streams.delete(id);
+      postMessage({ type: "error", id, message: error.message });
+      continue;
+    }
+    if (text) postMessage({ type: "text", id, text });
+    if (running.stream.finishReason !== null) finish(id, running.stream);
+    else if (allowed()) due = true;
+  }
+  if (due) schedule();
+  else if (streams.size) setTimeout(schedule, SLICE);
+}
+
+function finish(id, stream) {
+  streams.delete(id);
+  const before = stream.text.length;
+  stream.cancel();
+  const { finishReason, state, numTokens } = stream.completion;
+  states.set(id, state);
+  postMessage({ type: "done", id, rest: stream.text.slice(before), finishReason, numTokens });
+}
+
+async function open({ content, weights, wasm }) {
+  const { instance } = await WebAssembly.instantiate(fromBase64(wasm));
+  model = new Model(content, fromBase64(weights), instance);
+  postMessage({ type: "open" });
+  for (const data of queue.splice(0)) handle(data);
+}
+
+onmessage = ({ data }) => {
+  if (data.type === "open") {
+    open(data).catch((error) => postMessage({ type: "error", message: `The model cannot be opened: ${error.message}` }));
+  } else if (model === null) {
+    queue.push(data);
+  } else {
+    handle(data);
+  }
+};
