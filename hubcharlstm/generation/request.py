@@ -68,12 +68,7 @@ class GenerationOptions:
         state: GenerationState | None,
     ) -> GenerationOptions:
         """The arguments of a call, None standing for the model's default."""
-        sampling = SamplingParams(
-            default.temperature if temperature is None else temperature,
-            default.top_k if top_k is None else top_k,
-            default.top_p if top_p is None else top_p,
-            default.min_p if min_p is None else min_p,
-        )
+        sampling = default.sampling_with(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
         length = default.max_new_tokens if max_new_tokens is None else max_new_tokens
         return cls(length, sampling, () if stop is None else stop, state)
 
@@ -105,12 +100,7 @@ def prepare_request(
         raise ValueError(f"The prompt is of type {type(prompt).__name__}; expected a string: convert it.")
     fingerprint = model.fingerprint
     if state is not None:
-        if state.fingerprint != fingerprint:
-            raise ValueError(
-                "The state comes from another model; expected one that this model returned: "
-                "continue with the model that wrote the text, or give the text as prompt."
-            )
-        check_state(state, decoder)
+        check_state(state, decoder.config, fingerprint)
     encoding = model.vocabulary.encode(prompt)
     warnings, prompt_ids = [encoding.describe()], encoding.ids
     if not prompt_ids and state is None:

@@ -9,9 +9,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.sampling import RandomStream
 from hubcharlstm.engine.stopping import Ids
+from hubcharlstm.network import CharLSTMConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +73,13 @@ class GenerationState:
             raise ValueError(f"{path} is no saved state ({error}); expected one that save wrote: check it.") from error
 
 
-def check_state(state: GenerationState, decoder: Decoder) -> None:
-    """Raise `ValueError` for a state that cannot be this model's whatever its fingerprint says."""
-    shape = (decoder.config.num_layers, 1, decoder.config.hidden_size)
+def check_state(state: GenerationState, config: CharLSTMConfig, fingerprint: str) -> None:
+    """Raise `ValueError` for a state of another model, or one that cannot be this model's whatever it says."""
+    if state.fingerprint != fingerprint:
+        raise ValueError(
+            "The state comes from another model; expected one that this model returned: "
+            "continue with the model that wrote the text, or give the text as prompt."
+        )
+    shape = (config.num_layers, 1, config.hidden_size)
     if any(part.shape != shape or not bool(torch.isfinite(part).all()) for part in (state.h, state.c)):
         raise ValueError(f"The state is damaged; expected finite numbers {shape}: go on from another one.")
