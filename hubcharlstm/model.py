@@ -3,7 +3,7 @@
 # No `from __future__ import annotations` here: it would make the Hub's mixin see annotations as strings.
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, Unpack, overload
 
@@ -197,6 +197,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
         state: GenerationState | None = None,
+        clamp: Mapping[tuple[int, int], float] | None = None,
         engine: Engine | None = None,
         max_buffered_tokens: int | None = None,
     ) -> TextStream:
@@ -204,14 +205,15 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
 
         None means the model's own default (`generation_config`); top_k=0, top_p=1 and min_p=0 switch a filter off.
         stop: one or more strings that end the text and are not part of it. seed: makes the call repeatable; drawn if
-        not given. state: continue from an earlier completion, with `prompt` after it. engine: decode together with
+        not given. state: continue from an earlier completion, with `prompt` after it. clamp: values by (layer, unit)
+        that overwrite these cells at every step, of the prompt too (default: the state's). engine: decode together with
         the engine's other requests, to the same text. max_buffered_tokens: only with an engine; about how many
         characters it may sample before they are taken, then it pauses the request until half of them are.
         Raises `ValueError` for an argument out of range.
         """
         options = GenerationOptions.resolve(
             self.generation_config, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
-            min_p=min_p, stop=stop, state=state,
+            min_p=min_p, stop=stop, state=state, clamp=clamp,
         )  # fmt: skip
         return TextStream(self, prompt, options, seed=seed, engine=engine, max_buffered_tokens=max_buffered_tokens)
 
@@ -227,13 +229,14 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
         state: GenerationState | None = None,
+        clamp: Mapping[tuple[int, int], float] | None = None,
         engine: Engine | None = None,
         max_buffered_tokens: int | None = None,
     ) -> Completion:
         """The whole continuation with prompt, seed, finish reason and state; arguments as for `stream`."""
         stream = self.stream(
             prompt, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
-            stop=stop, seed=seed, state=state, engine=engine, max_buffered_tokens=max_buffered_tokens,
+            stop=stop, seed=seed, state=state, clamp=clamp, engine=engine, max_buffered_tokens=max_buffered_tokens,
         )  # fmt: skip
         for _ in stream:
             pass
@@ -267,6 +270,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
         state: GenerationState | None = None,
+        clamp: Mapping[tuple[int, int], float] | None = None,
         engine: Engine | None = None,
         max_buffered_tokens: int | None = None,
         num_samples: int | None = None,
@@ -281,7 +285,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         prompts = seeded_prompts(prompt, num_samples, seed)
         options = GenerationOptions.resolve(
             self.generation_config, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
-            min_p=min_p, stop=stop, state=state,
+            min_p=min_p, stop=stop, state=state, clamp=clamp,
         )  # fmt: skip
         texts = generate_texts(
             self, prompts, options, batch_size=batch_size, engine=engine, max_buffered_tokens=max_buffered_tokens

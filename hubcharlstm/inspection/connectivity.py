@@ -14,7 +14,7 @@ from hubcharlstm.inspection.scoring import evaluating
 from hubcharlstm.network import CharLSTMNetwork
 from hubcharlstm.vocabulary import Vocabulary, shorten
 
-MAX_READ = 4096
+MAX_CHARACTERS = 4096
 """Characters of one backward pass: some 150 MB for a layer of 896 units."""
 
 
@@ -51,16 +51,21 @@ def connectivity(
     """The norms of the gradient of the guess at `position` of `text`, in one backward pass in fp32.
 
     The text is read after `state` and then `start_text`, which have no norms. Raises `ValueError` for a position out of
-    range and for more than `MAX_READ` characters before it.
+    range and for more than `MAX_CHARACTERS` characters before it.
     """
     if state is not None:
         check_state(state, network.config, fingerprint)
+        if state.clamp:
+            raise ValueError(
+                "The state clamps cells, through which no gradient flows; expected one without: continue it with "
+                "clamp={} first."
+            )
     context = Context.of(vocabulary, text, start_text=start_text, state=state, empty=True)
     position, before = context.check_position(position), len(context.before)
-    if before + position > MAX_READ:
+    if before + position > MAX_CHARACTERS:
         raise ValueError(
             f"The guess at position {position} comes after {before + position:,} characters; expected at most "
-            f"{MAX_READ:,}: leave out the beginning of the text."
+            f"{MAX_CHARACTERS:,}: leave out the beginning of the text."
         )
     device = network.head.weight.device
     ids = torch.tensor([(*context.before, *context.text.ids[:position])], device=device)

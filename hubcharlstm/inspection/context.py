@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from hubcharlstm.arguments import whole_number
+from hubcharlstm.decoding.clamping import Clamp
 from hubcharlstm.decoding.sampling import RandomStream
 from hubcharlstm.generation.state import GenerationState
 from hubcharlstm.network import State
@@ -48,6 +49,11 @@ class Context:
         return cls(encoding, (state.last_id, *start), (state.h, state.c), state)
 
     @property
+    def clamp(self) -> Clamp:
+        """The cells that the state clamps, here too."""
+        return () if self.parent is None else self.parent.clamp
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Substituted and dropped characters of the text, for a person."""
         return () if self.text.exact else (self.text.describe(),)
@@ -70,4 +76,4 @@ class Context:
         ids = (*self.before, *self.text.ids[:position], last_id)
         parent = self.parent
         rng = RandomStream.for_request(0, ids, parent.rng if parent else None)
-        return GenerationState(*state, last_id=last_id, rng=rng, held=(), fingerprint=fingerprint)
+        return GenerationState(*state, last_id=last_id, rng=rng, held=(), fingerprint=fingerprint, clamp=self.clamp)

@@ -106,7 +106,7 @@ def trace(
         offset = min(max(0, before - start), end - start)  # steps of the window before the text
         rows = slice(start + offset - before, end - before)
         last_state, states = (h, c), []
-        for layer, (steps, after) in enumerate(network_steps(network, ids[start:end], (h, c))):
+        for layer, (steps, after) in enumerate(network_steps(network, ids[start:end], (h, c), context.clamp)):
             if layer in chosen_layers and offset < end - start:
                 _store(series, chosen_layers.index(layer), rows, steps, offset, chosen_units)
             states.append(after)

@@ -68,7 +68,7 @@ def test_it_goes_on_from_a_state(model: CharLSTM) -> None:
 
 
 def test_more_than_a_backward_pass_holds_is_refused(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connectivity_module, "MAX_READ", 30)
+    monkeypatch.setattr(connectivity_module, "MAX_CHARACTERS", 30)
     assert len(model.connectivity(TEXT, 29).norms) == 29
     with pytest.raises(ValueError, match="position 30 comes after 31 characters; expected at most 30"):
         model.connectivity(TEXT, 30)
