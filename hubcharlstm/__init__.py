@@ -12,7 +12,10 @@ from hubcharlstm.errors import (
 )
 from hubcharlstm.generation.stream import Completion, GenerationState, TextStream
 from hubcharlstm.generation_config import GenerationConfig
+from hubcharlstm.inspection.alternatives import Alternative, Alternatives
+from hubcharlstm.inspection.connectivity import Connectivity
 from hubcharlstm.inspection.scoring import Score
+from hubcharlstm.inspection.trace import Trace
 from hubcharlstm.model import CharLSTM
 from hubcharlstm.network import CharLSTMConfig
 from hubcharlstm.vocabulary import Encoding, Vocabulary
@@ -20,10 +23,13 @@ from hubcharlstm.vocabulary import Encoding, Vocabulary
 __version__ = "0.1.0"
 
 __all__ = [
+    "Alternative",
+    "Alternatives",
     "BusyError",
     "CharLSTM",
     "CharLSTMConfig",
     "Completion",
+    "Connectivity",
     "DamagedModelError",
     "Encoding",
     "Engine",
@@ -36,6 +42,7 @@ __all__ = [
     "SamplingParams",
     "Score",
     "TextStream",
+    "Trace",
     "Vocabulary",
     "__version__",
 ]

@@ -58,6 +58,17 @@ class GenerationConfig:
     def sampling(self) -> SamplingParams:
         return SamplingParams(self.temperature, self.top_k, self.top_p, self.min_p)
 
+    def sampling_with(
+        self, *, temperature: float | None, top_k: int | None, top_p: float | None, min_p: float | None
+    ) -> SamplingParams:
+        """The settings of a call, None standing for the model's default."""
+        return SamplingParams(
+            self.temperature if temperature is None else temperature,
+            self.top_k if top_k is None else top_k,
+            self.top_p if top_p is None else top_p,
+            self.min_p if min_p is None else min_p,
+        )
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> GenerationConfig:
         """The config of a parsed `generation_config.json`; unknown keys are ignored.

@@ -3,7 +3,7 @@
 # No `from __future__ import annotations` here: it would make the Hub's mixin see annotations as strings.
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, Unpack, overload
 
@@ -22,7 +22,10 @@ from hubcharlstm.generation_config import GenerationConfig
 from hubcharlstm.hub import download
 from hubcharlstm.hub.model_folder import Artifact
 from hubcharlstm.hub.save import PushOptions, save
+from hubcharlstm.inspection.alternatives import Alternatives, alternatives
+from hubcharlstm.inspection.connectivity import Connectivity, connectivity
 from hubcharlstm.inspection.scoring import Score, score
+from hubcharlstm.inspection.trace import Trace, trace
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork
 from hubcharlstm.vocabulary import Vocabulary, shorten
 
@@ -194,6 +197,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
         state: GenerationState | None = None,
+        clamp: Mapping[tuple[int, int], float] | None = None,
         engine: Engine | None = None,
         max_buffered_tokens: int | None = None,
     ) -> TextStream:
@@ -201,14 +205,15 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
 
         None means the model's own default (`generation_config`); top_k=0, top_p=1 and min_p=0 switch a filter off.
         stop: one or more strings that end the text and are not part of it. seed: makes the call repeatable; drawn if
-        not given. state: continue from an earlier completion, with `prompt` after it. engine: decode together with
+        not given. state: continue from an earlier completion, with `prompt` after it. clamp: values by (layer, unit)
+        that overwrite these cells at every step, of the prompt too (default: the state's). engine: decode together with
         the engine's other requests, to the same text. max_buffered_tokens: only with an engine; about how many
         characters it may sample before they are taken, then it pauses the request until half of them are.
         Raises `ValueError` for an argument out of range.
         """
         options = GenerationOptions.resolve(
             self.generation_config, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
-            min_p=min_p, stop=stop, state=state,
+            min_p=min_p, stop=stop, state=state, clamp=clamp,
         )  # fmt: skip
         return TextStream(self, prompt, options, seed=seed, engine=engine, max_buffered_tokens=max_buffered_tokens)
 
@@ -224,13 +229,14 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
         state: GenerationState | None = None,
+        clamp: Mapping[tuple[int, int], float] | None = None,
         engine: Engine | None = None,
         max_buffered_tokens: int | None = None,
     ) -> Completion:
         """The whole continuation with prompt, seed, finish reason and state; arguments as for `stream`."""
         stream = self.stream(
             prompt, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
-            stop=stop, seed=seed, state=state, engine=engine, max_buffered_tokens=max_buffered_tokens,
+            stop=stop, seed=seed, state=state, clamp=clamp, engine=engine, max_buffered_tokens=max_buffered_tokens,
         )  # fmt: skip
         for _ in stream:
             pass
@@ -264,6 +270,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
         state: GenerationState | None = None,
+        clamp: Mapping[tuple[int, int], float] | None = None,
         engine: Engine | None = None,
         max_buffered_tokens: int | None = None,
         num_samples: int | None = None,
@@ -278,7 +285,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         prompts = seeded_prompts(prompt, num_samples, seed)
         options = GenerationOptions.resolve(
             self.generation_config, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
-            min_p=min_p, stop=stop, state=state,
+            min_p=min_p, stop=stop, state=state, clamp=clamp,
         )  # fmt: skip
         texts = generate_texts(
             self, prompts, options, batch_size=batch_size, engine=engine, max_buffered_tokens=max_buffered_tokens
@@ -294,6 +301,72 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         parallel, which is faster and equal but for the last digits. Raises `ValueError` if nothing can be encoded.
         """
         return score(self, self.vocabulary, text, start_text=self.start_text, num_chunks=num_chunks)
+
+    def trace(
+        self,
+        text: str,
+        state: GenerationState | None = None,
+        *,
+        layers: Sequence[int] | None = None,
+        units: Sequence[int] | None = None,
+        start_text: str | None = None,
+    ) -> Trace:
+        """Gates, cells, hidden states and guesses while the model reads `text`, in fp32; see `Trace`.
+
+        state: read on from there, such as from the trace of the piece before. layers, units: only these. start_text:
+        read before the text, such as the prompt of a reply (default: as for `score`; nothing after a state).
+        Raises `ValueError` if nothing can be encoded, and for more than 256 MiB.
+        """
+        return trace(
+            self, self.vocabulary, text, start_text=self._start_text(start_text, state), fingerprint=self.fingerprint,
+            state=state, layers=layers, units=units,
+        )  # fmt: skip
+
+    def alternatives(
+        self,
+        text: str,
+        position: int,
+        *,
+        k: int = 10,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        state: GenerationState | None = None,
+        start_text: str | None = None,
+    ) -> Alternatives:
+        """The `k` likeliest characters at `position` of `text`, before and after temperature and filters.
+
+        In the model's own precision: they are what `generate` samples from, and it goes on from the state of each.
+        position: 0 to the text's length as the model reads it. state, start_text: as for `trace`; the settings of
+        sampling as for `stream`. Raises `ValueError` for an argument out of range.
+        """
+        sampling = self.generation_config.sampling_with(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
+        return alternatives(
+            self.decoder, self.vocabulary, text, position, k=k, sampling=sampling, state=state,
+            start_text=self._start_text(start_text, state), fingerprint=self.fingerprint,
+        )  # fmt: skip
+
+    def connectivity(
+        self,
+        text: str,
+        position: int,
+        *,
+        state: GenerationState | None = None,
+        start_text: str | None = None,
+    ) -> Connectivity:
+        """How much each character before `position` of `text` moves the guess there, by one backward pass in fp32.
+
+        At the end of the text it is the guess of the likeliest character. state, start_text: as for `trace`. Raises
+        `ValueError` for a position out of range and for more than 4,096 characters before it.
+        """
+        return connectivity(
+            self, self.vocabulary, text, position, state=state, start_text=self._start_text(start_text, state),
+            fingerprint=self.fingerprint,
+        )  # fmt: skip
+
+    def _start_text(self, start_text: str | None, state: GenerationState | None) -> str:
+        return start_text if start_text is not None else self.start_text if state is None else ""
 
     # --- what generation asks of a model ---------------------------------------------------------------------
 

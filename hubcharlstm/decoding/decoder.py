@@ -17,6 +17,7 @@ from torch import Tensor
 
 from hubcharlstm.decoding import openmp
 from hubcharlstm.decoding.adaptive_threads import AdaptiveThreads
+from hubcharlstm.decoding.clamping import Clamp
 from hubcharlstm.decoding.fused_weights import FusedWeights, padded
 from hubcharlstm.decoding.kernels import (
     INT8_MAX,
@@ -85,14 +86,19 @@ class Decoder:
         return buffer
 
     @torch.inference_mode()
-    def prefill_chunk(self, ids: Sequence[int], state: State | None) -> tuple[State, tuple[int, ...]]:
+    def prefill_chunk(
+        self, ids: Sequence[int], state: State | None, clamp: Clamp = ()
+    ) -> tuple[State, tuple[int, ...]]:
         """Read up to `PREFILL_CHUNK` of `ids` for one row by `nn.LSTM`, but never the last id.
 
-        state (num_layers, 1, H) each, None for zeros -> the state after them, and the ids that remain.
+        state (num_layers, 1, H) each, None for zeros -> the state after them, and the ids that remain. With a clamp,
+        which `nn.LSTM` knows nothing of, they are read step by step.
         """
         state = self.initial_state(1) if state is None else state
         count = min(PREFILL_CHUNK, len(ids) - 1)
-        if count > 0:
+        if clamp and count > 0:
+            state = self._prefill_by_steps(ids[:count], state, clamp)
+        elif count > 0:
             was_training = self._network.training
             self._network.eval()
             chunk = torch.tensor([ids[:count]], device=self.device)
@@ -101,22 +107,25 @@ class Decoder:
             self._network.train(was_training)
         return state, tuple(ids[count:])
 
-    def prefill(self, ids: Sequence[int], state: State | None) -> State:
+    def prefill(self, ids: Sequence[int], state: State | None, clamp: Clamp = ()) -> State:
         """The state after `ids` (N,) of one row from `state`, (num_layers, 1, H) each; None for zeros.
 
         In int8 step by step, which takes less than half the time of `nn.LSTM` in fp32; otherwise in chunks.
         """
         if self.precision == "int8":
-            buffer = self.state_buffer(1)
-            buffer.put(0, state)
-            for one_id in torch.tensor(ids, dtype=torch.int64)[:, None]:
-                self.advance(one_id, buffer)
-            return buffer.get(0)
+            return self._prefill_by_steps(ids, state, clamp)
         state = self.initial_state(1) if state is None else state
         pending_ids = (*ids, 0)  # a chunk leaves the last id pending, whatever it is
         while len(pending_ids) > 1:
-            state, pending_ids = self.prefill_chunk(pending_ids, state)
+            state, pending_ids = self.prefill_chunk(pending_ids, state, clamp)
         return state
+
+    def _prefill_by_steps(self, ids: Sequence[int], state: State | None, clamp: Clamp) -> State:
+        buffer = self.state_buffer(1)
+        buffer.put(0, state, clamp)
+        for one_id in torch.tensor(ids, dtype=torch.int64, device=self.device)[:, None]:
+            self.advance(one_id, buffer)
+        return buffer.get(0)
 
     def advance(self, ids: Tensor, buffer: StateBuffer) -> None:
         """ids (n,) int64: step the first n rows of `buffer` in place, without logits."""
@@ -150,6 +159,7 @@ def update(gates: Tensor, layer: LayerView, out: Tensor) -> None:
     i, f, o, g = gates.chunk(4, dim=1)
     gates[:, : 3 * i.shape[1]].sigmoid_()
     layer.c.mul_(f).add_(g.tanh_().mul_(i))
+    overwrite_clamped(layer)
     torch.tanh(layer.c, out=out)
     layer.h.copy_(out.mul_(o))
 
@@ -160,6 +170,14 @@ def update_on_cpu(gates: Tensor, layer: LayerView, out: Tensor) -> None:
     gates[:, : 3 * i.shape[1]].sigmoid_()
     np.tanh(g.numpy(), out=g.numpy())
     layer.c.mul_(f).add_(g.mul_(i))  # not addcmul, whose product may stay unrounded
+    overwrite_clamped(layer)
     np.tanh(layer.c.numpy(), out=out.numpy())
     out.mul_(o)
     layer.h.copy_(out.mul_(INT8_MAX).round_() if layer.h.dtype == torch.int8 else out)
+
+
+def overwrite_clamped(layer: LayerView) -> None:
+    """Give the clamped cells of a layer their values."""
+    if layer.clamped is not None:
+        rows, units, values = layer.clamped
+        layer.c[rows, units] = values

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hubcharlstm.decoding.clamping import Clamp
 from hubcharlstm.decoding.kernels import INT8_MAX, CpuLinearKernel, Floats
 from hubcharlstm.decoding.state_buffer import BatchView
 from hubcharlstm.row_product import RowProduct
@@ -56,11 +57,19 @@ class SingleRowStep:
         self._i, self._f, self._o, self._g = np.split(self._gates, 4, axis=1)
         self._out, self._logits = view.out.numpy(), view.logits.numpy()
         self._int8 = view.layers[0].h.dtype == torch.int8
+        self._clamped: list[tuple[list[int], Floats] | None] = [None] * len(self._layers)
+
+    def set_clamp(self, clamp: Clamp) -> None:
+        """Clamp these cells in the steps that follow."""
+        for n in range(len(self._layers)):
+            cells = [(unit, value) for layer, unit, value in clamp if layer == n]
+            units, values = [unit for unit, _ in cells], np.array([value for _, value in cells], np.float32)
+            self._clamped[n] = (units, values) if cells else None
 
     def step(self, ids: Tensor, *, logits: bool, parallel: bool) -> None:
         """ids (1,): compute the next state, and with `logits` the logits, in place, on one thread or on several."""
         i, f, o, g, out = self._i, self._f, self._o, self._g, self._out
-        for layer in self._layers:
+        for layer, clamped in zip(self._layers, self._clamped, strict=True):
             base = self._table[ids.numpy()] if layer.bias is None else layer.bias
             np.add(base, layer.product[parallel](), self._gates)
             self._ifo.sigmoid_()
@@ -69,6 +78,8 @@ class SingleRowStep:
             np.multiply(c, f, c)
             np.multiply(g, i, g)
             np.add(c, g, c)
+            if clamped is not None:
+                c[0, clamped[0]] = clamped[1]
             np.tanh(c, out)
             np.multiply(out, o, out)
             if self._int8:

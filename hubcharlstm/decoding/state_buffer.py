@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from hubcharlstm.decoding.clamping import Clamp, ClampedCells, clamped_cells
 from hubcharlstm.decoding.kernels import INT8_MAX, STATE_DTYPES
 from hubcharlstm.network import CharLSTMConfig, State
 
@@ -30,6 +31,10 @@ class RowStep(Protocol):
 
     def step(self, ids: Tensor, *, logits: bool, parallel: bool) -> None:
         """ids (1,): compute the next state, and with `logits` the logits, in place, on one thread or on several."""
+        ...
+
+    def set_clamp(self, clamp: Clamp) -> None:
+        """Clamp these cells of the row in the steps that follow."""
         ...
 
 
@@ -60,6 +65,7 @@ class StateBuffer:
         self._hidden_size, self._padded_size, self._int8 = config.hidden_size, padded_size, precision == "int8"
         self._on_cpu = device.type == "cpu"
         self._vocab_size = config.vocab_size
+        self._clamps: dict[int, Clamp] = {}  # of the rows that have one
         self._first: tuple[list[BatchView], Tensor] = [], self.logits
         self._count = 0
 
@@ -81,6 +87,7 @@ class StateBuffer:
                 input=multiplied[:, max(0, n - 1) * size : (n + 1) * size],
                 h=hidden[:, n * size : (n + 1) * size],
                 c=cells[rows],
+                clamped=clamped_cells(self._clamps, n, rows, cells.device) if self._clamps else None,
             )
             for n, cells in enumerate(self.cells)
         ]
@@ -89,9 +96,25 @@ class StateBuffer:
     def _hidden_of(self, layer: int, row: int) -> Tensor:
         return self.hidden[row, layer * self._padded_size : layer * self._padded_size + self._hidden_size]
 
+    def _set_clamp(self, row: int, clamp: Clamp) -> None:
+        if self._clamps.get(row, ()) == clamp:
+            return
+        if any(layer >= len(self.cells) or unit >= self._hidden_size for layer, unit, _ in clamp):
+            raise RuntimeError(f"clamp is {clamp!r}; expected {len(self.cells)} layers of {self._hidden_size} units")
+        self._clamps[row] = clamp
+        if not clamp:
+            del self._clamps[row]
+        self._count = -1  # the views hold the clamped cells of their rows
+        if row == 0 and self.single_row is not None:
+            self.single_row.set_clamp(clamp)
+
     @torch.inference_mode()
-    def put(self, row: int, state: State | None) -> None:
-        """Set a row to `state`, (num_layers, 1, H) each; None for zeros. Raises `RuntimeError` for another shape."""
+    def put(self, row: int, state: State | None, clamp: Clamp = ()) -> None:
+        """Set a row to `state`, (num_layers, 1, H) each; None for zeros. Raises `RuntimeError` for another shape.
+
+        clamp: cells of the row that each step overwrites.
+        """
+        self._set_clamp(row, clamp)
         if state is None:
             for buffer in (self.hidden, *self.cells):
                 buffer[row].zero_()
@@ -112,6 +135,7 @@ class StateBuffer:
     @torch.inference_mode()
     def move(self, source: int, target: int) -> None:
         """Copy row `source` over row `target`."""
+        self._set_clamp(target, self._clamps.get(source, ()))
         for buffer in (self.hidden, *self.cells):
             buffer[target] = buffer[source]
 
@@ -121,12 +145,13 @@ class LayerView:
     """A layer's slices of the buffers.
 
     input: what its product reads, the hidden state of the layer below and its own, for `padded_batch_size` rows.
-    h, c: its state, (B, H') each.
+    h, c: its state, (B, H') each. clamped: the cells that each step overwrites, None for none.
     """
 
     input: Tensor
     h: Tensor
     c: Tensor
+    clamped: ClampedCells | None
 
 
 @dataclass(frozen=True)

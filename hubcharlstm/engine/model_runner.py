@@ -50,7 +50,7 @@ class ModelRunner:
         """Give a prefilled request a row; raises `RuntimeError` if its state does not fit."""
         row, sequence = len(self._slots), request.sequence
         assert len(sequence.pending_ids) == 1
-        self._buffer.put(row, sequence.state)
+        self._buffer.put(row, sequence.state, sequence.request.clamp)
         self._ids[row] = sequence.pending_ids[0]
         self._params.set(row, sequence.request.sampling)
         self._stop_ends[row] = False

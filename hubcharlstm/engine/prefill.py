@@ -58,7 +58,9 @@ class ChunkedPrefill:
             request = self._requests.popleft()
             sequence, before = request.sequence, len(request.sequence.pending_ids)
             try:
-                sequence.state, sequence.pending_ids = self._decoder.prefill_chunk(sequence.pending_ids, sequence.state)
+                sequence.state, sequence.pending_ids = self._decoder.prefill_chunk(
+                    sequence.pending_ids, sequence.state, sequence.request.clamp
+                )
             except Exception as failure:  # it concerns this request alone, such as a state of the wrong size
                 done.append((request, failure))
                 continue
@@ -121,7 +123,7 @@ class BatchedPrefill:
         for request in self._added:
             row = len(self._slots)
             try:
-                self._buffer.put(row, request.sequence.state)
+                self._buffer.put(row, request.sequence.state, request.sequence.request.clamp)
             except Exception as failure:  # it concerns this request alone, such as a state of the wrong size
                 failed.append((request, failure))
                 continue

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from hubcharlstm.decoding.clamping import Clamp
 from hubcharlstm.decoding.sampling import Array, RandomStream, SamplingParams
 from hubcharlstm.engine.stopping import Ids, StopRule
 from hubcharlstm.network import State
@@ -27,7 +28,8 @@ class GenerationRequest:
 
     pending_ids: ids to read before the first one is sampled, at least one. state: (h, c) before them,
     (num_layers, 1, H) each; None for zeros. rng: the random stream of the samples. stops: the ids of each stop string.
-    held: ids that an earlier call sampled and held back; this call's stop rule decides whether to show them.
+    held: ids that an earlier call sampled and held back; this call's stop rule decides whether to show them. clamp:
+    cells that each step overwrites.
     """
 
     pending_ids: Ids
@@ -37,6 +39,7 @@ class GenerationRequest:
     stops: tuple[Ids, ...] = ()
     state: State | None = None
     held: Ids = ()
+    clamp: Clamp = ()
 
 
 class Sequence:

@@ -17,7 +17,8 @@ def prefill_pending(sequence: Sequence, decoder: Decoder) -> State:
     """Prefill all pending ids but the last -> the state before that one."""
     *pending_ids, last = sequence.pending_ids
     if pending_ids or sequence.state is None:
-        sequence.state, sequence.pending_ids = decoder.prefill(pending_ids, sequence.state), (last,)
+        sequence.state = decoder.prefill(pending_ids, sequence.state, sequence.request.clamp)
+        sequence.pending_ids = (last,)
     return sequence.state
 
 
@@ -55,7 +56,7 @@ class LocalBackend:
 
     def _prefill(self) -> None:
         prefill_pending(self.sequence, self._decoder)
-        self._buffer.put(0, self.sequence.state)
+        self._buffer.put(0, self.sequence.state, self.sequence.request.clamp)
         self._in_buffer = True
 
     @property

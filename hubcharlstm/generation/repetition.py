@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from hubcharlstm.decoding.clamping import Clamp
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.network import State
 
@@ -33,13 +34,13 @@ def cycle_length(ids: Sequence[int]) -> int | None:
 
 
 @torch.inference_mode()
-def returns_to_state(decoder: Decoder, state: State, last_id: int, cycle: Sequence[int]) -> bool:
+def returns_to_state(decoder: Decoder, state: State, last_id: int, cycle: Sequence[int], clamp: Clamp = ()) -> bool:
     """Whether the most likely ids from here are `cycle` again and again, and lead back to the same state.
 
     state: (h, c) before `last_id`, the cycle's last id, is the input.
     """
     buffer = decoder.state_buffer(1)
-    buffer.put(0, state)
+    buffer.put(0, state, clamp)
     new_id = last_id
     for number in range(max(1, CONFIRM_CHARS // len(cycle))):
         for expected in cycle:

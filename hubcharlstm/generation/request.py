@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypedDict
 
 from hubcharlstm.arguments import whole_number
+from hubcharlstm.decoding.clamping import check_clamp
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.sampling import RandomStream, SamplingParams, check_seed, new_seed
 from hubcharlstm.engine.engine import Engine
@@ -41,6 +42,7 @@ class GenerationArguments(TypedDict, total=False):
     stop: str | Sequence[str] | None
     seed: int | None
     state: GenerationState | None
+    clamp: Mapping[tuple[int, int], float] | None
     engine: Engine | None
     max_buffered_tokens: int | None
 
@@ -53,6 +55,8 @@ class GenerationOptions:
     sampling: SamplingParams
     stop: str | Sequence[str] = ()
     state: GenerationState | None = None
+    clamp: Mapping[tuple[int, int], float] | None = None
+    """None for that of the state."""
 
     @classmethod
     def resolve(
@@ -66,16 +70,12 @@ class GenerationOptions:
         min_p: float | None,
         stop: str | Sequence[str] | None,
         state: GenerationState | None,
+        clamp: Mapping[tuple[int, int], float] | None,
     ) -> GenerationOptions:
         """The arguments of a call, None standing for the model's default."""
-        sampling = SamplingParams(
-            default.temperature if temperature is None else temperature,
-            default.top_k if top_k is None else top_k,
-            default.top_p if top_p is None else top_p,
-            default.min_p if min_p is None else min_p,
-        )
+        sampling = default.sampling_with(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
         length = default.max_new_tokens if max_new_tokens is None else max_new_tokens
-        return cls(length, sampling, () if stop is None else stop, state)
+        return cls(length, sampling, () if stop is None else stop, state, clamp)
 
 
 @dataclass(frozen=True)
@@ -105,12 +105,11 @@ def prepare_request(
         raise ValueError(f"The prompt is of type {type(prompt).__name__}; expected a string: convert it.")
     fingerprint = model.fingerprint
     if state is not None:
-        if state.fingerprint != fingerprint:
-            raise ValueError(
-                "The state comes from another model; expected one that this model returned: "
-                "continue with the model that wrote the text, or give the text as prompt."
-            )
-        check_state(state, decoder)
+        check_state(state, decoder.config, fingerprint)
+    if options.clamp is None:
+        clamp = () if state is None else state.clamp
+    else:
+        clamp = check_clamp(options.clamp, decoder.config)
     encoding = model.vocabulary.encode(prompt)
     warnings, prompt_ids = [encoding.describe()], encoding.ids
     if not prompt_ids and state is None:
@@ -131,6 +130,7 @@ def prepare_request(
         state=None if state is None else (state.h, state.c),
         # An earlier call may have held text back: this call's stop strings decide on it, unless a new prompt follows.
         held=() if state is None or prompt_ids else state.held,
+        clamp=clamp,
     )
     shown = tuple(warning for warning in (*warnings, *stop_warnings) if warning)
     return PreparedRequest(request, encoding, seed, fingerprint, shown)

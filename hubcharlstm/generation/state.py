@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from hubcharlstm.decoding.decoder import Decoder
+from hubcharlstm.decoding.clamping import Clamp, check_clamp
 from hubcharlstm.decoding.sampling import RandomStream
 from hubcharlstm.engine.stopping import Ids
+from hubcharlstm.network import CharLSTMConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +22,7 @@ class GenerationState:
 
     h, c: (num_layers, 1, H) each, after every id but `last_id`, which is the next input. rng: the random stream after
     the samples so far. held: sampled ids that were not shown because they may begin a stop string. fingerprint: of
-    the model that it belongs to.
+    the model that it belongs to. clamp: the cells that each step overwrites.
     """
 
     h: torch.Tensor
@@ -29,13 +31,14 @@ class GenerationState:
     rng: RandomStream
     held: Ids
     fingerprint: str
+    clamp: Clamp = ()
 
     def __eq__(self, other: object) -> bool:
         """Whether both continue with the same text."""
         if not isinstance(other, GenerationState):
             return NotImplemented
         values, others = (
-            (state.last_id, state.rng, state.held, state.fingerprint, state.h.shape, state.c.shape)
+            (state.last_id, state.rng, state.held, state.fingerprint, state.clamp, state.h.shape, state.c.shape)
             for state in (self, other)
         )
         return (
@@ -43,7 +46,7 @@ class GenerationState:
         )
 
     def __hash__(self) -> int:
-        return hash((self.last_id, self.rng, self.held, self.fingerprint))
+        return hash((self.last_id, self.rng, self.held, self.fingerprint, self.clamp))
 
     def __repr__(self) -> str:
         return f"GenerationState(last_id={self.last_id}, {self.rng.draws:,} samples, model {self.fingerprint[:8]})"
@@ -56,6 +59,7 @@ class GenerationState:
             "draws": str(self.rng.draws),
             "held": ",".join(map(str, self.held)),
             "fingerprint": self.fingerprint,
+            **({"clamp": json.dumps(self.clamp)} if self.clamp else {}),
         }
         save_file({"h": self.h.cpu().contiguous(), "c": self.c.cpu().contiguous()}, path, metadata=numbers)
 
@@ -68,13 +72,21 @@ class GenerationState:
                 held = tuple(int(part) for part in numbers["held"].split(",") if part)
                 rng = RandomStream(int(numbers["key"]), int(numbers["draws"]))
                 h, c = file.get_tensor("h"), file.get_tensor("c")
-            return cls(h, c, int(numbers["last_id"]), rng, held, numbers["fingerprint"])
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            cells = json.loads(numbers.get("clamp", "[]"))
+            clamp = tuple((int(layer), int(unit), float(value)) for layer, unit, value in cells)
+            return cls(h, c, int(numbers["last_id"]), rng, held, numbers["fingerprint"], clamp)
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
             raise ValueError(f"{path} is no saved state ({error}); expected one that save wrote: check it.") from error
 
 
-def check_state(state: GenerationState, decoder: Decoder) -> None:
-    """Raise `ValueError` for a state that cannot be this model's whatever its fingerprint says."""
-    shape = (decoder.config.num_layers, 1, decoder.config.hidden_size)
+def check_state(state: GenerationState, config: CharLSTMConfig, fingerprint: str) -> None:
+    """Raise `ValueError` for a state of another model, or one that cannot be this model's whatever it says."""
+    if state.fingerprint != fingerprint:
+        raise ValueError(
+            "The state comes from another model; expected one that this model returned: "
+            "continue with the model that wrote the text, or give the text as prompt."
+        )
+    shape = (config.num_layers, 1, config.hidden_size)
     if any(part.shape != shape or not bool(torch.isfinite(part).all()) for part in (state.h, state.c)):
         raise ValueError(f"The state is damaged; expected finite numbers {shape}: go on from another one.")
+    check_clamp({(layer, unit): value for layer, unit, value in state.clamp}, config)

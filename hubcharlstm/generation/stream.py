@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hubcharlstm.decoding import openmp
 from hubcharlstm.engine.engine import Engine
-from hubcharlstm.engine.sequence import FinishReason
+from hubcharlstm.engine.sequence import FinishReason, Sequence
 from hubcharlstm.generation import repetition
 from hubcharlstm.generation.backends import EngineBackend, LocalBackend
 from hubcharlstm.generation.request import DecodingModel, GenerationOptions, prepare_request
@@ -142,7 +142,7 @@ class TextStream(Iterator[str]):
         self._buffered.clear()
         h, c = self._backend.state()
         sequence = self._backend.sequence
-        cycle = self._cycle((h, c), list(sequence.last_sampled)) if self._is_greedy else None
+        cycle = self._cycle((h, c), sequence) if self._is_greedy else None
         if isinstance(self._backend, EngineBackend):
             openmp.release_thread_team()  # prefill and cycle check used this thread's team; the engine has its own
         return Completion(
@@ -152,17 +152,20 @@ class TextStream(Iterator[str]):
             finish_reason=reason,
             num_tokens=sequence.num_tokens,
             cycle=cycle,
-            state=GenerationState(h, c, sequence.pending_ids[0], sequence.rng, sequence.held, self._fingerprint),
+            state=GenerationState(
+                h, c, sequence.pending_ids[0], sequence.rng, sequence.held, self._fingerprint, sequence.request.clamp
+            ),
             warnings=self.warnings,
         )
 
-    def _cycle(self, state: State, sampled: list[int]) -> str | None:
+    def _cycle(self, state: State, sequence: Sequence) -> str | None:
         """The text that greedy decoding repeats: sampled several times, with a state that returns too."""
+        sampled, clamp = list(sequence.last_sampled), sequence.request.clamp
         if (length := repetition.cycle_length(sampled)) is None:
             return None
         cycle = sampled[-length:]
         return (
             self._vocabulary.decode(cycle)
-            if repetition.returns_to_state(self._decoder, state, sampled[-1], cycle)
+            if repetition.returns_to_state(self._decoder, state, sampled[-1], cycle, clamp)
             else None
         )

@@ -93,7 +93,7 @@ def token_log_probs(
     length = -(-count // num_chunks)
     first = np.arange(num_chunks)[:, None] * length
     log_probs = np.zeros(count, dtype=np.float32)
-    with _evaluating(network):
+    with evaluating(network):
         state = network.initial_state(num_chunks)
         for start in (*range(-warmup, 0, window), *range(0, length, window)):
             if start == 0 < warmup:
@@ -115,7 +115,7 @@ def cold_log_probs(
     ids = np.asarray(ids)
     count = len(ids) - 1
     log_probs = np.zeros(count, dtype=np.float32)
-    with _evaluating(network):
+    with evaluating(network):
         for start in range(0, count, window * rows):
             part = range(start, min(start + window * rows, count), window)
             positions = np.array(part)[:, None] + np.arange(window)  # (rows, window)
@@ -145,7 +145,7 @@ def _clear_first_chunk(state: State) -> State:
 
 
 @contextmanager
-def _evaluating(network: CharLSTMNetwork) -> Iterator[None]:
+def evaluating(network: CharLSTMNetwork) -> Iterator[None]:
     """Evaluation mode for the block, then the mode from before."""
     was_training = network.training
     network.eval()
