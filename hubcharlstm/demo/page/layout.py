@@ -9,7 +9,7 @@ import gradio as gr
 
 from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.models import ModelRegistry
-from hubcharlstm.demo.page.controls import UNQUEUED, Controls, settings_panel, speaker_row
+from hubcharlstm.demo.page.controls import UNQUEUED, settings_panel, speaker_row
 from hubcharlstm.demo.page.handlers import ChatHandlers
 from hubcharlstm.demo.page.theme import STATIC
 from hubcharlstm.demo.page.welcome import intro
@@ -82,7 +82,7 @@ def chat_page(registry: ModelRegistry, admission: AdmissionController, pacer: Up
     )
     wire_conversation(handlers, chat)
     wire_models(handlers, chat, serving)
-    wire_settings(handlers.controls, chat)
+    wire_settings(handlers, chat, serving)
     return handlers
 
 
@@ -136,14 +136,18 @@ def wire_models(handlers: ChatHandlers, chat: gr.HTML, serving: gr.State) -> Non
     controls.model.input(
         handlers.select_model, [controls.model, serving], handlers.outputs, preprocess=False, **options
     )  # fmt: skip
-    chat.restore_model(handlers.restore_model, serving, handlers.outputs, **options)
     chat.open_link(handlers.open_link, outputs=[chat, *controls.all], **options)
 
 
-def wire_settings(controls: Controls, chat: gr.HTML) -> None:
+def wire_settings(handlers: ChatHandlers, chat: gr.HTML, serving: gr.State) -> None:
     """Wire what the page keeps of the controls in the browser, and what it restores when it opens."""
+    controls = handlers.controls
     options: dict[str, Any] = {"inputs": controls.all, **UNQUEUED}
-    chat.restore(None, outputs=controls.all, js=with_settings("restore-settings", controls.names), **options)
+    restore: dict[str, Any] = {"outputs": controls.all, "js": with_settings("restore-settings", controls.names)}
+    chat.restore(None, **restore, **options)
+    model_options: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+    restored = chat.restore_model(handlers.restore_model, serving, handlers.outputs, **model_options)
+    restored.then(None, **restore, **options)
     changes = [control.change for control in controls.all]
     gr.on(changes, None, js=with_settings("keep-settings", controls.names), **options)
 

@@ -49,7 +49,10 @@ def test_a_saved_conversation_is_loaded_in_another_browser(
     assert other.page.locator(".typed").all_text_contents() == ["One", "Two", "Mine"]
     load(other, tmp_path / "conversation.json")
     other.page.wait_for_function("document.querySelector('.note-line')?.textContent.startsWith('All of the file')")
-    other.act(lambda: other.page.locator(".turn").nth(1).locator(".continue").click(), wait=False)
+    length = len(other.page.locator(".reply").nth(1).text_content())
+    other.page.locator(".turn").nth(1).locator(".continue").click()
+    grown = "n => document.querySelectorAll('.reply')[1].textContent.length > n"
+    other.page.wait_for_function(grown, arg=length)
     other.until_done()
     other.page.click("#undo")
     other.page.click("#undo")

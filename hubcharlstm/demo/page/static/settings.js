@@ -4,7 +4,7 @@ const SETTINGS_KEY = "hubcharlstm.settings.1";
 const DRAFT_KEY = "hubcharlstm.draft.1";
 
 let areRestored = false; // until then, what the controls hold is the server's
-let isStarted = false;
+let isModelAsked = false;
 let draftTimer = 0;
 
 function keep(key, value) {
@@ -35,8 +35,11 @@ const keptSettings = kept(SETTINGS_KEY);
 // The values of the controls by name, with what was kept. The model comes first: its own defaults would replace them.
 function restoreSettings(values) {
   const isSame = keptSettings?.model === values.model;
-  areRestored = isSame || !models.includes(keptSettings?.model);
-  if (!areRestored) trigger("restore_model", { model: keptSettings.model });
+  areRestored = isSame || isModelAsked || !models.includes(keptSettings?.model);
+  if (!areRestored) {
+    isModelAsked = true; // comes back here once it serves, or does not load
+    trigger("restore_model", { model: keptSettings.model });
+  }
   const restored = isSame ? { ...values } : values;
   if (isSame) {
     for (const [name, value] of Object.entries(values)) {

@@ -100,18 +100,19 @@ function renderReply(turn, index, onAction) {
   reply.append(author, make("span", "prompt-text", turn.replies[index].shown || turn.shown), text);
   const warning = make("p", "reply-warning");
   const permalink = renderDetails();
-  const actions = make("div", "actions");
-  const add = (name, label) => {
+  const [choice, actions] = [make("div", "actions"), make("div", "actions")];
+  const add = (name, label, row = actions) => {
     const node = button(`action ${name}`, label, () => onAction(name, index, node));
-    actions.append(node);
+    row.append(node);
   };
   add("copy", "Copy");
-  if (!isSideBySide) add("retry", "Retry");
+  if (isSideBySide) add("pick", "Go on with this", choice);
+  else add("retry", "Retry");
   add("continue", "Continue");
-  add(...(isSideBySide ? ["pick", "Go on with this"] : ["compare", "Compare"]));
+  if (!isSideBySide) add("compare", "Compare");
   add("more", "More");
   actions.append(permalink.root);
-  root.append(reply, warning, actions);
+  root.append(reply, warning, ...(isSideBySide ? [choice] : []), actions);
   return { root, reply, text, warning, actions, permalink };
 }
 

@@ -64,7 +64,6 @@ function receiveError({ turn, field, sentence }) {
     }
     pending.hasFailed = true;
   }
-  areRestored ||= isStarted; // the model that was kept does not load: the one that serves stays
   showError(field, sentence);
 }
 
@@ -74,7 +73,6 @@ function receiveIntro(value) {
   renderIntro(intro, startFrom);
   element.classList.toggle("code", Boolean(intro.is_code));
   document.title = `${intro.title} · hubcharlstm`;
-  if (isStarted && !areRestored) trigger("restore", {});
 }
 
 function receiveValue() {
@@ -104,7 +102,6 @@ function start() {
   messageField().dir = "auto";
   restoreDraft();
   render();
-  isStarted = true;
   trigger("restore", {});
   if (location.search.length > 1) openLink();
   continueInterrupted();
