@@ -132,6 +132,11 @@ class App:
                 is_open.set()
         is_open.set()
 
+    def kill(self) -> None:
+        """End it without warning, as a crash would."""
+        self.process.kill()
+        self.process.wait(10)
+
     def close(self) -> None:
         self.process.terminate()
         try:
@@ -160,9 +165,9 @@ def open_browser() -> Iterator[Any]:
 class BrowserUser:
     """A user with a browser context of their own, what they do on the page and what they see."""
 
-    def __init__(self, browser: Any, url: str, **options: Any) -> None:
+    def __init__(self, browser: Any, url: str, *, context: Any = None, **options: Any) -> None:
         self.url = url
-        self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        self.context = context or browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         self.page = self.context.new_page()
         self.page.set_default_timeout(SECONDS * 1000)
         self.requests: list[str] = []
@@ -176,6 +181,10 @@ class BrowserUser:
         self.page.goto(self.url + "/" + query)
         self.page.wait_for_selector("#conversation .title")
         self.page.wait_for_selector("#send")
+
+    def another_tab(self) -> BrowserUser:
+        """The same browser's second tab, which closes with the first."""
+        return BrowserUser(None, self.url, context=self.context)
 
     def leave(self) -> None:
         """Close the page; none of its requests went elsewhere and the console holds no error."""

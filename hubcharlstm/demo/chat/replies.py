@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -66,32 +66,43 @@ class ReplyWriter:
             self._states.evict(reply_id)
 
     async def reply(
-        self, request: ChatRequest, served_model: ServedModel, delivery: Delivery
+        self, request: ChatRequest, served_model: ServedModel, delivery: Delivery, others: Sequence[ServedModel] = ()
     ) -> AsyncGenerator[Turn, None]:
-        """Yield the turn as its replies grow, then finished. Raises `ValueError` for what cannot be generated."""
-        prompt, shown = compose(
-            served_model.model.generation_config, request.typed, request.speaker, request.context
-        )  # fmt: skip
-        params = [replace(request.settings, temperature=temperature) for temperature in request.temperatures]
+        """Yield the turn as its replies grow, then finished. Raises `ValueError` for what cannot be generated.
+
+        others: models that reply beside the first, all at the first temperature; without them one reply a temperature.
+        """
+        temperatures = request.temperatures[:1] if others else request.temperatures
+        params = [replace(request.settings, temperature=temperature) for temperature in temperatures]
+        columns = (
+            [(one, params[0]) for one in (served_model, *others)]
+            if others
+            else [(served_model, settings) for settings in params]
+        )
         streams: list[TextStream] = []
+        read: list[tuple[str, str]] = []
         try:
-            for settings in params:
-                streams.append(
-                    await served_model.stream(
-                        prompt, settings, seed=request.seed, max_buffered_tokens=delivery.max_buffered_tokens
-                    )
+            for model, settings in columns:
+                prompt, shown = compose(
+                    model.model.generation_config, request.typed, request.speaker, request.context
+                )  # fmt: skip
+                stream = await model.stream(
+                    prompt, settings, seed=request.seed, max_buffered_tokens=delivery.max_buffered_tokens
                 )
-            turn = new_turn(request, shown, streams[0], served_model)
-            turn["replies"] = [new_reply(served_model, settings, request.seed) for settings in params]
+                streams.append(stream)
+                read.append((stream.prompt.text, model.vocabulary.encode(shown).text))
+            turn = new_turn(request, read[0], streams)
+            turn["replies"] = [
+                new_reply(model, settings, request.seed, *(("", "") if texts == read[0] else texts))
+                for (model, settings), texts in zip(columns, read, strict=True)
+            ]
             async with aclosing(self._grow(turn, streams, delivery)) as turns:
                 async for turn in turns:
                     yield turn
             replies = []
-            for unfinished, settings, stream in zip(turn["replies"], params, streams, strict=True):
+            for unfinished, (model, settings), stream in zip(turn["replies"], columns, streams, strict=True):
                 num_emitted = len(unfinished["text"])
-                reply = await asyncio.to_thread(
-                    self._finish, turn, unfinished, settings, stream, num_emitted, served_model
-                )
+                reply = await asyncio.to_thread(self._finish, turn, unfinished, settings, stream, num_emitted, model)
                 replies.append(updated(reply, replay_check=replay_check(request.expected, reply)))
             yield {**turn, "replies": replies}
         finally:
@@ -200,26 +211,30 @@ class ReplyWriter:
         as_requested = is_whole and not reply["continued"]
         length = settings.length if as_requested else len(reply["text"])
         stop = settings.stop if as_requested else ""
-        return with_permalinks(turn, finished, stop, length, served_model) if length else finished
+        own_turn: Turn = {**turn, "prompt": reply.get("prompt") or turn["prompt"]}
+        return with_permalinks(own_turn, finished, stop, length, served_model) if length else finished
 
 
-def new_turn(request: ChatRequest, shown: str, stream: TextStream, served_model: ServedModel) -> Turn:
-    """The turn of a request, without replies. stream: any of its streams."""
-    warnings = [request.warning, *stream.warnings]
+def new_turn(request: ChatRequest, read: tuple[str, str], streams: Sequence[TextStream]) -> Turn:
+    """The turn of a request, without replies. streams: of its replies, whose warnings it has.
+
+    read: the prompt, and the end of it that the page shows, as the first model reads them.
+    """
+    warnings = dict.fromkeys([request.warning, *(warning for stream in streams for warning in stream.warnings)])
     return Turn(
         id=request.turn,
         typed=request.typed,
         speaker=request.speaker,
         context=request.context,
-        prompt=stream.prompt.text,
-        shown=served_model.vocabulary.encode(shown).text,
+        prompt=read[0],
+        shown=read[1],
         warnings=[warning for warning in warnings if warning],
         replies=[],
     )
 
 
-def new_reply(served_model: ServedModel, settings: Settings, seed: int) -> Reply:
-    """A reply before its first character."""
+def new_reply(served_model: ServedModel, settings: Settings, seed: int, prompt: str = "", shown: str = "") -> Reply:
+    """A reply before its first character. prompt, shown: where they are not its turn's."""
     decoder = served_model.decoder
     reply = Reply(
         id=uuid.uuid4().hex,
@@ -246,6 +261,8 @@ def new_reply(served_model: ServedModel, settings: Settings, seed: int) -> Reply
         link="",
         python="",
         command="",
+        prompt=prompt,
+        shown=shown,
     )
     return updated(reply)
 

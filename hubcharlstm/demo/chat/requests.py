@@ -42,6 +42,14 @@ def check_temperatures(value: Any) -> tuple[float, ...]:
     return tuple(value)
 
 
+def compared_models(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the models that are to reply to one message, side by side; () where the control names the model."""
+    models = texts_of(data.get("models"))
+    if len(models) > MAX_SIDE_BY_SIDE:
+        raise UserError(f"{len(models)} models were asked; expected {MAX_SIDE_BY_SIDE} at most: ask fewer.", "model")
+    return models
+
+
 def parse_speaker(value: Any, known: tuple[str, ...]) -> str:
     """The name of who is to reply, spelt as in `known` if it is there; "" for nobody in particular."""
     name = "" if value is None else value

@@ -23,6 +23,8 @@ ENDINGS: dict[FinishReason, str] = {
 class Reply(TypedDict):
     """A reply and all that is needed to generate it again. text: the continuation alone, which only grows at its end.
 
+    prompt, shown: as in its turn, where this reply's model reads the message otherwise; else "".
+
     seed: a string, because JavaScript rounds integers above 2**53.
     """
 
@@ -50,6 +52,8 @@ class Reply(TypedDict):
     link: str
     python: str
     command: str
+    prompt: str
+    shown: str
 
 
 class Turn(TypedDict):
@@ -100,6 +104,7 @@ class StoredReply(Event):
     precision: StoredText
     device: StoredText
     ending: Any = ""
+    prompt: Annotated[str, PlainValidator(check_prompt)] = ""
 
 
 class StoredSibling(Event):
@@ -163,7 +168,8 @@ def parse_continue_target(data: Any) -> ContinueTarget:
             f"The reply has {len(reply.text):,} characters; it may grow to {MAX_REPLY:,}: start a new message."
         )
     ended_by_stop = reply.ending == ENDINGS["stop"]
-    return ContinueTarget(turn, event.index, event.target.prompt, reply.text, reply.seed, settings, ended_by_stop)
+    prompt = reply.prompt or event.target.prompt
+    return ContinueTarget(turn, event.index, prompt, reply.text, reply.seed, settings, ended_by_stop)
 
 
 def text_hash(text: str) -> str:

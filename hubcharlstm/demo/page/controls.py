@@ -52,8 +52,12 @@ class Controls:
     go_on: gr.Checkbox
 
     @property
+    def names(self) -> list[str]:
+        return [field.name for field in fields(self)]
+
+    @property
     def all(self) -> list[Any]:
-        return [getattr(self, field.name) for field in fields(self)]
+        return [getattr(self, name) for name in self.names]
 
     def by_name(self, values: Mapping[Any, Any]) -> dict[str, Any]:
         """Values by component -> values by name."""
@@ -182,11 +186,15 @@ def advanced_settings(defaults: Settings) -> tuple[gr.Slider, gr.Slider, gr.Slid
 
 
 def export_row() -> dict[str, gr.Button]:
-    """The buttons that save the conversation to a file, by their `elem_id`."""
+    """The buttons that save the conversation to a file and load one, by their `elem_id`."""
     with gr.Row(elem_id="export-row"):
         return {
-            elem_id: gr.Button(f"Save as {name}", min_width=0, elem_id=elem_id, size="sm")
-            for elem_id, name in (("save-text", "text"), ("save-json", "JSON"))
+            elem_id: gr.Button(label, min_width=0, elem_id=elem_id, size="sm")
+            for elem_id, label in (
+                ("save-text", "Save as text"),
+                ("save-json", "Save as JSON"),
+                ("load-json", "Load JSON"),
+            )
         }
 
 

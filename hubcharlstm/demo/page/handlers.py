@@ -8,7 +8,7 @@ at their ends, so that Gradio sends each update as an append.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 import gradio as gr
@@ -23,6 +23,7 @@ from hubcharlstm.demo.chat.requests import (
     EvictEvent,
     OpenLinkEvent,
     check_id,
+    compared_models,
 )
 from hubcharlstm.demo.chat.turns import Turn, parse_continue_target
 from hubcharlstm.demo.errors import UserError
@@ -92,7 +93,12 @@ class ChatHandlers:
                 updates = self._updates(data, self.controls.by_name(values), cancel_token, monitor)
                 async with aclosing(updates):
                     async for turn in updates:
-                        yield {"kind": "turn", "turn": turn}
+                        is_interrupted = SHUTDOWN_WARNING in turn["warnings"][-1:]
+                        yield {
+                            "kind": "turn",
+                            "turn": turn,
+                            **({"interruption": SHUTDOWN_WARNING} if is_interrupted else {}),
+                        }
         except (ValueError, EngineError) as error:
             yield error_value(error, turn_id)
         finally:
@@ -108,17 +114,19 @@ class ChatHandlers:
             monitor=monitor,
         )
         target, name = None, data.get("model") or controls.get("model")
+        length: Any = data.get("length", controls.get("length"))
         if "target" in data:
             target = parse_continue_target(data)
-            check_number("length", controls.get("length"), 1, MAX_LENGTH, whole=True, unit=" characters")
+            check_number("length", length, 1, MAX_LENGTH, whole=True, unit=" characters")
             name = target.reply["model"]
-        async with self.registry.acquire(name) as served_model:
+        names = [name] if target is not None else compared_models(data) or [name]
+        async with AsyncExitStack() as held:
+            served_model, *others = [await held.enter_async_context(self.registry.acquire(one)) for one in names]
             if target is not None:
-                length = controls["length"]
                 updates = self.writer.continue_reply(target, data["turn"], length, served_model, delivery)
             else:
                 chat_request = ChatRequest.parse(data, controls, served_model.model.generation_config)
-                updates = self.writer.reply(chat_request, served_model, delivery)
+                updates = self.writer.reply(chat_request, served_model, delivery, others)
             async with aclosing(updates):
                 async for turn in updates:
                     is_last = not any(reply["writing"] for reply in turn["replies"])
@@ -144,6 +152,10 @@ class ChatHandlers:
         except UserError as error:
             return [error_value(error, ""), gr.update(value=serving), serving, *[gr.skip()] * 4]
 
+    async def restore_model(self, serving: Any, event: gr.EventData) -> list[Any]:
+        """Switch a page that is opened again to the model that it showed before."""
+        return await self.select_model(event_data(event).get("model"), serving)
+
     async def on_load(self) -> list[Any]:
         """Update a page that is opened: the registry's notice, or the default model if it has changed since `build`."""
         unchanged = [gr.skip()] * len(self.outputs)
@@ -156,7 +168,7 @@ class ChatHandlers:
         model = served_model.model
         defaults = Settings.of(model.generation_config)
         return [
-            {"kind": "intro", "intro": intro(model, served_model.label)},
+            {"kind": "intro", "intro": intro(model, served_model.label), "models": self.registry.labels},
             gr.update(choices=self.registry.labels, value=served_model.label),
             served_model.label,
             about(model),
@@ -195,9 +207,8 @@ class ChatHandlers:
             "seed": seed,
             "model": served_model.label,
         }
+        # The seed goes with the message alone: one that is locked in its field would write the next lines, too.
         controls = {"model": served_model.label, "speaker": link.speaker if config.turn_template else "", **settings}
-        if seed is not None:
-            controls |= {"seed": seed, "locked": True}
         return {self.chat: {"kind": "permalink", "request": request}, **self.controls.updates(controls)}
 
 

@@ -15,14 +15,17 @@ from hubcharlstm.demo.page.theme import STATIC
 from hubcharlstm.demo.page.welcome import intro
 from hubcharlstm.demo.serving.admission import AdmissionController
 
-SCRIPTS = ("store.js", "intro.js", "turn.js", "error.js", "conversation.js", "commands.js", "updates.js")
+SCRIPTS = (
+    "store.js", "intro.js", "menu.js", "turn.js", "error.js", "files.js", "settings.js", "compare.js", "connection.js",
+    "conversation.js", "commands.js", "updates.js",
+)  # fmt: skip
 """Gradio runs them as one script, in this order."""
 
-SHOW_SEED = """(value, seed) => {
-  const reply = value?.kind === "turn" ? value.turn.replies[0] : null;
+SHOW_SEED = """(value, seed, locked) => {
+  const reply = value?.kind === "turn" && !locked ? value.turn.replies[0] : null;
   return reply && !value.turn.replies.some((one) => one.continued) ? reply.seed : seed;
 }"""
-"""Shows the seed of a reply in its field, so that it can be locked; a continuation uses none."""
+"""Shows the seed of a reply in its field, so that it can be locked. A locked one stays; a continuation uses none."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Composer:
     message: gr.Textbox
     send: gr.Button
     stop: gr.Button
+    compare: gr.Button
     tools: dict[str, gr.Button]
 
 
@@ -48,7 +52,7 @@ def chat_page(registry: ModelRegistry, admission: AdmissionController, pacer: Up
     with gr.Row(elem_id="page"):
         with gr.Column(elem_id="main-column", min_width=0):
             chat = gr.HTML(
-                {"kind": "intro", "intro": intro(first.model, first.label)},
+                {"kind": "intro", "intro": intro(first.model, first.label), "models": registry.labels},
                 elem_id="conversation",
                 html_template=(STATIC / "chat.html").read_text(encoding="utf-8"),
                 js_on_load="\n".join((STATIC / name).read_text(encoding="utf-8") for name in SCRIPTS),
@@ -62,7 +66,12 @@ def chat_page(registry: ModelRegistry, admission: AdmissionController, pacer: Up
     handlers = ChatHandlers(
         registry, admission, pacer, panel.controls, chat=chat, serving=serving, about_model=panel.about_model
     )
-    for name, button in (composer.tools | panel.export_buttons | {"stop": composer.stop}).items():
+    for name, button in {
+        **composer.tools,
+        **panel.export_buttons,
+        "stop": composer.stop,
+        "compare": composer.compare,
+    }.items():
         button.click(None, js=run_command(name), **UNQUEUED)
     gr.on(
         [composer.send.click, composer.message.submit],
@@ -73,6 +82,7 @@ def chat_page(registry: ModelRegistry, admission: AdmissionController, pacer: Up
     )
     wire_conversation(handlers, chat)
     wire_models(handlers, chat, serving)
+    wire_settings(handlers, chat, serving)
     return handlers
 
 
@@ -90,12 +100,13 @@ def compose_row() -> Composer:
             elem_id="field-message",
             html_attributes=gr.InputHTMLAttributes(autocapitalize="off", autocorrect="off", spellcheck=False),
         )
+        compare = gr.Button("Compare", min_width=0, elem_id="compare")
         send = gr.Button("Send", variant="primary", min_width=0, elem_id="send")
         stop = gr.Button("Stop", variant="stop", min_width=0, elem_id="stop")
     labels = {"surprise": "Surprise me", "undo": "Undo", "clear": "Clear", "toggle-settings": "Settings"}
     with gr.Row(elem_id="tools"):
         tools = {name: gr.Button(label, min_width=0, elem_id=name, size="sm") for name, label in labels.items()}
-    return Composer(message, send, stop, tools)
+    return Composer(message, send, stop, compare, tools)
 
 
 def wire_conversation(handlers: ChatHandlers, chat: gr.HTML) -> None:
@@ -111,7 +122,7 @@ def wire_conversation(handlers: ChatHandlers, chat: gr.HTML) -> None:
         concurrency_limit=None,
         api_visibility="private",
     )
-    generating.then(None, [chat, seed], seed, js=SHOW_SEED, **UNQUEUED)
+    generating.then(None, [chat, seed, handlers.controls.locked], seed, js=SHOW_SEED, **UNQUEUED)
     # However it ends: with the text, with an error, with a lost connection.
     generating.then(None, js=run_command("finish"), **UNQUEUED)
     chat.cancel(handlers.cancel, **UNQUEUED)
@@ -126,3 +137,29 @@ def wire_models(handlers: ChatHandlers, chat: gr.HTML, serving: gr.State) -> Non
         handlers.select_model, [controls.model, serving], handlers.outputs, preprocess=False, **options
     )  # fmt: skip
     chat.open_link(handlers.open_link, outputs=[chat, *controls.all], **options)
+
+
+def wire_settings(handlers: ChatHandlers, chat: gr.HTML, serving: gr.State) -> None:
+    """Wire what the page keeps of the controls in the browser, and what it restores when it opens."""
+    controls = handlers.controls
+    options: dict[str, Any] = {"inputs": controls.all, **UNQUEUED}
+    restore: dict[str, Any] = {"outputs": controls.all, "js": with_settings("restore-settings", controls.names)}
+    chat.restore(None, **restore, **options)
+    model_options: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+    restored = chat.restore_model(handlers.restore_model, serving, handlers.outputs, **model_options)
+    restored.then(None, **restore, **options)
+    changes = [control.change for control in controls.all]
+    gr.on(changes, None, js=with_settings("keep-settings", controls.names), **options)
+
+
+def with_settings(command: str, names: list[str]) -> str:
+    """JavaScript that runs a command of `commands.js` on the values of the controls, by name, and returns them."""
+    return f"""(...values) => {{
+      const names = {names!r};
+      const detail = {{
+        name: {command!r},
+        values: Object.fromEntries(names.map((name, index) => [name, values[index]])),
+      }};
+      document.getElementById("conversation").dispatchEvent(new CustomEvent("command", {{ detail }}));
+      return names.map((name) => detail.values[name]);
+    }}"""

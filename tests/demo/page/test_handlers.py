@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from hubcharlstm import CharLSTM, TextStream
+from hubcharlstm import CharLSTM, CharLSTMConfig, TextStream, Vocabulary
 
 gr = pytest.importorskip("gradio")
 
@@ -145,3 +145,35 @@ def test_a_continuation_keeps_its_model_while_another_is_loaded(
     reply = asyncio.run(run())["turn"]["replies"][0]
     assert len(reply["text"]) == 60 and (reply["model"], reply["ending"]) == ("a", "length reached")
     registry.close()
+
+
+def lower_case_model() -> CharLSTM:
+    torch.manual_seed(1)
+    vocabulary = Vocabulary(sorted("\n abcdefghijklmnopqrstuvwxyz"))
+    config = CharLSTMConfig(len(vocabulary), embedding_dim=8, hidden_size=32, num_layers=1, dropout=0.0)
+    return CharLSTM(config, vocabulary).eval()
+
+
+def test_two_models_reply_to_one_line_each_as_it_reads_it(chat_model: CharLSTM, tmp_path: Path) -> None:
+    other = lower_case_model()
+    other.save_pretrained(tmp_path / "small")
+    registry = ModelRegistry(chat_model, "user/tiny", open_to_all=True)
+    with gr.Blocks():
+        handlers = chat_page(registry, AdmissionController(Limits()), UpdatePacer())
+    names = ["tiny", str(tmp_path / "small")]
+    turn = collect(respond(handlers, {"typed": "To be", "models": names}))[-1]["turn"]
+    assert [reply["model"] for reply in turn["replies"]] == ["tiny", "small"]
+    assert [(reply["prompt"], reply["shown"]) for reply in turn["replies"]] == [("", ""), ("to be", "to be")]
+    assert turn["prompt"] == "To be" and "T read as t" in turn["warnings"]
+    for reply, model in zip(turn["replies"], (chat_model, other), strict=True):
+        assert reply["text"] == model.generate("To be", max_new_tokens=40, seed=7)
+    assert "'to be'" in turn["replies"][1]["python"]
+    handlers.evict(gr.EventData(None, {"replies": [turn["replies"][1]["id"]]}))  # so that a replay finds the place
+    more = collect(respond(handlers, {"target": turn, "index": 1, "length": 20}))[-1]["turn"]
+    assert more["replies"][0] == turn["replies"][0]
+    assert more["replies"][1]["text"] == other.generate("To be", max_new_tokens=60, seed=7)
+    value = collect(respond(handlers, {"typed": "To be", "models": ["tiny"] * 5}))[-1]
+    assert value["sentence"] == "5 models were asked; expected 4 at most: ask fewer."
+    value = collect(respond(handlers, {"target": turn, "index": 1, "length": 2_001}))[-1]
+    assert value["field"] == "length" and "expected a whole number from 1 to 2,000" in value["sentence"]
+    handlers.registry.close()

@@ -17,7 +17,7 @@ def test_nothing_is_cut_off_on_a_phone(app: App, browser: Any, width: int) -> No
     page = user.page
     user.act(lambda: page.locator(".starter").last.click())
     user.send("x" * 400)
-    page.locator(".permalink summary").last.click()
+    page.locator(".details summary").last.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator(".view").evaluate("e => e.scrollWidth - e.clientWidth") <= 0
     for name in ("#field-message textarea", "#send", "#toggle-settings", "#clear", "#surprise"):
@@ -48,7 +48,7 @@ def test_axe_finds_nothing_serious(app: App, browser: Any, scheme: str) -> None:
     user.page.get_by_text("More", exact=True).click()
     user.send("É😀", length=20)
     user.act(lambda: user.page.locator(".starter").last.click())
-    user.page.locator(".permalink summary").first.click()
+    user.page.locator(".details summary").first.click()
     user.page.fill("#field-seed :is(input, textarea)", "x")
     user.type("To be")
     user.page.press("#field-message textarea", "Enter")
@@ -77,8 +77,12 @@ def test_everything_is_done_by_keyboard_alone(user: BrowserUser) -> None:
         page.keyboard.press("Tab")
         reached.append(page.evaluate(name))
     reached = reached[reached.index("time-lapse") :]
-    order = ["time-lapse", "ROMEO: …", "Continue", "Retry", "Edit", "Receipt", "field-speaker", "field-message", "send"]
+    order = ["time-lapse", "ROMEO: …", "Edit", "Copy", "Retry", "Continue", "Compare", "More", "Details"]
     order += [
+        "field-speaker",
+        "field-message",
+        "compare",
+        "send",
         "surprise",
         "undo",
         "clear",

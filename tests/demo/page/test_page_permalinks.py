@@ -14,9 +14,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def permalink(user: BrowserUser) -> dict[str, str]:
-    user.page.locator(".permalink summary").last.click()
+    user.page.locator(".details summary").last.click()
     return {
-        name: user.page.locator(f".permalink pre[aria-label='{label}']").last.text_content()
+        name: user.page.locator(f".details pre[aria-label='{label}']").last.text_content()
         for name, label in (("link", "Link"), ("python", "Python"), ("command", "Command line"))
     }
 
@@ -25,7 +25,8 @@ def test_a_link_opens_the_page_with_everything_set_and_writes_the_same_text(user
     user.set("Temperature", 1.1)
     user.send("To be & <b>", length=45)
     text, link = user.text, permalink(user)["link"]
-    user.page.evaluate("localStorage.clear()")
+    user.page.goto(user.url + "/healthz")
+    user.page.evaluate("localStorage.clear(); sessionStorage.clear()")
     user.page.goto("about:blank")
     user.open(link.removeprefix(user.url + "/"))
     user.page.wait_for_selector(".reply-warning:not(:empty)")
@@ -34,6 +35,10 @@ def test_a_link_opens_the_page_with_everything_set_and_writes_the_same_text(user
     assert user.page.get_by_label("number input for Length").input_value() == "45"
     assert user.page.get_by_label("Seed", exact=True).input_value() == user.seed
     assert "?" not in user.page.url
+    assert not user.page.get_by_label("Keep").is_checked()
+    written = user.seed
+    user.send("To be", length=5)
+    assert user.seed != written  # the link's seed was the link's alone
 
 
 def test_a_replay_that_differs_says_so(user: BrowserUser) -> None:

@@ -47,8 +47,8 @@ def test_talk_with_a_character(user: BrowserUser) -> None:
     page.get_by_role("option", name="JULIET").click()
     user.send("Good morrow {speaker}", length=40)
     assert page.text_content(".recipient") == "to JULIET" and user.text.startswith("JULIET:\n")
-    page.click(".full-prompt summary")
-    assert page.text_content(".full-prompt pre") == "STRANGER:\nGood morrow {speaker}\n\nJULIET:\n"
+    page.click(".details summary")
+    assert page.text_content(".detail-row.prompt pre") == "STRANGER:\nGood morrow {speaker}\n\nJULIET:\n"
     reply = user.text.removeprefix("JULIET:\n")
     assert "\n\n" not in reply
     field = page.locator("#field-speaker input")

@@ -1,49 +1,76 @@
 // Commands of buttons and keys.
 
-function textSoFar(index) {
-  const last = conversation[index - 1];
-  return last ? last.prompt + last.replies[0].text : "";
+function textSoFar(turn) {
+  if (!turn) return "";
+  const [reply] = turn.replies;
+  return (reply.prompt || turn.prompt) + reply.text;
 }
 
-function send(text) {
-  const index = editing ?? conversation.length;
-  sendRequest({ typed: text, context: textSoFar(index) }, index, true);
+// variants: by what the line is compared; without them, an edited line has as many replies as before.
+function send(text, variants) {
+  const at = conversation.findIndex((turn) => turn.id === editing?.id);
+  const edited = at >= 0 ? conversation[at] : null;
+  const before = edited ? conversation[at - 1] : conversation.at(-1);
+  const remembered = edited ? { speaker: edited.speaker, ...(variants ?? variantsOf(edited)) } : variants;
+  sendRequest({ typed: text, context: textSoFar(before), ...remembered }, edited ? placeBeside(edited) : placeAtEnd(), true);
 }
 
+// Ends the reply here and now: the server has half a second to answer with all that belongs to the text so far.
 function stop() {
-  if (pending) trigger("cancel", { turn: pending.turn });
+  if (!pending) return;
+  interrupted = null;
+  if (pending.isLost) {
+    pending.isLost = false;
+    pending.isStopping = true;
+    giveUp();
+    showNote("Stopped. The text so far is kept: Continue goes on from there once the server is back.");
+    return;
+  }
+  trigger("cancel", { turn: pending.request });
+  if (!pending.hasStarted || pending.isStopping) return;
+  pending.isStopping = true;
+  restartTimer(STOP_SECONDS);
 }
 
 function undo() {
   if (pending) return;
+  hideNote();
   if (editing !== null) {
     stopEditing();
     return;
   }
+  if (undoStack.length === 0) return;
   const removed = conversation.at(-1);
-  conversation = undoStack.length > 0 ? undoStack.pop() : conversation.slice(0, -1);
-  const isGone = removed && !conversation.some((turn) => turn.typed === removed.typed);
-  if (isGone && messageField().value === "") setMessage(removed.typed);
+  revertStep(undoStack.at(-1));
   save();
   render();
+  const isGone = removed && !conversation.some((turn) => turn.typed === removed.typed);
+  if (isGone && messageField().value === "") setMessage(removed.typed);
 }
 
 function clear() {
-  if (pending) return;
-  const replies = [...conversation, ...undoStack.flat()].flatMap((turn) => turn.replies.map((reply) => reply.id));
-  if (replies.length > 0) trigger("evict", { replies: [...new Set(replies)] });
-  [conversation, undoStack] = [[], []];
+  if (pending || conversation.length === 0) return;
+  const turns = aliveTurns();
+  trigger("evict", { replies: turns.flatMap((turn) => turn.replies.map((reply) => reply.id)) });
+  rememberStep({ before: turns, slots: [...new Set(turns.map((turn) => turn.slot))] });
+  for (const turn of turns) removeTurn(turn.id);
   stopEditing();
   hideError();
   save();
   render();
   announce("The conversation is cleared.");
+  showNote("Cleared; Undo brings everything back until you close this tab.");
   messageField().focus();
 }
 
 function surprise() {
   const pool = (intro?.pool ?? []).filter((prompt) => prompt !== conversation.at(-1)?.typed);
   startFrom({ typed: pool.length > 0 ? pool[Math.floor(Math.random() * pool.length)] : "", retry: true });
+}
+
+function compare() {
+  if (pending) return;
+  openMenu(document.getElementById("compare"), "Compare", comparisons((variants) => send(messageField().value, variants)));
 }
 
 function toggleSettings() {
@@ -53,14 +80,18 @@ function toggleSettings() {
 
 const commands = {
   send: ({ text }) => send(text),
-  finish,
+  finish: endRequest,
   stop,
   undo,
   clear,
   surprise,
+  compare,
   "toggle-settings": toggleSettings,
   "save-text": () => download("conversation.txt", "text/plain", asText(conversation)),
-  "save-json": () => download("conversation.json", "application/json", JSON.stringify(conversation, null, 2)),
+  "save-json": () => download("conversation.json", "application/json", asJson()),
+  "load-json": loadFile,
+  "keep-settings": ({ values }) => keepSettings(values),
+  "restore-settings": (detail) => (detail.values = restoreSettings(detail.values)),
 };
 document.getElementById("conversation").addEventListener("command", (event) => commands[event.detail.name](event.detail));
 
@@ -71,17 +102,18 @@ document.addEventListener("input", (event) => {
 });
 
 function onKeyDown(event) {
-  const last = conversation.length - 1;
+  const last = conversation.at(-1)?.id;
   const isEnter = event.key === "Enter" && !event.shiftKey && !event.isComposing;
   const run = (command) => {
     event.preventDefault();
     event.stopPropagation();
     command();
   };
-  if (event.key === "Escape" && pending) run(stop);
+  if (event.key === "Escape" && openedMenu) run(() => closeMenu(true));
+  else if (event.key === "Escape" && pending) run(stop);
   else if (event.key === "Escape" && editing !== null) run(stopEditing);
-  else if (isEnter && (event.ctrlKey || event.metaKey)) run(() => runAction("retry", last));
-  else if (isEnter && event.altKey) run(() => runAction("continue", last));
+  else if (isEnter && (event.ctrlKey || event.metaKey)) run(() => last && runAction(last, "retry"));
+  else if (isEnter && event.altKey) run(() => last && runAction(last, "continue"));
   else if (isEnter && pending && event.target === messageField()) run(() => {}); // one request at a time
 }
 

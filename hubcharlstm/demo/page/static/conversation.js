@@ -5,6 +5,7 @@ const NEAR_END = 48; // pixels: a reader this close to the end is scrolled along
 // Timeouts of a request: until the server accepts it, and between two of its updates. A model may have to be loaded first.
 const ACCEPT_SECONDS = 6;
 const UPDATE_SECONDS = 90;
+const STOP_SECONDS = 0.5; // within which the server answers a Stop, with all that belongs to the text so far
 
 const view = element.querySelector(".view");
 const list = element.querySelector(".turns");
@@ -13,13 +14,14 @@ const liveRegion = element.querySelector("[role=status]");
 const composer = () => document.getElementById("composer"); // may not exist yet: it comes later in the page
 
 let intro = null;
-let conversation = loadConversation();
-let undoStack = []; // earlier conversations
+let models = []; // the labels of the models on offer
+let conversation = shownTurns();
 let entries = []; // the rendered turns
 let followEnd = true;
-let pending = null; // the request under way: {turn, index, typed, fromComposer, before, hasStarted, hasFailed}
+let pending = null; // the request under way: {request, place, typed, length, fromComposer, hasStarted, hasFailed, ...}
+let late = null; // a request that was stopped here before the server answered: its end may still come
 let requestTimer = 0;
-let editing = null; // the index of the turn whose message is being edited
+let editing = null; // the turn whose message is being edited
 
 // --- rendering ---------------------------------------------------------------------------------------------------
 
@@ -28,22 +30,28 @@ function scrollToEnd() {
 }
 
 function render() {
-  let common = 0;
-  const isSame = (index) => entries[index].turn.id === conversation[index].id;
-  while (common < entries.length && common < conversation.length && isSame(common)) common += 1;
-  for (const removed of entries.splice(common)) removed.root.remove();
-  conversation.forEach((turn, index) => {
-    if (index === entries.length) {
-      const onAction = (action, reply) => runAction(action, entries.findIndex((entry) => entry.turn.id === turn.id), reply);
-      entries.push(renderTurn(turn, onAction));
-      list.append(entries[index].root);
-    }
-    if (entries[index].turn !== turn || index >= common) refreshTurn(entries[index], turn);
-    entries[index].root.classList.toggle("last", index === conversation.length - 1);
+  conversation = shownTurns();
+  const versions = versionsBySlot();
+  const rendered = new Map(entries.map((entry) => [entry.turn.id, entry]));
+  entries = conversation.map((turn, index) => {
+    let entry = rendered.get(turn.id);
+    if (entry?.replies.length !== turn.replies.length) entry = renderTurn(turn, (...args) => runAction(turn.id, ...args));
+    else rendered.delete(turn.id);
+    refreshTurn(entry, turn);
+    entry.versions.refresh(versions.get(turn.slot).indexOf(turn), versions.get(turn.slot).length);
+    entry.root.classList.toggle("last", index === conversation.length - 1);
+    return entry;
   });
-  element.classList.toggle("empty", conversation.length === 0);
-  document.getElementById("main-column").classList.toggle("empty", conversation.length === 0);
-  if (conversation.length === 0) view.scrollTop = 0;
+  for (const { root } of rendered.values()) root.remove();
+  entries.forEach(({ root }, index) => {
+    if (list.children[index] !== root) list.insertBefore(root, list.children[index] ?? null);
+  });
+  const isEmpty = conversation.length === 0;
+  for (const root of [element, document.getElementById("main-column")]) root.classList.toggle("empty", isEmpty);
+  const page = document.getElementById("page");
+  page.classList.toggle("no-conversation", isEmpty);
+  page.classList.toggle("no-undo", undoStack.length === 0);
+  if (isEmpty) view.scrollTop = 0;
   else if (followEnd) scrollToEnd();
 }
 
@@ -56,7 +64,9 @@ function setWriting(writing) {
 }
 
 function save() {
-  if (!saveNow(conversation)) showError("message", "This browser keeps no more of the conversation: save it as text, then clear it.");
+  const { isSaved, isNews } = saveNow();
+  if (isNews) render();
+  if (!isSaved) showError("message", "This browser keeps no more of the conversation: save it as text, then clear it.");
 }
 
 // --- the message field -------------------------------------------------------------------------------------------
@@ -70,19 +80,23 @@ function setMessage(text) {
   messageField().dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-const editingHint = make("p", "hint", "Editing: Enter sends it and goes on from there, Esc leaves all as it is.");
+const editingHint = make("p", "hint");
 editingHint.setAttribute("role", "status");
 
 function renderEditing() {
   if (editing === null) editingHint.remove();
   else composer().before(editingHint);
-  entries.forEach((entry, index) => entry.root.classList.toggle("to-be-replaced", editing !== null && index >= editing));
+  const from = entries.findIndex((entry) => entry.turn.id === editing?.id);
+  entries.forEach((entry, index) => entry.root.classList.toggle("to-be-replaced", from >= 0 && index >= from));
   composer()?.classList.toggle("is-editing", editing !== null);
 }
 
-function startEditing(index) {
-  editing = index;
-  setMessage(conversation[index].typed);
+function startEditing(turn) {
+  editing = turn;
+  const names = turn.replies.map((_, index) => columnName(turn, index));
+  const how = [turn.speaker && `to ${turn.speaker}`, names.length > 1 && names.join(", ")].filter(Boolean).join(", ");
+  editingHint.textContent = `Editing a line${how && ` ${how}`}: Enter sends it as another version, Esc leaves all as it is.`;
+  setMessage(turn.typed);
   messageField().focus();
   renderEditing();
 }
@@ -99,54 +113,146 @@ function newId() {
   return [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(16).padStart(8, "0")).join("");
 }
 
-// Sends a request whose turn replaces those from `index` on.
-function sendRequest(params, index, fromComposer = false) {
+// Where the turn of a request belongs: behind all others, beside the other versions of its line, or on the turn itself.
+function placeAtEnd() {
+  const last = conversation.at(-1);
+  return { parent: last?.id ?? "", order: Math.max(moment(), (last?.order ?? 0) + 1) };
+}
+
+const placeBeside = ({ slot, parent, order }) => ({ slot, parent, order });
+const placeOn = (turn) => ({ ...placeBeside(turn), id: turn.id, made: turn.made });
+
+function sendRequest(params, place, fromComposer = false) {
   if (pending) return;
   hideError();
-  pending = { turn: newId(), index, typed: params.typed ?? "", fromComposer, before: conversation, hasStarted: false, hasFailed: false };
+  hideNote();
+  const length = params.length ?? numberOf("length");
+  pending = { request: newId(), place, typed: params.typed ?? "", length, fromComposer, hasStarted: false, hasFailed: false };
   followEnd = true;
   setWriting(true);
   restartTimer(ACCEPT_SECONDS);
-  trigger("generate", { ...params, turn: pending.turn });
+  watchServer();
+  trigger("generate", { ...params, turn: pending.request });
 }
 
 // Gradio ends no event of a server that is gone: it waits for it to come back.
 function restartTimer(seconds) {
   clearTimeout(requestTimer);
-  requestTimer = setTimeout(finish, seconds * 1000);
+  requestTimer = setTimeout(giveUp, seconds * 1000);
 }
 
+function giveUp() {
+  late = pending;
+  finish();
+}
+
+// The server says that a request has ended: the one under way, or one that was given up here before.
+function endRequest() {
+  if (late === null || pending?.isDone || pending?.hasFailed) finish();
+  else late = null;
+}
+
+// The request has ended, or is given up.
 function finish() {
-  if (!pending) return;
-  const { hasStarted, hasFailed } = pending;
+  if (!pending || pending.isLost) return;
+  const { hasStarted, hasFailed, isStopping } = pending;
   clearTimeout(requestTimer);
+  unwatchServer();
   queueStatus.remove();
+  const turn = hasStarted ? book.turns.get(turnId(pending)) : null;
+  if (turn) putTurn(markStopped(turn));
   pending = null;
   setWriting(false);
-  conversation = conversation.map(markStopped);
   render();
   if (!hasFailed && hasStarted) {
-    const turn = conversation.at(-1);
-    announce(`The model is done: ${turn.replies.map((reply) => reply.caption).join("; ")}`);
-  } else if (!hasFailed) {
+    announce(`The model is done: ${book.turns.get(turn.id).replies.map((reply) => reply.caption).join("; ")}`);
+  } else if (!hasFailed && !isStopping) {
     showError("message", "The server did not answer; expected it to: check that it runs, then send the line again.");
   }
   save();
+  continueInterrupted();
 }
+
+const turnId = ({ request, place }) => place.id ?? request;
 
 function startFrom(params) {
-  sendRequest({ speaker: "", context: "", retry: false, ...params }, conversation.length);
+  sendRequest({ speaker: "", context: "", retry: false, ...params }, placeAtEnd());
 }
 
-function runAction(action, index, reply = 0) {
-  const turn = conversation[index];
-  if (pending || !turn) return;
-  if (action === "edit") startEditing(index);
-  if (index !== conversation.length - 1) return;
-  if (action === "continue") sendRequest({ target: turn, index: reply, typed: "" }, index);
-  if (action === "retry") {
-    const isSideBySide = turn.replies.length > 1;
-    const temperatures = isSideBySide ? turn.replies.map((one) => one.temperature) : undefined;
-    sendRequest({ typed: turn.typed, speaker: turn.speaker, context: turn.context, retry: true, temperatures }, index);
-  }
+// How the replies of a turn differ: by their models or temperatures; nothing for a single reply.
+function variantsOf(turn) {
+  if (turn.replies.length < 2) return {};
+  const names = turn.replies.map((reply) => reply.model);
+  if (new Set(names).size > 1) return { models: names };
+  return { temperatures: turn.replies.map((reply) => reply.temperature) };
+}
+
+function sendAgain(turn, variants = variantsOf(turn)) {
+  const { typed, speaker, context } = turn;
+  sendRequest({ typed, speaker, context, retry: true, ...variants }, placeBeside(turn));
+}
+
+function continueReply(turn, index, length) {
+  sendRequest({ target: markStopped(turn), index, typed: "", ...(length && { length }) }, placeOn(turn));
+}
+
+// Makes one of several replies the only one, as another version of its line, and goes on from there.
+function pickReply(turn, index) {
+  const reply = turn.replies[index];
+  const [prompt, shown] = [reply.prompt || turn.prompt, reply.shown || turn.shown];
+  const id = newId();
+  rememberStep({ added: [id], slots: [turn.slot] });
+  putTurn({ ...turn, id, request: id, made: moment(), prompt, shown, replies: [{ ...reply, prompt: "", shown: "" }] });
+  chooseVersion(turn.slot, id);
+  save();
+  render();
+  const picked = book.turns.get(id);
+  if (reply.ending === "ended by itself") messageField().focus();
+  else continueReply(picked, 0);
+}
+
+function showVersion(turn, by, node) {
+  const versions = versionsBySlot().get(turn.slot);
+  const version = versions[versions.indexOf(turn) + by];
+  if (!version) return;
+  followEnd = false;
+  chooseVersion(turn.slot, version.id);
+  save();
+  render();
+  const root = entries.find((entry) => entry.turn.id === version.id).root;
+  root.querySelector(`[aria-label="${node.getAttribute("aria-label")}"]`).focus();
+  root.scrollIntoView({ block: "nearest" });
+  announce(root.querySelector(".versions").getAttribute("aria-label"));
+}
+
+function deleteTurn(turn) {
+  rememberStep({ before: [turn], slots: [turn.slot] });
+  removeTurn(turn.id);
+  save();
+  render();
+  showNote("Deleted; Undo brings it back.");
+  messageField().focus();
+}
+
+function moreItems(turn, reply, node) {
+  const { link } = turn.replies[reply];
+  const share = { label: "Share: copy the link", run: () => copyText(linkOf({ link }), node, "Link copied") };
+  return [
+    ...(link ? [share] : []),
+    ...(turn.replies.length > 1 ? [] : [{ label: "Edit the line", run: () => startEditing(turn) }]),
+    { label: "Delete line and reply", run: () => deleteTurn(turn) },
+  ];
+}
+
+function runAction(id, action, reply = 0, node = null) {
+  const turn = book.turns.get(id);
+  if (action === "copy") copyText((turn.replies[reply].shown || turn.shown) + turn.replies[reply].text, node, "Copied");
+  if (pending || !isAlive(id)) return;
+  if (action === "edit") startEditing(turn);
+  if (action === "continue") continueReply(turn, reply);
+  if (action === "retry") sendAgain(turn);
+  if (action === "pick") pickReply(turn, reply);
+  if (action === "version") showVersion(turn, reply, node);
+  if (action === "compare") openMenu(node, "Compare", comparisons((variants) => sendAgain(turn, variants)));
+  if (action === "more") openMenu(node, "More", moreItems(turn, reply, node));
 }

@@ -29,3 +29,22 @@ function showError(field, sentence) {
   if (isHidden && matchMedia("(max-width: 60rem)").matches) return;
   errorMessage.scrollIntoView({ block: "nearest" });
 }
+
+// What was done, for a while.
+
+const NOTE_SECONDS = 12;
+const note = make("p", "hint note-line");
+note.setAttribute("role", "status");
+let noteTimer = 0;
+
+function hideNote() {
+  clearTimeout(noteTimer);
+  note.remove();
+}
+
+function showNote(sentence) {
+  hideNote();
+  note.textContent = sentence;
+  composer().before(note);
+  noteTimer = setTimeout(hideNote, NOTE_SECONDS * 1000);
+}

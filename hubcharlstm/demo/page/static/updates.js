@@ -3,36 +3,62 @@
 const queueStatus = make("p", "hint queue-status");
 
 function receiveQueued({ turn, sentence }) {
-  if (!pending || turn !== pending.turn) return;
+  if (turn !== pending?.request) return;
   restartTimer(UPDATE_SECONDS);
+  heard();
   if (!queueStatus.isConnected) composer().before(queueStatus);
   queueStatus.textContent = sentence;
   announce(sentence);
 }
 
-function receiveTurn(turn) {
-  if (!pending || turn.id !== pending.turn) return;
-  restartTimer(UPDATE_SECONDS);
-  queueStatus.remove();
-  if (!pending.hasStarted) {
-    pending.hasStarted = true;
-    undoStack.push(pending.before);
-    if (pending.fromComposer) {
-      setMessage("");
-      editing = null;
-    }
-    announce("The model is writing.");
+// How long the replies of a turn are to be, as far as this request writes them.
+function goalsOf(turn, { place, length }) {
+  if (!place.id) return turn.replies.map((reply) => reply.length);
+  return turn.replies.map((reply) => (reply.writing ? reply.text.length + length : 0));
+}
+
+function beginTurn(turn) {
+  const { place } = pending;
+  const id = turnId(pending);
+  pending.hasStarted = true;
+  pending.place = { slot: id, made: moment(), ...place };
+  pending.goals = goalsOf(turn, pending);
+  pending.step = place.id ? rememberStep({ before: [book.turns.get(id)] }) : rememberStep({ added: [id], slots: [pending.place.slot] });
+  if (!place.id && place.slot) chooseVersion(place.slot, id);
+  if (pending.fromComposer) {
+    setMessage("");
+    editing = null;
   }
-  conversation = [...pending.before.slice(0, pending.index), turn];
+  announce("The model is writing.");
+}
+
+function receiveTurn(turn, interruption) {
+  const isLate = turn.id === late?.request && !pending;
+  const request = isLate ? late : pending;
+  if (turn.id !== request?.request) return;
+  const isDone = !turn.replies.some((reply) => reply.writing);
+  if (isLate && (!isDone || !isAlive(turnId(request)))) return;
+  if (!isLate) {
+    if (!pending.isStopping) restartTimer(UPDATE_SECONDS);
+    pending.isDone = isDone;
+    heard();
+    queueStatus.remove();
+    if (!pending.hasStarted) beginTurn(turn);
+  }
+  const warnings = interruption ? turn.warnings.filter((warning) => warning !== interruption) : turn.warnings;
+  putTurn({ ...turn, ...request.place, warnings, id: turnId(request), request: request.request });
   render();
   renderEditing();
   saveSoon(save);
+  if (interruption && !isLate && !pending.isStopping) lose();
 }
 
 function receiveError({ turn, field, sentence }) {
-  if (pending && turn === pending.turn) {
+  if (pending && turn === pending.request) {
+    interrupted = null;
     if (pending.hasStarted) {
-      conversation = undoStack.pop();
+      revertStep(pending.step);
+      pending.hasStarted = false;
       if (pending.fromComposer && messageField().value === "") setMessage(pending.typed);
       render();
     }
@@ -41,8 +67,9 @@ function receiveError({ turn, field, sentence }) {
   showError(field, sentence);
 }
 
-function receiveIntro(newIntro) {
-  intro = newIntro;
+function receiveIntro(value) {
+  intro = value.intro;
+  models = value.models ?? [];
   renderIntro(intro, startFrom);
   element.classList.toggle("code", Boolean(intro.is_code));
   document.title = `${intro.title} · hubcharlstm`;
@@ -50,12 +77,12 @@ function receiveIntro(newIntro) {
 
 function receiveValue() {
   const value = props.value;
-  if (value?.kind === "turn") receiveTurn(value.turn);
-  else if (value?.kind === "accepted" && value.turn === pending?.turn) restartTimer(UPDATE_SECONDS);
+  if (value?.kind === "turn") receiveTurn(value.turn, value.interruption);
+  else if (value?.kind === "accepted" && value.turn === pending?.request) restartTimer(UPDATE_SECONDS);
   else if (value?.kind === "queued") receiveQueued(value);
   else if (value?.kind === "error") receiveError(value);
-  else if (value?.kind === "permalink") sendRequest(value.request, conversation.length);
-  else if (value?.kind === "intro") receiveIntro(value.intro);
+  else if (value?.kind === "permalink") sendRequest(value.request, placeAtEnd());
+  else if (value?.kind === "intro") receiveIntro(value);
 }
 
 // Sends the link to the server, and keeps of the URL only what belongs to the host.
@@ -66,21 +93,39 @@ function openLink() {
   history.replaceState(null, "", location.pathname + (query ? `?${query}` : ""));
 }
 
+// Once all of the page is there, which may be after this script has run.
+function start() {
+  if (!messageField() || !document.getElementById("limits-note")) {
+    requestAnimationFrame(start);
+    return;
+  }
+  messageField().dir = "auto";
+  restoreDraft();
+  render();
+  trigger("restore", {});
+  if (location.search.length > 1) openLink();
+  continueInterrupted();
+}
+
 view.addEventListener("scroll", () => {
   followEnd = view.scrollHeight - view.scrollTop - view.clientHeight < NEAR_END;
 });
 new ResizeObserver(() => {
   if (followEnd && entries.length > 0) scrollToEnd();
 }).observe(view);
-addEventListener("pagehide", () => saveNow(conversation));
+addEventListener("pagehide", () => {
+  keepDraft();
+  keepInterrupted();
+  saveNow();
+});
 addEventListener("storage", (event) => {
-  if (event.key !== KEY || pending) return; // saved by another tab of the same browser
-  conversation = loadConversation();
-  undoStack = [];
+  if (event.key !== KEY || !merge(book, readStored())) return; // saved by another tab of the same browser
+  const active = document.activeElement;
   render();
+  if (active?.isConnected) active.focus({ preventScroll: true });
 });
 
 receiveValue();
 render();
 watch("value", receiveValue);
-if (location.search.length > 1) openLink();
+start();

@@ -1,0 +1,92 @@
+// A server that is gone while it writes: the page says so, keeps what came, and goes on when the server is back.
+
+const SILENCE_MILLISECONDS = 2500; // without an update, after which the server is asked whether it is there
+const ASK_MILLISECONDS = 1500;
+const RESUME_KEY = "hubcharlstm.resume.1";
+
+const lostHint = make("p", "hint lost");
+lostHint.setAttribute("role", "status");
+
+let heardAt = 0;
+let watchTimer = 0;
+let isAsking = false;
+let interrupted = loadInterrupted(); // {id, goals}: a turn that is to go on by itself, and how long its replies were to be
+
+const isSilent = () => Date.now() - heardAt > SILENCE_MILLISECONDS;
+
+function heard() {
+  heardAt = Date.now();
+}
+
+function watchServer() {
+  heard();
+  clearInterval(watchTimer);
+  watchTimer = setInterval(askServer, ASK_MILLISECONDS);
+}
+
+function unwatchServer() {
+  clearInterval(watchTimer);
+  lostHint.remove();
+}
+
+async function isServerUp() {
+  try {
+    const { status } = await fetch("healthz", { cache: "no-store", signal: AbortSignal.timeout(3000) });
+    return status < 500;
+  } catch {
+    return false;
+  }
+}
+
+async function askServer() {
+  if (!pending?.hasStarted || isAsking || !(pending.isLost || isSilent())) return;
+  const asked = pending;
+  isAsking = true;
+  const isUp = await isServerUp();
+  isAsking = false;
+  if (pending !== asked) return;
+  if (isUp && asked.isLost) location.reload(); // Gradio's own client needs a new page, too
+  else if (!isUp && !asked.isLost && isSilent()) lose();
+}
+
+function lose() {
+  pending.isLost = true;
+  clearTimeout(requestTimer);
+  const since = new Date(heardAt).toLocaleTimeString();
+  lostHint.textContent =
+    `The server has not answered since ${since}. The text so far is kept, and goes on by itself when the server is back; ` +
+    "Stop ends it here.";
+  composer().before(lostHint);
+  save();
+}
+
+function loadInterrupted() {
+  try {
+    const stored = JSON.parse(sessionStorage.getItem(RESUME_KEY) ?? "null");
+    sessionStorage.removeItem(RESUME_KEY);
+    return typeof stored?.id === "string" && Array.isArray(stored.goals) ? stored : null;
+  } catch {
+    return null;
+  }
+}
+
+// As the page closes: whether the next one has something to go on with.
+function keepInterrupted() {
+  if (!pending?.hasStarted || !(pending.isLost || isSilent())) return;
+  const id = turnId(pending);
+  const goals = pending.goals.map((goal, index) => Math.max(goal, (interrupted?.id === id && interrupted.goals[index]) || 0));
+  try {
+    sessionStorage.setItem(RESUME_KEY, JSON.stringify({ id, goals }));
+  } catch {
+    // no sessionStorage: Continue does it by hand
+  }
+}
+
+// Goes on with the first reply that was cut short; once it is done, with the next.
+function continueInterrupted() {
+  if (!interrupted || pending) return;
+  const turn = isAlive(interrupted.id) ? book.turns.get(interrupted.id) : null;
+  const index = turn?.replies.findIndex(({ text, ending }, at) => ending === "stopped" && text && text.length < interrupted.goals[at]) ?? -1;
+  if (index < 0) interrupted = null;
+  else continueReply(turn, index, interrupted.goals[index] - turn.replies[index].text.length);
+}
