@@ -116,7 +116,7 @@ def settings_panel(registry: ModelRegistry, speaker: gr.Dropdown) -> SettingsPan
         min_width=0,
     )
     length = gr.Slider(
-        1, MAX_LENGTH, defaults.length, step=1, label="Length", info="in characters",
+        1, MAX_LENGTH, defaults.length, step=1, label="Length", info="in characters; as it is, a character speaks to the end of a turn",
         elem_id="field-length", min_width=0,
     )  # fmt: skip
     seed, draw_seed, locked = seed_row()

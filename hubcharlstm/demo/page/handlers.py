@@ -23,6 +23,7 @@ from hubcharlstm.demo.chat.requests import (
     EvictEvent,
     OpenLinkEvent,
     check_id,
+    turn_length,
 )
 from hubcharlstm.demo.chat.turns import Turn, parse_continue_target
 from hubcharlstm.demo.errors import UserError
@@ -114,7 +115,9 @@ class ChatHandlers:
             name = target.reply["model"]
         async with self.registry.acquire(name) as served_model:
             if target is not None:
+                config = served_model.model.generation_config
                 length = controls["length"]
+                length = turn_length(length, config) if target.is_turn(config) else length
                 updates = self.writer.continue_reply(target, data["turn"], length, served_model, delivery)
             else:
                 chat_request = ChatRequest.parse(data, controls, served_model.model.generation_config)
