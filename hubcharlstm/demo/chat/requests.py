@@ -213,7 +213,7 @@ class ChatRequest:
 
 
 def turn_length(length: int, config: GenerationConfig) -> int:
-    """The bound of a character's turn, which its stop string ends: `length` if the visitor chose it, else `TURN_LENGTH`.
+    """The bound of a turn that its stop string ends: `length` if the visitor chose it, else `TURN_LENGTH` at least.
 
     A length other than the model's own default is chosen.
     """

@@ -8,14 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from hubcharlstm.demo.chat.requests import fill
+from hubcharlstm.demo.page.starters import name_line, starters
 from hubcharlstm.hub import model_card
+from hubcharlstm.hub.titles import display_title
 from hubcharlstm.model import CharLSTM
-
-SIDE_BY_SIDE = (0.2, 0.8, 1.4)
-"""Temperatures of the starter with several replies."""
-
-MAX_STARTERS = 4
 
 SAMPLE_TEMPERATURE = 0.8
 """The recorded sample nearest to this temperature is shown."""
@@ -27,12 +23,11 @@ def intro(model: CharLSTM, label: str) -> dict[str, Any]:
     config = model.generation_config
     pool = [*config.examples, *(name_line(model, speaker) for speaker in config.speakers if config.turn_template)]
     return {
-        "title": record.get("name") or label,
+        "title": display_title(record, label),
         "lines": [expectation(model), "Start a line; it goes on."],
         "passage": passage(record),
         "time_lapse": time_lapse(model.record, record),
-        "starters": list(config.examples[:MAX_STARTERS]),
-        "side_by_side": {"prompt": config.examples[0], "temperatures": list(SIDE_BY_SIDE)} if config.examples else None,
+        "starters": starters(model),
         "is_code": record.get("corpus", {}).get("kind") == "code",
         "pool": list(dict.fromkeys(pool)),
     }
@@ -45,13 +40,7 @@ def expectation(model: CharLSTM) -> str:
     corpus = f"has read {'' if ancestors else 'only '}{title}" if title else "has read one text"
     if title and ancestors:
         corpus += f", and before that {ancestors[0].get('title') or ancestors[0]['name']},"
-    size = in_words(model.config.num_parameters)
-    return f"Not an assistant. A network of {size} numbers that {corpus} and guesses one letter at a time."
-
-
-def name_line(model: CharLSTM, speaker: str) -> str:
-    """The first line of a turn of `speaker`."""
-    return fill(model.generation_config.turn_template.partition("{message}")[2].lstrip("\n"), "", speaker)
+    return f"Not an assistant: a small network that {corpus.rstrip(',')}."
 
 
 def passage(record: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -109,15 +98,14 @@ def seconds_at(timeline: list[tuple[float, float]], chars: float) -> float | Non
 
 
 def about(model: CharLSTM) -> list[str]:
-    """The lines under the model menu: the first of its card, its size, its loss, and where it runs."""
+    """All facts of the model: the first lines of its card, its size, its loss, where it runs and its name."""
     record = model_card.valid_record(model.record)
     config = model.config
-    shape = f"{config.num_layers} × {config.hidden_size} units, {in_words(config.num_parameters)} numbers"
-    size = f"{shape}, {len(model.vocabulary)} letters and signs"
+    size = f"{config.num_layers} × {config.hidden_size} units, {len(model.vocabulary)} letters and signs"
     loss = f"{record['val_bpc']:.3f} bits per character on text it has not read" if "val_bpc" in record else ""
     where = f"{model.decoder.precision} on {model.decoder.device.type}"
     at_revision = f", revision {model.revision[:7]}" if model.revision else ""
-    return [line for line in (card_lines(model), size, loss, where + at_revision) if line]
+    return [line for line in (card_lines(model), size, loss, where + at_revision, record.get("name", "")) if line]
 
 
 def card_lines(model: CharLSTM) -> str:
