@@ -24,8 +24,7 @@ def expectation(model: CharLSTM) -> str:
     corpus = f"has read {'' if ancestors else 'only '}{title}" if title else "has read one text"
     if title and ancestors:
         corpus += f", and before that {ancestors[0].get('title') or ancestors[0]['name']},"
-    size = in_words(model.config.num_parameters)
-    return f"Not an assistant. A network of {size} numbers that {corpus} and guesses one letter at a time."
+    return f"Not an assistant: a small network that {corpus.rstrip(',')}."
 
 
 def passage(record: Mapping[str, Any]) -> dict[str, Any] | None:

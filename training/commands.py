@@ -129,9 +129,16 @@ def run_space(options: argparse.Namespace, command_line: str) -> int:
             hardware=options.hardware, private=options.private, torch_index=options.torch_index,
         )  # fmt: skip
         return 0
-    for path in space.write(options.dry_run, model_id, torch_index=options.torch_index):
+    record, note = space.try_load_record(model_id)
+    for path in space.write(
+        options.dry_run, model_id, space_id=space_id, record=record, torch_index=options.torch_index
+    ):
         print(path)
-    print(f"\nThese are the files of {space_id}; its variable {space.MODEL_VARIABLE} is {model_id}.")
+    print(f"\nThese are the files of {space_id}; it serves {model_id}, which its README.md names.")
+    if note:
+        print(f"note: {note}")
+    if options.torch_index is None and (options.hardware or "cpu").startswith("cpu"):
+        print("note: PyTorch brings libraries of GPUs along; --torch-index with the index of its CPU builds does not.")
     return 0
 
 

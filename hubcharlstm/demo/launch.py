@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 from contextlib import suppress
@@ -10,13 +11,13 @@ from urllib.parse import urlsplit
 
 import gradio as gr
 import huggingface_hub.constants
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from starlette.middleware.cors import CORSMiddleware
 
 from hubcharlstm.demo.api import add_api
 from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.model_source import ModelSource
-from hubcharlstm.demo.models import ModelRegistry
+from hubcharlstm.demo.models import ModelRegistry, ServedModel
 from hubcharlstm.demo.openai_api.routes import add_openai_api
 from hubcharlstm.demo.page.layout import chat_page
 from hubcharlstm.demo.page.theme import CSS, theme
@@ -27,11 +28,15 @@ from hubcharlstm.demo.serving.authentication import Authenticator, Credentials
 from hubcharlstm.demo.serving.health import health
 from hubcharlstm.demo.serving.middleware import HardeningMiddleware, malformed_call_handler
 from hubcharlstm.demo.serving.server import Server
+from hubcharlstm.demo.space_card import models_of_card
 from hubcharlstm.demo.tools import Tools
+from hubcharlstm.hub import preview_image
 from hubcharlstm.model import CharLSTM
 
 MODEL_VARIABLE = "HUBCHARLSTM_MODEL"
 ORIGINS_VARIABLE = "HUBCHARLSTM_ALLOW_ORIGINS"
+PREVIEW_IMAGE = "/preview.png"
+"""The path of the picture of the page's link."""
 HOST, PORT = "127.0.0.1", 7860
 SPARE_SLOTS = 100
 """Slots of Gradio's queue beyond `Limits`, for requests that are refused because those are reached."""
@@ -77,11 +82,13 @@ def load_registry(
 ) -> ModelRegistry:
     """The registry of the models to offer, with the first one loaded: `model_id`, HUBCHARLSTM_MODEL's, or the shipped.
 
+    Without the variable, the models that the README.md of a Space names take its place.
     Raises `ValueError` if the first does not load. On a Space, which may start while the Hub is down, the shipped model
     serves until the first one loads; and there no request may name another model.
     """
     disable_telemetry()
     named = [name.strip() for name in os.environ.get(MODEL_VARIABLE, "").split(",") if name.strip()]
+    named = named or models_of_card()
     sources = [*([model_id] if model_id else []), *named, None]
     if not os.environ.get("SPACE_ID"):
         first = CharLSTM.from_pretrained(sources[0], revision=revision, device=device, precision=precision)
@@ -139,8 +146,11 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
     # Gradio adds no CORS headers to an app that has its own; its own would allow every origin on any other host.
     asgi.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
     add_openai_api(asgi, app.registry, app.admission, app.pacer)
+    add_preview_image(asgi, app.registry)
     mount(asgi, app.demo, host, port, root, credentials)
     gradio_compat.configure_mcp(app.demo, app.tools)
+    first = app.registry.first
+    gradio_compat.describe_page(app.demo, " ".join(intro(first.model, first.label)["lines"]), PREVIEW_IMAGE)
     hardened = HardeningMiddleware(
         asgi,
         root=urlsplit(root).path if "://" in root else root,
@@ -176,6 +186,19 @@ def mount(
         app_kwargs={"exception_handlers": dict.fromkeys(gradio_compat.CALL_ERRORS, malformed_call_handler(demo))},
     )
     gradio_compat.adopt_mounted_app(demo, asgi)
+
+
+def add_preview_image(asgi: FastAPI, registry: ModelRegistry) -> None:
+    """Serve the picture of the page's link at `PREVIEW_IMAGE`, drawn when it is first asked for."""
+
+    @functools.lru_cache(maxsize=2)
+    def picture(served_model: ServedModel) -> bytes:
+        return preview_image.draw(served_model.model.record, served_model.label)
+
+    def get_picture() -> Response:  # in a worker thread, for it is not async
+        return Response(picture(registry.first), media_type="image/png", headers={"cache-control": "max-age=3600"})
+
+    asgi.add_api_route(PREVIEW_IMAGE, get_picture, methods=["GET", "HEAD"])
 
 
 def disable_telemetry() -> None:

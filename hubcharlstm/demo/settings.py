@@ -16,6 +16,9 @@ MAX_MESSAGE = 10_000
 MAX_LENGTH = 2_000
 """Characters that one request may generate."""
 
+TURN_LENGTH = 1_000
+"""Characters that a character's turn may have where the length is the model's own default: far above most turns."""
+
 MAX_REPLY = 20_000
 """Characters up to which a reply may be continued."""
 

@@ -18,6 +18,7 @@ from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.page.layout import chat_page
 from hubcharlstm.demo.serving.admission import AdmissionController, Limits
+from hubcharlstm.demo.space_card import models_of_card
 
 
 def test_a_models_folder_is_not_shown_on_a_space(chat_model: CharLSTM, tmp_path: Path) -> None:
@@ -93,6 +94,30 @@ def test_a_space_whose_model_comes_later_says_so_and_lets_it_take_over(
     assert offered.default == "late" and offered.first.model is chat_model
     values = asyncio.run(handlers.on_load())
     assert values[0]["kind"] == "intro" and values[2] == "late"
+    offered.close()
+
+
+def test_a_space_serves_the_models_that_its_front_page_names(clean: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "app.py").touch()
+    card = tmp_path / "README.md"
+    for text, models in (
+        ("---\nsdk: gradio\nmodels:\n- user/one\n- user/two\n---\n# One\n", ["user/one", "user/two"]),
+        ("---\nsdk: gradio\nmodels: user/one\n---\n", []),
+        ("---\nsdk: gradio\nmodels: [7, ../up, user/one]\n---\n", ["user/one"]),
+        ("---\nsdk: docker\nmodels: [user/one]\n---\n", []),
+        ("# No front matter\n", []),
+    ):
+        card.write_text(text, encoding="utf-8")
+        assert models_of_card(card) == models
+    assert models_of_card(tmp_path / "sub" / "README.md") == []
+    card.write_text("---\nsdk: gradio\nmodels: [user/one]\n---\n", encoding="utf-8")
+    clean.setenv("SPACE_ID", "user/space")
+    clean.setattr(launch, "models_of_card", lambda: models_of_card(card))
+    wanted: list[Any] = []
+    shipped = CharLSTM.from_pretrained()
+    clean.setattr(launch, "ModelSource", lambda *args, **_: wanted.append(args) or Late(shipped))
+    offered = launch.load_registry()
+    assert wanted == [("user/one",)] and offered.labels == ["shipped model", "one"]
     offered.close()
 
 

@@ -138,16 +138,17 @@ def test_a_model_that_is_replaced_serves_its_holders_to_the_end(model: CharLSTM,
 
 def test_the_intro_is_filled_from_the_model(model: CharLSTM) -> None:
     shown = welcome.intro(model, "tiny")
-    assert shown["title"] == "tiny" and shown["passage"] is None and shown["time_lapse"] is None
-    assert "has read one text and guesses one letter at a time" in shown["lines"][0]
-    assert shown["starters"] == ["To be, ", "FIRST:\n"] and shown["side_by_side"]["temperatures"] == [0.2, 0.8, 1.4]
+    assert shown["title"] == "Tiny, one letter at a time" and shown["passage"] is None and shown["time_lapse"] is None
+    assert shown["lines"][0] == "Not an assistant: a small network that has read one text."
+    assert [starter["typed"] for starter in shown["starters"]] == ["To be, ", "FIRST:\n", "To be, "]
+    assert shown["starters"][-1]["temperatures"] == [0.2, 0.8, 1.4]
     corpus = {
         "name": "m", "title": "Shakespeare's Macbeth", "sha256": "0", "chars": 9, "train_chars": 9, "held_out": "-"
     }  # fmt: skip
     model.record = {"name": "charlstm-macbeth", "corpus": corpus}
     shown = welcome.intro(model, "tiny")
-    assert shown["title"] == "charlstm-macbeth"
-    assert "has read only Shakespeare's Macbeth and guesses" in shown["lines"][0]
+    assert shown["title"] == "Shakespeare's Macbeth, one letter at a time"
+    assert "has read only Shakespeare's Macbeth." in shown["lines"][0]
 
 
 def test_the_passage_is_the_one_nearest_the_usual_temperature(model: CharLSTM) -> None:

@@ -153,7 +153,6 @@ def space_settings(hub: Hub, home: Path, port: int) -> dict[str, str]:
         "GRADIO_SSR_MODE": "true",
         "GRADIO_SERVER_NAME": "127.0.0.1",  # 0.0.0.0 on a Space; tests stay on this machine
         "GRADIO_SERVER_PORT": str(port),
-        "HUBCHARLSTM_MODEL": "user/hosted",
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hubcharlstm.demo.space_card import models_of_card
 from hubcharlstm.hub.model_folder import MODEL_FILES
 from tests.support.hub_client import Client
 from tests.support.hub_server import BORN_WITH, Hub
@@ -17,7 +18,7 @@ from tests.support.hub_server import BORN_WITH, Hub
 ROOT = Path(__file__).parents[2]
 Published = tuple[Path, str]
 TEXT = "ANN:\nThe cat sat on the mat.\n\nBOB:\nThe dog sat on the log.\n\n" * 30
-SPACE_FILES = {"README.md", "app.py", "requirements.txt", "model_card.md", "pyproject.toml", "LICENSE"}
+SPACE_FILES = {"README.md", "app.py", "requirements.txt", "model_card.md", "pyproject.toml", "LICENSE", "thumbnail.png"}
 TINY = "--embedding-dim 4 --hidden-size 8 --num-layers 1 --batch-size 4 --seq-len 16 --max-train-chars 5000"
 
 
@@ -185,10 +186,13 @@ def test_the_configuration_of_a_space(hub: Hub, author: Client, published: Publi
     pinned = re.search(r"^gradio==(.*)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
     assert pinned
     assert data == {
-        "title": "road", "emoji": "🪶", "colorFrom": "yellow", "colorTo": "gray", "sdk": "gradio",
+        "title": "Mine, one letter at a time", "emoji": "🪶", "colorFrom": "yellow", "colorTo": "gray", "sdk": "gradio",
         "sdk_version": pinned[1], "python_version": "3.11", "app_file": "app.py", "models": ["user/road"],
-        "preload_from_hub": ["user/road"], "license": "mit", "short_description": "Chat with road, a character LSTM",
+        "preload_from_hub": ["user/road"], "license": "mit",
+        "short_description": "Chat with Mine, one letter at a time",
+        "thumbnail": f"{hub.url}/spaces/user/chat/resolve/main/thumbnail.png",
     }  # fmt: skip
+    assert hub.repos["spaces/user/chat"].files()["thumbnail.png"].startswith(b"\x89PNG")
 
 
 def test_a_space_is_updated_in_one_commit_of_what_changed(hub: Hub, author: Client, published: Published) -> None:
@@ -214,7 +218,8 @@ def test_a_space_for_a_private_model(hub: Hub, author: Client, tmp_path: Path) -
     assert "give the Space a secret HF_TOKEN" in done(author, tmp_path, line)
     space = hub.repos["spaces/user/hushed"]
     assert space.private
-    assert "preload_from_hub" not in space.files()["README.md"].decode()
+    readme = space.files()["README.md"].decode()
+    assert "preload_from_hub" not in readme and "title: Whispered, one letter at a time" in readme
     assert space.files()["requirements.txt"].startswith(b"--extra-index-url https://cpu.example/\n#")
     assert not [path for path, content in space.files().items() if b"token-of-user" in content]
 
@@ -229,7 +234,7 @@ def test_a_space_that_cannot_be(hub: Hub, author: Client, tmp_path: Path) -> Non
     assert "spaces/user/empty" not in hub.repos
 
 
-def test_a_dry_run_asks_nobody_and_shows_what_would_go_up(hub: Hub, author: Client, tmp_path: Path) -> None:
+def test_a_dry_run_changes_nothing_and_shows_what_would_go_up(hub: Hub, author: Client, tmp_path: Path) -> None:
     before = len(hub.requests)
     line = "space user/dry --model user/anything --dry-run space"
     shown = done(author, tmp_path, line).split("\n\n")
@@ -237,9 +242,20 @@ def test_a_dry_run_asks_nobody_and_shows_what_would_go_up(hub: Hub, author: Clie
         path.relative_to(tmp_path / "space").as_posix() for path in (tmp_path / "space").rglob("*") if path.is_file()
     }
     assert written == package_files() | SPACE_FILES == set(shown[0].splitlines())
-    assert "HUBCHARLSTM_MODEL is user/anything" in shown[1]
-    assert len(hub.requests) == before
+    assert "it serves user/anything, which its README.md names" in shown[1]
+    assert "note: The Hub shows you no model user/anything" in shown[1]
+    assert {method for method, _ in hub.requests[before:]} <= {"GET", "HEAD"}
     assert "exists already" in refused(author, tmp_path, line)
+
+
+def test_a_dry_run_is_titled_by_the_record_of_the_model(
+    hub: Hub, author: Client, tmp_path: Path, published: Published
+) -> None:
+    assert "note: user/road" not in done(author, tmp_path, "space user/dry --model user/road --dry-run space")
+    for name in ("README.md", "thumbnail.png"):
+        pushed = hub.repos["spaces/user/chat"].files()[name]
+        assert (tmp_path / "space" / name).read_bytes() == pushed.replace(b"user/chat", b"user/dry")
+    assert models_of_card(tmp_path / "space" / "README.md") == ["user/road"]
 
 
 # --- the README --------------------------------------------------------------------------------------------------

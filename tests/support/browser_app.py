@@ -218,11 +218,19 @@ class BrowserUser:
         field.fill(str(number))
         field.press("Tab")
 
+    def choose_speaker(self, name: str) -> None:
+        self.page.locator(f".chip:has(input[value='{name}'])").click()
+
     def until_done(self) -> None:
         self.page.wait_for_selector("#send", state="visible")
         assert self.page.locator(".reply.writing").count() == 0
 
     # --- what they see ---
+
+    @property
+    def speaker(self) -> str:
+        """Who replies: "" for no one."""
+        return str(self.page.locator(".chip input:checked").get_attribute("value"))
 
     @property
     def turns(self) -> int:

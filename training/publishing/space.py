@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Any
 
-from huggingface_hub import HfApi, RepoCard, SpaceCardData
+from huggingface_hub import HfApi, RepoCard, SpaceCardData, constants, hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError
 
-from hubcharlstm.hub import upload
+from hubcharlstm.errors import HubError
+from hubcharlstm.hub import preview_image, upload
+from hubcharlstm.hub.messages import to_load_error
+from hubcharlstm.hub.model_card import escape_markdown
+from hubcharlstm.hub.model_folder import RECORD
 from hubcharlstm.hub.retry import CLIENT_ERRORS, with_retries
+from hubcharlstm.hub.titles import display_title
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("hubcharlstm", "training")
@@ -22,6 +32,7 @@ FILES = ("app.py", "model_card.md", "pyproject.toml", "LICENSE")
 """And what the app, the cards and a build of the wheel from the Space need besides."""
 MODEL_VARIABLE = "HUBCHARLSTM_MODEL"
 """The Space's variable that names its model; the app reads it."""
+THUMBNAIL = "thumbnail.png"
 PYTHON_VERSION = "3.11"
 SHORT_DESCRIPTION = 60
 """Maximum length in characters; the Hub refuses a longer one."""
@@ -51,9 +62,12 @@ def publish(
     hardware: a flavour such as "cpu-upgrade"; None leaves it as it is. private: for a new Space.
     """
     model_is_private = upload.is_private(model_id, token=token)
+    record = {} if model_is_private else load_record(model_id, token=token)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "space"
-        files = write(folder, model_id, torch_index=torch_index, preload=not model_is_private)
+        files = write(
+            folder, model_id, space_id=space_id, record=record, torch_index=torch_index, preload=not model_is_private
+        )
         options = {"space_sdk": "gradio", "space_variables": [{"key": MODEL_VARIABLE, "value": model_id}]}
         space_id = upload.create_repository(
             space_id, private=private, token=token, repo_type="space", space_hardware=hardware, **options
@@ -90,11 +104,46 @@ def _configure(api: HfApi, space_id: str, model_id: str, hardware: str | None) -
 # --- files -------------------------------------------------------------------------------------------------------
 
 
-def write(folder: Path, model_id: str, *, torch_index: str | None = None, preload: bool = True) -> list[str]:
+def load_record(model_id: str, *, token: str | None = None) -> dict[str, Any]:
+    """The record of a model on the Hub, {} if it has none; raises `HubError` if the Hub does not give it."""
+
+    def download() -> str | None:
+        with suppress(EntryNotFoundError):
+            return hf_hub_download(model_id, RECORD, token=token)
+        return None
+
+    try:
+        path = with_retries(download, pauses=upload.PAUSES)
+    except CLIENT_ERRORS as error:
+        raise to_load_error(error, model_id) from error
+    record = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+    return record if isinstance(record, dict) else {}
+
+
+def try_load_record(model_id: str) -> tuple[dict[str, Any], str]:
+    """The record of a model for all to see, {} if it is private or the Hub does not give it; and why, else ""."""
+    try:
+        if upload.is_private(model_id):
+            return {}, f"{model_id} is private: title, description and picture have nothing but its name."
+        return load_record(model_id), ""
+    except HubError as error:
+        return {}, f"{error} Title, description and picture have nothing but the model's name."
+
+
+def write(
+    folder: Path,
+    model_id: str,
+    *,
+    space_id: str | None = None,
+    record: Mapping[str, Any] = MappingProxyType({}),
+    torch_index: str | None = None,
+    preload: bool = True,
+) -> list[str]:
     """Fill `folder`, new or empty, with the files of the Space and return their paths, sorted.
 
     They run the app, and `pip install` takes the folder, so that a reader of the model's card gets the library from
-    the Space. preload: fetch the model when the Space is built, which it cannot for a private one.
+    the Space. space_id: where the folder goes, for the address of its thumbnail. record: of the model, for title,
+    thumbnail and description. preload: fetch the model when the Space is built, which it cannot for a private one.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} exists already; expected a new or empty folder: empty it, or choose another.")
@@ -106,8 +155,10 @@ def write(folder: Path, model_id: str, *, torch_index: str | None = None, preloa
     contents: dict[str, Callable[[Path], object]] = {
         path: partial(shutil.copyfile, ROOT / path) for path in (*FILES, *package_files())
     }
-    card, pins = front_page(model_id, preload=preload), requirements(torch_index)
+    card = front_page(model_id, space_id=space_id, record=record, preload=preload)
+    pins, picture = requirements(torch_index), preview_image.draw(record, model_id.rpartition("/")[2])
     contents["README.md"] = lambda path: path.write_text(card, encoding="utf-8")
+    contents[THUMBNAIL] = lambda path: path.write_bytes(picture)
     contents["requirements.txt"] = lambda path: path.write_text(pins, encoding="utf-8")
     for path, create in contents.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -137,12 +188,18 @@ def requirements(torch_index: str | None = None) -> str:
     return f"--extra-index-url {torch_index}\n{pins}"
 
 
-def front_page(model_id: str, *, preload: bool = True) -> str:
-    """The README.md of the Space; its metadata configures the Space."""
+def front_page(
+    model_id: str,
+    *,
+    space_id: str | None = None,
+    record: Mapping[str, Any] = MappingProxyType({}),
+    preload: bool = True,
+) -> str:
+    """The README.md of the Space; its metadata configures the Space, and names what links to it show."""
     name = model_id.rpartition("/")[2]
-    description = f"Chat with {name}, a character LSTM"
+    title, description = display_title(record, name), f"Chat with {display_title(record, name)}"
     data = SpaceCardData(
-        title=name,
+        title=title,
         emoji="🪶",
         colorFrom="yellow",
         colorTo="gray",
@@ -153,12 +210,13 @@ def front_page(model_id: str, *, preload: bool = True) -> str:
         models=[model_id],
         preload_from_hub=[model_id] if preload else None,
         license="mit",
+        thumbnail=f"{constants.ENDPOINT}/spaces/{space_id}/resolve/main/{THUMBNAIL}" if space_id else None,
         short_description=description if len(description) <= SHORT_DESCRIPTION else "Chat with a character LSTM",
     )
     text = (
-        f"# {name}\n\nA chat with `{model_id}`, a character-level LSTM: begin a line, and it goes on.\n\n"
-        f"Made by `python -m training space` of hubcharlstm. The variable `{MODEL_VARIABLE}` names the model; "
-        "change it in the settings to serve another.\n"
+        f"# {escape_markdown(title)}\n\nA chat with `{model_id}`, a character-level LSTM: begin a line, and it goes "
+        f"on.\n\nMade by `python -m training space` of hubcharlstm. It serves the first of the `models` above; set the "
+        f"variable `{MODEL_VARIABLE}` in the settings to serve another.\n"
     )
     return str(RepoCard(f"---\n{data.to_yaml()}\n---\n\n{text}"))
 

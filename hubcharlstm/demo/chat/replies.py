@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from hubcharlstm.demo.chat.pacing import Backpressure, UpdatePacer, follow
 from hubcharlstm.demo.chat.permalinks import replay_check, with_permalinks
 from hubcharlstm.demo.chat.requests import ChatRequest, compose
+from hubcharlstm.demo.chat.sentences import cut_after_sentence
 from hubcharlstm.demo.chat.state_cache import StateCache
-from hubcharlstm.demo.chat.turns import ENDINGS, ContinueTarget, Reply, Turn, cycle_in, text_hash, updated
+from hubcharlstm.demo.chat.turns import CUT_ENDING, ENDINGS, ContinueTarget, Reply, Turn, cycle_in, text_hash, updated
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ServedModel
 from hubcharlstm.demo.settings import MAX_REPLY, Settings
@@ -102,7 +103,9 @@ class ReplyWriter:
             replies = []
             for unfinished, (model, settings), stream in zip(turn["replies"], columns, streams, strict=True):
                 num_emitted = len(unfinished["text"])
-                reply = await asyncio.to_thread(self._finish, turn, unfinished, settings, stream, num_emitted, model)
+                reply = await asyncio.to_thread(
+                    self._finish, turn, unfinished, settings, stream, num_emitted, model, request.is_turn
+                )
                 replies.append(updated(reply, replay_check=replay_check(request.expected, reply)))
             yield {**turn, "replies": replies}
         finally:
@@ -132,7 +135,10 @@ class ReplyWriter:
                     yield turn
             num_emitted = len(text) - num_before
             reply = updated(turn["replies"][target.index], text=text, rate=rate(num_emitted, started))
-            reply = await asyncio.to_thread(self._finish, turn, reply, settings, stream, num_emitted, served_model)
+            is_turn = target.is_turn(served_model.model.generation_config)
+            reply = await asyncio.to_thread(
+                self._finish, turn, reply, settings, stream, num_emitted, served_model, is_turn
+            )
             yield with_reply(turn, target.index, reply)
         finally:
             stream.cancel()
@@ -192,24 +198,33 @@ class ReplyWriter:
         stream: TextStream,
         num_emitted: int,
         served_model: ServedModel,
+        is_turn: bool,
     ) -> Reply:
         """The finished reply: why it ended and its permalinks; caches its state if all of its text was emitted.
 
+        A character's reply that reached its length is cut after its last whole sentence. No state is cached for it: a
+        continuation replays it up to there.
+
         num_emitted: characters of the stream that the client has seen. Blocking: runs in a worker thread.
         """
-        ending, cycle, digest = ENDINGS["cancelled"], "", text_hash(reply["text"])
+        ending, cycle, text = ENDINGS["cancelled"], "", reply["text"]
         completion = stream.completion if stream.finish_reason not in (None, "cancelled") else None
         is_whole = completion is not None and len(completion.text) == num_emitted
         if completion is not None and is_whole:
             ending, cycle = ENDINGS[completion.finish_reason], completion.cycle or ""
             if settings.temperature == 0 and not cycle:
-                cycle = cycle_in(reply["text"])
-            self._states.store(reply["id"], digest, completion.state)
-        finished = updated(reply, writing=False, ending=ending, cycle=cycle, hash=digest)
+                cycle = cycle_in(text)
+            if is_turn and completion.finish_reason == "length":
+                text = cut_after_sentence(text, len(text) - num_emitted)
+            if text == reply["text"]:
+                self._states.store(reply["id"], text_hash(text), completion.state)
+            else:
+                ending, is_whole = CUT_ENDING, False
+        finished = updated(reply, text=text, writing=False, ending=ending, cycle=cycle, hash=text_hash(text))
         # The text of any other reply may hold the stop string, or lack a part of one that was held back; without a stop
         # string and with its very length it is generated again.
         as_requested = is_whole and not reply["continued"]
-        length = settings.length if as_requested else len(reply["text"])
+        length = settings.length if as_requested else len(text)
         stop = settings.stop if as_requested else ""
         own_turn: Turn = {**turn, "prompt": reply.get("prompt") or turn["prompt"]}
         return with_permalinks(own_turn, finished, stop, length, served_model) if length else finished

@@ -11,7 +11,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 
 from hubcharlstm.decoding.sampling import new_seed
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.settings import MAX_MESSAGE, MAX_TEMPERATURE, Settings, check_message, check_number, parse_seed
+from hubcharlstm.demo.settings import (
+    MAX_MESSAGE,
+    MAX_TEMPERATURE,
+    TURN_LENGTH,
+    Settings,
+    check_message,
+    check_number,
+    parse_seed,
+)
 from hubcharlstm.generation_config import GenerationConfig
 
 MAX_NAME = 60
@@ -164,7 +172,10 @@ def to_user_error(error: ValidationError, sentence: str) -> UserError:
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """One message to reply to. turn: the page's id for it. temperatures: one reply for each, side by side."""
+    """One message to reply to. turn: the page's id for it. temperatures: one reply for each, side by side.
+
+    is_turn: the reply is a character's turn, which ends in a whole sentence; a permalink's has the text that it had.
+    """
 
     turn: str
     typed: str
@@ -176,6 +187,7 @@ class ChatRequest:
     full_speed: bool = False
     expected: ExpectedText | None = None
     warning: str = ""
+    is_turn: bool = False
 
     @classmethod
     def parse(cls, data: Any, controls: Mapping[str, Any], config: GenerationConfig) -> Self:
@@ -189,8 +201,9 @@ class ChatRequest:
         seed = choose_seed(event, values)
         named = event.speaker if "speaker" in event.model_fields_set else values.speaker
         speaker = parse_speaker(named, config.speakers)
-        if speaker and config.turn_stop and event.settings is None:
-            settings = replace(settings, stop=config.turn_stop)
+        is_turn = bool(event.settings is None and speaker and config.turn_template and config.turn_stop)
+        if is_turn:
+            settings = replace(settings, stop=config.turn_stop, length=turn_length(settings.length, config))
         context, warning = trim(event.context if event.retry or values.go_on else "", event.typed)
         return cls(
             turn=event.turn,
@@ -203,7 +216,16 @@ class ChatRequest:
             full_speed=values.full_speed,
             expected=event.expected,
             warning=warning,
+            is_turn=is_turn,
         )
+
+
+def turn_length(length: int, config: GenerationConfig) -> int:
+    """The bound of a turn that its stop string ends: `length` if the visitor chose it, else `TURN_LENGTH` at least.
+
+    A length other than the model's own default is chosen.
+    """
+    return max(length, TURN_LENGTH) if length == Settings.of(config).length else length
 
 
 def choose_seed(event: GenerateEvent, values: ControlValues) -> int:

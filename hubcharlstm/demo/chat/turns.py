@@ -12,12 +12,16 @@ from hubcharlstm.demo.chat.requests import MAX_SIDE_BY_SIDE, Event, Identifier, 
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.settings import MAX_MESSAGE, MAX_REPLY, Settings
 from hubcharlstm.engine.sequence import FinishReason
+from hubcharlstm.generation_config import GenerationConfig
 
 ENDINGS: dict[FinishReason, str] = {
     "length": "length reached",
     "stop": "ended by itself",
     "cancelled": "stopped",
 }
+
+CUT_ENDING = "length reached, cut after a whole sentence"
+"""The ending of a character's reply that reached its length; a continuation goes on from what is shown."""
 
 
 class Reply(TypedDict):
@@ -147,6 +151,10 @@ class ContinueTarget:
     @property
     def reply(self) -> Reply:
         return self.turn["replies"][self.index]
+
+    def is_turn(self, config: GenerationConfig) -> bool:
+        """Whether the reply is a character's turn, which the model's stop string ends."""
+        return bool(self.turn["speaker"] and self.settings.stop) and self.settings.stop == config.turn_stop
 
 
 def parse_continue_target(data: Any) -> ContinueTarget:

@@ -9,14 +9,15 @@ from typing import Any
 import gradio as gr
 
 from hubcharlstm.demo.models import ModelRegistry
+from hubcharlstm.demo.page.theme import STATIC
 from hubcharlstm.demo.page.welcome import about
 from hubcharlstm.demo.settings import MAX_LENGTH, MAX_MESSAGE, MAX_TEMPERATURE, Settings
 from hubcharlstm.generation_config import GenerationConfig
+from hubcharlstm.hub.titles import proper_name
 
 PRESETS: dict[str, float | None] = {"Careful": 0.5, "Balanced": None, "Wild": 1.3, "Greedy": 0.0}
 """Temperatures by name; Balanced is the model's own."""
 
-NO_SPEAKER = "no one: just go on"
 STOPS = [("nothing", ""), ("a line break", "\n"), ("a blank line", "\n\n")]
 
 LIMITS_NOTE = (
@@ -48,7 +49,7 @@ class Controls:
     top_p: gr.Slider
     min_p: gr.Slider
     stop: gr.Dropdown
-    speaker: gr.Dropdown
+    speaker: gr.HTML
     go_on: gr.Checkbox
 
     @property
@@ -77,34 +78,34 @@ class SettingsPanel:
     export_buttons: dict[str, gr.Button]
 
 
-def speaker_row(config: GenerationConfig) -> gr.Dropdown:
-    """Above the message: who replies."""
-    with gr.Row(elem_id="speaker-row"):
-        return gr.Dropdown(
-            **speaker_choices(config),
-            value="",
-            label="Talk with",
-            allow_custom_value=True,
-            elem_id="field-speaker",
-            min_width=0,
-        )
+def speaker_chips(config: GenerationConfig) -> gr.HTML:
+    """Above the message: who replies. Its value is the name of a speaker, "" for no one."""
+    return gr.HTML(
+        "",
+        **speaker_choices(config),
+        elem_id="field-speaker",
+        html_template=(STATIC / "speakers.html").read_text(encoding="utf-8"),
+        js_on_load=(STATIC / "speakers.js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+        min_width=0,
+    )
 
 
 def speaker_choices(config: GenerationConfig) -> dict[str, Any]:
-    """The speakers that the model knows; the control is hidden if it knows none."""
+    """The speakers that the model knows, as (label, name); the control is hidden if it knows none."""
     has_speakers = bool(config.speakers and config.turn_template)
-    return {"choices": [(NO_SPEAKER, ""), *((name, name) for name in config.speakers)], "visible": has_speakers}
+    return {"speakers": [(proper_name(name), name) for name in config.speakers], "visible": has_speakers}
 
 
-def settings_panel(registry: ModelRegistry, speaker: gr.Dropdown) -> SettingsPanel:
-    """Lay out the panel inside a column, and wire the events that need no server."""
+def settings_panel(registry: ModelRegistry, speaker: gr.HTML, go_on: gr.Checkbox) -> SettingsPanel:
+    """Lay out the panel inside a column, and wire the events that need no server. speaker, go_on: by the message."""
     model = registry.first.model
     defaults = Settings.of(model.generation_config)
     menu = model_menu(registry)
     about_model = gr.HTML(
         about(model),
         elem_id="about-model",
-        html_template="{{#each value}}<p>{{this}}</p>{{/each}}",
+        html_template="<details><summary>About</summary>{{#each value}}<p>{{this}}</p>{{/each}}</details>",
         js_on_load=None,
         apply_default_css=False,
     )
@@ -120,11 +121,11 @@ def settings_panel(registry: ModelRegistry, speaker: gr.Dropdown) -> SettingsPan
         min_width=0,
     )
     length = gr.Slider(
-        1, MAX_LENGTH, defaults.length, step=1, label="Length", info="in characters",
+        1, MAX_LENGTH, defaults.length, step=1, label="Length",
+        info="in characters; a character speaks to the end of a turn unless you change it",
         elem_id="field-length", min_width=0,
     )  # fmt: skip
     seed, draw_seed, locked = seed_row()
-    go_on = gr.Checkbox(label="Go on from the text so far", elem_id="field-go-on", min_width=0)
     full_speed = gr.Checkbox(label="As fast as it goes", elem_id="full-speed", min_width=0)
     top_k, top_p, min_p, stop = advanced_settings(defaults)
     export_buttons = export_row()

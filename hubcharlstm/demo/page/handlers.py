@@ -24,6 +24,7 @@ from hubcharlstm.demo.chat.requests import (
     OpenLinkEvent,
     check_id,
     compared_models,
+    turn_length,
 )
 from hubcharlstm.demo.chat.turns import Turn, parse_continue_target
 from hubcharlstm.demo.errors import UserError
@@ -123,6 +124,9 @@ class ChatHandlers:
         async with AsyncExitStack() as held:
             served_model, *others = [await held.enter_async_context(self.registry.acquire(one)) for one in names]
             if target is not None:
+                config = served_model.model.generation_config
+                if "length" not in data and target.is_turn(config):
+                    length = turn_length(length, config)
                 updates = self.writer.continue_reply(target, data["turn"], length, served_model, delivery)
             else:
                 chat_request = ChatRequest.parse(data, controls, served_model.model.generation_config)

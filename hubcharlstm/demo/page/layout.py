@@ -9,7 +9,7 @@ import gradio as gr
 
 from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.models import ModelRegistry
-from hubcharlstm.demo.page.controls import UNQUEUED, settings_panel, speaker_row
+from hubcharlstm.demo.page.controls import UNQUEUED, settings_panel, speaker_chips
 from hubcharlstm.demo.page.handlers import ChatHandlers
 from hubcharlstm.demo.page.theme import STATIC
 from hubcharlstm.demo.page.welcome import intro
@@ -27,15 +27,22 @@ SHOW_SEED = """(value, seed, locked) => {
 }"""
 """Shows the seed of a reply in its field, so that it can be locked. A locked one stays; a continuation uses none."""
 
+FOLD = """() => {
+  const isOpen = document.getElementById("main-column").classList.toggle("unfolded");
+  document.getElementById("fold").setAttribute("aria-expanded", String(isOpen));
+}"""
+"""Shows or hides what is folded away beside the message in a low window."""
+
 
 @dataclass(frozen=True)
 class Composer:
-    """The message and the buttons below the conversation. tools: by their `elem_id`."""
+    """The message, the buttons and the switch below the conversation. tools: by their `elem_id`."""
 
     message: gr.Textbox
     send: gr.Button
     stop: gr.Button
     compare: gr.Button
+    go_on: gr.Checkbox
     tools: dict[str, gr.Button]
 
 
@@ -58,10 +65,10 @@ def chat_page(registry: ModelRegistry, admission: AdmissionController, pacer: Up
                 js_on_load="\n".join((STATIC / name).read_text(encoding="utf-8") for name in SCRIPTS),
                 apply_default_css=False,
             )
-            speaker = speaker_row(first.model.generation_config)
+            speaker = speaker_chips(first.model.generation_config)
             composer = compose_row()
         with gr.Column(elem_id="panel", min_width=0):
-            panel = settings_panel(registry, speaker)
+            panel = settings_panel(registry, speaker, composer.go_on)
     serving = gr.State(registry.default)
     handlers = ChatHandlers(
         registry, admission, pacer, panel.controls, chat=chat, serving=serving, about_model=panel.about_model
@@ -103,10 +110,13 @@ def compose_row() -> Composer:
         compare = gr.Button("Compare", min_width=0, elem_id="compare")
         send = gr.Button("Send", variant="primary", min_width=0, elem_id="send")
         stop = gr.Button("Stop", variant="stop", min_width=0, elem_id="stop")
+        fold = gr.Button("Tools", min_width=0, elem_id="fold")
+    fold.click(None, js=FOLD, **UNQUEUED)
     labels = {"surprise": "Surprise me", "undo": "Undo", "clear": "Clear", "toggle-settings": "Settings"}
     with gr.Row(elem_id="tools"):
+        go_on = gr.Checkbox(label="Go on from the text so far", elem_id="field-go-on", min_width=0)
         tools = {name: gr.Button(label, min_width=0, elem_id=name, size="sm") for name, label in labels.items()}
-    return Composer(message, send, stop, compare, tools)
+    return Composer(message, send, stop, compare, go_on, tools)
 
 
 def wire_conversation(handlers: ChatHandlers, chat: gr.HTML) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hubcharlstm.demo.chat.requests import fill
+from hubcharlstm.demo.page.starters import name_line, starters
 from hubcharlstm.hub import model_card
-from hubcharlstm.introduction import SIDE_BY_SIDE, expectation, in_words, passage, time_lapse
+from hubcharlstm.hub.titles import display_title
+from hubcharlstm.introduction import expectation, passage, time_lapse
 from hubcharlstm.model import CharLSTM
-
-MAX_STARTERS = 4
 
 
 def intro(model: CharLSTM, label: str) -> dict[str, Any]:
@@ -19,32 +18,27 @@ def intro(model: CharLSTM, label: str) -> dict[str, Any]:
     config = model.generation_config
     pool = [*config.examples, *(name_line(model, speaker) for speaker in config.speakers if config.turn_template)]
     return {
-        "title": record.get("name") or label,
+        "title": display_title(record, label),
         "lines": [expectation(model), "Start a line; it goes on."],
         "passage": passage(record),
         "time_lapse": time_lapse(model.record, record),
-        "starters": list(config.examples[:MAX_STARTERS]),
-        "side_by_side": {"prompt": config.examples[0], "temperatures": list(SIDE_BY_SIDE)} if config.examples else None,
+        "starters": starters(model),
         "is_code": record.get("corpus", {}).get("kind") == "code",
         "pool": list(dict.fromkeys(pool)),
     }
 
 
-def name_line(model: CharLSTM, speaker: str) -> str:
-    """The first line of a turn of `speaker`."""
-    return fill(model.generation_config.turn_template.partition("{message}")[2].lstrip("\n"), "", speaker)
 
 
 def about(model: CharLSTM) -> list[str]:
-    """The lines under the model menu: the first of its card, its size, its loss, and where it runs."""
+    """All facts of the model: the first lines of its card, its size, its loss, where it runs and its name."""
     record = model_card.valid_record(model.record)
     config = model.config
-    shape = f"{config.num_layers} × {config.hidden_size} units, {in_words(config.num_parameters)} numbers"
-    size = f"{shape}, {len(model.vocabulary)} letters and signs"
+    size = f"{config.num_layers} × {config.hidden_size} units, {len(model.vocabulary)} letters and signs"
     loss = f"{record['val_bpc']:.3f} bits per character on text it has not read" if "val_bpc" in record else ""
     where = f"{model.decoder.precision} on {model.decoder.device.type}"
     at_revision = f", revision {model.revision[:7]}" if model.revision else ""
-    return [line for line in (card_lines(model), size, loss, where + at_revision) if line]
+    return [line for line in (card_lines(model), size, loss, where + at_revision, record.get("name", "")) if line]
 
 
 def card_lines(model: CharLSTM) -> str:

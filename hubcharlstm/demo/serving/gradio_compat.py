@@ -12,16 +12,18 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from copy import copy
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import gradio as gr
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import JSONResponse
+from gradio import routes
 from gradio.context import LocalContext
 from gradio.events import api
 from gradio.route_utils import FnIndexInferError
 from gradio.routes import App
 from gradio.state_holder import SessionState, StateHolder
+from jinja2 import ChoiceLoader, DictLoader
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -249,6 +251,38 @@ def login_cookie(demo: gr.Blocks, token: str) -> str:
     app = demo.app
     app.tokens[token] = PROGRAM_USER
     return f"access-token-{app.cookie_id}={token}"
+
+
+PAGE = "frontend/index.html"
+"""Gradio's template of the page."""
+
+PREVIEW_TAGS = re.compile(r"<meta\s+(?:property=\"og:|name=\"twitter:)[^>]*/>\s*")
+OWN_TAGS = """<title>{{ config['title'] }}</title>
+		<meta name="description" content="{{ config['simple_description'] }}" />
+		<meta property="og:type" content="website" />
+		<meta property="og:url" content="{{ config['root'] }}/" />
+		<meta property="og:title" content="{{ config['title'] }}" />
+		<meta property="og:description" content="{{ config['simple_description'] }}" />
+		<meta property="og:image" content="{{ config['root'] }}{{ config['thumbnail'] }}" />
+		<meta name="twitter:card" content="summary_large_image" />
+		"""
+
+
+def describe_page(demo: gr.Blocks, description: str, image: str) -> None:
+    """Give the page of a mounted `demo` a title, a description and a picture for whoever links to it.
+
+    image: its path. Gradio's template has no title, and names a picture of its own on another host first; `head` is
+    inserted by a script, which no preview runs.
+    """
+    cast(dict[str, Any], demo.config).update(simple_description=description, thumbnail=image)
+    environment = routes.templates.env
+    assert environment.loader is not None
+    source, _, _ = environment.loader.get_source(environment, PAGE)
+    if OWN_TAGS not in source:
+        source = PREVIEW_TAGS.sub("", source).replace("<meta charset", f"{OWN_TAGS}<meta charset", 1)
+        environment.loader = ChoiceLoader([DictLoader({PAGE: source}), environment.loader])
+        if environment.cache is not None:
+            environment.cache.clear()
 
 
 # --- tools of assistants (Model Context Protocol) ---------------------------------------------------------------------

@@ -13,20 +13,38 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 def test_the_empty_page_says_what_this_is(user: BrowserUser) -> None:
     page = user.page
-    assert page.text_content(".title") == "charlstm-tiny" and page.title() == "charlstm-tiny · hubcharlstm"
+    title = "One small play, one letter at a time"
+    assert page.text_content(".title") == title and page.title() == f"{title} · hubcharlstm"
     line = page.text_content(".tagline")
-    assert line.startswith("Not an assistant. A network of ") and line.endswith("Start a line; it goes on.")
-    assert "has read only one small play and guesses one letter at a time" in line
+    assert line == "Not an assistant: a small network that has read only one small play. Start a line; it goes on."
     assert page.evaluate("document.activeElement === document.querySelector('#field-message textarea')")
     starters = page.locator(".starter").all_text_contents()
-    assert starters == ["ROMEO: …", "To be, or …", "What light …", "the same line at 0.2, 0.8 and 1.4"]
-    assert page.locator("#about-model p").all_text_contents()[-2].startswith("2.164 bits per character")
-    assert "A network of " in page.locator("#about-model p").first.text_content()
+    assert starters == ["Ask Romeo: “What do you fear?”", "To be, or …", "Compare the same line at 0.2, 0.8 and 1.4"]
+
+
+def test_the_facts_of_the_model_stand_once_behind_about(user: BrowserUser) -> None:
+    page = user.page
+    assert not page.is_visible("#about-model p")
+    page.locator("#about-model summary").press("Enter")
+    facts = page.locator("#about-model p").all_text_contents()
+    assert page.is_visible("#about-model p") and facts[0].startswith("A network of ")
+    assert facts[2].startswith("2.164 bits per character") and facts[-1] == "charlstm-tiny"
+    assert page.text_content(".intro").count("network of") == 0
+
+
+def test_a_starter_asks_a_character_and_the_talk_goes_on(user: BrowserUser) -> None:
+    page = user.page
+    user.act(lambda: page.locator(".starter").first.press("Enter"))
+    assert page.text_content(".recipient") == "to ROMEO" and user.text.startswith("ROMEO:\n")
+    assert (
+        page.get_by_role("radio", name="Romeo").is_checked() and page.get_by_label("Go on from the text").is_checked()
+    )
 
 
 def test_a_recorded_passage_is_written_letter_by_letter_and_was_once_noise(user: BrowserUser) -> None:
     page = user.page
-    page.wait_for_function("document.querySelector('.shown').textContent === 'ROMEO:\\nWhat light is this?'")
+    page.get_by_role("button", name="Play again").wait_for()
+    assert page.text_content(".shown") == "ROMEO:\nWhat light is this?"
     before = page.locator(".sample").bounding_box()
     slider = page.get_by_label("How it learned")
     assert slider.get_attribute("aria-valuetext") == "after 1.0 million characters, 2 minutes"
@@ -51,7 +69,35 @@ def test_the_passage_grows_at_its_end(app: App, browser: Any) -> None:
     user.open()
     user.page.wait_for_function("document.querySelector('.shown').textContent.endsWith('light is this?')")
     lengths = user.page.evaluate("window.lengths")
-    assert len(lengths) > 3 and lengths == sorted(lengths)
+    last = lengths[lengths.index(len("ROMEO:\nthe te ou")) + 1 :]  # after the noise before it
+    assert len(last) > 3 and last == sorted(last)
+    user.leave()
+
+
+def test_the_time_lapse_plays_once_by_itself_and_again_if_wanted(app: App, browser: Any) -> None:
+    user = BrowserUser(browser, app.url)
+    page = user.page
+    page.add_init_script(
+        """window.seen = [];
+        new MutationObserver(() => {
+          const facts = document.querySelector('.facts')?.textContent;
+          if (facts && facts !== window.seen.at(-1)) window.seen.push(facts);
+        }).observe(document, {childList: true, subtree: true});"""
+    )
+    user.open()
+    page.get_by_role("button", name="Play again").wait_for()
+    assert [fact.split(" characters")[0] for fact in page.evaluate("window.seen")] == [
+        "after 4,096", "after 66 thousand", "after 1.0 million"
+    ]  # fmt: skip
+    card, text = page.locator(".sample").bounding_box(), page.locator(".stack").bounding_box()
+    assert text["width"] > 0.9 * card["width"]
+    assert page.locator(".shown").evaluate("e => e.scrollHeight <= e.clientHeight + 1 && e.clientHeight > 0")
+    page.get_by_role("button", name="Play again").press("Enter")
+    page.wait_for_function("document.querySelector('.shown').textContent === 'ROMEO:\\nqx7&zz'")
+    page.get_by_role("button", name="Pause").press("Enter")
+    paused = page.text_content(".shown")
+    page.wait_for_timeout(1_500)
+    assert page.text_content(".shown") == paused
     user.leave()
 
 

@@ -18,16 +18,11 @@ def values(user: BrowserUser) -> dict[str, str]:
     return {name: user.page.get_by_label(f"number input for {name}").input_value() for name in SET}
 
 
-def choose_character(user: BrowserUser, name: str) -> None:
-    user.page.click("#field-speaker input")
-    user.page.get_by_role("option", name=name).click()
-
-
 def test_a_reload_keeps_the_settings_the_character_and_the_unsent_line(user: BrowserUser) -> None:
     page = user.page
     for name, number in SET.items():
         user.set(name, float(number))
-    choose_character(user, "JULIET")
+    user.choose_speaker("JULIET")
     page.get_by_label("Seed", exact=True).fill("7")
     page.get_by_text("More", exact=True).click()
     user.set("Top-k", 5)
@@ -35,7 +30,7 @@ def test_a_reload_keeps_the_settings_the_character_and_the_unsent_line(user: Bro
     page.reload()
     page.wait_for_function("document.querySelector('#field-length input')?.value === '33'")
     assert values(user) == SET and user.message == "An unsent li"
-    assert page.input_value("#field-speaker input") == "JULIET"
+    assert user.speaker == "JULIET"
     assert page.get_by_label("Seed", exact=True).input_value() == "7" and page.get_by_label("Keep").is_checked()
     user.act(lambda: page.press("#field-message textarea", "Enter"))
     assert user.seed == "7" and "temperature 1.1 · top-k 5" in user.caption and page.text_content(".recipient")

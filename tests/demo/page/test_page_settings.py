@@ -43,15 +43,14 @@ def test_surprise_me_draws_a_passage(user: BrowserUser) -> None:
 
 def test_talk_with_a_character(user: BrowserUser) -> None:
     page = user.page
-    page.click("#field-speaker input")
-    page.get_by_role("option", name="JULIET").click()
+    page.get_by_text("Juliet", exact=True).click()
     user.send("Good morrow {speaker}", length=40)
     assert page.text_content(".recipient") == "to JULIET" and user.text.startswith("JULIET:\n")
     page.click(".details summary")
     assert page.text_content(".detail-row.prompt pre") == "STRANGER:\nGood morrow {speaker}\n\nJULIET:\n"
     reply = user.text.removeprefix("JULIET:\n")
     assert "\n\n" not in reply
-    field = page.locator("#field-speaker input")
+    field = page.get_by_role("searchbox", name="Talk with")
     field.fill("Nurse")
     field.press("Enter")
     user.send("Where is she?", length=20)

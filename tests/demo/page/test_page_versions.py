@@ -57,11 +57,9 @@ def test_what_follows_a_version_is_shown_with_that_version(user: BrowserUser) ->
 
 def test_an_edited_line_keeps_to_whom_it_was_said(user: BrowserUser) -> None:
     page = user.page
-    page.click("#field-speaker input")
-    page.get_by_role("option", name="JULIET").click()
+    user.choose_speaker("JULIET")
     user.send("Good morrow", length=10)
-    page.click("#field-speaker input")
-    page.get_by_role("option", name="ROMEO").click()
+    user.choose_speaker("ROMEO")
     page.locator(".edit").click()
     assert page.text_content(".hint").startswith("Editing a line to JULIET: Enter sends it as another version")
     user.send("Good night", length=10)

@@ -9,6 +9,8 @@ import ast
 import asyncio
 import inspect
 import os
+import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -266,3 +268,23 @@ def test_gradio_is_pinned_to_the_minor_version_of_these_tests() -> None:
     major, minor, *_ = gr.__version__.split(".")
     for extra in ("gradio", "gradio[mcp]"):
         assert f'"{extra}>={major}.{minor},<{major}.{int(minor) + 1}"' in project
+
+
+def test_the_page_is_a_template_with_tags_of_gradios_own() -> None:
+    environment = routes.templates.env
+    assert environment.loader is not None
+    source = (Path(gr.__file__).parent / "templates" / "frontend" / "index.html").read_text(encoding="utf-8")
+    contract("<title>" not in source and "<meta charset" in source and source.count('property="og:image"') == 2,
+             gradio_compat.PAGE, "a page with two pictures and no title", gradio_compat.describe_page)  # fmt: skip
+    assert not re.search('(?:property="og:|name="twitter:)', gradio_compat.PREVIEW_TAGS.sub("", source))
+    used = ("title", "root")
+    with gr.Blocks(title="t") as demo:
+        pass
+    gr.mount_gradio_app(FastAPI(), demo, path="/")
+    gradio_compat.describe_page(demo, "d", "/p.png")
+    contract(all(f"config['{name}']" in gradio_compat.OWN_TAGS for name in used) and demo.config["title"] == "t",
+             "Blocks.config", "what the template shows", gradio_compat.describe_page)  # fmt: skip
+    shown = environment.get_template(gradio_compat.PAGE).render(
+        config={**demo.config, "root": "https://x"}, gradio_api_info={}
+    )
+    assert '<meta property="og:image" content="https://x/p.png" />' in shown and "<title>t</title>" in shown

@@ -2,8 +2,12 @@
 // All of it comes from the model's record; no request is made.
 
 const CHARACTERS_PER_SECOND = 50;
+const SNAPSHOT_MILLISECONDS = 700;
 
 let typingFrame = 0;
+let stopPlaying = () => {};
+
+const wantsMotion = () => !matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 function make(tag, className = "", text = "") {
   const node = document.createElement(tag);
@@ -20,76 +24,110 @@ function button(className, text, onClick) {
 }
 
 // Animates visible text only: screen readers get the whole text at once.
-function typeOut(node, text) {
+function typeOut(node, text, onEnd = () => {}) {
   cancelAnimationFrame(typingFrame);
   node.data = "";
-  if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
+  if (!wantsMotion()) {
     node.data = text;
+    onEnd();
     return;
   }
   const start = performance.now();
   const step = (now) => {
     const due = Math.floor(((now - start) / 1000) * CHARACTERS_PER_SECOND);
     if (due > node.length) node.appendData(text.slice(node.length, due));
-    if (node.length < text.length && node.isConnected !== false) typingFrame = requestAnimationFrame(step);
+    if (node.length >= text.length) onEnd();
+    else if (node.isConnected !== false) typingFrame = requestAnimationFrame(step);
   };
   typingFrame = requestAnimationFrame(step);
 }
 
+// The last text gives the card its height: what is longer is cut, and the layout never shifts.
 function renderSample({ passage, time_lapse: timeLapse }) {
   const sample = make("figure", "sample");
-  const texts = timeLapse ? timeLapse.snapshots.map((snapshot) => snapshot.text) : [passage.text];
+  const last = timeLapse ? timeLapse.snapshots.at(-1).text : passage.text;
   const prompt = timeLapse ? timeLapse.prompt : passage.prompt;
   const stack = make("div", "stack");
   stack.setAttribute("aria-hidden", "true");
   const sheet = (className) => {
     const node = make("p", `sheet ${className}`);
     node.append(make("span", "prompt-text", prompt));
+    stack.append(node);
     return node;
   };
-  for (const text of texts) {
-    const sizer = sheet("sizer"); // invisible: reserves the height of the longest text, so that the layout never shifts
-    sizer.append(text);
-    stack.append(sizer);
-  }
-  const shown = sheet("shown");
+  sheet("sizer").append(last);
   const text = document.createTextNode("");
-  shown.append(text);
-  stack.append(shown);
-  const accessibleText = make("p", "visually-hidden", prompt + texts.at(-1));
+  sheet("shown").append(text);
+  const accessibleText = make("p", "visually-hidden", prompt + last);
   sample.append(stack, accessibleText);
   if (timeLapse) sample.append(renderTimeLapse(timeLapse, text, accessibleText));
-  else sample.append(make("figcaption", "note", `Written by this model: ${passage.caption}.`));
-  typeOut(text, texts.at(-1));
+  else {
+    sample.append(make("figcaption", "note", `Written by this model: ${passage.caption}.`));
+    typeOut(text, last);
+  }
   return sample;
 }
 
-function renderTimeLapse(timeLapse, text, accessibleText) {
+// From noise to voice, once by itself unless motion is unwanted, then by hand.
+function renderTimeLapse({ prompt, snapshots }, text, accessibleText) {
   const caption = make("figcaption", "time-lapse");
-  const last = timeLapse.snapshots.length - 1;
+  const last = snapshots.length - 1;
   const slider = make("input");
   slider.type = "range";
-  Object.assign(slider, { min: 0, max: last, step: 1, value: last });
-  slider.id = "time-lapse";
-  const output = make("output", "note");
-  output.htmlFor = "time-lapse";
+  Object.assign(slider, { min: 0, max: last, step: 1, id: "time-lapse" });
   const label = make("label", "", "How it learned");
   label.htmlFor = "time-lapse";
-  const refresh = () => {
-    output.textContent = timeLapse.snapshots[slider.value].label;
-    slider.setAttribute("aria-valuetext", output.textContent);
+  const facts = make("span", "note facts");
+  facts.setAttribute("aria-hidden", "true"); // the slider's value is the same text
+  const moveTo = (index) => {
+    slider.value = index;
+    facts.textContent = snapshots[index].label;
+    slider.setAttribute("aria-valuetext", facts.textContent);
+  };
+  const show = (index) => {
+    moveTo(index);
+    text.data = snapshots[index].text;
+  };
+  let timer = 0;
+  const playButton = button("action play", "Play", () => (timer ? stopPlaying(true) : play()));
+  const setPlaying = (newTimer) => {
+    timer = newTimer;
+    playButton.textContent = timer ? "Pause" : "Play again";
+  };
+  stopPlaying = (isByHand = false) => {
+    clearTimeout(timer);
+    cancelAnimationFrame(typingFrame);
+    if (timer && !isByHand) show(last);
+    setPlaying(0);
+  };
+  const play = (index = 0) => {
+    if (index < last) {
+      show(index);
+      setPlaying(setTimeout(() => play(index + 1), SNAPSHOT_MILLISECONDS));
+    } else {
+      moveTo(last);
+      typeOut(text, snapshots[last].text, () => setPlaying(0));
+    }
   };
   slider.addEventListener("input", () => {
-    cancelAnimationFrame(typingFrame);
-    text.data = timeLapse.snapshots[slider.value].text;
-    accessibleText.textContent = timeLapse.prompt + text.data;
-    refresh();
+    stopPlaying(true);
+    show(slider.value);
+    accessibleText.textContent = prompt + text.data;
   });
-  refresh();
+  if (wantsMotion() && conversation.length === 0) play();
+  else {
+    show(last);
+    setPlaying(0);
+  }
   const range = make("span", "range");
   range.append(make("span", "", "noise"), slider, make("span", "", "voice"));
-  caption.append(label, range, output);
+  caption.append(label, range, playButton, facts);
   return caption;
+}
+
+// The conversation with a character goes on as one: see speakers.js.
+function chooseSpeaker(name) {
+  document.querySelector("#field-speaker .chips")?.dispatchEvent(new CustomEvent("choose", { detail: name, bubbles: true }));
 }
 
 function oneLine(text) {
@@ -98,20 +136,19 @@ function oneLine(text) {
 
 function renderIntro(intro, startFrom) {
   const root = element.querySelector(".intro");
+  stopPlaying();
   root.replaceChildren(make("h1", "title", intro.title), make("p", "tagline", intro.lines.join(" ")));
   if (intro.time_lapse || intro.passage) root.append(renderSample(intro));
   const starters = make("ul", "starters");
   starters.setAttribute("aria-label", "Lines to start with");
   const addStarter = (label, params) => {
     const item = make("li");
-    item.append(button("starter", label, () => startFrom(params)));
+    item.append(button("starter", label, () => {
+      if (params.speaker) chooseSpeaker(params.speaker);
+      startFrom(params);
+    }));
     starters.append(item);
   };
-  for (const prompt of intro.starters) addStarter(`${oneLine(prompt)} …`, { typed: prompt });
-  if (intro.side_by_side) {
-    const temperatures = intro.side_by_side.temperatures.map(String);
-    const label = `the same line at ${temperatures.slice(0, -1).join(", ")} and ${temperatures.at(-1)}`;
-    addStarter(label, { typed: intro.side_by_side.prompt, temperatures: intro.side_by_side.temperatures });
-  }
+  for (const { label, ...params } of intro.starters) addStarter(label, params);
   if (starters.children.length > 0) root.append(starters);
 }

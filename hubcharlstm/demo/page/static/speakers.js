@@ -1,0 +1,98 @@
+// Who replies: chips, which are radio buttons, and a search among them that also takes any other name.
+
+const search = element.querySelector(".speaker-search");
+const chips = element.querySelector(".chips");
+const messageField = () => document.querySelector("#field-message textarea");
+const goOn = () => document.querySelector("#field-go-on input");
+
+let startLine = ""; // the placeholder of the message where no character replies
+let rendered = "";
+let isTalk = false;
+const readsOn = new Map([[true, true], [false, false]]); // by whether it is a talk: does a message go on from the text so far?
+
+const labelOf = (name) => props.speakers.find(([, known]) => known === name)?.[0] ?? name;
+const matches = (label) => label.toLocaleLowerCase().includes(search.value.trim().toLocaleLowerCase());
+
+function renderChips() {
+  const isOwn = props.value && !props.speakers.some(([, name]) => name === props.value);
+  const all = [["No one", ""], ...(isOwn ? [[props.value, props.value]] : []), ...props.speakers];
+  if (JSON.stringify(all) === rendered) return;
+  rendered = JSON.stringify(all);
+  chips.replaceChildren(...all.map(([label, name]) => {
+    const chip = document.createElement("label");
+    const radio = document.createElement("input");
+    Object.assign(radio, { type: "radio", name: "speaker", value: name });
+    chip.className = "chip";
+    chip.title = name ? "" : "Nobody in particular: the text just goes on";
+    chip.append(radio, label);
+    return chip;
+  }));
+}
+
+// Shows the value, whoever has set it.
+function refresh() {
+  const name = props.value ?? "";
+  renderChips();
+  for (const radio of chips.querySelectorAll("input")) {
+    radio.checked = radio.value === name;
+    if (radio.checked) chips.scrollLeft = radio.parentElement.offsetLeft - chips.offsetLeft - 8;
+  }
+  const field = messageField();
+  if (field) {
+    startLine ||= field.placeholder;
+    field.placeholder = name ? `Say something to ${labelOf(name)}` : startLine;
+  }
+  if (isTalk !== (name !== "")) {
+    isTalk = name !== "";
+    if (goOn() && goOn().checked !== readsOn.get(isTalk)) goOn().click();
+  }
+}
+
+function choose(name) {
+  props.value = name;
+  refresh();
+  trigger("change");
+}
+
+function filter() {
+  for (const chip of chips.children) chip.hidden = !matches(chip.textContent);
+}
+
+// A name that no chip has is one's own; without a name the talk ends.
+function chooseFound() {
+  const typed = search.value.trim();
+  const found = props.speakers.find(([label]) => label.toLocaleLowerCase() === typed.toLocaleLowerCase());
+  const name = (found ?? (typed ? props.speakers.find(([label]) => matches(label)) : null))?.[1] ?? typed;
+  search.value = "";
+  filter();
+  choose(name);
+  messageField()?.focus();
+}
+
+search.addEventListener("input", filter);
+search.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.isComposing) {
+    event.preventDefault();
+    chooseFound();
+  } else if (event.key === "ArrowDown") {
+    event.preventDefault();
+    chips.querySelector("label:not([hidden]) input")?.focus();
+  } else if (event.key === "Escape") {
+    search.value = "";
+    filter();
+  }
+});
+chips.addEventListener("change", (event) => choose(event.target.value));
+chips.addEventListener("click", (event) => {
+  if (event.target.className !== "chip" || !matchMedia("(hover: hover)").matches) return; // by keyboard, or a touch
+  search.value = "";
+  filter();
+  setTimeout(() => messageField()?.focus());
+});
+element.addEventListener("choose", (event) => choose(event.detail));
+document.addEventListener("change", (event) => {
+  if (event.isTrusted && event.target === goOn()) readsOn.set(isTalk, event.target.checked);
+});
+
+refresh();
+watch(["value", "speakers"], refresh);

@@ -1,0 +1,51 @@
+"""In a real browser: phones, upright and on their side, and 400% zoom, where the composer folds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.browser_app import App, BrowserUser
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (360, 640)])
+def test_on_a_phone_nothing_lies_under_the_message(app: App, browser: Any, width: int, height: int) -> None:
+    user = BrowserUser(browser, app.url, viewport={"width": width, "height": height}, reduced_motion="reduce")
+    page = user.page
+    composer = page.locator("#composer").bounding_box()
+    assert height - composer["y"] - composer["height"] < 8
+    for other in ("#tools", "#field-speaker", ".starters", ".sample"):
+        bounds = page.locator(other).bounding_box()
+        assert bounds["y"] >= 0 and bounds["y"] + bounds["height"] <= composer["y"] + 1, other
+    starters, talk = page.locator(".starters").bounding_box(), page.locator("#field-speaker").bounding_box()
+    assert starters["y"] + starters["height"] <= talk["y"]  # all of the introduction is seen without scrolling
+    assert not page.is_visible("footer") and page.evaluate("document.documentElement.scrollHeight") <= height
+    user.leave()
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 256), (844, 390)])
+def test_in_a_low_window_the_composer_folds_and_the_reply_is_seen(
+    app: App, browser: Any, width: int, height: int
+) -> None:
+    user = BrowserUser(browser, app.url, viewport={"width": width, "height": height})
+    page = user.page
+    user.send("To be")
+    composer, view = page.locator("#composer").bounding_box(), page.locator(".view").bounding_box()
+    assert composer["height"] < 56 and view["height"] > 0.75 * height
+    assert page.evaluate("document.documentElement.scrollHeight") <= height
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    reply = page.locator(".reply").last
+    assert reply.evaluate("e => e.getBoundingClientRect().bottom") > 0
+    assert not page.is_visible("#tools") and not page.is_visible("#field-speaker")
+    tools = page.get_by_role("button", name="Tools")
+    tools.press("Enter")
+    assert tools.get_attribute("aria-expanded") == "true" and page.is_visible("#undo")
+    page.get_by_role("radio", name="Romeo").check(force=True)
+    tools.click()
+    assert not page.is_visible("#tools") and tools.get_attribute("aria-expanded") == "false"
+    user.send("Good morrow")
+    assert page.locator(".recipient").count() == 1
+    user.leave()
