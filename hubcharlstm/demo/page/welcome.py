@@ -28,8 +28,6 @@ def intro(model: CharLSTM, label: str) -> dict[str, Any]:
     }
 
 
-
-
 def about(model: CharLSTM) -> list[str]:
     """All facts of the model: the first lines of its card, its size, its loss, where it runs and its name."""
     record = model_card.valid_record(model.record)

@@ -77,7 +77,18 @@ def test_everything_is_done_by_keyboard_alone(user: BrowserUser) -> None:
         page.keyboard.press("Tab")
         reached.append(page.evaluate(name))
     reached = reached[reached.index("time-lapse") :]
-    order = ["time-lapse", "Play again", "To be, or …", "Edit", "Copy", "Retry", "Continue", "Compare", "More", "Details"]
+    order = [
+        "time-lapse",
+        "Play again",
+        "To be, or …",
+        "Edit",
+        "Copy",
+        "Retry",
+        "Continue",
+        "Compare",
+        "More",
+        "Details",
+    ]
     order += [
         "field-speaker",
         "field-message",

@@ -10,7 +10,6 @@ import asyncio
 import inspect
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
