@@ -101,7 +101,7 @@ def test_an_index_of_no_reply_is_refused(served_model: ServedModel, index: Any) 
 @pytest.mark.parametrize(
     ("changes", "field", "sentence"),
     [
-        ({"temperature": 99}, "temperature", "The temperature is 99; expected 0 to 2.0: choose another."),
+        ({"temperature": 99}, "temperature", "The temperature is 99; expected 0 to 2: choose another."),
         ({"seed": "many"}, "seed", "The seed is 'many'; expected a whole number from 0 to"),
         ({"seed": ""}, "message", "This reply was kept in a form that this page does not know: retry it."),
         ({"id": "../../etc"}, "message", "The page sent a message without its id; expected one: load the page again."),
