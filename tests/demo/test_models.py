@@ -148,6 +148,8 @@ def test_the_intro_is_filled_from_the_model(model: CharLSTM) -> None:
     shown = welcome.intro(model, "tiny")
     assert shown["title"] == "charlstm-macbeth"
     assert "has read only Shakespeare's Macbeth and guesses" in shown["lines"][0]
+    model.record |= {"teachers": [{"name": "user/teacher"}]}
+    assert "has read Shakespeare's Macbeth and guesses" in welcome.intro(model, "tiny")["lines"][0]
 
 
 def test_the_passage_is_the_one_nearest_the_usual_temperature(model: CharLSTM) -> None:
