@@ -21,7 +21,8 @@ def expectation(model: CharLSTM) -> str:
     """What the model is, so that no visitor takes it for an assistant."""
     record = model_card.valid_record(model.record)
     title, ancestors = record.get("corpus", {}).get("title"), record.get("ancestors", ())
-    corpus = f"has read {'' if ancestors else 'only '}{title}" if title else "has read one text"
+    is_alone = not ancestors and "teachers" not in record
+    corpus = f"has read {'only ' if is_alone else ''}{title}" if title else "has read one text"
     if title and ancestors:
         corpus += f", and before that {ancestors[0].get('title') or ancestors[0]['name']},"
     return f"Not an assistant: a small network that {corpus.rstrip(',')}."

@@ -1,10 +1,10 @@
-"""What a model's weights have read before: the models that its training began with, nearest first."""
+"""What a model's weights have read before: the models that its training began with or learned from, nearest first."""
 
 from __future__ import annotations
 
 import os.path
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -28,6 +28,20 @@ def ancestors_of(model: CharLSTM, typed: str | None) -> list[dict[str, Any]]:
     if isinstance(count := corpus.get("train_chars"), int):
         entry["train_chars"] = count
     return [entry, *valid_ancestors(model.record.get("ancestors"))]
+
+
+def teachers_of(model: CharLSTM) -> list[dict[str, Any]]:
+    """The models whose guesses `model` learned from, with what those had begun with; the form is that of ancestors."""
+    return valid_ancestors(model.record.get("teachers"))
+
+
+def distinct(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each entry once, in the order in which they first come: models of one text and name have read the same."""
+    found: list[dict[str, Any]] = []
+    for entry in entries:
+        if entry not in found:
+            found.append(entry)
+    return found
 
 
 def _public_name(model: CharLSTM, typed: str | None) -> str:

@@ -36,7 +36,7 @@ def report_chars(train_chars: int) -> int:
 class RunInfo:
     """Where a run is stored, how, and what its record says besides recipe, corpus and progress.
 
-    command: the command line, without paths of this machine. ancestors: see `ancestry`.
+    command: the command line, without paths of this machine. ancestors, teachers: see `ancestry`.
     """
 
     out: Path
@@ -45,6 +45,7 @@ class RunInfo:
     keep_epochs: tuple[int, ...] = ()
     baselines: dict[str, Any] = field(default_factory=dict)
     ancestors: list[dict[str, Any]] = field(default_factory=list)
+    teachers: list[dict[str, Any]] = field(default_factory=list)
 
 
 class ModelArtifacts:
@@ -116,6 +117,7 @@ class ModelArtifacts:
             "baselines": self.info.baselines,
             "base_model": hub_id(self.info.ancestors),
             "ancestors": self.info.ancestors,
+            "teachers": self.info.teachers,
         }
         if progress.out_of_patience(self.recipe.patience):
             optional["ended_early"] = f"after {self.recipe.patience} evaluations without an improvement"

@@ -13,7 +13,8 @@ from torch.nn.functional import cross_entropy
 from hubcharlstm import CharLSTM
 from training import checkpoint
 from training.checkpoint import Progress
-from training.data.encoded import TrainIds
+from training.data.encoded import Array, TrainIds
+from training.distillation import TeacherProbs, distillation_loss
 from training.ema import WeightEMA
 from training.muon import GateMuon, is_gate_matrix
 from training.network import TrainingNetwork
@@ -42,7 +43,7 @@ def new_optimizers(model: CharLSTM, recipe: Recipe) -> list[torch.optim.Optimize
 class TruncatedBPTT:
     """Network, optimizer, EMA and carried state of a run, and the optimizer step that updates them.
 
-    `model` is trained; `ema.model` is evaluated and saved.
+    `model` is trained; `ema.model` is evaluated and saved. teacher_probs: what teachers expect of the text, if any.
     """
 
     def __init__(self, model: CharLSTM, recipe: Recipe, schedule: TrainSchedule, ids: TrainIds) -> None:
@@ -53,6 +54,7 @@ class TruncatedBPTT:
             TrainingNetwork(model, recipe.weight_drop), *new_optimizers(model, recipe)
         )
         self.state = model.initial_state(recipe.batch_size)
+        self.teacher_probs: TeacherProbs | None = None
         self.device_ids: Tensor | None = None
         if self.accelerator.device.type != "cpu":
             self.load_to_device()
@@ -71,7 +73,7 @@ class TruncatedBPTT:
         return progress
 
     def step(self, step: int) -> Tensor:
-        """Take optimizer step `step`, counted from 0; returns its mean loss, a scalar that stays on the device."""
+        """Take optimizer step `step`, counted from 0; returns its mean cross-entropy, a scalar on the device."""
         epoch, window = divmod(step, self.schedule.steps_per_epoch)
         self.reset_states(step, all_rows=window == 0)
         inputs, targets = self.window(epoch, window)
@@ -82,13 +84,21 @@ class TruncatedBPTT:
         logits, (h, c) = self.network(inputs, self.state)
         self.state = (h.detach(), c.detach())
         loss = cross_entropy(logits.flatten(0, 1), targets.flatten())
-        self.accelerator.backward(loss)
+        self.accelerator.backward(self.objective(loss, logits, epoch, window))
         self.accelerator.clip_grad_norm_(self.network.parameters(), self.recipe.grad_clip)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
         self.ema.update(step + 1)
         return loss.detach()
+
+    def objective(self, loss: Tensor, logits: Tensor, epoch: int, window: int) -> Tensor:
+        """What is minimized: the cross-entropy `loss`, or with teachers its mean with the divergence from them."""
+        if self.teacher_probs is None:
+            return loss
+        expected = self.teacher_probs[self.positions(epoch, window)[:-1]].to(logits.device)
+        divergence = distillation_loss(logits, expected, self.recipe.distill_temperature)
+        return loss.lerp(divergence, self.recipe.distill_weight)
 
     def reset_states(self, step: int, *, all_rows: bool) -> None:
         """Reset the state of a random share of the batch rows, or of all, to zero.
@@ -106,14 +116,21 @@ class TruncatedBPTT:
         self.device_ids = torch.from_numpy(self.ids.to_array()).to(self.accelerator.device)
 
     def window(self, epoch: int, window: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets (T, B) of a window; each epoch starts at its own offset of up to T."""
-        batch, length = self.recipe.batch_size, self.recipe.seq_len
-        row_len = len(self.ids) // batch
-        offset = self.schedule.offset(self.recipe, epoch)
-        in_row = offset + window * length + np.arange(length + 1)[:, None]
-        positions = in_row + np.arange(batch) * row_len
+        """Inputs and targets (T, B) of a window."""
+        positions = self.positions(epoch, window)
         if self.device_ids is None:
             ids = torch.from_numpy(self.ids[positions]).to(self.accelerator.device)
         else:
             ids = self.device_ids[torch.from_numpy(positions).to(self.accelerator.device)].long()
         return ids[:-1], ids[1:]
+
+    def positions(self, epoch: int, window: int) -> Array:
+        """Where a window's inputs and their last target (T + 1, B) stand in the text.
+
+        Each epoch starts at its own offset of up to T.
+        """
+        batch, length = self.recipe.batch_size, self.recipe.seq_len
+        row_len = len(self.ids) // batch
+        offset = self.schedule.offset(self.recipe, epoch)
+        in_row = offset + window * length + np.arange(length + 1)[:, None]
+        return in_row + np.arange(batch) * row_len

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from training.options import OVERRIDES
-from training.recipe import PRESETS
+from training.recipe import DISTILL_TEMPERATURE, DISTILL_WEIGHT, PRESETS, Recipe
 from training.run_folder import check_new
 from training.tracking import check_tracker
 
@@ -26,6 +26,7 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
     from training.data.corpus import locate
     from training.pipeline import train
     from training.run_settings import CorpusSource, HubTargets, PretrainedSource, RunSettings
+    from training.teachers import Teachers
     from training.warm_start import PretrainedInit
 
     corpus = locate(corpus)
@@ -35,6 +36,7 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
     overrides = {name: value for name in OVERRIDES if (value := getattr(options, name)) is not None}
     recipe = PRESETS[options.preset]
     recipe = replace(recipe, lowercase=options.lowercase or recipe.lowercase, **overrides)
+    recipe = _with_distillation(recipe, options)
     if options.tracker:
         check_tracker(options.tracker)
     if options.init_from == "":
@@ -44,6 +46,7 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
     init = PretrainedInit.load(options.init_from) if options.init_from else None
     if init is not None:
         recipe = init.fit_recipe(recipe, set(overrides))
+    teachers = Teachers.load(options.teacher) if options.teacher else None
     model_id = None if options.push_to_hub is None else plain_model_id(options.push_to_hub)
     space_id = None if options.space is None else parse_space_id(options.space)
     settings = RunSettings(
@@ -65,11 +68,35 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
         command=command_line,
         tracker=options.tracker,
         keep_epochs=options.keep_epochs,
-        pretrained_init=PretrainedSource(name=init.name, chars=init.chars, ancestors=init.ancestors) if init else None,
+        pretrained_init=PretrainedSource(
+            name=init.name, chars=init.chars, ancestors=init.ancestors, teachers=init.teachers
+        )
+        if init
+        else None,
+        teachers=teachers.sources if teachers else (),
         card={name: value for name in ("license", "language") if (value := getattr(options, name)) is not None},
         hub=HubTargets(model=model_id, space=space_id, private=options.private, static=options.static),
     )
-    return train(out, settings, resume=False, pretrained_init=init, dry_run=options.dry_run, corpus_copy=copy)
+    return train(
+        out, settings, resume=False, pretrained_init=init, teachers=teachers, dry_run=options.dry_run, corpus_copy=copy
+    )
+
+
+def _with_distillation(recipe: Recipe, options: argparse.Namespace) -> Recipe:
+    """The recipe with its settings for teachers; raises `ValueError` if there are settings and no teacher."""
+    weight, temperature = options.distill_weight, options.distill_temperature
+    if options.teacher:
+        return replace(
+            recipe,
+            distill_weight=DISTILL_WEIGHT if weight is None else weight,
+            distill_temperature=DISTILL_TEMPERATURE if temperature is None else temperature,
+        )
+    for option, value in (("--distill-weight", weight), ("--distill-temperature", temperature)):
+        if value is not None:
+            raise ValueError(
+                f"{option} is given without a teacher; expected --teacher beside it: name one, or leave {option} out."
+            )
+    return recipe
 
 
 def _check_apart(out: Path, corpus: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
 from hubcharlstm import CharLSTMConfig
@@ -36,25 +38,30 @@ class Estimate:
     evaluations: float
     samples: float
     report: float
+    teachers: float
 
     @property
     def minutes(self) -> float:
         """Of the whole run."""
-        return (self.steps + self.evaluations + self.samples + self.report) / 60
+        return (self.steps + self.evaluations + self.samples + self.report + self.teachers) / 60
 
 
-def estimate(config: CharLSTMConfig, recipe: Recipe, schedule: TrainSchedule, corpus: Corpus) -> Estimate:
-    """Extrapolated from a few steps of a network of the same shape on the CPU."""
+def estimate(
+    config: CharLSTMConfig,
+    recipe: Recipe,
+    schedule: TrainSchedule,
+    corpus: Corpus,
+    teachers: Sequence[CharLSTMNetwork] = (),
+) -> Estimate:
+    """Extrapolated from a few steps of a network of the same shape on the CPU. teachers: they read the text once."""
     with torch.random.fork_rng():
         network = CharLSTMNetwork(config)
         step = _seconds_per_window(network, config, recipe)
         draw = np.random.default_rng(0)
         held_out = min(len(corpus.held_out), TIMED_CHARS)
         ids = draw.integers(0, config.vocab_size, held_out + 1)
-        carried_loss(network, ids[: held_out // 8 + 2])  # the first call of a shape builds its primitive
-        started = time.perf_counter()
-        carried_loss(network, ids)
-        per_scored = (time.perf_counter() - started) / held_out
+        per_scored = _seconds_per_scored(network, ids)
+        per_taught = sum(_seconds_per_scored(teacher, ids % teacher.config.vocab_size) for teacher in teachers)
         decoder = Decoder(network, resolve_precision("auto", torch.device("cpu")))
         per_written = seconds_per_step(decoder) * 1.5  # sampling and text
     written = len(schedule.evaluation_steps) * EVALUATION_SAMPLE + len(schedule.snapshot_steps) * SNAPSHOT_SAMPLE
@@ -63,7 +70,15 @@ def estimate(config: CharLSTMConfig, recipe: Recipe, schedule: TrainSchedule, co
         evaluations=per_scored * len(corpus.held_out) * len(schedule.evaluation_steps),
         samples=per_written * written,
         report=per_written * report_chars(len(corpus.train)) + hashing_seconds(corpus),
+        teachers=per_taught * len(corpus.train),
     )
+
+
+def _seconds_per_scored(network: CharLSTMNetwork, ids: NDArray[np.int64]) -> float:
+    carried_loss(network, ids[: len(ids) // 8 + 2])  # the first call of a shape builds its primitive
+    started = time.perf_counter()
+    carried_loss(network, ids)
+    return (time.perf_counter() - started) / (len(ids) - 1)
 
 
 def _seconds_per_window(network: CharLSTMNetwork, config: CharLSTMConfig, recipe: Recipe) -> float:

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
-from training.recipe import PRESET_TIMES, PRESETS, Recipe
+from training.recipe import DISTILL_TEMPERATURE, DISTILL_WEIGHT, PRESET_TIMES, PRESETS, Recipe
 from training.tracking import TRACKERS
 
 PLACES = ("auto", "end", "spread")
@@ -88,6 +88,18 @@ def _add_run_options(fit: argparse.ArgumentParser) -> None:
         "--init-from", default=None, metavar="MODEL",
         help="start from the weights of this model, a Hub id or folder, or pretrained for the one that ships here "
         "(default: none)",
+    )  # fmt: skip
+    fit.add_argument(
+        "--teacher", nargs="+", default=(), metavar="MODEL",
+        help="also learn the guesses of these models, whose mean counts; named as for --init-from (default: none)",
+    )  # fmt: skip
+    fit.add_argument(
+        "--distill-weight", type=float, default=None, metavar="SHARE",
+        help=f"share of the teachers' guesses in the loss, 0 to 1 (default: {DISTILL_WEIGHT:g} with teachers)",
+    )  # fmt: skip
+    fit.add_argument(
+        "--distill-temperature", type=float, default=None, metavar="N",
+        help=f"softens the guesses of teachers and student (default: {DISTILL_TEMPERATURE:g})",
     )  # fmt: skip
     fit.add_argument(
         "--tracker", choices=TRACKERS, default=None, help="log the metrics there, too (default: only metrics.jsonl)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,19 +15,21 @@ from torch import Tensor
 from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
 from hubcharlstm.hub.model_folder import CHECKPOINT, STORED_DTYPES
 from training import preflight
-from training.ancestry import public_command
+from training.ancestry import distinct, public_command
 from training.artifacts import ModelArtifacts, RunInfo
 from training.bptt import TruncatedBPTT
 from training.checkpoint import Progress
 from training.data.corpus import Corpus, load_corpus
 from training.data.encoded import TrainIds, code_points, id_table
 from training.data.examples import suggest
+from training.distillation import TeacherProbs
 from training.evaluation.comparison import final_line
 from training.hub_targets import check_targets, publish_run
 from training.recipe import GREEDY, Recipe
 from training.run_folder import check_new, nearest_folder, resume_command, run_lock, shell_command
 from training.run_settings import HubTargets, RunSettings
 from training.schedule import TrainSchedule
+from training.teachers import Teachers
 from training.tracking import Tracker
 from training.trainer import Trainer, TrainResult
 from training.warm_start import PretrainedInit
@@ -43,6 +45,7 @@ def train(
     *,
     resume: bool,
     pretrained_init: PretrainedInit | None = None,
+    teachers: Teachers | None = None,
     dry_run: bool = False,
     corpus_copy: Path | None = None,
 ) -> int:
@@ -53,13 +56,18 @@ def train(
     corpus = _load_run_corpus(out, settings, resume=resume)
     if resume and settings.pretrained_init:
         source = settings.pretrained_init
-        pretrained_init = PretrainedInit(source.name, source.chars, ancestors=source.ancestors)
+        pretrained_init = PretrainedInit(
+            source.name, source.chars, ancestors=source.ancestors, teachers=source.teachers
+        )
+    if resume and settings.teachers:
+        teachers = Teachers(settings.teachers)
     targets = check_targets(settings.hub or HubTargets())
     recipe, warning = settings.recipe.fitted_to(len(corpus.train))
-    _print_corpus(corpus, warning)
+    notes = teachers.notes(corpus) if teachers and not resume else []
+    _print_corpus(corpus, [warning, *notes])
     generation = suggest(corpus)
     if not resume:
-        baselines = _preflight(corpus, recipe, generation, pretrained_init)
+        baselines = _preflight(corpus, recipe, generation, pretrained_init, teachers)
         settings = settings.model_copy(update={"baselines": baselines, "chunk_checksums": corpus.chunk_checksums()})
     if dry_run:
         return 0
@@ -71,7 +79,7 @@ def train(
         result = fit(
             corpus, recipe, generation, out, resume=resume, settings=settings, dtype=settings.dtype,
             keep_epochs=settings.keep_epochs, baselines=settings.baselines, pretrained_init=pretrained_init,
-            tracker=settings.tracker,
+            teachers=teachers, tracker=settings.tracker,
         )  # fmt: skip
     except KeyboardInterrupt:
         print("\nStopped at once." + (f" {_continue_line(out)}" if (out / CHECKPOINT).exists() else ""))
@@ -103,6 +111,7 @@ def fit(
     keep_epochs: Collection[int] = (),
     baselines: Mapping[str, Mapping[str, float]] | None = None,
     pretrained_init: PretrainedInit | None = None,
+    teachers: Teachers | None = None,
     tracker: str | None = None,
 ) -> TrainResult:
     """Train on `corpus.train` and save the weights that are best on `corpus.held_out` in `out`/model.
@@ -110,13 +119,15 @@ def fit(
     recipe: one that `Recipe.fitted_to` has fitted to the text. settings: written to `out`/run.json, with which
     `python -m training resume` finds the corpus again; its command goes into the record. keep_epochs: epochs, counted
     from 1, after which the weights are saved in `out`/epochs/epoch-01 and so on. baselines: for the record, by name;
-    the Kneser-Ney model's nats are the number to beat. pretrained_init: the initial weights. tracker: "trackio" logs
-    the metrics there, too.
+    the Kneser-Ney model's nats are the number to beat. pretrained_init: the initial weights. teachers: the models
+    whose guesses are learned, too, by the recipe's `distill_weight`. tracker: "trackio" logs the metrics there, too.
     SIGINT and SIGTERM save a checkpoint and return. Raises `ValueError`; `TrainingError` for a loss that is not finite
     or that explodes.
     """
     torch.manual_seed(recipe.seed)
     vocabulary = vocabulary_of(corpus, recipe, pretrained_init)
+    if teachers and not resume:
+        teachers.check_vocabulary(vocabulary)
     schedule = TrainSchedule.of(recipe, len(corpus.train))
     _check_stored(dtype, keep_epochs, schedule)
     model = _new_model(recipe, vocabulary, generation)
@@ -131,6 +142,9 @@ def fit(
         out, dtype=dtype, command=public_command(settings.command) if settings else "",
         keep_epochs=tuple(sorted(set(keep_epochs))), baselines=dict(baselines or {}),
         ancestors=list(pretrained_init.ancestors) if pretrained_init else [],
+        teachers=distinct(
+            [*(teachers.entries if teachers else ()), *(pretrained_init.teachers if pretrained_init else ())]
+        ),
     )  # fmt: skip
     with run_lock(out) if is_main else nullcontext(), _flushed_denormals():
         if is_main and not resume and settings:
@@ -140,7 +154,24 @@ def fit(
                 ModelArtifacts(bptt.ema.model, corpus, recipe, schedule, info),
                 tracker=Tracker(tracker, out, recipe.to_dict(), resume=resume) if tracker and is_main else None,
             )  # fmt: skip
+        if teachers and not trainer.ended:
+            bptt.teacher_probs = _teacher_probs(teachers, corpus, vocabulary, recipe, bptt, out)
         return trainer.run()
+
+
+def _teacher_probs(
+    teachers: Teachers, corpus: Corpus, vocabulary: Vocabulary, recipe: Recipe, bptt: TruncatedBPTT, out: Path
+) -> TeacherProbs:
+    count = len(teachers.sources)
+    if bptt.accelerator.is_main_process:
+        print(f"{count} teacher{'s read' if count > 1 else ' reads'} the text ...", flush=True)
+    models = [model.to(bptt.accelerator.device) for model in teachers.models]
+    probs = TeacherProbs.write(
+        models, corpus.train, vocabulary, temperature=recipe.distill_temperature, folder=nearest_folder(out)
+    )
+    for model in models:
+        model.to("cpu")  # the device's memory is the student's
+    return probs
 
 
 def vocabulary_of(corpus: Corpus, recipe: Recipe, pretrained_init: PretrainedInit | None = None) -> Vocabulary:
@@ -194,8 +225,8 @@ def _store_copy(out: Path, settings: RunSettings, corpus_copy: Path | None) -> R
     return settings.model_copy(update={"source": settings.source.model_copy(update={"corpus": str(stored.resolve())})})
 
 
-def _print_corpus(corpus: Corpus, warning: str) -> None:
-    for line in (*corpus.warnings, warning):
+def _print_corpus(corpus: Corpus, notes: Sequence[str]) -> None:
+    for line in (*corpus.warnings, *notes):
         if line:
             print(f"note: {line}")
     print(
@@ -206,14 +237,26 @@ def _print_corpus(corpus: Corpus, warning: str) -> None:
 
 
 def _preflight(
-    corpus: Corpus, recipe: Recipe, generation: GenerationConfig, pretrained_init: PretrainedInit | None
+    corpus: Corpus,
+    recipe: Recipe,
+    generation: GenerationConfig,
+    pretrained_init: PretrainedInit | None,
+    teachers: Teachers | None,
 ) -> preflight.Baselines:
-    """Print what is known before the training; returns the baselines. Raises `ValueError` if memory is too small."""
+    """Print what is known before the training; returns the baselines.
+
+    Raises `ValueError` if memory is too small, or if a teacher lacks characters of the text.
+    """
     vocabulary = vocabulary_of(corpus, recipe, pretrained_init)
+    if teachers:
+        teachers.check_vocabulary(vocabulary)
     config = config_of(recipe, vocabulary)
     print("Measuring what counting alone predicts ...", flush=True)
     baselines = preflight.measure_baselines(corpus, vocabulary, recipe)
-    for line in preflight.examine(corpus, recipe, config, generation, baselines, warm=pretrained_init is not None):
+    models = teachers.models if teachers else ()
+    for line in preflight.examine(
+        corpus, recipe, config, generation, baselines, warm=pretrained_init is not None, teachers=models
+    ):
         print(line, flush=True)
     return baselines
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import psutil
 
-from hubcharlstm import CharLSTMConfig, GenerationConfig, Vocabulary
+from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
 from hubcharlstm.vocabulary import visible
 from training.data.corpus import Corpus
 from training.data.encoded import TrainIds
 from training.data.kind import is_code
+from training.distillation import bytes_per_char
 from training.english import is_english
 from training.estimate import Estimate, estimate
 from training.evaluation.baselines import KNESER_NEY, MAX_CHARS, PPMD, number_to_beat, ppmd
@@ -59,20 +61,22 @@ def examine(
     baselines: Baselines,
     *,
     warm: bool = False,
+    teachers: Sequence[CharLSTM] = (),
 ) -> list[str]:
-    """Lines to print. warm: the run begins with a model's weights.
+    """Lines to print. warm: the run begins with a model's weights. teachers: the models whose guesses are learned.
 
     Raises `ValueError` if the run does not fit into this machine's memory.
     """
     schedule = TrainSchedule.of(recipe, len(corpus.train))
-    needed, free = memory_needed(config, recipe, corpus), psutil.virtual_memory().available
+    needed = memory_needed(config, recipe, corpus) + sum(4 * model.config.num_parameters for model in teachers)
+    free = psutil.virtual_memory().available
     if needed > free:
         raise ValueError(
             f"The preset {recipe.preset} with these settings needs about {gigabytes(needed)} of memory and "
             f"{gigabytes(free)} are free; expected it to fit: choose a smaller preset, --hidden-size, --batch-size or "
             "--seq-len."
         )
-    time_needed = estimate(config, recipe, schedule, corpus)
+    time_needed = estimate(config, recipe, schedule, corpus, teachers)
     per_weight = len(corpus.train) / config.num_parameters
     rows = {
         "text": _text_row(corpus),
@@ -86,6 +90,7 @@ def examine(
         f"{times_through(schedule)}, dropout {recipe.dropout:g}"
         + (f", weight drop {recipe.weight_drop:g}" if recipe.weight_drop else "")
         + (f", ends after {recipe.patience} evaluations without an improvement" if recipe.patience else ""),
+        "teachers": _teachers_row(config, recipe, corpus, teachers),
         "expected": f"{in_words(time_needed.minutes)} and {gigabytes(needed)} of memory here",
         "reads": _share_row(corpus, recipe, schedule, time_needed),
         "to beat": f"{baselines[KNESER_NEY]['nats']:.4f} nats per character, {KNESER_NEY}"
@@ -166,6 +171,17 @@ def memory_needed(config: CharLSTMConfig, recipe: Recipe, corpus: Corpus) -> int
 def times_through(schedule: TrainSchedule) -> str:
     """How often a run reads its text."""
     return f"{schedule.total_steps / schedule.steps_per_epoch:.2g} times through the text"
+
+
+def _teachers_row(config: CharLSTMConfig, recipe: Recipe, corpus: Corpus, teachers: Sequence[CharLSTM]) -> str:
+    if not teachers:
+        return ""
+    size = gigabytes(bytes_per_char(config.vocab_size) * len(corpus.train))
+    what = "their mean guesses are" if len(teachers) > 1 else "its guesses are"
+    return (
+        f"{len(teachers)}; {what} {100 * recipe.distill_weight:g} % of the loss, at temperature "
+        f"{recipe.distill_temperature:g}, and take {size} of disk while the run lasts"
+    )
 
 
 def _share_row(corpus: Corpus, recipe: Recipe, schedule: TrainSchedule, needed: Estimate) -> str:

@@ -10,6 +10,9 @@ MANY_EPOCHS = 12
 REGULARIZATION = ("dropout", "weight_drop", "softmax_temperature")
 """Settings that depend on how many epochs the run has: a text that is read many times is memorized."""
 
+DISTILL_WEIGHT, DISTILL_TEMPERATURE = 0.5, 1.0
+"""Of a run with teachers."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -25,6 +28,8 @@ class Recipe:
     weight_decay: decoupled, AdamW (Loshchilov & Hutter 2019). grad_clip: bound on the gradient's norm.
     ema_decay: the share of the averaged weights that remains at each step; 0 saves the weights as they are.
     softmax_temperature: divides the logits of the saved model, which would be overconfident without it.
+    distill_weight: the share of the teachers' guesses in the loss; 0 without teachers. distill_temperature: divides
+    the logits of teachers and student before they are compared (Hinton et al. 2015).
     patience: evaluations without an improvement after which the run ends; 0 never ends it early.
     """
 
@@ -47,6 +52,8 @@ class Recipe:
     max_train_chars: int = 6_500_000
     max_epochs: int = 25
     patience: int = 8
+    distill_weight: float = 0.0
+    distill_temperature: float = 1.0
     seed: int = 1
     lowercase: bool = False
 
@@ -56,13 +63,14 @@ class Recipe:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1: raise it.")
         if self.patience < 0:
             raise ValueError(f"patience is {self.patience}; expected at least 0, which never ends early: correct it.")
-        for name in ("learning_rate", "grad_clip", "softmax_temperature"):
+        for name in ("learning_rate", "grad_clip", "softmax_temperature", "distill_temperature"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number above 0: correct it.")
         if not 0 <= self.muon_rate < math.inf:
             raise ValueError(f"muon_rate is {self.muon_rate}; expected a number of at least 0: correct it.")
-        if not 0 <= self.state_reset_prob <= 1:
-            raise ValueError(f"state_reset_prob is {self.state_reset_prob}; expected a share from 0 to 1: correct it.")
+        for name in ("state_reset_prob", "distill_weight"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a share from 0 to 1: correct it.")
         if not 0 <= self.weight_decay < math.inf:
             raise ValueError(f"weight_decay is {self.weight_decay}; expected a number of at least 0: correct it.")
         for name in ("weight_drop", "ema_decay"):

@@ -24,7 +24,7 @@ RENAMED: Mapping[str, Mapping[str, str]] = {
 """Names of earlier versions -> current names, by the part of run.json that holds them."""
 ADDED: Mapping[str, Any] = {
     "ema_decay": 0.0, "patience": 0, "softmax_temperature": 1.0, "state_reset_prob": 0.0, "weight_drop": 0.0,
-    "muon_rate": 0.0,
+    "muon_rate": 0.0, "distill_weight": 0.0, "distill_temperature": 1.0,
 }  # fmt: skip
 """Recipe settings that earlier versions lacked, with the values that repeat what those versions did."""
 ADDED_TO_SOURCE: Mapping[str, Any] = {"val_place": "end", "include_license": True, "plain": True}
@@ -51,10 +51,19 @@ class CorpusSource(_Part):
 
 
 class PretrainedSource(_Part):
-    """The model that the first weights came from: its Hub id or folder, its vocabulary, and its ancestors."""
+    """The model that the first weights came from: its Hub id or folder, its vocabulary, its ancestors and teachers."""
 
     name: str
     chars: str
+    ancestors: tuple[dict[str, Any], ...] = ()
+    teachers: tuple[dict[str, Any], ...] = ()
+
+
+class TeacherSource(_Part):
+    """A teacher: its Hub id or folder, the fingerprint of its weights, it and its ancestors and teachers."""
+
+    name: str
+    fingerprint: str
     ancestors: tuple[dict[str, Any], ...] = ()
 
 
@@ -78,6 +87,7 @@ class RunSettings(_Part):
     tracker: str | None = None
     keep_epochs: tuple[int, ...] = ()
     pretrained_init: PretrainedSource | None = None
+    teachers: tuple[TeacherSource, ...] = ()
     card: dict[str, str] = {}  # pydantic copies defaults
     hub: HubTargets | None = None
     baselines: dict[str, dict[str, float]] | None = None

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from hubcharlstm import CharLSTM, Vocabulary
-from training.ancestry import ancestors_of
+from training.ancestry import ancestors_of, teachers_of
 from training.recipe import Recipe
 
 SHIPPED_NAME = "pretrained"
@@ -22,13 +22,15 @@ SIZES = ("embedding_dim", "hidden_size", "num_layers")
 class PretrainedInit:
     """The model that a run's initial weights come from; `model` is None in a resumed run, whose checkpoint has them.
 
-    chars: the characters of its vocabulary, in order. ancestors: it and what it began with (see `ancestry`).
+    chars: the characters of its vocabulary, in order. ancestors: it and what it began with, teachers: what it learned
+    from (see `ancestry`).
     """
 
     name: str
     chars: str
     model: CharLSTM | None = None
     ancestors: tuple[dict[str, Any], ...] = ()
+    teachers: tuple[dict[str, Any], ...] = ()
 
     @classmethod
     def load(cls, name: str) -> PretrainedInit:
@@ -38,7 +40,8 @@ class PretrainedInit:
         """
         typed = None if name == SHIPPED_NAME else name
         model = CharLSTM.from_pretrained(typed, device="cpu")
-        return cls(name, "".join(model.vocabulary.chars), model, tuple(ancestors_of(model, typed)))
+        chars = "".join(model.vocabulary.chars)
+        return cls(name, chars, model, tuple(ancestors_of(model, typed)), tuple(teachers_of(model)))
 
     def fit_recipe(self, recipe: Recipe, given: set[str]) -> Recipe:
         """`recipe` with the pretrained sizes and case, and a lower learning rate unless `given` names it.

@@ -56,6 +56,7 @@ def render(
         has_loss_plot=has_loss_plot,
         install=install_commands(install_from) if install_from is not None else [],
         ancestry=ancestry(record),
+        teachers=", ".join(_texts_of(record.get("teachers", []))),
         fence=fence,
         bits=lambda nats: nats / math.log(2),
         escape_markdown=escape_markdown,
@@ -125,18 +126,23 @@ def format_duration(seconds: float) -> str:
 
 def ancestry(record: Mapping[str, Any]) -> str:
     """What the weights had read before the record's own text, as Markdown; "" if they began at random."""
-    parts = []
     ancestors = record.get("ancestors") or ([{"name": record["base_model"]}] if record.get("base_model") else [])
-    for ancestor in ancestors:
-        name = escape_markdown(ancestor["name"])
-        if REPO_ID.fullmatch(ancestor["name"]):
-            name = f"[{ancestor['name']}](https://huggingface.co/{ancestor['name']})"
-        if "title" in ancestor:
-            count = f", {ancestor['train_chars']:,} characters" if "train_chars" in ancestor else ""
-            parts.append(f"{escape_markdown(ancestor['title'])} (as {name}{count})")
+    return ", and before that ".join(_texts_of(ancestors))
+
+
+def _texts_of(models: list[dict[str, Any]]) -> list[str]:
+    """What each of the record's entries on other models has read, as Markdown."""
+    parts = []
+    for model in models:
+        name = escape_markdown(model["name"])
+        if REPO_ID.fullmatch(model["name"]):
+            name = f"[{model['name']}](https://huggingface.co/{model['name']})"
+        if "title" in model:
+            count = f", {model['train_chars']:,} characters" if "train_chars" in model else ""
+            parts.append(f"{escape_markdown(model['title'])} (as {name}{count})")
         else:
             parts.append(f"what {name} has read")
-    return ", and before that ".join(parts)
+    return parts
 
 
 def valid_ancestors(ancestors: Any) -> list[dict[str, Any]]:
@@ -227,8 +233,9 @@ def valid_record(record: Mapping[str, Any]) -> dict[str, Any]:
         known["kept_epochs"] = epochs
     if isinstance(base := record.get("base_model"), str) and REPO_ID.fullmatch(base):
         known["base_model"] = base
-    if ancestors := valid_ancestors(record.get("ancestors")):
-        known["ancestors"] = ancestors
+    for name in ("ancestors", "teachers"):
+        if models := valid_ancestors(record.get(name)):
+            known[name] = models
     if isinstance(record.get("versions"), list):
         known["versions"] = [str(version) for version in record["versions"]]
     if isinstance(record.get("card"), Mapping):

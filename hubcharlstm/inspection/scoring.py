@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,6 +24,13 @@ WINDOW = 256
 """Characters per forward call, which bounds the memory of the logits."""
 
 LogProbs = NDArray[np.float32]
+
+
+class Ids(Protocol):
+    """The ids of a text, in memory or on a disk: ids[positions] -> integers of the same shape."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: Any, /) -> NDArray[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -88,11 +96,26 @@ def token_log_probs(
     """
     ids = np.asarray(ids)
     count = len(ids) - 1
+    log_probs = np.zeros(count, dtype=np.float32)
+    for positions, logits in chunked_logits(network, ids, num_chunks=num_chunks, window=window):
+        inside = positions < count
+        log_probs[positions[inside]] = _log_probs(logits, ids[positions.clip(max=count - 1) + 1])[inside]
+    return log_probs
+
+
+def chunked_logits(
+    network: CharLSTMNetwork, ids: Ids, *, num_chunks: int = 1, window: int = WINDOW
+) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+    """Positions (chunks, T) and the logits (chunks, T, V) after them, window by window, each position once.
+
+    Chunks and their first states are those of `token_log_probs`. The last id has no logits, for nothing comes after
+    it; positions from there on are padding.
+    """
+    count = len(ids) - 1
     num_chunks = max(1, min(num_chunks, count // (4 * WARMUP)))
     warmup = WARMUP if num_chunks > 1 else 0
     length = -(-count // num_chunks)
     first = np.arange(num_chunks)[:, None] * length
-    log_probs = np.zeros(count, dtype=np.float32)
     with evaluating(network):
         state = network.initial_state(num_chunks)
         for start in (*range(-warmup, 0, window), *range(0, length, window)):
@@ -102,9 +125,7 @@ def token_log_probs(
             safe = positions.clip(0, count - 1)  # positions outside the text are padding
             logits, state = network(_tensor(ids[safe], network), state)
             if start >= 0:
-                inside = positions < count
-                log_probs[positions[inside]] = _log_probs(logits, ids[safe + 1])[inside]
-    return log_probs
+                yield positions, logits
 
 
 @torch.inference_mode()

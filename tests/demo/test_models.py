@@ -149,6 +149,8 @@ def test_the_intro_is_filled_from_the_model(model: CharLSTM) -> None:
     shown = welcome.intro(model, "tiny")
     assert shown["title"] == "Shakespeare's Macbeth, one letter at a time"
     assert "has read only Shakespeare's Macbeth." in shown["lines"][0]
+    model.record |= {"teachers": [{"name": "user/teacher"}]}
+    assert "has read Shakespeare's Macbeth." in welcome.intro(model, "tiny")["lines"][0]
 
 
 def test_the_passage_is_the_one_nearest_the_usual_temperature(model: CharLSTM) -> None:

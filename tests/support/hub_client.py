@@ -120,7 +120,16 @@ def train(line: str, folder: str) -> dict[str, Any]:
     return {"code": code, "out": out.getvalue(), "err": err.getvalue()}
 
 
-CALLS = (push, save_and_push, push_again, load, check_account, validate_card, limit_file_size, train)
+def reload_teacher(model_id: str, seed: int) -> dict[str, Any]:
+    """A teacher by its id, and as a resumed run loads it after another model was pushed there."""
+    from training.teachers import Teachers
+
+    teachers = Teachers.load([model_id])
+    new_model(seed).push_to_hub(model_id)
+    return {"name": teachers.sources[0].name} | describe(Teachers(teachers.sources).models[0])
+
+
+CALLS = (push, save_and_push, push_again, load, check_account, validate_card, limit_file_size, train, reload_teacher)
 FUNCTIONS = {call.__name__: call for call in CALLS}
 
 

@@ -8,7 +8,25 @@ const goOn = () => document.querySelector("#field-go-on input");
 let startLine = ""; // the placeholder of the message where no character replies
 let rendered = "";
 let isTalk = false;
-const readsOn = new Map([[true, true], [false, false]]); // by whether it is a talk: does a message go on from the text so far?
+const READS_ON_KEY = "hubcharlstm.reads-on.1";
+const readsOn = new Map([[true, true], [false, false], ...keptReadsOn()]); // by whether it is a talk: does a message go on from the text so far?
+
+function keptReadsOn() {
+  try {
+    const pairs = JSON.parse(localStorage.getItem(READS_ON_KEY) ?? "[]");
+    return pairs.every((pair) => pair.length === 2 && pair.every((one) => typeof one === "boolean")) ? pairs : [];
+  } catch {
+    return []; // a browser without storage, or foreign data under our key
+  }
+}
+
+function keepReadsOn() {
+  try {
+    localStorage.setItem(READS_ON_KEY, JSON.stringify([...readsOn]));
+  } catch {
+    // a browser without storage, or a full one
+  }
+}
 
 const labelOf = (name) => props.speakers.find(([, known]) => known === name)?.[0] ?? name;
 const matches = (label) => label.toLocaleLowerCase().includes(search.value.trim().toLocaleLowerCase());
@@ -91,7 +109,9 @@ chips.addEventListener("click", (event) => {
 });
 element.addEventListener("choose", (event) => choose(event.detail));
 document.addEventListener("change", (event) => {
-  if (event.isTrusted && event.target === goOn()) readsOn.set(isTalk, event.target.checked);
+  if (!event.isTrusted || event.target !== goOn()) return;
+  readsOn.set(isTalk, event.target.checked);
+  keepReadsOn();
 });
 
 refresh();
