@@ -26,10 +26,11 @@ function stop() {
     showNote("Stopped. The text so far is kept: Continue goes on from there once the server is back.");
     return;
   }
+  if (pending.hasStarted && !pending.isStopping) {
+    pending.isStopping = true;
+    restartTimer(STOP_SECONDS);
+  }
   trigger("cancel", { turn: pending.request });
-  if (!pending.hasStarted || pending.isStopping) return;
-  pending.isStopping = true;
-  restartTimer(STOP_SECONDS);
 }
 
 function undo() {
