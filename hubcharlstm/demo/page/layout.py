@@ -30,13 +30,10 @@ SHOW_SEED = """(value, seed, locked) => {
 
 @dataclass(frozen=True)
 class Composer:
-    """The message and the buttons below the conversation. tools: by their `elem_id`."""
+    """The message and the button that sends it. `commands.js` runs the other buttons by their `elem_id`."""
 
     message: gr.Textbox
     send: gr.Button
-    stop: gr.Button
-    compare: gr.Button
-    tools: dict[str, gr.Button]
 
 
 def run_command(name: str, *, with_text: bool = False) -> str:
@@ -66,13 +63,6 @@ def chat_page(registry: ModelRegistry, admission: AdmissionController, pacer: Up
     handlers = ChatHandlers(
         registry, admission, pacer, panel.controls, chat=chat, serving=serving, about_model=panel.about_model
     )
-    for name, button in {
-        **composer.tools,
-        **panel.export_buttons,
-        "stop": composer.stop,
-        "compare": composer.compare,
-    }.items():
-        button.click(None, js=run_command(name), **UNQUEUED)
     gr.on(
         [composer.send.click, composer.message.submit],
         None,
@@ -100,13 +90,14 @@ def compose_row() -> Composer:
             elem_id="field-message",
             html_attributes=gr.InputHTMLAttributes(autocapitalize="off", autocorrect="off", spellcheck=False),
         )
-        compare = gr.Button("Compare", min_width=0, elem_id="compare")
+        gr.Button("Compare", min_width=0, elem_id="compare")
         send = gr.Button("Send", variant="primary", min_width=0, elem_id="send")
-        stop = gr.Button("Stop", variant="stop", min_width=0, elem_id="stop")
+        gr.Button("Stop", variant="stop", min_width=0, elem_id="stop")
     labels = {"surprise": "Surprise me", "undo": "Undo", "clear": "Clear", "toggle-settings": "Settings"}
     with gr.Row(elem_id="tools"):
-        tools = {name: gr.Button(label, min_width=0, elem_id=name, size="sm") for name, label in labels.items()}
-    return Composer(message, send, stop, compare, tools)
+        for name, label in labels.items():
+            gr.Button(label, min_width=0, elem_id=name, size="sm")
+    return Composer(message, send)
 
 
 def wire_conversation(handlers: ChatHandlers, chat: gr.HTML) -> None:

@@ -96,6 +96,12 @@ const commands = {
 };
 document.getElementById("conversation").addEventListener("command", (event) => commands[event.detail.name](event.detail));
 
+// The buttons that are named after a command. Gradio's own events of a button stand still while the server is gone.
+document.addEventListener("click", (event) => {
+  const id = event.target.closest?.("#composer button, #tools button, #export-row button")?.id;
+  if (id !== "send" && Object.hasOwn(commands, id ?? "")) commands[id]({});
+});
+
 // A seed that is typed or pasted is locked. Gradio's own input event misses a pasted one.
 document.addEventListener("input", (event) => {
   const lock = document.querySelector("#lock-seed input");
