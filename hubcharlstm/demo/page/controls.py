@@ -71,11 +71,10 @@ class Controls:
 
 @dataclass(frozen=True)
 class SettingsPanel:
-    """about_model: the lines under the model menu. export_buttons: by their `elem_id`."""
+    """about_model: the lines under the model menu."""
 
     controls: Controls
     about_model: gr.HTML
-    export_buttons: dict[str, gr.Button]
 
 
 def speaker_chips(config: GenerationConfig) -> gr.HTML:
@@ -128,7 +127,7 @@ def settings_panel(registry: ModelRegistry, speaker: gr.HTML, go_on: gr.Checkbox
     seed, draw_seed, locked = seed_row()
     full_speed = gr.Checkbox(label="As fast as it goes", elem_id="full-speed", min_width=0)
     top_k, top_p, min_p, stop = advanced_settings(defaults)
-    export_buttons = export_row()
+    export_row()
     gr.HTML(
         LIMITS_NOTE, elem_id="limits-note", html_template="<p>{{value}}</p>", js_on_load=None, apply_default_css=False
     )
@@ -136,7 +135,7 @@ def settings_panel(registry: ModelRegistry, speaker: gr.HTML, go_on: gr.Checkbox
         menu, temperature, length, seed, locked, full_speed, top_k, top_p, min_p, stop, speaker, go_on
     )  # fmt: skip
     wire(controls, presets, draw_seed, defaults.temperature)
-    return SettingsPanel(controls, about_model, export_buttons)
+    return SettingsPanel(controls, about_model)
 
 
 def model_menu(registry: ModelRegistry) -> gr.Dropdown:
@@ -186,17 +185,15 @@ def advanced_settings(defaults: Settings) -> tuple[gr.Slider, gr.Slider, gr.Slid
     return top_k, top_p, min_p, stop
 
 
-def export_row() -> dict[str, gr.Button]:
-    """The buttons that save the conversation to a file and load one, by their `elem_id`."""
+def export_row() -> None:
+    """The buttons that save the conversation to a file and load one; `commands.js` runs them by their `elem_id`."""
     with gr.Row(elem_id="export-row"):
-        return {
-            elem_id: gr.Button(label, min_width=0, elem_id=elem_id, size="sm")
-            for elem_id, label in (
-                ("save-text", "Save as text"),
-                ("save-json", "Save as JSON"),
-                ("load-json", "Load JSON"),
-            )
-        }
+        for elem_id, label in (
+            ("save-text", "Save as text"),
+            ("save-json", "Save as JSON"),
+            ("load-json", "Load JSON"),
+        ):
+            gr.Button(label, min_width=0, elem_id=elem_id, size="sm")
 
 
 def wire(controls: Controls, presets: gr.Radio, draw_seed: gr.Button, balanced: float) -> None:

@@ -36,14 +36,11 @@ FOLD = """() => {
 
 @dataclass(frozen=True)
 class Composer:
-    """The message, the buttons and the switch below the conversation. tools: by their `elem_id`."""
+    """The message, the button that sends it, and the switch below. `commands.js` runs the other buttons by `elem_id`."""
 
     message: gr.Textbox
     send: gr.Button
-    stop: gr.Button
-    compare: gr.Button
     go_on: gr.Checkbox
-    tools: dict[str, gr.Button]
 
 
 def run_command(name: str, *, with_text: bool = False) -> str:
@@ -73,13 +70,6 @@ def chat_page(registry: ModelRegistry, admission: AdmissionController, pacer: Up
     handlers = ChatHandlers(
         registry, admission, pacer, panel.controls, chat=chat, serving=serving, about_model=panel.about_model
     )
-    for name, button in {
-        **composer.tools,
-        **panel.export_buttons,
-        "stop": composer.stop,
-        "compare": composer.compare,
-    }.items():
-        button.click(None, js=run_command(name), **UNQUEUED)
     gr.on(
         [composer.send.click, composer.message.submit],
         None,
@@ -107,16 +97,17 @@ def compose_row() -> Composer:
             elem_id="field-message",
             html_attributes=gr.InputHTMLAttributes(autocapitalize="off", autocorrect="off", spellcheck=False),
         )
-        compare = gr.Button("Compare", min_width=0, elem_id="compare")
+        gr.Button("Compare", min_width=0, elem_id="compare")
         send = gr.Button("Send", variant="primary", min_width=0, elem_id="send")
-        stop = gr.Button("Stop", variant="stop", min_width=0, elem_id="stop")
+        gr.Button("Stop", variant="stop", min_width=0, elem_id="stop")
         fold = gr.Button("Tools", min_width=0, elem_id="fold")
     fold.click(None, js=FOLD, **UNQUEUED)
     labels = {"surprise": "Surprise me", "undo": "Undo", "clear": "Clear", "toggle-settings": "Settings"}
     with gr.Row(elem_id="tools"):
         go_on = gr.Checkbox(label="Go on from the text so far", elem_id="field-go-on", min_width=0)
-        tools = {name: gr.Button(label, min_width=0, elem_id=name, size="sm") for name, label in labels.items()}
-    return Composer(message, send, stop, compare, go_on, tools)
+        for name, label in labels.items():
+            gr.Button(label, min_width=0, elem_id=name, size="sm")
+    return Composer(message, send, go_on)
 
 
 def wire_conversation(handlers: ChatHandlers, chat: gr.HTML) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -68,10 +67,8 @@ def test_stop_ends_a_reply_whose_server_is_gone(app: App, browser: Any) -> None:
     begin_a_long_reply(user, 2_000)
     app.kill()
     try:
-        started = time.monotonic()
         user.page.click("#stop")
         user.until_done()
-        assert time.monotonic() - started < 10  # half a second, and what a busy machine adds
         assert "stopped" in user.caption
         cut = user.text
     finally:

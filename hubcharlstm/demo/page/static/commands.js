@@ -26,10 +26,11 @@ function stop() {
     showNote("Stopped. The text so far is kept: Continue goes on from there once the server is back.");
     return;
   }
+  if (pending.hasStarted && !pending.isStopping) {
+    pending.isStopping = true;
+    restartTimer(STOP_SECONDS);
+  }
   trigger("cancel", { turn: pending.request });
-  if (!pending.hasStarted || pending.isStopping) return;
-  pending.isStopping = true;
-  restartTimer(STOP_SECONDS);
 }
 
 function undo() {
@@ -94,6 +95,12 @@ const commands = {
   "restore-settings": (detail) => (detail.values = restoreSettings(detail.values)),
 };
 document.getElementById("conversation").addEventListener("command", (event) => commands[event.detail.name](event.detail));
+
+// The buttons that are named after a command. Gradio's own events of a button stand still while the server is gone.
+document.addEventListener("click", (event) => {
+  const id = event.target.closest?.("#composer button, #tools button, #export-row button")?.id;
+  if (id !== "send" && Object.hasOwn(commands, id ?? "")) commands[id]({});
+});
 
 // A seed that is typed or pasted is locked. Gradio's own input event misses a pasted one.
 document.addEventListener("input", (event) => {

@@ -50,6 +50,7 @@ async function askServer() {
 }
 
 function lose() {
+  if (pending.isStopping) return; // it ends by itself
   pending.isLost = true;
   clearTimeout(requestTimer);
   const since = new Date(heardAt).toLocaleTimeString();

@@ -130,7 +130,8 @@ function sendRequest(params, place, fromComposer = false) {
   pending = { request: newId(), place, typed: params.typed ?? "", length, fromComposer, hasStarted: false, hasFailed: false };
   followEnd = true;
   setWriting(true);
-  restartTimer(ACCEPT_SECONDS);
+  clearTimeout(requestTimer);
+  requestTimer = setTimeout(checkAccepted, ACCEPT_SECONDS * 1000, pending);
   watchServer();
   trigger("generate", { ...params, turn: pending.request });
 }
@@ -139,6 +140,14 @@ function sendRequest(params, place, fromComposer = false) {
 function restartTimer(seconds) {
   clearTimeout(requestTimer);
   requestTimer = setTimeout(giveUp, seconds * 1000);
+}
+
+// A server that is only slow to accept a request is waited for.
+async function checkAccepted(request) {
+  const isUp = await isServerUp();
+  if (pending !== request || request.isAccepted) return;
+  if (isUp) restartTimer(UPDATE_SECONDS);
+  else giveUp();
 }
 
 function giveUp() {

@@ -2,6 +2,11 @@
 
 const queueStatus = make("p", "hint queue-status");
 
+function receiveAccepted() {
+  pending.isAccepted = true;
+  restartTimer(UPDATE_SECONDS);
+}
+
 function receiveQueued({ turn, sentence }) {
   if (turn !== pending?.request) return;
   restartTimer(UPDATE_SECONDS);
@@ -40,7 +45,7 @@ function receiveTurn(turn, interruption) {
   if (isLate && (!isDone || !isAlive(turnId(request)))) return;
   if (!isLate) {
     if (!pending.isStopping) restartTimer(UPDATE_SECONDS);
-    pending.isDone = isDone;
+    [pending.isAccepted, pending.isDone] = [true, isDone];
     heard();
     queueStatus.remove();
     if (!pending.hasStarted) beginTurn(turn);
@@ -78,7 +83,7 @@ function receiveIntro(value) {
 function receiveValue() {
   const value = props.value;
   if (value?.kind === "turn") receiveTurn(value.turn, value.interruption);
-  else if (value?.kind === "accepted" && value.turn === pending?.request) restartTimer(UPDATE_SECONDS);
+  else if (value?.kind === "accepted" && value.turn === pending?.request) receiveAccepted();
   else if (value?.kind === "queued") receiveQueued(value);
   else if (value?.kind === "error") receiveError(value);
   else if (value?.kind === "permalink") sendRequest(value.request, placeAtEnd());
