@@ -140,8 +140,11 @@ def choose(user: BrowserUser, name: str) -> None:
 def test_another_model_is_chosen_and_a_bad_one_is_refused(user: BrowserUser, app: App, tmp_path: Path) -> None:
     page = user.page
     user.send("To be", length=2_000, wait=False)
+    page.get_by_text("Juliet", exact=True).click()
     choose(user, "mute")
-    page.wait_for_function("document.querySelector('.title').textContent === 'charlstm-mute'")
+    page.wait_for_function("document.querySelector('.title').textContent === 'Mute, one letter at a time'")
+    assert page.get_attribute("#field-message textarea", "placeholder") == "Start a line …"
+    assert not page.get_by_label("Go on from the text so far").is_checked()
     assert page.locator(".sample").count() == 0 and not page.is_visible("#field-speaker")
     assert page.locator(".reply.writing").count() == 1  # the old one writes on
     before = user.text
@@ -167,5 +170,5 @@ def test_another_model_is_chosen_and_a_bad_one_is_refused(user: BrowserUser, app
         user.type("")
     save_model(tmp_path / "typed", name="charlstm-typed")
     choose(user, str(tmp_path / "typed"))
-    page.wait_for_function("document.querySelector('.title').textContent === 'charlstm-typed'")
+    page.wait_for_function("document.querySelector('.title').textContent.startsWith('One small play')")
     assert page.is_visible("#field-speaker")

@@ -137,6 +137,7 @@ function oneLine(text) {
 function renderIntro(intro, startFrom) {
   const root = element.querySelector(".intro");
   stopPlaying();
+  if (root.childElementCount > 0) chooseSpeaker(""); // another model, which may know no speakers
   root.replaceChildren(make("h1", "title", intro.title), make("p", "tagline", intro.lines.join(" ")));
   if (intro.time_lapse || intro.passage) root.append(renderSample(intro));
   const starters = make("ul", "starters");

@@ -5,7 +5,6 @@ const chips = element.querySelector(".chips");
 const messageField = () => document.querySelector("#field-message textarea");
 const goOn = () => document.querySelector("#field-go-on input");
 
-let startLine = ""; // the placeholder of the message where no character replies
 let rendered = "";
 let isTalk = false;
 const READS_ON_KEY = "hubcharlstm.reads-on.1";
@@ -57,8 +56,8 @@ function refresh() {
   }
   const field = messageField();
   if (field) {
-    startLine ||= field.placeholder;
-    field.placeholder = name ? `Say something to ${labelOf(name)}` : startLine;
+    field.dataset.startLine ??= field.placeholder; // where no character replies
+    field.placeholder = name ? `Say something to ${labelOf(name)}` : field.dataset.startLine;
   }
   if (isTalk !== (name !== "")) {
     isTalk = name !== "";
