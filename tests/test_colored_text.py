@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubcharlstm.colored_text import colored, diverging, escape, sequential
@@ -29,6 +29,7 @@ class Parsed(HTMLParser):
         self.text += data
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_categories=["Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"])))
 def test_any_text_is_shown_as_it_is(text: str) -> None:
     parsed = Parsed(colored(text, [0.5] * len(text), diverging))
