@@ -1,4 +1,4 @@
-"""The `hubcharlstm` command: generate, score, info, app, export. An error prints one sentence and exits with code 2."""
+"""The `hubcharlstm` command: generate, score, inspect, info, app, export. An error is one sentence and exit code 2."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hubcharlstm.console import has_escapes, has_piped_input, input_text, unesca
 if TYPE_CHECKING:
     from hubcharlstm import CharLSTM
     from hubcharlstm.generation.stream import Completion, TextStream
+    from hubcharlstm.inspection.cell_report import CellReport
 
 MAX_TRIES = 100
 """Seeds that `generate --novel` tries for each line."""
@@ -46,6 +47,10 @@ def parser() -> argparse.ArgumentParser:
     score.add_argument(
         "--characters", action="store_true", help="a line for each character too: it in JSON, and its log-probability"
     )
+
+    inspect = commands.add_parser("inspect", parents=[model], help="what a model computes while it reads a text")
+    inspect.add_argument("text", help="the text; - reads standard input")
+    inspect.add_argument("--html", required=True, metavar="FILE", help="write surprise and cells into one HTML file")
 
     info = commands.add_parser("info", parents=[model], help="what a model is and what it was trained on")
     info.add_argument("--json", action="store_true", help="print one JSON object")
@@ -105,7 +110,8 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         commands = {
-            "generate": run_generate, "score": run_score, "info": run_info, "app": run_app, "export": run_export,
+            "generate": run_generate, "score": run_score, "inspect": run_inspect, "info": run_info, "app": run_app,
+            "export": run_export,
         }  # fmt: skip
         return commands[arguments.command](arguments)
     except ValueError as error:
@@ -247,6 +253,26 @@ def run_score(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def run_inspect(arguments: argparse.Namespace) -> int:
+    from hubcharlstm import CharLSTM
+    from hubcharlstm.inspection.report_page import page
+
+    text = load_text("-") if arguments.text == "-" else arguments.text
+    model = CharLSTM.from_pretrained(arguments.model, **loading_options(arguments))
+    trace = model.trace(text)
+    cells = model.cells.strongest if model.cells is not None else ()
+    content = page(trace, model.vocabulary.chars, title=f"{model.name} reads a text", cells=cells)
+    try:
+        Path(arguments.html).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise ValueError(
+            f"{arguments.html} cannot be written ({error.strerror}); expected a file: choose another name."
+        ) from None
+    print_warnings(*trace.warnings)
+    print(f"{trace.bpc:.4f} bits per character, {len(trace.text):,} characters, in {arguments.html}")
+    return 0
+
+
 def load_text(name: str) -> str:
     """The text of a file, or of standard input for "-"; `ValueError` if it is not readable or not UTF-8."""
     try:
@@ -284,6 +310,7 @@ def run_info(arguments: argparse.Namespace) -> int:
         "trained on": corpus.get("title"),
         "held out": corpus.get("held_out"),
         "held-out loss": None if loss is None else f"{loss:.4f} nats, {loss / math.log(2):.4f} bits per character",
+        "named cells": None if model.cells is None else describe_cells(model.cells),
         "device": f"{model.decoder.device}, {precision}",
         "version": __version__,
     }
@@ -294,6 +321,12 @@ def run_info(arguments: argparse.Namespace) -> int:
         if value is not None:
             print(f"{name:14} {value}")
     return 0
+
+
+def describe_cells(report: CellReport) -> str:
+    """How many cells have a name, and the strongest ones."""
+    shown = "; ".join(f"layer {cell.layer}, unit {cell.unit}: {cell.description}" for cell in report.strongest)
+    return f"{len(report.cells)}{', the strongest ' if shown else ''}{shown}"
 
 
 def run_app(arguments: argparse.Namespace) -> int:

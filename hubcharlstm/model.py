@@ -23,6 +23,7 @@ from hubcharlstm.hub import download
 from hubcharlstm.hub.model_folder import Artifact
 from hubcharlstm.hub.save import PushOptions, save
 from hubcharlstm.inspection.alternatives import Alternatives, alternatives
+from hubcharlstm.inspection.cell_report import CellReport
 from hubcharlstm.inspection.connectivity import Connectivity, connectivity
 from hubcharlstm.inspection.scoring import Score, score
 from hubcharlstm.inspection.trace import Trace, trace
@@ -35,9 +36,9 @@ PRECISIONS = ("auto", "fp32", "int8", "bf16")
 class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm", pipeline_tag="text-generation"):
     """A character-level LSTM that owns its vocabulary.
 
-    generation_config: defaults, start text and examples. record: what is known of its training.
-    name, revision: where it was loaded from. stored_dtype: how its weights were stored there. Raises `ValueError`
-    if vocabulary and config disagree.
+    generation_config: defaults, start text and examples. record: what is known of its training. cells: those with a
+    name, where a run has found them. name, revision: where it was loaded from. stored_dtype: how its weights were
+    stored there. Raises `ValueError` if vocabulary and config disagree.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         self.record: dict[str, Any] = record or {}
         self.name = "a new model"
         self.revision: str | None = None
+        self.cells: CellReport | None = None
         self.stored_dtype = "float32"
         self.precision = "auto"
         self._decoder_cache: tuple[tuple[Any, ...], Decoder, str] | None = None
@@ -102,6 +104,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
             )
         model.load_state_dict(artifact.tensors, strict=True, assign=True)
         model.name, model.revision, model.stored_dtype = artifact.name, artifact.revision, artifact.dtype
+        model.cells = artifact.cells
         model.eval()
         model.to(select_device(model, device, precision))
         if precision == "int8" and model.head.weight.device.type != "cpu":
@@ -138,7 +141,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         """
         artifact = Artifact(
             self.config, self.vocabulary, self.state_dict(), self.stored_dtype if dtype is None else dtype,
-            self.generation_config, self.record, self.name, self.revision,
+            self.generation_config, self.record, self.name, self.revision, self.cells,
         )  # fmt: skip
         options = PushOptions(commit_message, private, token, branch, create_pr)
         return save(

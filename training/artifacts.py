@@ -10,6 +10,8 @@ from typing import Any
 
 from hubcharlstm import CharLSTM
 from hubcharlstm.hub.model_folder import EPOCHS_IN_RUN, MODEL_IN_RUN
+from hubcharlstm.inspection.cell_report import cell_report
+from hubcharlstm.inspection.gates import gate_statistics
 from hubcharlstm.inspection.novelty import hash_lines
 from training import checkpoint
 from training.ancestry import hub_id
@@ -22,7 +24,9 @@ from training.schedule import TrainSchedule
 
 SAMPLE_TEMPERATURES, SAMPLE_CHARS = (0.2, 0.5, 0.8, 1.0), 400
 COPYING_CHARS, COPYING_SAMPLES = 4000, 4
-HELD_OUT_COPYING = 100_000
+HELD_OUT_COPYING, HELD_OUT_INSPECTED = 100_000, 20_000
+SHOWN_SAMPLE = 1
+"""Of the samples, at temperature 0.5: whole words, and it does not repeat itself."""
 WORDS_CHARS, WORDS_TEMPERATURES = 4000, (0.5, 0.8, 1.0)
 
 
@@ -98,7 +102,18 @@ class ModelArtifacts:
             best.record["copied_lines"] = self._copied_lines(texts)
             if hashes := hash_lines(self.corpus.train[:].split("\n")):
                 best.record["corpus"]["line_hashes"] = hashes
+        on_phase("Naming cells ...")
+        self._inspect(best)
         self._save(best, self.best_folder, progress)
+
+    def _inspect(self, model: CharLSTM) -> None:
+        """Name the cells on held-out text; the passage to show them on is a sample, for that is public anyway."""
+        held_out, sample = self.corpus.held_out[:HELD_OUT_INSPECTED], model.record["samples"][SHOWN_SAMPLE]
+        model.record["gates"] = gate_statistics(model, model.vocabulary, held_out).to_record()
+        model.cells = cell_report(
+            model, model.vocabulary, held_out, passage=sample["text"], start_text=sample["prompt"],
+            fingerprint=model.fingerprint,
+        )  # fmt: skip
 
     def record(self, progress: Progress) -> dict[str, Any]:
         """The record as far as it is known."""

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hubcharlstm.colored_text import colored, diverging, paragraph
 from hubcharlstm.decoding import openmp
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.engine.sequence import FinishReason, Sequence
@@ -42,6 +43,12 @@ class Completion:
 
     def __repr__(self) -> str:
         return f"Completion({shorten(self.text)!r}, seed={self.seed}, finish_reason={self.finish_reason!r})"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the prompt on a tint, and what the model wrote."""
+        tint = [0.25] * len(self.prompt.text) + [0.0] * len(self.text)
+        facts = f"seed {self.seed}, {self.finish_reason}, {self.num_tokens} characters"
+        return colored(self.prompt.text + self.text, tint, diverging) + paragraph(facts)
 
 
 class TextStream(Iterator[str]):

@@ -11,13 +11,17 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from hubcharlstm.network import CharLSTMConfig
+from hubcharlstm.colored_text import colored, diverging
+from hubcharlstm.inspection.cell_report import CellReport
+from hubcharlstm.inspection.gates import GATES
+from hubcharlstm.network import MAX_LAYERS, CharLSTMConfig
 from hubcharlstm.vocabulary import Vocabulary, visible
 
 TEMPLATE = "model_card.md"
 """Beside the package in a checkout, an sdist and a Space; inside the package in a wheel."""
 TAGS = ["char-lstm", "lstm", "character-level", "pytorch"]
 MAX_ANCESTORS = 8
+MAX_LISTED_CELLS = 10
 MAX_SHOWN_CHARS = 300
 """How many characters of the vocabulary the card shows."""
 REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -31,6 +35,7 @@ def render(
     vocabulary: Vocabulary,
     record: Mapping[str, Any],
     *,
+    cells: CellReport | None = None,
     repo_id: str | None = None,
     revision: str | None = None,
     has_loss_plot: bool = False,
@@ -54,6 +59,10 @@ def render(
         repo_id=repo_id or "user/model",
         revision=revision,
         has_loss_plot=has_loss_plot,
+        cells=cells,
+        listed_cells=cells.cells[:MAX_LISTED_CELLS] if cells else (),
+        colored_cells=colored_cells(cells) if cells else [],
+        gates=GATES,
         install=install_commands(install_from) if install_from is not None else [],
         ancestry=ancestry(record),
         teachers=", ".join(_texts_of(record.get("teachers", []))),
@@ -67,6 +76,17 @@ def render(
         unseen_chars=", ".join(visible(char) for char in unseen),
     )
     return str(card)
+
+
+def colored_cells(cells: CellReport) -> list[tuple[str, str]]:
+    """Description and coloured passage, as HTML on one line, of each of the strongest cells."""
+    return [
+        (
+            f"Layer {cell.layer}, unit {cell.unit}: {cell.description}",
+            colored(cells.passage, [value / 100 for value in values], diverging),
+        )
+        for cell, values in zip(cells.strongest, cells.activations, strict=False)
+    ]
 
 
 def install_commands(install_from: str) -> list[str]:
@@ -229,6 +249,8 @@ def valid_record(record: Mapping[str, Any]) -> dict[str, Any]:
         known["words"] = words
     if copied_lines := _entries(record.get("copied_lines"), lambda share: _has_type(share, NUMBER)):
         known["copied_lines"] = copied_lines
+    if gates := _gate_shares(record.get("gates")):
+        known["gates"] = gates
     if isinstance(epochs := record.get("kept_epochs"), list) and all(_has_type(epoch, int) for epoch in epochs):
         known["kept_epochs"] = epochs
     if isinstance(base := record.get("base_model"), str) and REPO_ID.fullmatch(base):
@@ -277,6 +299,24 @@ def _copied_shares(report: Any) -> dict[str, dict[str, float]]:
         for source in ("sampled", "held_out")
     }
     return shares if shares["sampled"] else {}
+
+
+def _gate_shares(gates: Any) -> dict[str, Any] | None:
+    """The statistics of the gates by layer; None if any part is not of the form of `GateStatistics.to_record`."""
+    if not isinstance(gates, Mapping) or not _has_type(gates.get("characters"), int):
+        return None
+    layers = gates.get("layers")
+    if not isinstance(layers, list) or not 0 < len(layers) <= MAX_LAYERS:
+        return None
+    parts = dict.fromkeys(GATES, ("above", "below")) | {"half_life": ("median", "longest")}
+    good = all(
+        isinstance(layer, Mapping)
+        and isinstance(layer.get(part), Mapping)
+        and all(_has_type(layer[part].get(key), NUMBER) for key in keys)
+        for layer in layers
+        for part, keys in parts.items()
+    )
+    return dict(gates) if good else None
 
 
 def _entries(parts: Any, is_valid: Callable[[Any], bool]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """A model folder on disk: checked strictly before memory is taken; written so that a kill leaves the old or the new.
 
 It holds config.json, vocab.json, model.safetensors, generation_config.json, README.md (the card), and where
-a training run wrote it training.json and loss.png. See `staging` for how files are replaced and `save_id` for how a
-mixture of two saves is detected.
+a training run wrote it training.json, cells.json and loss.png. See `staging` for how files are replaced and `save_id`
+for how a mixture of two saves is detected.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from hubcharlstm.errors import NotAModelError
 from hubcharlstm.generation_config import GenerationConfig
 from hubcharlstm.hub import save_id
 from hubcharlstm.hub.staging import current_files, finish_interrupted_save, replace_files
+from hubcharlstm.inspection.cell_report import CellReport
 from hubcharlstm.network import CharLSTMConfig
 from hubcharlstm.vocabulary import Vocabulary
 
 CONFIG, VOCAB, WEIGHTS = "config.json", "vocab.json", "model.safetensors"
-GENERATION, RECORD, CARD, LOSS_PLOT = "generation_config.json", "training.json", "README.md", "loss.png"
-MODEL_FILES = (CONFIG, VOCAB, WEIGHTS, GENERATION, RECORD, CARD, LOSS_PLOT)
+GENERATION, RECORD, CELLS = "generation_config.json", "training.json", "cells.json"
+CARD, LOSS_PLOT = "README.md", "loss.png"
+MODEL_FILES = (CONFIG, VOCAB, WEIGHTS, GENERATION, RECORD, CELLS, CARD, LOSS_PLOT)
 REQUIRED_FILES = (CONFIG, VOCAB, WEIGHTS)
 FORMAT = "hubcharlstm/1"
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
@@ -64,6 +66,7 @@ class Artifact:
     record: dict[str, Any]
     name: str
     revision: str | None
+    cells: CellReport | None = None
 
 
 def find_folder(model_id: str | Path) -> Path | None:
@@ -107,7 +110,7 @@ def _load_once(folder: Path, name: str, revision: str | None) -> Artifact:
     files = current_files(folder, MODEL_FILES)
     if missing := [file for file in REQUIRED_FILES if file not in files]:
         raise missing_files(name, missing)
-    contents = {file: _load_json(files[file]) for file in (CONFIG, VOCAB, GENERATION, RECORD) if file in files}
+    contents = {file: _load_json(files[file]) for file in (CONFIG, VOCAB, GENERATION, RECORD, CELLS) if file in files}
     if contents[CONFIG].get("format", FORMAT) != FORMAT:
         raise NotAModelError(
             f"{name} has the format {contents[CONFIG]['format']!r}; expected {FORMAT!r}: install the version that "
@@ -117,6 +120,7 @@ def _load_once(folder: Path, name: str, revision: str | None) -> Artifact:
         config = CharLSTMConfig.from_dict(contents[CONFIG])
         vocabulary = Vocabulary.from_dict(contents[VOCAB])
         generation = GenerationConfig.from_dict(contents.get(GENERATION, {}))
+        cells = CellReport.from_dict(contents[CELLS], config) if CELLS in contents else None
     except ValueError as error:
         raise NotAModelError(f"{name} does not load: {error}") from error
     common_id = save_id.check_same_save(name, contents)
@@ -127,7 +131,7 @@ def _load_once(folder: Path, name: str, revision: str | None) -> Artifact:
         )
     tensors, dtype = load_weights(files[WEIGHTS], config, vocabulary, common_id=common_id, name=name)
     record = {key: value for key, value in contents.get(RECORD, {}).items() if key != save_id.KEY}
-    return Artifact(config, vocabulary, tensors, dtype, generation, record, name, revision)
+    return Artifact(config, vocabulary, tensors, dtype, generation, record, name, revision, cells)
 
 
 def missing_files(name: str, missing: Sequence[str], *, pickles: Sequence[str] = ()) -> NotAModelError:
@@ -257,6 +261,8 @@ def save(folder: Path, artifact: Artifact, *, card: str, extra_files: Mapping[st
     }
     if artifact.record:
         contents[RECORD] = artifact.record
+    if artifact.cells is not None:
+        contents[CELLS] = artifact.cells.to_dict()
     weights_id = save_id.weights_id(artifact.config.to_dict(), vocabulary.sha256, stored)
     common_id = save_id.save_id(weights_id, contents)
 

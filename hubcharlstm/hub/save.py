@@ -55,7 +55,8 @@ def save(
         )
     card = model_card.render(
         artifact.config, artifact.vocabulary, artifact.record,
-        repo_id=repo_id, has_loss_plot=model_folder.LOSS_PLOT in (extra_files or {}), install_from=install_from,
+        cells=artifact.cells, repo_id=repo_id, has_loss_plot=model_folder.LOSS_PLOT in (extra_files or {}),
+        install_from=install_from,
     )  # fmt: skip
     model_folder.save(folder, artifact, card=card, extra_files=extra_files)
     if not push or repo_id is None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from hubcharlstm.arguments import positive_integer
+from hubcharlstm.colored_text import colored, sequential
 from hubcharlstm.network import CharLSTMNetwork, State
 from hubcharlstm.vocabulary import Vocabulary, shorten
 
@@ -47,6 +48,11 @@ class Score:
 
     def __repr__(self) -> str:
         return f"Score({shorten(self.text)!r}, {len(self.text):,} characters, bpc={self.bpc:.4f})"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the text coloured by surprise."""
+        bits = (-self.log_probs / math.log(2)).tolist()
+        return colored(self.text, bits, sequential, titles=[f"{value:.1f} bits" for value in bits])
 
     @property
     def nats(self) -> float:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from hubcharlstm.arguments import whole_number
+from hubcharlstm.colored_text import colored, sequential
 from hubcharlstm.generation.state import GenerationState, check_state
 from hubcharlstm.inspection.context import Context
 from hubcharlstm.inspection.equations import LayerSteps, network_steps
@@ -63,6 +64,11 @@ class Trace:
             f"Trace({shorten(self.text)!r}, {len(self.text):,} characters, {len(self.layers)} x {len(self.units)} "
             f"units, bpc={self.bpc:.4f})"
         )
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the text coloured by surprise."""
+        bits = self.surprise.tolist()
+        return colored(self.text, bits, sequential, titles=[f"{value:.1f} bits" for value in bits])
 
     @property
     def bpc(self) -> float:

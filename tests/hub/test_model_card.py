@@ -14,6 +14,8 @@ from markdown_it import MarkdownIt
 
 from hubcharlstm import CharLSTMConfig, Vocabulary
 from hubcharlstm.hub import model_card
+from hubcharlstm.inspection.cell_report import CellReport
+from hubcharlstm.inspection.cells import NamedCell
 from tests.conftest import tiny_model
 from tests.support.hub_client import Client
 
@@ -249,3 +251,46 @@ def test_how_long_it_took_is_never_no_time() -> None:
         "59 seconds",
         "1.5 minutes",
     ]
+
+
+def test_named_cells_are_listed_and_colour_a_passage_whatever_it_holds() -> None:
+    passage = "</pre><script>alert(1)</script>\n\n# `x` {{ 7 * 7 }} |"
+    report = CellReport(
+        (NamedCell(1, 3, "upper_case", -0.91, 0.005), NamedCell(0, 2, "in_word", 0.5, 0.005)),
+        passage,
+        (tuple([100] * len(passage)), tuple([-50] * len(passage))),
+    )
+    text = model_card.render(CONFIG, VOCABULARY, {}, cells=report)
+    assert "2 of 16 cells follow something" in text
+    assert "| 1, 3 | an upper-case letter | -0.91 |" in text and "| 0, 2 | inside a word | 0.50 |" in text
+    html = MarkdownIt("commonmark", {"html": True}).render(text.split("---", 2)[2])
+    assert html.count("<pre style") == 2 and "<script" not in html and "<h1>" in html
+    assert html.count("<h1>") == 1  # the heading of the card alone
+    assert "rgba(0,114,178,0.65)" in html and "rgba(230,159,0,0.3" in html
+    assert "## Cells" not in model_card.render(CONFIG, VOCABULARY, {}, cells=CellReport(()))
+    assert "## Cells" not in model_card.render(CONFIG, VOCABULARY, {})
+
+
+GATES = {
+    "characters": 12_288,
+    "layers": [
+        {gate: {"above": 0.25, "below": 0.5} for gate in ("input_gate", "forget_gate", "output_gate")}
+        | {"half_life": {"median": 1.25, "longest": 95.3}}
+    ],
+}  # fmt: skip
+
+
+def test_the_gates_are_told_by_layer() -> None:
+    text = model_card.render(CONFIG, VOCABULARY, {"gates": GATES})
+    assert "over 12,288 held-out characters" in text
+    assert "| 0 | 25 %, 50 % | 25 %, 50 % | 25 %, 50 % | 1.2, 95 |" in text
+
+
+@pytest.mark.parametrize(
+    "gates",
+    [3, {}, {"characters": 5, "layers": []}, {"characters": "5", "layers": GATES["layers"]},
+     {"characters": 5, "layers": [3]}, {"characters": 5, "layers": [{"input_gate": {"above": "<b>"}}]},
+     {"characters": 5, "layers": GATES["layers"] * 65}],
+)  # fmt: skip
+def test_gates_of_another_form_are_left_out(gates: Any) -> None:
+    assert "stand open" not in model_card.render(CONFIG, VOCABULARY, {"gates": gates})

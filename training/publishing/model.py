@@ -86,6 +86,7 @@ def _with_card(
             artifact.config,
             artifact.vocabulary,
             artifact.record,
+            cells=artifact.cells,
             repo_id=repo_id,
             revision=revision,
             has_loss_plot=(copy / model_folder.LOSS_PLOT).is_file(),
