@@ -36,7 +36,7 @@ FOLD = """() => {
 
 @dataclass(frozen=True)
 class Composer:
-    """The message, the button that sends it, and the switch below. `commands.js` runs the other buttons by `elem_id`."""
+    """The message, the button that sends it, and the switch below; `commands.js` runs the others by their `elem_id`."""
 
     message: gr.Textbox
     send: gr.Button
