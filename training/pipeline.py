@@ -55,7 +55,8 @@ def train(
         source = settings.pretrained_init
         pretrained_init = PretrainedInit(source.name, source.chars, ancestors=source.ancestors)
     targets = check_targets(settings.hub or HubTargets())
-    recipe, warning = settings.recipe.fitted_to(len(corpus.train))
+    # A run that is resumed keeps the recipe that it began with, whatever the rules of this version say.
+    recipe, warning = (settings.recipe, "") if resume else settings.recipe.fitted_to(len(corpus.train))
     _print_corpus(corpus, warning)
     generation = suggest(corpus)
     if not resume:
