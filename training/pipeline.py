@@ -62,7 +62,8 @@ def train(
     if resume and settings.teachers:
         teachers = Teachers(settings.teachers)
     targets = check_targets(settings.hub or HubTargets())
-    recipe, warning = settings.recipe.fitted_to(len(corpus.train))
+    # A run that is resumed keeps the recipe that it began with, whatever the rules of this version say.
+    recipe, warning = (settings.recipe, "") if resume else settings.recipe.fitted_to(len(corpus.train))
     notes = teachers.notes(corpus) if teachers and not resume else []
     _print_corpus(corpus, [warning, *notes])
     generation = suggest(corpus)

@@ -87,29 +87,47 @@ class Recipe:
         return asdict(self)
 
     def fitted_to(self, train_chars: int) -> tuple[Recipe, str]:
-        """This recipe with a batch and a window that fit the text, and a warning if they are smaller, else "".
+        """This recipe with regularization, batch and window that fit the text, and a sentence on what changed, else "".
 
-        `small` gets more dropout on a text that it reads many times, `base` less on one that it reads few times, unless
-        one of REGULARIZATION differs from the preset.
+        Regularization follows the number of readings (see `_regularization`), unless one of REGULARIZATION differs from
+        the preset. Fitting a fitted recipe again changes nothing.
         """
-        recipe, preset = self, PRESETS.get(self.preset, self)
-        epochs = min(self.max_train_chars / max(1, train_chars), self.max_epochs)
+        preset = PRESETS.get(self.preset, self)
+        readings = min(self.max_train_chars / max(1, train_chars), self.max_epochs)
         untouched = all(getattr(self, name) == getattr(preset, name) for name in REGULARIZATION)
-        if untouched and self.preset == "small" and epochs >= MANY_EPOCHS:
-            recipe = replace(self, dropout=0.5, weight_drop=0.2)
-        elif untouched and self.preset == "base" and epochs < MANY_EPOCHS:
-            recipe = replace(self, dropout=0.2, weight_drop=0.1, softmax_temperature=1.03)
+        recipe = replace(self, **_regularization(self.preset, readings)) if untouched else self
         seq_len = min(self.seq_len, max(1, (train_chars - 1) // 8))
         batch_size = max(1, min(self.batch_size, train_chars // (8 * seq_len)))
-        if (batch_size, seq_len) == (self.batch_size, self.seq_len):
-            return recipe, ""
-        shrunk = [
-            f"the {what} {now} instead of {before}"
-            for what, now, before in (("batch is", batch_size, self.batch_size), ("window is", seq_len, self.seq_len))
-            if now != before
-        ]
-        warning = f"the text is short, so {' and '.join(shrunk)}"
-        return replace(recipe, batch_size=batch_size, seq_len=seq_len), warning
+        fitted = replace(recipe, batch_size=batch_size, seq_len=seq_len)
+        count = f"{readings:.2g}"
+        times = "once" if count == "1" else f"{count} times"
+        sentences = (
+            ("the text is short, so", self._changes(fitted, {"batch_size": "batch", "seq_len": "window"})),
+            (f"the text is read {times}, so", self._changes(fitted, {n: n for n in REGULARIZATION})),
+        )
+        return fitted, "; ".join(f"{reason} {changes}" for reason, changes in sentences if changes)
+
+    def _changes(self, other: Recipe, names: dict[str, str]) -> str:
+        """Where `other` differs in these fields, such as "the batch is 1 instead of 24"; "" if nowhere."""
+        *others, last = [
+            f"the {shown.replace('_', ' ')} is {getattr(other, name):g} instead of {getattr(self, name):g}"
+            for name, shown in names.items()
+            if getattr(other, name) != getattr(self, name)
+        ] or [""]
+        return f"{', '.join(others)} and {last}" if others else last
+
+
+def _regularization(preset: str, readings: float) -> dict[str, Any]:
+    """The values of REGULARIZATION that differ from the preset's, by how often a run reads its text.
+
+    A text that `small` reads often is learned by heart without more of it; `base` needs less for one that it reads
+    seldom.
+    """
+    if preset == "small" and readings >= MANY_EPOCHS:
+        return {"dropout": 0.5, "weight_drop": 0.2}
+    if preset == "base" and readings < MANY_EPOCHS:
+        return {"dropout": 0.2, "weight_drop": 0.1, "softmax_temperature": 1.03}
+    return {}
 
 
 PRESETS: dict[str, Recipe] = {

@@ -49,6 +49,17 @@ def test_a_run_of_the_first_version_resumes_to_the_end_that_it_had(old_run: Path
     assert without_seconds(record(old_run)) == before
 
 
+def test_a_resumed_run_keeps_a_recipe_that_would_be_another_today(old_run: Path) -> None:
+    """It reads its text often: a run that begins today with these settings has 0.5 of dropout, 0.2 of weight drop."""
+    file = old_run / "run.json"
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    settings["recipe"] |= {"dropout": 0.2, "weight_drop": 0.0}
+    file.write_text(json.dumps(settings), encoding="utf-8")
+    assert main(["resume", str(old_run)]) == 0
+    recipe = record(old_run)["recipe"]
+    assert (recipe["dropout"], recipe["weight_drop"]) == (0.2, 0.0)
+
+
 def test_settings_of_the_first_version_are_those_of_today(old_run: Path) -> None:
     settings = RunSettings.load(old_run)
     assert settings.recipe.max_train_chars == 16_000 and settings.pretrained_init is None

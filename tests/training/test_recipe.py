@@ -87,24 +87,54 @@ def test_batch_and_window_shrink_to_the_text_and_say_so(recipe: Recipe, train_ch
     assert replace(fitted, **{name: getattr(recipe, name) for name in changes}) == recipe
 
 
-def test_a_text_that_is_read_many_times_gets_more_dropout_unless_it_is_set() -> None:
-    small = PRESETS["small"]
-    fitted, _ = small.fitted_to(small.max_train_chars // 20)
-    assert fitted.dropout > small.dropout and fitted.weight_drop > small.weight_drop
-    assert small.fitted_to(small.max_train_chars // 5) == (small, "")
-    chosen = replace(small, dropout=0.1)
-    assert chosen.fitted_to(small.max_train_chars // 20) == (chosen, "")
-    base = PRESETS["base"]
-    assert base.fitted_to(base.max_train_chars // 20) == (base, "")
-    fitted, _ = base.fitted_to(base.max_train_chars // 5)
-    assert all(getattr(fitted, name) < getattr(base, name) for name in REGULARIZATION)
+def dropouts(preset: str, readings: float) -> tuple[float, float]:
+    """Dropout and weight drop of a text that the preset reads so many times."""
+    recipe = PRESETS[preset]
+    fitted, _ = recipe.fitted_to(round(recipe.max_train_chars / readings))
+    return fitted.dropout, fitted.weight_drop
+
+
+def test_the_more_often_a_text_is_read_the_more_it_is_regularized() -> None:
+    assert [dropouts("small", readings) for readings in (2, 11.9, 12.1, 25)] == [(0.2, 0)] * 2 + [(0.5, 0.2)] * 2
+    assert (dropouts("base", 5), dropouts("base", 20)) == ((0.2, 0.1), (0.5, 0.35))
+
+
+@given(st.sampled_from(sorted(PRESETS)), st.lists(st.integers(500, 10**8), min_size=2, max_size=2).map(sorted))
+def test_a_longer_text_never_gets_more_dropout(preset: str, lengths: list[int]) -> None:
+    (shorter, _), (longer, _) = (PRESETS[preset].fitted_to(length) for length in lengths)
+    assert longer.dropout <= shorter.dropout and longer.weight_drop <= shorter.weight_drop
+
+
+@given(st.sampled_from(sorted(PRESETS)), st.integers(180, 10**8))
+def test_a_preset_that_is_fitted_to_a_text_stays_as_it_is(preset: str, train_chars: int) -> None:
+    fitted, note = PRESETS[preset].fitted_to(train_chars)
+    assert fitted.fitted_to(train_chars) == (fitted, "")
+    assert bool(note) == (fitted != PRESETS[preset])
+
+
+@pytest.mark.parametrize("name", REGULARIZATION)
+def test_regularization_that_is_set_by_hand_stays(name: str) -> None:
+    for preset in ("small", "base"):
+        chosen = replace(PRESETS[preset], **{name: 0.77})
+        for readings in (2, 5, 20):
+            assert chosen.fitted_to(chosen.max_train_chars // readings) == (chosen, "")
 
 
 def test_the_note_on_a_short_text_reads_well() -> None:
-    fitted, note = Recipe().fitted_to(180)
+    article = PRESETS["article"]
+    fitted, note = article.fitted_to(180)
     assert (fitted.batch_size, fitted.seq_len) == (1, 22)
-    assert note == "the text is short, so the batch is 1 instead of 24 and the window is 22 instead of 100"
-    assert Recipe().fitted_to(1000)[1] == "the text is short, so the batch is 1 instead of 24"
+    assert note == "the text is short, so the batch is 1 instead of 30 and the window is 22 instead of 50"
+    assert article.fitted_to(1000)[1] == "the text is short, so the batch is 2 instead of 30"
+
+
+def test_the_note_on_regularization_reads_well() -> None:
+    assert Recipe().fitted_to(2_320_000)[1] == ""
+    changes = "dropout is 0.2 instead of 0.5, the weight drop is 0.1 instead of 0.35 and the softmax temperature is"
+    assert PRESETS["base"].fitted_to(34_000_000)[1].startswith(f"the text is read once, so the {changes}")
+    note = "the text is read 25 times, so the dropout is 0.5 instead of 0.2 and the weight drop is 0.2 instead of 0"
+    assert Recipe().fitted_to(40_000)[1] == note
+    assert Recipe().fitted_to(1000)[1] == f"the text is short, so the batch is 1 instead of 24; {note}"
 
 
 def test_a_run_is_as_long_as_asked() -> None:
