@@ -81,7 +81,7 @@ class ReplyWriter:
             else [(served_model, settings) for settings in params]
         )
         streams: list[TextStream] = []
-        read: list[tuple[str, str]] = []
+        encoded: list[tuple[str, str]] = []
         try:
             for model, settings in columns:
                 prompt, shown = compose(
@@ -91,11 +91,11 @@ class ReplyWriter:
                     prompt, settings, seed=request.seed, max_buffered_tokens=delivery.max_buffered_tokens
                 )
                 streams.append(stream)
-                read.append((stream.prompt.text, model.vocabulary.encode(shown).text))
-            turn = new_turn(request, read[0], streams)
+                encoded.append((stream.prompt.text, model.vocabulary.encode(shown).text))
+            turn = new_turn(request, encoded[0], streams)
             turn["replies"] = [
-                new_reply(model, settings, request.seed, *(("", "") if texts == read[0] else texts))
-                for (model, settings), texts in zip(columns, read, strict=True)
+                new_reply(model, settings, request.seed, *(("", "") if texts == encoded[0] else texts))
+                for (model, settings), texts in zip(columns, encoded, strict=True)
             ]
             async with aclosing(self._grow(turn, streams, delivery)) as turns:
                 async for turn in turns:
@@ -230,10 +230,10 @@ class ReplyWriter:
         return with_permalinks(own_turn, finished, stop, length, served_model) if length else finished
 
 
-def new_turn(request: ChatRequest, read: tuple[str, str], streams: Sequence[TextStream]) -> Turn:
+def new_turn(request: ChatRequest, encoded: tuple[str, str], streams: Sequence[TextStream]) -> Turn:
     """The turn of a request, without replies. streams: of its replies, whose warnings it has.
 
-    read: the prompt, and the end of it that the page shows, as the first model reads them.
+    encoded: the prompt, and the end of it that the page shows, as the first model reads them.
     """
     warnings = dict.fromkeys([request.warning, *(warning for stream in streams for warning in stream.warnings)])
     return Turn(
@@ -241,8 +241,8 @@ def new_turn(request: ChatRequest, read: tuple[str, str], streams: Sequence[Text
         typed=request.typed,
         speaker=request.speaker,
         context=request.context,
-        prompt=read[0],
-        shown=read[1],
+        prompt=encoded[0],
+        shown=encoded[1],
         warnings=[warning for warning in warnings if warning],
         replies=[],
     )

@@ -78,8 +78,8 @@ def test_every_text_runs_in_its_own_direction(browser: Any, url: str) -> None:
       const box = e.getBoundingClientRect();
       return [at(0).left - box.left, box.right - at(6).right];
     }"""
-    left, right = page.locator(".reply").last.evaluate(ends)
-    assert left < 5 and right < 5
+    first, second = page.locator(".reply").last.evaluate(ends)
+    assert first < 5 and second < 5
     user.choose_speaker("سامي")
     user.send("To be")
     assert page.locator(".recipient bdi").text_content() == "سامي"

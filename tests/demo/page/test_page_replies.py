@@ -164,8 +164,8 @@ def test_a_message_goes_on_from_the_text_so_far_if_wanted(user: BrowserUser) -> 
     first = user.text
     user.page.get_by_label("Go on from the text so far").check()
     user.send(" or not", length=20)
-    user.page.click(".details summary")
-    assert user.page.text_content(".detail-row.prompt pre") == first + " or not"
+    user.page.locator(".details summary").last.click()
+    assert user.page.locator(".detail-row.prompt pre").last.text_content() == first + " or not"
     assert user.page.locator(".prompt-text").last.text_content() == " or not"
 
 
