@@ -165,6 +165,7 @@ def test_the_flags_are_these() -> None:
             ]
         ),
         "score": sorted([*model, "--characters", "--json"]),
+        "inspect": sorted([*model, "--html"]),
         "info": sorted([*model, "--json"]),
         "app": sorted([*model, "--auth", "--host", "--port"]),
         "export": ["--help", "--npm", "--revision", "-h"],
