@@ -66,15 +66,15 @@ def test_a_talk_reads_the_conversation_so_far_unless_it_is_not_to(user: BrowserU
     user.send("One", length=40)
     first = user.text
     user.send("Two", length=40)
-    page.locator(".full-prompt summary").last.click()
-    prompt = page.locator(".full-prompt pre").last.text_content()
+    page.locator(".details summary").last.click()
+    prompt = page.locator(".detail-row.prompt pre").last.text_content()
     assert prompt.startswith(f"STRANGER:\nOne\n\n{first}".rstrip("\n")) and prompt.endswith(
         "STRANGER:\nTwo\n\nJULIET:\n"
     )
     switch.uncheck()
     user.send("Three", length=40)
-    page.locator(".full-prompt summary").last.click()
-    assert page.locator(".full-prompt pre").last.text_content() == "STRANGER:\nThree\n\nJULIET:\n"
+    page.locator(".details summary").last.click()
+    assert page.locator(".detail-row.prompt pre").last.text_content() == "STRANGER:\nThree\n\nJULIET:\n"
     page.get_by_text("Romeo", exact=True).click()
     assert not switch.is_checked()  # as it was left for a talk
     page.get_by_text("No one", exact=True).click()

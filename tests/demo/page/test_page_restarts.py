@@ -44,10 +44,10 @@ def test_a_reload_keeps_the_model_with_its_settings(user: BrowserUser) -> None:
     field.click()
     field.fill("mute")
     field.press("Enter")
-    page.wait_for_function("document.querySelector('.title').textContent === 'charlstm-mute'")
+    page.wait_for_function("document.querySelector('.title').textContent === 'Mute, one letter at a time'")
     user.set("Length", 33)
     page.reload()
-    page.wait_for_function("document.querySelector('.title')?.textContent === 'charlstm-mute'")
+    page.wait_for_function("document.querySelector('.title')?.textContent === 'Mute, one letter at a time'")
     page.wait_for_function("document.querySelector('#field-length input')?.value === '33'")
     assert field.input_value() == "mute"
     user.send("To be")

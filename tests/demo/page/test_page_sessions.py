@@ -46,7 +46,7 @@ def test_the_page_outlives_a_restart_of_the_server(app: App, browser: Any) -> No
     user.errors.clear()  # of the time when nobody was there
     assert user.text == text
     user.act(lambda: user.page.locator(".continue").click())
-    assert user.text.startswith(text) and len(user.text) == len(text) + 60
+    assert user.text.startswith(text) and len(user.text) == len(text) + 40
     whole = user.text
     user.page.get_by_label("Seed", exact=True).fill("7")
     user.send("To be", length=len(whole) - len("To be"))
