@@ -234,7 +234,7 @@ def test_a_wrong_setting_is_told(open_page: OpenPage, field: str, value: str, me
 def test_hostile_names_and_samples_are_shown_as_text(open_page: OpenPage) -> None:
     record = {
         "name": HOSTILE,
-        "corpus": {**RECORD["corpus"], "title": HOSTILE},  # type: ignore[dict-item]
+        "corpus": {**RECORD["corpus"], "title": HOSTILE},
         "time_lapse": [{**snapshot, "text": HOSTILE} for snapshot in SNAPSHOTS],
         "time_lapse_prompt": HOSTILE,
     }

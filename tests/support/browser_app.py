@@ -36,7 +36,7 @@ sys.path.insert(0, sys.argv[1].rpartition("/")[0])
 runpy.run_path(sys.argv[1], run_name="__main__")
 """
 
-RECORD = {
+RECORD: dict[str, Any] = {
     "name": "charlstm-tiny",
     "corpus": {
         "name": "tiny",

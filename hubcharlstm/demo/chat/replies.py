@@ -185,7 +185,7 @@ class ReplyWriter:
             raise UserError("Stopped before the reply's place was found again: continue it once more.")
         if replayed != text:
             raise UserError(
-                "The place where this reply stopped is no longer kept, and a replay of its receipt differs on this "
+                "The place where this reply stopped is no longer kept, and a replay of it differs on this "
                 "hardware or model: switch on “Go on from the text so far” and send an empty line, or retry."
             )
         return (await asyncio.to_thread(lambda: stream.completion)).state

@@ -8,7 +8,7 @@ from typing import Any
 from hubcharlstm.demo.page.starters import name_line, starters
 from hubcharlstm.hub import model_card
 from hubcharlstm.hub.titles import display_title
-from hubcharlstm.introduction import expectation, passage, time_lapse
+from hubcharlstm.introduction import SIDE_BY_SIDE, expectation, passage, time_lapse
 from hubcharlstm.model import CharLSTM
 
 
@@ -23,6 +23,7 @@ def intro(model: CharLSTM, label: str) -> dict[str, Any]:
         "passage": passage(record),
         "time_lapse": time_lapse(model.record, record),
         "starters": starters(model),
+        "temperatures": list(SIDE_BY_SIDE),
         "is_code": record.get("corpus", {}).get("kind") == "code",
         "pool": list(dict.fromkeys(pool)),
     }

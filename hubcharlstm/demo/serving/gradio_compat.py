@@ -329,11 +329,11 @@ def configure_mcp(demo: gr.Blocks, tools: ToolSet) -> None:
             if selected is None or tool in selected
         ]
 
-    @mcp_server.list_tools()  # type: ignore[untyped-decorator]
+    @mcp_server.list_tools()  # type: ignore[untyped-decorator]  # mcp does not type it
     async def list_tools() -> list[Any]:
         return list_tools_of(server.get_selected_tools_from_request())
 
-    @mcp_server.call_tool(validate_input=False)  # type: ignore[untyped-decorator]  # the app's sentences say more
+    @mcp_server.call_tool(validate_input=False)  # type: ignore[untyped-decorator]  # nor this; our sentences say more
     async def call_tool(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         selected = server.get_selected_tools_from_request()
         if tool not in names or (selected is not None and tool not in selected):

@@ -50,7 +50,7 @@ def test_continuing_behind_a_stop_string_puts_it_back(served_model: ServedModel,
 def test_a_replay_that_differs_is_reported(served_model: ServedModel) -> None:
     turn = reply_updates(served_model)[-1]
     turn["replies"][0]["text"] = "something else"
-    with pytest.raises(UserError, match="a replay of its receipt differs on this hardware or model"):
+    with pytest.raises(UserError, match="a replay of it differs on this hardware or model"):
         continued(ReplyWriter(UpdatePacer()), turn, served_model)
 
 

@@ -147,6 +147,6 @@ def test_half_an_emoji_is_a_message(served_model: ServedModel) -> None:
 
 
 def test_numbers_keep_their_type(served_model: ServedModel) -> None:
-    """The Python lines of a receipt name temperature 1 as the page sent it."""
+    """The Python lines of a permalink name temperature 1 as the page sent it."""
     request = chat_request(served_model, temperatures=[1, 0.5])
     assert [repr(temperature) for temperature in request.temperatures] == ["1", "0.5"]

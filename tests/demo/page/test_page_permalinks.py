@@ -1,4 +1,4 @@
-"""In a real browser: the receipt of a reply, and a page that is opened by its link."""
+"""In a real browser: the permalink of a reply, and a page that is opened by its link."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_link_opens_the_page_with_everything_set_and_writes_the_same_text(user
     user.page.goto("about:blank")
     user.open(link.removeprefix(user.url + "/"))
     user.page.wait_for_selector(".reply-warning:not(:empty)")
-    assert user.text == text and user.page.locator(".reply-warning").last.text_content() == "Receipt: same text."
+    assert user.text == text and user.page.locator(".reply-warning").last.text_content() == "Replay: same text."
     assert user.page.get_by_label("number input for Temperature").input_value() == "1.1"
     assert user.page.get_by_label("number input for Length").input_value() == "45"
     assert user.page.get_by_label("Seed", exact=True).input_value() == user.seed
@@ -45,7 +45,7 @@ def test_a_replay_that_differs_says_so(user: BrowserUser) -> None:
     user.open("?" + urlencode({"message": "To be", "length": 20, "seed": 7, "hash": "0" * 16, "precision": "fp64"}))
     user.page.wait_for_selector(".reply-warning:not(:empty)")
     assert user.page.text_content(".reply-warning").startswith(
-        "Receipt: differs on this hardware (written in fp64, here "
+        "Replay: differs on this hardware (written in fp64, here "
     )
 
 

@@ -114,7 +114,7 @@ def test_a_conversation_that_the_first_version_stored_is_shown_whole(user: Brows
     assert page.locator(".caption").all_text_contents() == [OLD_REPLY["foot"], "26 characters · seed 7 · stopped"]
     assert page.text_content(".warnings") == "É read as E"
     warning = page.locator(".reply-warning").first.text_content()
-    assert warning.startswith("It goes in circles: “thus to be, and”") and warning.endswith("Receipt: same text.")
+    assert warning.startswith("It goes in circles: “thus to be, and”") and warning.endswith("Replay: same text.")
     page.locator(".details summary").first.click()
     assert page.locator(".details pre").all_text_contents()[1] == OLD_REPLY["python"]
     assert "It goes in circles" not in saved(user, "text") and OLD_REPLY["text"] in saved(user, "text")

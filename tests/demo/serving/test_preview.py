@@ -25,7 +25,7 @@ def tags(page: str) -> dict[str, str]:
 def test_a_shared_link_previews_with_title_and_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADIO_ROOT_PATH", "/chat")
     model: CharLSTM = tiny_model()
-    model.record = RECORD | {"corpus": RECORD["corpus"] | {"title": 'the "small" <play>'}}  # type: ignore[operator]
+    model.record = RECORD | {"corpus": RECORD["corpus"] | {"title": 'the "small" <play>'}}
     served = Served(model)
     try:
         headers = {"x-forwarded-host": "chat.example", "x-forwarded-proto": "https"}
@@ -55,7 +55,7 @@ def size(png: bytes) -> tuple[int, int]:
 
 @pytest.mark.parametrize("title", ["the plays of Shakespeare", "дневник 日本", "x" * 500, "a " * 200])
 def test_a_picture_is_drawn_for_any_record(title: str) -> None:
-    record: dict[str, Any] = {**RECORD, "corpus": {**RECORD["corpus"], "title": title}}  # type: ignore[dict-item]
+    record: dict[str, Any] = {**RECORD, "corpus": {**RECORD["corpus"], "title": title}}
     assert size(preview_image.draw(record, "label")) == preview_image.SIZE
     assert size(preview_image.draw({}, "")) == preview_image.SIZE
 

@@ -7,7 +7,7 @@ function inWords(values) {
 }
 
 function comparisons(run) {
-  const temperatures = intro?.side_by_side?.temperatures ?? [0.2, 0.8, 1.4];
+  const temperatures = intro.temperatures;
   const own = numberOf("temperature") || 0.8;
   const model = document.querySelector("#field-model input").value;
   const others = models.filter((other) => other !== model);

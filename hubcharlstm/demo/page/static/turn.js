@@ -125,7 +125,7 @@ function refreshReply(entry, reply, turn) {
   else entry.text.data = reply.text;
   entry.reply.classList.toggle("writing", reply.writing);
   const cycle = reply.cycle ? `It goes in circles: “${truncate(oneLine(reply.cycle))}” again and again. A higher temperature leaves them.` : "";
-  const warning = [cycle, reply.replay_check && `Receipt: ${reply.replay_check}.`].filter(Boolean).join(" ");
+  const warning = [cycle, reply.replay_check && `Replay: ${reply.replay_check}.`].filter(Boolean).join(" ");
   if (entry.warning.textContent !== warning) entry.warning.textContent = warning;
   entry.root.classList.toggle("busy", reply.writing);
   entry.permalink.refresh(reply, turn);
