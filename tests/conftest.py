@@ -11,6 +11,8 @@ from typing import Any
 # Before the Hub's client is imported, which reads it once.
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="hubcharlstm-tests-")
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+# Before PyTorch starts its threads: idle ones sleep, where they would spin at the cost of other workers and processes.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import pytest
 import torch

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+import training.artifacts
 import training.bptt
 from tests.support.tiny_runs import run
 from tests.support.training_cli import TEXT, TINY
@@ -40,6 +43,14 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[RecordingNetwork]:
 
     monkeypatch.setattr(training.bptt, "Accelerator", RecordingAccelerator)
     return networks
+
+
+@pytest.fixture(scope="package", autouse=True)
+def undrawn_plots() -> Iterator[None]:
+    """Drawing takes a third of a tiny run. `learned` and runs in processes of their own have real plots."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.artifacts, "loss_plot", lambda history: json.dumps(history).encode())
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+import training.artifacts
 from hubcharlstm import CharLSTM, GenerationConfig, Vocabulary
 from hubcharlstm.hub.model_folder import MODEL_FILES
 from tests.support.tiny_runs import (
@@ -39,7 +40,9 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult
     recipe = replace(
         RECIPE, max_train_chars=25_000, max_epochs=100, patience=0, dropout=0.0, num_layers=1, hidden_size=48
     )
-    return out, run(out, recipe, dtype="float16", command="python -m training fit count.txt")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.artifacts, "loss_plot", loss_plot)
+        return out, run(out, recipe, dtype="float16", command="python -m training fit count.txt")
 
 
 def test_a_text_that_repeats_is_learned(learned: tuple[Path, TrainResult]) -> None:
