@@ -5,6 +5,8 @@ CORPUS ?= macbeth
 OUT    ?= runs/$(basename $(notdir $(CORPUS)))
 PRESET ?= small
 PORT   ?= 7860
+# The tests spread over two processes, a file at a time; one file's tests share its app, its browser and its runs.
+PYTEST  = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 BIN     = $(VENV)/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -45,10 +47,10 @@ train: $(VENV)/.train
 	$(BIN)/python -m training fit "$(CORPUS)" --out "$(OUT)" --preset $(PRESET)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

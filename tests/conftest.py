@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# Before the Hub's client is imported, which reads it once.
-os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="hubcharlstm-tests-")
+# Before the Hub's client is imported, which reads it once. Each worker of pytest-xdist has a folder of its own.
+HF_HOME = Path(tempfile.mkdtemp(prefix="hubcharlstm-tests-"))
+os.environ["HF_HOME"] = str(HF_HOME)
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 # Before PyTorch starts its threads: idle ones sleep, where they would spin at the cost of other workers and processes.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -23,6 +25,16 @@ from tests.support.distributions import distributions  # noqa: F401  # a fixture
 from tests.support.hub_client import author, hub, offline, reader  # noqa: F401
 
 TEXT = "FIRST:\nTo be, or not to be: that is the question.\n\nSECOND:\nWhether 'tis nobler?\n\n"
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(HF_HOME)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: a worker that began one of them last would end long after the others."""
+    slow_files = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow_files)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import json
 import lzma
 import subprocess
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -171,8 +170,10 @@ def test_a_text_about_gutenberg_is_kept_whole(tmp_path: Path) -> None:
     assert whole(load_corpus(str(tmp_path / "a.txt"))) == text
 
 
-def test_a_run_from_standard_input_keeps_its_text_and_resumes(tmp_path: Path) -> None:
+def test_a_run_from_standard_input_keeps_its_text_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipe is read once; the run folder holds what it gave."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))  # where no other run puts its input
     text = PROSE * 4
     arguments = ["--hidden-size", "32", "--max-train-chars", "4000", "--out", str(tmp_path / "run")]
     done = fit_from_pipe(text, *arguments)
@@ -184,7 +185,7 @@ def test_a_run_from_standard_input_keeps_its_text_and_resumes(tmp_path: Path) ->
         [sys.executable, "-m", "training", "resume", str(tmp_path / "run")], capture_output=True, text=True, check=False
     )
     assert resumed.returncode == 0, resumed.stderr
-    assert not list(Path(tempfile.gettempdir()).glob("hubcharlstm-input-*"))
+    assert not list((tmp_path / "temporary").glob("hubcharlstm-input-*"))
 
 
 def fit_from_pipe(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
