@@ -62,7 +62,8 @@ def space_folder(workspace: Path) -> Path:
 def fresh_python(workspace: Path, space_folder: Path) -> Path:
     """An environment with the requirements of the Space, which are those of the library."""
     checked([sys.executable, "-m", "venv", workspace / "environment"])
-    install(workspace, "-r", str(space_folder / "requirements.txt"))
+    # Without byte code for thousands of modules: Python writes it for the few that are imported.
+    install(workspace, "--no-compile", "-r", str(space_folder / "requirements.txt"))
     return workspace / "environment" / "bin" / "python"
 
 
