@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
-from tests.support.browser_app import App, BrowserUser, open_browser
+from tests.support.browser_app import App, BrowserUser, find_chromium, open_browser
 from tests.support.distributions import distributions  # noqa: F401  # a fixture
 from tests.support.hub_client import author, hub, offline, reader  # noqa: F401
 
@@ -74,14 +74,20 @@ def browser() -> Iterator[Any]:
     yield from open_browser()
 
 
-@pytest.fixture(scope="module")
-def app(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """The app, served for a module's tests; it reached for no other machine."""
+@pytest.fixture(scope="session")
+def running_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    find_chromium()
     running = App(tmp_path_factory.mktemp("app"))
     yield running
     running.close()
-    bad = [line for line in running.output if "REACHED OUT" in line or "Traceback" in line]
-    assert bad == [], "".join(running.output)[-6000:]
+    running.check_output()
+
+
+@pytest.fixture(scope="module")
+def app(browser: Any, running_app: App) -> Iterator[App]:
+    """The app, one process for all modules; in none of them does it reach for another machine or fail."""
+    yield running_app
+    running_app.check_output()
 
 
 @pytest.fixture

@@ -145,12 +145,23 @@ class App:
             self.process.kill()
             self.process.wait(10)
 
+    def check_output(self) -> None:
+        """It printed no traceback and reached for no other machine."""
+        printed = "".join(self.output)
+        self.output.clear()
+        assert "REACHED OUT" not in printed and "Traceback" not in printed, printed[-6000:]
 
-def open_browser() -> Iterator[Any]:
-    """Headless Chromium, driven by Playwright."""
+
+def find_chromium() -> str:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         missing("Chromium")
+    return chromium
+
+
+def open_browser() -> Iterator[Any]:
+    """Headless Chromium, driven by Playwright."""
+    chromium = find_chromium()
     try:
         from playwright.sync_api import sync_playwright
     except ModuleNotFoundError:
