@@ -5,8 +5,9 @@ CORPUS ?= macbeth
 OUT    ?= runs/$(basename $(notdir $(CORPUS)))
 PRESET ?= small
 PORT   ?= 7860
-# The tests spread over two processes, a file at a time; one file's tests share its app, its browser and its runs.
-PYTEST  = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST  = $(BIN)/python -m pytest
+# Two processes take a file at a time: its tests share an app, a browser and runs.
+SPREAD  = -n 2 --dist loadfile --no-loadscope-reorder
 BIN     = $(VENV)/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -47,10 +48,12 @@ train: $(VENV)/.train
 	$(BIN)/python -m training fit "$(CORPUS)" --out "$(OUT)" --preset $(PRESET)
 
 test: $(VENV)/.dev
-	$(PYTEST)
+	$(PYTEST) $(SPREAD) -m "not serial"
+	$(PYTEST) -m serial
 
 test-fast: $(VENV)/.dev
-	$(PYTEST) -m "not slow"
+	$(PYTEST) $(SPREAD) -m "not slow and not serial"
+	$(PYTEST) -m "serial and not slow"
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -112,6 +112,7 @@ def test_a_broken_download_of_a_new_commit_leaves_the_old_one_to_fall_back_on(
     assert any(first in warning for warning in loaded["warned"])
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize(
     "how",
     [
@@ -134,6 +135,7 @@ def test_a_hub_that_is_down_is_replaced_by_the_cache_at_once(
     assert loaded["seconds"] < 5
 
 
+@pytest.mark.serial
 def test_a_hub_that_cannot_be_reached_answers_within_five_seconds(offline: Client) -> None:
     """The client alone takes 23 seconds for a commit by its id, and for ever where nobody answers."""
     for revision in (None, "main", "0" * 40):
@@ -142,6 +144,7 @@ def test_a_hub_that_cannot_be_reached_answers_within_five_seconds(offline: Clien
         assert outcome["seconds"] < 5
 
 
+@pytest.mark.serial
 def test_a_hub_that_takes_the_connection_and_says_nothing(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         client = Client(f"http://127.0.0.1:{mute.getsockname()[1]}", tmp_path / "home")

@@ -145,6 +145,7 @@ def test_whether_one_may_push_is_known_before_there_is_anything_to_push(
     assert "user/next" not in hub.repos
 
 
+@pytest.mark.serial
 def test_a_push_without_a_hub_answers_within_five_seconds(offline: Client) -> None:
     outcome = offline.outcome("push", "user/unseen", 73)
     assert "cannot be reached" in outcome["error"]

@@ -100,6 +100,7 @@ class App:
             return [json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: ")]
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_shutdown_finishes_or_answers_every_request_within_five_seconds(tmp_path: Path, how: signal.Signals) -> None:
     app = App(tmp_path)
