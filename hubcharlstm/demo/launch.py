@@ -20,6 +20,7 @@ from hubcharlstm.demo.model_source import ModelSource
 from hubcharlstm.demo.models import ModelRegistry, ServedModel
 from hubcharlstm.demo.openai_api.routes import add_openai_api
 from hubcharlstm.demo.page.layout import chat_page
+from hubcharlstm.demo.page.localization import localize_page
 from hubcharlstm.demo.page.theme import CSS, theme
 from hubcharlstm.demo.page.welcome import intro
 from hubcharlstm.demo.serving import gradio_compat
@@ -150,7 +151,8 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
     mount(asgi, app.demo, host, port, root, credentials)
     gradio_compat.configure_mcp(app.demo, app.tools)
     first = app.registry.first
-    gradio_compat.describe_page(app.demo, " ".join(intro(first.model, first.label)["lines"]), PREVIEW_IMAGE)
+    description = " ".join(intro(first.model, first.label)["lines"])
+    gradio_compat.describe_page(app.demo, description, PREVIEW_IMAGE, localize_page)
     hardened = HardeningMiddleware(
         asgi,
         root=urlsplit(root).path if "://" in root else root,
