@@ -40,7 +40,7 @@ def catalogue(language: str) -> dict[str, Entry]:
 
 @dataclass(frozen=True)
 class Sentence:
-    """Words with their parameters: numbers, texts, or other sentences. As a `str` it is English.
+    """Words with their parameters: numbers, texts, sentences, or a list of the first two. As a `str` it is English.
 
     The first argument of an exception may be one: its own text is then English, and the page shows its own language.
     """
@@ -56,7 +56,9 @@ class Sentence:
 
     def _shown(self, name: str) -> str:
         value = self.params[name]
-        return f"{value:,}" if isinstance(value, int) else str(value)
+        if isinstance(value, (list, tuple)):
+            return f"{', '.join(map(str, value[:-1]))} and {value[-1]}"
+        return f"{value:,g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
     def as_json(self) -> dict[str, Any]:
         """What `wordsOf` of the page takes."""
@@ -72,9 +74,3 @@ def sentence(key: str, **params: Any) -> Sentence:
 def as_json(message: Any) -> Any:
     """A `Sentence` as the page takes it; anything else, such as a text of the library, as it is."""
     return message.as_json() if isinstance(message, Sentence) else message
-
-
-def message_of(error: BaseException) -> Any:
-    """What the page shows of an error, as JSON: its sentence, else its text."""
-    first = error.args[0] if error.args else None
-    return first.as_json() if isinstance(first, Sentence) else str(error)

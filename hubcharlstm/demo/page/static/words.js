@@ -15,6 +15,7 @@ function inDigits(value, options) {
 // A text in a line that runs the other way keeps its own direction.
 function inWords(value) {
   if (typeof value === "number") return inDigits(value);
+  if (Array.isArray(value)) return listed(value);
   if (typeof value === "object" && value !== null) return wordsOf(value);
   return document.dir === "rtl" ? `\u2068${value}\u2069` : String(value);
 }
@@ -32,7 +33,8 @@ function wordsOf(message) {
   return typeof message.key === "string" && Object.hasOwn(pageWords.entries, message.key) ? words(message.key, message.params ?? {}) : "";
 }
 
+// 0.2, 0.8 and 1.4
 function listed(values) {
-  const names = values.map((value) => (typeof value === "number" ? inDigits(value) : value));
+  const names = values.map((value) => (typeof value === "number" ? inDigits(value) : String(value)));
   return new Intl.ListFormat(pageWords.language === "en" ? "en-GB" : pageWords.language).format(names);
 }
