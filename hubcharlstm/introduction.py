@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from hubcharlstm.hub import model_card
@@ -19,13 +20,30 @@ SAMPLE_TEMPERATURE = 0.8
 
 def expectation(model: CharLSTM) -> str:
     """What the model is, so that no visitor takes it for an assistant."""
-    record = model_card.valid_record(model.record)
-    title, ancestors = record.get("corpus", {}).get("title"), record.get("ancestors", ())
-    is_alone = not ancestors and "teachers" not in record
-    corpus = f"has read {'only ' if is_alone else ''}{title}" if title else "has read one text"
-    if title and ancestors:
-        corpus += f", and before that {ancestors[0].get('title') or ancestors[0]['name']},"
-    return f"Not an assistant: a small network that {corpus.rstrip(',')}."
+    source = corpus_source(model_card.valid_record(model.record))
+    corpus = f"has read {'only ' if source.is_alone else ''}{source.title}" if source.title else "has read one text"
+    if source.title and source.ancestor is not None:
+        corpus += f", and before that {source.ancestor}"
+    return f"Not an assistant: a small network that {corpus}."
+
+
+@dataclass(frozen=True)
+class CorpusSource:
+    """What a model has read. title: of its corpus, None if unknown. ancestor: what its first weights had read before.
+
+    is_alone: it has learned from that corpus only, neither from ancestors nor from teachers.
+    """
+
+    title: str | None
+    ancestor: str | None
+    is_alone: bool
+
+
+def corpus_source(record: Mapping[str, Any]) -> CorpusSource:
+    """What a model has read, from its checked record."""
+    ancestors = record.get("ancestors", ())
+    ancestor = (ancestors[0].get("title") or ancestors[0]["name"]) if ancestors else None
+    return CorpusSource(record.get("corpus", {}).get("title"), ancestor, not ancestors and "teachers" not in record)
 
 
 def passage(record: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -38,6 +56,8 @@ def passage(record: Mapping[str, Any]) -> dict[str, Any] | None:
         "prompt": sample["prompt"],
         "text": sample["text"],
         "caption": f"seed {sample['seed']}, temperature {sample['temperature']:g}",
+        "seed": str(sample["seed"]),
+        "temperature": sample["temperature"],
     }
 
 
@@ -47,20 +67,31 @@ def time_lapse(raw: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, A
     if len(snapshots) < 2:
         return None
     timeline = training_timeline(raw)
-    labelled = [{"label": snapshot_label(snapshot, timeline), "text": snapshot["text"]} for snapshot in snapshots]
+    facts = [snapshot_facts(snapshot, timeline) for snapshot in snapshots]
+    labelled = [
+        {**known, "label": snapshot_label(known), "text": snapshot["text"]}
+        for snapshot, known in zip(snapshots, facts, strict=True)
+    ]
     return {"prompt": snapshots[0]["prompt"], "snapshots": labelled}
 
 
-def snapshot_label(snapshot: Mapping[str, Any], timeline: list[tuple[float, float]]) -> str:
-    """How far the training was: the characters read, and the time and the loss if the record knows them."""
+def snapshot_facts(snapshot: Mapping[str, Any], timeline: list[tuple[float, float]]) -> dict[str, float | None]:
+    """How far the training was: characters read, and seconds and bits per character, None where unknown."""
     minutes, loss = snapshot.get("minutes"), snapshot.get("val_loss")
-    if isinstance(minutes, (int, float)):
-        seconds: float | None = minutes * 60
-    else:
-        seconds = seconds_at(timeline, snapshot["characters_read"])
-    elapsed = f", {in_time(seconds)}" if seconds is not None else ""
-    bits = f", {loss / math.log(2):.2f} bits per character" if isinstance(loss, (int, float)) else ""
-    return f"after {in_words(snapshot['characters_read'])} characters{elapsed}{bits}"
+    return {
+        "characters": snapshot["characters_read"],
+        "seconds": minutes * 60
+        if isinstance(minutes, (int, float))
+        else seconds_at(timeline, snapshot["characters_read"]),
+        "bits": loss / math.log(2) if isinstance(loss, (int, float)) else None,
+    }
+
+
+def snapshot_label(facts: Mapping[str, Any]) -> str:
+    """`snapshot_facts` in words."""
+    elapsed = f", {in_time(facts['seconds'])}" if facts["seconds"] is not None else ""
+    bits = f", {facts['bits']:.2f} bits per character" if facts["bits"] is not None else ""
+    return f"after {in_words(facts['characters'])} characters{elapsed}{bits}"
 
 
 def training_timeline(raw: Mapping[str, Any]) -> list[tuple[float, float]]:

@@ -188,4 +188,4 @@ async def queue_status(ticket: QueueTicket, monitor: BackpressureMonitor) -> Asy
     """Answers that hold the place in the queue, until it is the request's turn."""
     while not await ticket.wait_for_turn(QUEUE_UPDATE_SECONDS):
         monitor.check()
-        yield {"text": "", "finish_reason": None, "queue": ticket.status_message}
+        yield {"text": "", "finish_reason": None, "queue": str(ticket.status_message)}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from hubcharlstm.demo.words.catalogue import Sentence
+
 
 class UserError(ValueError):
-    """A refusal in one sentence. field: the control that the page shows it beside, by the end of its elem_id."""
+    """A refusal in one sentence; its text is English.
 
-    def __init__(self, sentence: str, field: str = "message") -> None:
+    field: the control that the page shows it beside, by the end of its elem_id.
+    """
+
+    def __init__(self, sentence: str | Sentence, field: str = "message") -> None:
         super().__init__(sentence)
         self.field = field

@@ -20,8 +20,10 @@ from hubcharlstm.demo.model_source import ModelSource
 from hubcharlstm.demo.models import ModelRegistry, ServedModel
 from hubcharlstm.demo.openai_api.routes import add_openai_api
 from hubcharlstm.demo.page.layout import chat_page
+from hubcharlstm.demo.page.localization import localize_page
 from hubcharlstm.demo.page.theme import CSS, theme
-from hubcharlstm.demo.page.welcome import intro
+from hubcharlstm.demo.page.welcome import lines as introduction_lines
+from hubcharlstm.demo.page.welcome import title as page_title
 from hubcharlstm.demo.serving import gradio_compat
 from hubcharlstm.demo.serving.admission import AdmissionController, Limits
 from hubcharlstm.demo.serving.authentication import Authenticator, Credentials
@@ -111,7 +113,7 @@ def build(registry: ModelRegistry, admission: AdmissionController | None = None)
     admission = admission or AdmissionController(Limits.of(os.environ))
     pacer = UpdatePacer()
     first = registry.first
-    title = intro(first.model, first.label)["title"]
+    title = page_title(first.model, first.label)
     demo = gr.Blocks(title=f"{title} · hubcharlstm", analytics_enabled=False, fill_height=True)
     with demo:
         handlers = chat_page(registry, admission, pacer)
@@ -150,7 +152,8 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
     mount(asgi, app.demo, host, port, root, credentials)
     gradio_compat.configure_mcp(app.demo, app.tools)
     first = app.registry.first
-    gradio_compat.describe_page(app.demo, " ".join(intro(first.model, first.label)["lines"]), PREVIEW_IMAGE)
+    description = " ".join(map(str, introduction_lines(first.model)))
+    gradio_compat.describe_page(app.demo, description, PREVIEW_IMAGE, localize_page)
     hardened = HardeningMiddleware(
         asgi,
         root=urlsplit(root).path if "://" in root else root,

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from hubcharlstm.demo.words.catalogue import Sentence, sentence
 from hubcharlstm.model import CharLSTM
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
@@ -38,7 +39,7 @@ class ModelSource:
         longest_pause: float = LONGEST_PAUSE,
     ) -> None:
         self.model_id = model_id
-        self.notice: str | None = None
+        self.notice: Sentence | None = None
         self._revision, self._device, self._precision = revision, device, precision
         self._on_change = on_change
         self._pauses = first_pause, longest_pause
@@ -49,10 +50,7 @@ class ModelSource:
         except ValueError as error:
             logger.warning("%s does not load, the shipped model serves in its place: %s", model_id, error)
             self.model = CharLSTM.from_pretrained(device=device, precision=precision)
-            self.notice = (
-                f"{model_id} cannot be loaded now, so the model that ships with the app answers; it will take over "
-                "by itself as soon as it can be loaded."
-            )
+            self.notice = sentence("model.replaced", model=str(model_id))
             self._thread = threading.Thread(target=self._retry, name="hubcharlstm-model-source", daemon=True)
             self._thread.start()
 

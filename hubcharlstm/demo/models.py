@@ -18,6 +18,7 @@ from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.sampling import SamplingParams
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.settings import Settings
+from hubcharlstm.demo.words.catalogue import Sentence, sentence
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.generation.request import GenerationOptions
 from hubcharlstm.generation.stream import GenerationState
@@ -120,7 +121,7 @@ class ModelRegistry:
         sources: Iterable[str | None] = (),
         *,
         open_to_all: bool = False,
-        notice: str | None = None,
+        notice: Sentence | None = None,
     ) -> None:
         self.open_to_all = open_to_all
         self.notice = notice
@@ -203,13 +204,11 @@ class ModelRegistry:
         if name is None or name == "":
             return self.default
         if not isinstance(name, str) or len(name) > MAX_NAME:
-            raise UserError("The model's name is no text of a reasonable length: choose one from the menu.", "model")
+            raise UserError(sentence("model.invalid"), "model")
         name = name.strip()
         if not (self.open_to_all or self.offers(name)):
-            raise UserError(
-                f"The model {name!r} is not offered here; expected one of {', '.join(self.labels)}: choose one.",
-                "model",
-            )
+            models = ", ".join(self.labels)
+            raise UserError(sentence("model.not_offered", model=repr(name), models=models), "model")
         return name
 
     def _hold(self, name: str) -> ServedModel | None:
@@ -235,7 +234,7 @@ class ModelRegistry:
                 model = await asyncio.to_thread(CharLSTM.from_pretrained, source)
                 _ = await asyncio.to_thread(lambda: model.decoder)  # built here, not on the event loop
             except ValueError as error:
-                raise UserError(f"{error} The model before it goes on serving.", "model") from error
+                raise UserError(sentence("model.not_loaded", reason=str(error)), "model") from error
             with self._lock:
                 label = self._register(source)
             served_model = await asyncio.to_thread(ServedModel.of, label, self._public_source(source), model)

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from hubcharlstm.decoding.sampling import MAX_SEED
 from hubcharlstm.demo.errors import UserError
+from hubcharlstm.demo.words.catalogue import catalogue, sentence
 from hubcharlstm.generation_config import GenerationConfig
 
 MAX_MESSAGE = 10_000
@@ -54,7 +55,7 @@ class Settings:
         check_number("top-p", self.top_p, 0.01, 1)
         check_number("min-p", self.min_p, 0, 0.99)
         if not isinstance(self.stop, str) or len(self.stop) > MAX_STOP:
-            raise UserError(f"The text to stop at is no text of up to {MAX_STOP} characters: shorten it.", "stop")
+            raise UserError(sentence("stop.invalid", max=MAX_STOP), "stop")
 
     @classmethod
     def of(
@@ -91,14 +92,16 @@ def check_number(name: str, value: Any, low: float, high: float, *, whole: bool 
     """Raise `UserError` unless `value` is a number from `low` to `high`, and an integer if `whole`."""
     kind = int if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-        bounds = f"{low:,g} to {high:,g}{unit}"
-        number = "a whole number from " if whole else ""
-        if isinstance(value, str) and is_number(value):
-            number = number or "a number from "
-            sentence = f"The {name} is the text {shown(value)}; expected {number}{bounds}: send it without quotes."
-        else:
-            sentence = f"The {name} is {shown(value)}; expected {number}{bounds}: choose another."
-        raise UserError(sentence, field_of(name))
+        if isinstance(value, str) and is_number(value):  # from a program only
+            number = "a whole number" if whole else "a number"
+            bounds = f"{number} from {low:,g} to {high:,g}{unit}"
+            raise UserError(
+                f"The {name} is the text {shown(value)}; expected {bounds}: send it without quotes.", field_of(name)
+            )
+        expected = sentence(f"bounds.{'characters' if unit else 'whole' if whole else 'number'}", low=low, high=high)
+        known = f"setting.{name}"
+        named = sentence(known) if known in catalogue("en") else name
+        raise UserError(sentence("setting.invalid", name=named, value=shown(value), bounds=expected), field_of(name))
 
 
 def is_number(text: str) -> bool:
@@ -130,6 +133,8 @@ def check_message(text: Any, name: str = "message") -> str:
     """Return `text`; raise `UserError` if it is no string or too long."""
     if not isinstance(text, str):
         raise UserError(f"The {name} is of type {type(text).__name__}; expected text: send it as a string.")
+    if len(text) > MAX_MESSAGE and name == "message":
+        raise UserError(sentence("message.too_long", count=len(text), max=MAX_MESSAGE))
     if len(text) > MAX_MESSAGE:
         raise UserError(
             f"The {name} has {len(text):,} characters; expected {MAX_MESSAGE:,} at most: shorten it, or use Python."
@@ -165,7 +170,4 @@ def parse_seed(value: Any) -> int | None:
 
 
 def invalid_seed(text: str) -> UserError:
-    return UserError(
-        f"The seed is {text[:40]!r}; expected a whole number from 0 to {MAX_SEED}: correct it, or leave it empty.",
-        "seed",
-    )
+    return UserError(sentence("seed.invalid", seed=repr(text[:40]), max=str(MAX_SEED)), "seed")

@@ -17,6 +17,7 @@ from hubcharlstm.demo.chat.turns import Reply, Turn
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ServedModel
 from hubcharlstm.demo.settings import MAX_LENGTH, Settings, check_message, parse_seed
+from hubcharlstm.demo.words.catalogue import sentence
 
 MAX_LINK = 4_000
 """Characters of a link; browsers and servers cut or refuse longer ones."""
@@ -121,15 +122,15 @@ def parse_link(query: Any) -> Permalink | None:
     try:
         pairs = parse_qsl(query[1:], keep_blank_values=True, max_num_fields=60, errors="strict")
     except ValueError:
-        raise UserError("The link is damaged (it is no UTF-8, or has too many parts): copy it again.") from None
+        raise UserError(sentence("link.damaged")) from None
     known = [(name, value) for name, value in pairs if name in NAMES]
     if not known:
         return None
     params = dict(known)
     if len(params) != len(known):
-        raise UserError("The link names one setting twice; expected each once: copy it again.")
+        raise UserError(sentence("link.twice"))
     if len(query) > 20 * MAX_LINK:
-        raise UserError(f"The link has {len(query):,} characters; expected {MAX_LINK:,} at most: copy it again.")
+        raise UserError(sentence("link.too_long", count=len(query), max=MAX_LINK))
     settings = parse_settings(params)
     return Permalink(
         typed=check_message(params.get("message", "")),
@@ -162,15 +163,17 @@ def parse_number(name: str, text: str) -> float:
             raise ValueError
         return NUMBERS[name](text)
     except ValueError:
-        raise UserError(f"The link's {field} is {text[:40]!r}; expected a number: correct the link.", field) from None
+        problem = sentence("link.number", name=sentence(f"setting.{field}"), value=repr(text[:40]))
+        raise UserError(problem, field) from None
 
 
-def replay_check(expected: ExpectedText | None, reply: Reply) -> str:
-    """Whether a replay has the hash that its permalink names, as the page says it; "" where it names none."""
+def replay_check(expected: ExpectedText | None, reply: Reply) -> Any:
+    """Whether a replay has the hash that its permalink names, as JSON of a sentence; "" where it names none."""
     if expected is None or not expected.hash:
         return ""
     if expected.hash == reply["hash"]:
-        return "same text"
+        return sentence("replay.same").as_json()
     written_in = expected.precision
-    why = f" (written in {written_in}, here {reply['precision']})" if written_in not in ("", reply["precision"]) else ""
-    return f"differs on this hardware{why}"
+    if written_in in ("", reply["precision"]):
+        return sentence("replay.differs").as_json()
+    return sentence("replay.differs_precision", written=written_in, here=reply["precision"]).as_json()

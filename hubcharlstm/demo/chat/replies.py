@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from hubcharlstm.demo.chat.encoding_warnings import encoding_warnings
 from hubcharlstm.demo.chat.pacing import Backpressure, UpdatePacer, follow
 from hubcharlstm.demo.chat.permalinks import replay_check, with_permalinks
 from hubcharlstm.demo.chat.requests import ChatRequest, compose
@@ -18,6 +19,7 @@ from hubcharlstm.demo.chat.turns import CUT_ENDING, ENDINGS, ContinueTarget, Rep
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ServedModel
 from hubcharlstm.demo.settings import MAX_REPLY, Settings
+from hubcharlstm.demo.words.catalogue import sentence
 from hubcharlstm.generation.stream import GenerationState, TextStream
 
 MAX_BUFFERED_TOKENS = 200
@@ -92,7 +94,7 @@ class ReplyWriter:
                 )
                 streams.append(stream)
                 encoded.append((stream.prompt.text, model.vocabulary.encode(shown).text))
-            turn = new_turn(request, encoded[0], streams)
+            turn = new_turn(request, encoded[0], columns, streams)
             turn["replies"] = [
                 new_reply(model, settings, request.seed, *(("", "") if texts == encoded[0] else texts))
                 for (model, settings), texts in zip(columns, encoded, strict=True)
@@ -169,7 +171,7 @@ class ReplyWriter:
     ) -> GenerationState:
         """The state after `text`, by generating it again; raises `UserError` if another text comes out."""
         if not text:
-            raise UserError("This reply has no text yet to go on from: retry it.")
+            raise UserError(sentence("reply.no_text"))
         stream = await served_model.stream(
             target.prompt,
             replace(target.settings, stop=""),
@@ -182,12 +184,9 @@ class ReplyWriter:
             async for (piece,) in updates:
                 replayed += piece
         if is_cancelled():
-            raise UserError("Stopped before the reply's place was found again: continue it once more.")
+            raise UserError(sentence("reply.stopped_search"))
         if replayed != text:
-            raise UserError(
-                "The place where this reply stopped is no longer kept, and a replay of it differs on this "
-                "hardware or model: switch on “Go on from the text so far” and send an empty line, or retry."
-            )
+            raise UserError(sentence("reply.differs"))
         return (await asyncio.to_thread(lambda: stream.completion)).state
 
     def _finish(
@@ -230,12 +229,20 @@ class ReplyWriter:
         return with_permalinks(own_turn, finished, stop, length, served_model) if length else finished
 
 
-def new_turn(request: ChatRequest, encoded: tuple[str, str], streams: Sequence[TextStream]) -> Turn:
-    """The turn of a request, without replies. streams: of its replies, whose warnings it has.
+def new_turn(
+    request: ChatRequest,
+    encoded: tuple[str, str],
+    columns: Sequence[tuple[ServedModel, Settings]],
+    streams: Sequence[TextStream],
+) -> Turn:
+    """The turn of a request, without replies. columns, streams: of its replies, of whose texts it has the warnings.
 
     encoded: the prompt, and the end of it that the page shows, as the first model reads them.
     """
-    warnings = dict.fromkeys([request.warning, *(warning for stream in streams for warning in stream.warnings)])
+    warnings = [request.warning.as_json()] if request.warning else []
+    for (model, settings), stream in zip(columns, streams, strict=True):
+        found = (warning.as_json() for warning in encoding_warnings(model, settings.stop, stream.prompt))
+        warnings += [warning for warning in found if warning not in warnings]
     return Turn(
         id=request.turn,
         typed=request.typed,
@@ -243,7 +250,7 @@ def new_turn(request: ChatRequest, encoded: tuple[str, str], streams: Sequence[T
         context=request.context,
         prompt=encoded[0],
         shown=encoded[1],
-        warnings=[warning for warning in warnings if warning],
+        warnings=warnings,
         replies=[],
     )
 
@@ -251,7 +258,7 @@ def new_turn(request: ChatRequest, encoded: tuple[str, str], streams: Sequence[T
 def new_reply(served_model: ServedModel, settings: Settings, seed: int, prompt: str = "", shown: str = "") -> Reply:
     """A reply before its first character. prompt, shown: where they are not its turn's."""
     decoder = served_model.decoder
-    reply = Reply(
+    return Reply(
         id=uuid.uuid4().hex,
         text="",
         seed=str(seed),
@@ -272,14 +279,12 @@ def new_reply(served_model: ServedModel, settings: Settings, seed: int, prompt: 
         cycle="",
         replay_check="",
         hash="",
-        caption="",
         link="",
         python="",
         command="",
         prompt=prompt,
         shown=shown,
     )
-    return updated(reply)
 
 
 def restart(target: ContinueTarget, turn_id: str) -> Turn:

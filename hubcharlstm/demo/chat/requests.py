@@ -20,6 +20,7 @@ from hubcharlstm.demo.settings import (
     check_number,
     parse_seed,
 )
+from hubcharlstm.demo.words.catalogue import Sentence, sentence
 from hubcharlstm.generation_config import GenerationConfig
 
 MAX_NAME = 60
@@ -35,7 +36,7 @@ MAX_EVICTED = 5_000
 def check_id(value: Any) -> str:
     """Return the id that the page made up for a turn or the server for a reply; raise `UserError` for anything else."""
     if not isinstance(value, str) or not re.fullmatch(r"[\w-]{8,64}", value, re.ASCII):
-        raise UserError("The page sent a message without its id; expected one: load the page again.")
+        raise UserError(sentence("request.no_id"))
     return value
 
 
@@ -44,7 +45,7 @@ def check_temperatures(value: Any) -> tuple[float, ...]:
     if not isinstance(value, (list, tuple)):
         return ()
     if len(value) > MAX_SIDE_BY_SIDE:
-        raise UserError(f"{len(value)} replies were asked for; expected {MAX_SIDE_BY_SIDE} at most: ask for fewer.")
+        raise UserError(sentence("compare.too_many", count=len(value), max=MAX_SIDE_BY_SIDE))
     for temperature in value:
         check_number("temperature", temperature, 0, MAX_TEMPERATURE)
     return tuple(value)
@@ -54,7 +55,7 @@ def compared_models(data: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the models that are to reply to one message, side by side; () where the control names the model."""
     models = texts_of(data.get("models"))
     if len(models) > MAX_SIDE_BY_SIDE:
-        raise UserError(f"{len(models)} models were asked; expected {MAX_SIDE_BY_SIDE} at most: ask fewer.", "model")
+        raise UserError(sentence("compare.too_many_models", count=len(models), max=MAX_SIDE_BY_SIDE), "model")
     return models
 
 
@@ -62,7 +63,7 @@ def parse_speaker(value: Any, known: tuple[str, ...]) -> str:
     """The name of who is to reply, spelt as in `known` if it is there; "" for nobody in particular."""
     name = "" if value is None else value
     if not isinstance(name, str) or len(name) > MAX_NAME or "\n" in name or "\r" in name:
-        raise UserError(f"The name is no text of up to {MAX_NAME} characters on one line: shorten it.", "speaker")
+        raise UserError(sentence("speaker.invalid", max=MAX_NAME), "speaker")
     name = name.strip().removesuffix(":")
     return next((one for one in known if one.casefold() == name.casefold()), name)
 
@@ -164,10 +165,10 @@ class OpenLinkEvent(Event):
     query: Any = None
 
 
-def to_user_error(error: ValidationError, sentence: str) -> UserError:
-    """The refusal that a field's own check raised; `sentence` for any other fault of the data."""
+def to_user_error(error: ValidationError, otherwise: Sentence) -> UserError:
+    """The refusal that a field's own check raised; `otherwise` for any other fault of the data."""
     cause = error.errors(include_url=False, include_input=False)[0].get("ctx", {}).get("error")
-    return cause if isinstance(cause, UserError) else UserError(sentence)
+    return cause if isinstance(cause, UserError) else UserError(otherwise)
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ class ChatRequest:
     seed: int
     full_speed: bool = False
     expected: ExpectedText | None = None
-    warning: str = ""
+    warning: Sentence | None = None
     is_turn: bool = False
 
     @classmethod
@@ -196,7 +197,7 @@ class ChatRequest:
             event = GenerateEvent.model_validate(data)
             values = ControlValues.model_validate(controls)
         except ValidationError as error:
-            raise to_user_error(error, "The page sent no message; expected one: load the page again.") from None
+            raise to_user_error(error, sentence("request.no_message")) from None
         settings = (event.settings or values).settings(config)
         seed = choose_seed(event, values)
         named = event.speaker if "speaker" in event.model_fields_set else values.speaker
@@ -262,9 +263,9 @@ def fill(template: str, message: str, speaker: str) -> str:
     return re.sub(r"\{(message|speaker)\}", lambda found: {"message": message, "speaker": speaker}[found[1]], template)
 
 
-def trim(context: str, typed: str) -> tuple[str, str]:
+def trim(context: str, typed: str) -> tuple[str, Sentence | None]:
     """The end of `context` that fits before `typed`, and a warning if the rest is dropped."""
     room = MAX_MESSAGE - len(typed)
     if len(context) <= room:
-        return context, ""
-    return context[-room:] if room else "", f"of the text so far only the last {room:,} characters are read"
+        return context, None
+    return context[-room:] if room else "", sentence("warning.trimmed", n=room)

@@ -1,4 +1,4 @@
-"""A message and its replies as the page stores them: JSON values, and the caption under each reply."""
+"""A message and its replies as the page stores them: JSON values."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import Field, PlainValidator, ValidationError
 from hubcharlstm.demo.chat.requests import MAX_SIDE_BY_SIDE, Event, Identifier, Seed, to_user_error
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.settings import MAX_MESSAGE, MAX_REPLY, Settings
+from hubcharlstm.demo.words.catalogue import sentence
 from hubcharlstm.engine.sequence import FinishReason
 from hubcharlstm.generation_config import GenerationConfig
 
@@ -29,7 +30,8 @@ class Reply(TypedDict):
 
     prompt, shown: as in its turn, where this reply's model reads the message otherwise; else "".
 
-    seed: a string, because JavaScript rounds integers above 2**53.
+    seed: a string, because JavaScript rounds integers above 2**53. ending: one of `ENDINGS`, which the page knows.
+    replay_check: a sentence as JSON, "" for none.
     """
 
     id: str
@@ -50,9 +52,8 @@ class Reply(TypedDict):
     ending: str
     rate: float
     cycle: str
-    replay_check: str
+    replay_check: Any
     hash: str
-    caption: str
     link: str
     python: str
     command: str
@@ -64,6 +65,7 @@ class Turn(TypedDict):
     """A message and its replies.
 
     typed: the message. prompt: what the model reads. shown: the end of the prompt, which the page shows before a reply.
+    warnings: sentences as JSON.
     """
 
     id: str
@@ -72,7 +74,7 @@ class Turn(TypedDict):
     context: str
     prompt: str
     shown: str
-    warnings: list[str]
+    warnings: list[Any]
     replies: list[Reply]
 
 
@@ -125,7 +127,7 @@ class StoredTurn(Event):
     context: StoredText
     prompt: Annotated[str, PlainValidator(check_prompt)]
     shown: StoredText
-    warnings: list[StoredText]
+    warnings: list[Any]
     replies: list[StoredSibling] = Field(min_length=1, max_length=MAX_SIDE_BY_SIDE)
 
 
@@ -159,22 +161,20 @@ class ContinueTarget:
 
 def parse_continue_target(data: Any) -> ContinueTarget:
     """Parse a `ContinueEvent`; raise `UserError` for one that cannot be continued."""
-    unknown = UserError("This reply was kept in a form that this page does not know: retry it.")
+    unknown = sentence("reply.unknown")
     try:
         event = ContinueEvent.model_validate(data)
         if event.index >= len(event.target.replies):
-            raise unknown
+            raise UserError(unknown)
         turn = cast(Turn, data["target"])
         reply = StoredReply.model_validate(turn["replies"][event.index])
     except ValidationError as error:
-        raise to_user_error(error, str(unknown)) from None
+        raise to_user_error(error, unknown) from None
     if reply.seed is None:
-        raise unknown
+        raise UserError(unknown)
     settings = Settings(reply.temperature, 1, reply.top_k, reply.top_p, reply.min_p, reply.stop)
     if len(reply.text) >= MAX_REPLY:
-        raise UserError(
-            f"The reply has {len(reply.text):,} characters; it may grow to {MAX_REPLY:,}: start a new message."
-        )
+        raise UserError(sentence("reply.too_long", count=len(reply.text), max=MAX_REPLY))
     ended_by_stop = reply.ending == ENDINGS["stop"]
     prompt = reply.prompt or event.target.prompt
     return ContinueTarget(turn, event.index, prompt, reply.text, reply.seed, settings, ended_by_stop)
@@ -196,26 +196,6 @@ def cycle_in(text: str) -> str:
     return ""
 
 
-def make_caption(reply: Reply) -> str:
-    """The line under a reply: its length, seed, settings, model, speed and ending."""
-    count = len(reply["text"])
-    name = reply["model"] + (f" @ {reply['revision'][:7]}" if reply["revision"] else "")
-    parts = [
-        "writing" if reply["writing"] else f"{count:,} character{'' if count == 1 else 's'}",
-        f"seed {reply['seed']}",
-        f"temperature {reply['temperature']:g}",
-        f"top-k {reply['top_k']}" if reply["top_k"] else "",
-        f"top-p {reply['top_p']:g}" if reply["top_p"] < 1 else "",
-        f"min-p {reply['min_p']:g}" if reply["min_p"] else "",
-        name,
-        f"{reply['precision']} on {reply['device']}",
-        f"{reply['rate']:,.0f} characters/s" if reply["rate"] else "",
-        reply["ending"],
-    ]
-    return " · ".join(part for part in parts if part)
-
-
 def updated(reply: Reply, **changes: Any) -> Reply:
-    """A copy of a reply with some values changed and its caption made anew."""
-    changed: Reply = {**reply, **changes}  # type: ignore[typeddict-item]  # callers name its keys
-    return {**changed, "caption": make_caption(changed)}
+    """A copy of a reply with some values changed."""
+    return {**reply, **changes}  # type: ignore[typeddict-item]  # callers name its keys

@@ -283,7 +283,7 @@ def first_of(group: BaseExceptionGroup[Any]) -> Exception:
 def status_of(error: Exception) -> tuple[int, str | None]:
     """The HTTP status of a refusal, and its code where the status does not say it."""
     if isinstance(error, BusyError):
-        return (503, None) if str(error) == SHUTTING_DOWN else (429, None)
+        return (503, None) if str(error) == str(SHUTTING_DOWN) else (429, None)
     if isinstance(error, EngineError):
         return 500, None
     if isinstance(error, UserError) and error.field == "model":

@@ -9,21 +9,19 @@ from typing import Any
 import gradio as gr
 
 from hubcharlstm.demo.models import ModelRegistry
+from hubcharlstm.demo.page.localization import label
 from hubcharlstm.demo.page.theme import STATIC
-from hubcharlstm.demo.page.welcome import about
+from hubcharlstm.demo.page.welcome import about_sentences
 from hubcharlstm.demo.settings import MAX_LENGTH, MAX_MESSAGE, MAX_TEMPERATURE, Settings
+from hubcharlstm.demo.words.catalogue import sentence
 from hubcharlstm.generation_config import GenerationConfig
 from hubcharlstm.hub.titles import proper_name
 
 PRESETS: dict[str, float | None] = {"Careful": 0.5, "Balanced": None, "Wild": 1.3, "Greedy": 0.0}
 """Temperatures by name; Balanced is the model's own."""
 
-STOPS = [("nothing", ""), ("a line break", "\n"), ("a blank line", "\n\n")]
-
-LIMITS_NOTE = (
-    f"Up to {MAX_MESSAGE:,} characters a message and {MAX_LENGTH:,} a reply. What you write is kept in this browser; "
-    "the server keeps none of it."
-)
+STOPS = {"panel.stop_nothing": "", "panel.stop_line": "\n", "panel.stop_blank": "\n\n"}
+"""Stop strings on offer, by the words for them."""
 
 DRAW_SEED = """() => {
   const [high, low] = crypto.getRandomValues(new Uint32Array(2));
@@ -102,35 +100,34 @@ def settings_panel(registry: ModelRegistry, speaker: gr.HTML, go_on: gr.Checkbox
     defaults = Settings.of(model.generation_config)
     menu = model_menu(registry)
     about_model = gr.HTML(
-        about(model),
+        about_sentences(model),
         elem_id="about-model",
-        html_template="<details><summary>About</summary>{{#each value}}<p>{{this}}</p>{{/each}}</details>",
-        js_on_load=None,
+        html_template=f"<details><summary>{label('panel.about')}</summary><div></div></details>",
+        js_on_load=(STATIC / "about.js").read_text(encoding="utf-8"),
         apply_default_css=False,
     )
-    presets = gr.Radio(list(PRESETS), value="Balanced", label="How bold", elem_id="presets", min_width=0)
+    choices = [(label(f"panel.{name.lower()}"), name) for name in PRESETS]
+    presets = gr.Radio(choices, value="Balanced", label=label("panel.bold"), elem_id="presets", min_width=0)
     temperature = gr.Slider(
         0,
         MAX_TEMPERATURE,
         defaults.temperature,
         step=0.05,
-        label="Temperature",
-        info="0 always takes the likeliest letter; higher dares more, and spells worse.",
+        label=label("panel.temperature"),
+        info=label("panel.temperature_info"),
         elem_id="field-temperature",
         min_width=0,
     )
     length = gr.Slider(
-        1, MAX_LENGTH, defaults.length, step=1, label="Length",
-        info="in characters; a character speaks to the end of a turn unless you change it",
+        1, MAX_LENGTH, defaults.length, step=1, label=label("panel.length"),
+        info=label("panel.length_info"),
         elem_id="field-length", min_width=0,
     )  # fmt: skip
     seed, draw_seed, locked = seed_row()
-    full_speed = gr.Checkbox(label="As fast as it goes", elem_id="full-speed", min_width=0)
+    full_speed = gr.Checkbox(label=label("panel.fast"), elem_id="full-speed", min_width=0)
     top_k, top_p, min_p, stop = advanced_settings(defaults)
     export_row()
-    gr.HTML(
-        LIMITS_NOTE, elem_id="limits-note", html_template="<p>{{value}}</p>", js_on_load=None, apply_default_css=False
-    )
+    panel_end()
     controls = Controls(
         menu, temperature, length, seed, locked, full_speed, top_k, top_p, min_p, stop, speaker, go_on
     )  # fmt: skip
@@ -138,13 +135,31 @@ def settings_panel(registry: ModelRegistry, speaker: gr.HTML, go_on: gr.Checkbox
     return SettingsPanel(controls, about_model)
 
 
+def panel_end() -> None:
+    """How long a text may be and where it is kept, and the menu of the page's languages."""
+    gr.HTML(
+        sentence("panel.limits", message=MAX_MESSAGE, reply=MAX_LENGTH).as_json(),
+        elem_id="limits-note",
+        html_template="<p></p>",
+        js_on_load="element.querySelector('p').textContent = wordsOf(props.value);",
+        apply_default_css=False,
+    )
+    gr.HTML(
+        "",
+        elem_id="language",
+        html_template=f"<label><span>{label('panel.language')}</span> <select></select></label>",
+        js_on_load=(STATIC / "language.js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+    )
+
+
 def model_menu(registry: ModelRegistry) -> gr.Dropdown:
     """The models on offer; any folder or Hub id may be typed in where the registry is open to all."""
     return gr.Dropdown(
         registry.labels,
         value=registry.default,
-        label="Model",
-        info="also a folder or a Hub id, typed in" if registry.open_to_all else None,
+        label=label("panel.model"),
+        info=label("panel.model_info") if registry.open_to_all else None,
         allow_custom_value=registry.open_to_all,
         interactive=registry.open_to_all or len(registry.labels) > 1,
         elem_id="field-model",
@@ -156,30 +171,35 @@ def seed_row() -> tuple[gr.Textbox, gr.Button, gr.Checkbox]:
     """The seed, the button that draws one, and whether it is locked."""
     with gr.Row(elem_id="seed-row"):
         seed = gr.Textbox(
-            label="Seed", placeholder="a new one each time", max_lines=1, elem_id="field-seed", min_width=0
+            label=label("panel.seed"),
+            placeholder=label("panel.seed_placeholder"),
+            max_lines=1,
+            elem_id="field-seed",
+            min_width=0,
         )
-        draw_seed = gr.Button("Draw", elem_id="draw-seed", min_width=0)
-        locked = gr.Checkbox(label="Keep", elem_id="lock-seed", min_width=0)
+        draw_seed = gr.Button(label("panel.draw"), elem_id="draw-seed", min_width=0)
+        locked = gr.Checkbox(label=label("panel.keep"), elem_id="lock-seed", min_width=0)
     return seed, draw_seed, locked
 
 
 def advanced_settings(defaults: Settings) -> tuple[gr.Slider, gr.Slider, gr.Slider, gr.Dropdown]:
     """top-k, top-p, min-p and the stop string, folded away."""
-    with gr.Accordion("More", open=False, elem_id="advanced-settings"):
+    with gr.Accordion(label("panel.more"), open=False, elem_id="advanced-settings"):
         top_k = gr.Slider(
-            0, 100, defaults.top_k, step=1, label="Top-k", info="only the k likeliest letters; 0 keeps all",
+            0, 100, defaults.top_k, step=1, label=label("panel.top_k"), info=label("panel.top_k_info"),
             elem_id="field-top-k", min_width=0,
         )  # fmt: skip
         top_p = gr.Slider(
-            0.01, 1, defaults.top_p, step=0.01, label="Top-p",
-            info="only the likeliest, up to this share; 1 keeps all", elem_id="field-top-p", min_width=0,
+            0.01, 1, defaults.top_p, step=0.01, label=label("panel.top_p"),
+            info=label("panel.top_p_info"), elem_id="field-top-p", min_width=0,
         )  # fmt: skip
         min_p = gr.Slider(
-            0, 0.99, defaults.min_p, step=0.01, label="Min-p",
-            info="only those this likely beside the first; 0 keeps all", elem_id="field-min-p", min_width=0,
+            0, 0.99, defaults.min_p, step=0.01, label=label("panel.min_p"),
+            info=label("panel.min_p_info"), elem_id="field-min-p", min_width=0,
         )  # fmt: skip
         stop = gr.Dropdown(
-            STOPS, value="", label="Stop at", info="or a text of your own", allow_custom_value=True,
+            [(label(key), stop) for key, stop in STOPS.items()], value="", label=label("panel.stop"),
+            info=label("panel.stop_info"), allow_custom_value=True,
             elem_id="field-stop", min_width=0,
         )  # fmt: skip
     return top_k, top_p, min_p, stop
@@ -188,12 +208,8 @@ def advanced_settings(defaults: Settings) -> tuple[gr.Slider, gr.Slider, gr.Slid
 def export_row() -> None:
     """The buttons that save the conversation to a file and load one; `commands.js` runs them by their `elem_id`."""
     with gr.Row(elem_id="export-row"):
-        for elem_id, label in (
-            ("save-text", "Save as text"),
-            ("save-json", "Save as JSON"),
-            ("load-json", "Load JSON"),
-        ):
-            gr.Button(label, min_width=0, elem_id=elem_id, size="sm")
+        for elem_id in ("save-text", "save-json", "load-json"):
+            gr.Button(label(f"panel.{elem_id.replace('-', '_')}"), min_width=0, elem_id=elem_id, size="sm")
 
 
 def wire(controls: Controls, presets: gr.Radio, draw_seed: gr.Button, balanced: float) -> None:

@@ -30,17 +30,18 @@ from hubcharlstm.demo.chat.turns import Turn, parse_continue_target
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ModelRegistry, ServedModel
 from hubcharlstm.demo.page.controls import Controls, speaker_choices
-from hubcharlstm.demo.page.welcome import about, intro
+from hubcharlstm.demo.page.welcome import about_sentences, intro
 from hubcharlstm.demo.serving.admission import AdmissionController, ClientIdentity
 from hubcharlstm.demo.serving.backpressure import BackpressureMonitor
 from hubcharlstm.demo.serving.gradio_compat import event_data
 from hubcharlstm.demo.settings import MAX_LENGTH, Settings, check_number
-from hubcharlstm.errors import EngineError
+from hubcharlstm.demo.words.catalogue import Sentence, sentence
+from hubcharlstm.errors import BusyError, DamagedModelError, EngineError
 
 QUEUE_UPDATE_SECONDS = 0.5
 """Between two updates of a queued request's position."""
 
-SHUTDOWN_WARNING = "the app is being restarted, so what was under way stops here: continue it in a minute"
+SHUTDOWN_WARNING = sentence("server.restarting").as_json()
 
 Value = dict[str, Any]
 """A value of the conversation component. Its kind: accepted, queued, turn, error, intro or permalink."""
@@ -89,8 +90,8 @@ class ChatHandlers:
                 while not await ticket.wait_for_turn(QUEUE_UPDATE_SECONDS):
                     monitor.check()
                     if cancel_token.is_set:
-                        raise UserError("Stopped before it was your turn; the line is still here: send it again.")
-                    yield {"kind": "queued", "turn": turn_id, "sentence": ticket.status_message}
+                        raise UserError(sentence("busy.stopped"))
+                    yield {"kind": "queued", "turn": turn_id, "sentence": ticket.status_message.as_json()}
                 updates = self._updates(data, self.controls.by_name(values), cancel_token, monitor)
                 async with aclosing(updates):
                     async for turn in updates:
@@ -175,7 +176,7 @@ class ChatHandlers:
             {"kind": "intro", "intro": intro(model, served_model.label), "models": self.registry.labels},
             gr.update(choices=self.registry.labels, value=served_model.label),
             served_model.label,
-            about(model),
+            about_sentences(model),
             gr.update(**speaker_choices(model.generation_config), value=""),
             defaults.temperature,
             defaults.length,
@@ -188,11 +189,7 @@ class ChatHandlers:
             if link is None:
                 return {self.chat: gr.skip()}
             if link.model and not self.registry.offers(link.model):
-                raise UserError(
-                    f"The link was made with the model {link.model!r}, which is not in the menu; "
-                    "expected one that is: choose or type it there first, then open the link again.",
-                    "model",
-                )
+                raise UserError(sentence("link.model", model=repr(link.model)), "model")
             async with self.registry.acquire(link.model) as served_model:
                 return self._apply_link(link, served_model)
         except ValueError as error:
@@ -219,4 +216,16 @@ class ChatHandlers:
 def error_value(error: Exception, turn_id: str) -> Value:
     """The sentence of `error`, and the control that the page shows it beside."""
     field = error.field if isinstance(error, UserError) else "message"
-    return {"kind": "error", "turn": turn_id, "field": field, "sentence": str(error)}
+    return {"kind": "error", "turn": turn_id, "field": field, "sentence": message_of(error)}
+
+
+def message_of(error: Exception) -> Any:
+    """What the page shows of an error, as JSON: a sentence, or a text of the library as it is."""
+    first = error.args[0] if error.args else ""
+    if isinstance(first, Sentence):
+        return first.as_json()
+    if isinstance(error, EngineError):
+        return sentence("engine.failed", kind=type(error.__cause__).__name__).as_json()
+    if isinstance(error, DamagedModelError):
+        return sentence("engine.damaged_model").as_json()
+    return sentence("busy.engine").as_json() if isinstance(error, BusyError) else str(error)

@@ -11,6 +11,7 @@ from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.page.controls import UNQUEUED, settings_panel, speaker_chips
 from hubcharlstm.demo.page.handlers import ChatHandlers
+from hubcharlstm.demo.page.localization import label
 from hubcharlstm.demo.page.theme import STATIC
 from hubcharlstm.demo.page.welcome import intro
 from hubcharlstm.demo.serving.admission import AdmissionController
@@ -87,8 +88,8 @@ def compose_row() -> Composer:
     """The message with its buttons, and the tools below it."""
     with gr.Row(elem_id="composer"):
         message = gr.Textbox(
-            label="The beginning of a line",
-            placeholder="Start a line …",
+            label=label("composer.label"),
+            placeholder=label("composer.placeholder"),
             lines=1,
             max_lines=6,
             min_width=0,
@@ -97,16 +98,16 @@ def compose_row() -> Composer:
             elem_id="field-message",
             html_attributes=gr.InputHTMLAttributes(autocapitalize="off", autocorrect="off", spellcheck=False),
         )
-        gr.Button("Compare", min_width=0, elem_id="compare")
-        send = gr.Button("Send", variant="primary", min_width=0, elem_id="send")
-        gr.Button("Stop", variant="stop", min_width=0, elem_id="stop")
-        fold = gr.Button("Tools", min_width=0, elem_id="fold")
+        gr.Button(label("composer.compare"), min_width=0, elem_id="compare")
+        send = gr.Button(label("composer.send"), variant="primary", min_width=0, elem_id="send")
+        gr.Button(label("composer.stop"), variant="stop", min_width=0, elem_id="stop")
+        fold = gr.Button(label("composer.tools"), min_width=0, elem_id="fold")
     fold.click(None, js=FOLD, **UNQUEUED)
-    labels = {"surprise": "Surprise me", "undo": "Undo", "clear": "Clear", "toggle-settings": "Settings"}
+    tools = {"surprise": "surprise", "undo": "undo", "clear": "clear", "toggle-settings": "settings"}
     with gr.Row(elem_id="tools"):
-        go_on = gr.Checkbox(label="Go on from the text so far", elem_id="field-go-on", min_width=0)
-        for name, label in labels.items():
-            gr.Button(label, min_width=0, elem_id=name, size="sm")
+        go_on = gr.Checkbox(label=label("tools.go_on"), elem_id="field-go-on", min_width=0)
+        for elem_id, name in tools.items():
+            gr.Button(label(f"tools.{name}"), min_width=0, elem_id=elem_id, size="sm")
     return Composer(message, send, go_on)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hubcharlstm.demo.chat.requests import fill
+from hubcharlstm.demo.words.catalogue import sentence
 from hubcharlstm.hub import model_card
 from hubcharlstm.hub.titles import proper_name
 from hubcharlstm.introduction import SIDE_BY_SIDE
@@ -34,7 +35,10 @@ FAMOUS_LINES = {"shakespeare": "To be, or not to be: ", "macbeth": "Tomorrow, an
 
 
 def starters(model: CharLSTM) -> list[dict[str, Any]]:
-    """Up to `NUM_STARTERS` starters as JSON: a label, and the typed line, speaker and temperatures of its request."""
+    """Up to `NUM_STARTERS` starters as JSON: a label, and the typed line, speaker and temperatures of its request.
+
+    A label is a text or a sentence.
+    """
     config = model.generation_config
     made: list[dict[str, Any]] = []
     if config.speakers and config.turn_template:
@@ -44,8 +48,8 @@ def starters(model: CharLSTM) -> list[dict[str, Any]]:
     for line in list(dict.fromkeys(lines))[: NUM_STARTERS - 1 - len(made)]:
         made.append({"label": f"{one_line(line)} …", "typed": line})
     if lines:
-        label = f"Compare the same line at {', '.join(map(str, SIDE_BY_SIDE[:-1]))} and {SIDE_BY_SIDE[-1]}"
-        made.append({"label": label, "typed": lines[0], "temperatures": list(SIDE_BY_SIDE)})
+        label = sentence("intro.compare", temperatures=list(SIDE_BY_SIDE))
+        made.append({"label": label.as_json(), "typed": lines[0], "temperatures": list(SIDE_BY_SIDE)})
     return made
 
 
@@ -55,7 +59,8 @@ def question(model: CharLSTM) -> dict[str, Any]:
     speaker = next((name for name in WELL_KNOWN if name in speakers), speakers[0])
     language = model_card.valid_record(model.record).get("card", {}).get("language", "en")
     typed = QUESTIONS.get(language[:2].lower(), QUESTIONS["en"])
-    return {"label": f"Ask {proper_name(speaker)}: “{typed}”", "typed": typed, "speaker": speaker}
+    label = sentence("intro.ask", name=proper_name(speaker), question=typed)
+    return {"label": label.as_json(), "typed": typed, "speaker": speaker}
 
 
 def famous_line(model: CharLSTM) -> list[str]:

@@ -6,9 +6,10 @@ import re
 from typing import Any
 
 from hubcharlstm.demo.page.starters import name_line, starters
+from hubcharlstm.demo.words.catalogue import Sentence, sentence
 from hubcharlstm.hub import model_card
-from hubcharlstm.hub.titles import display_title
-from hubcharlstm.introduction import SIDE_BY_SIDE, expectation, passage, time_lapse
+from hubcharlstm.hub.titles import subject
+from hubcharlstm.introduction import SIDE_BY_SIDE, corpus_source, passage, time_lapse
 from hubcharlstm.model import CharLSTM
 
 
@@ -18,26 +19,49 @@ def intro(model: CharLSTM, label: str) -> dict[str, Any]:
     config = model.generation_config
     pool = [*config.examples, *(name_line(model, speaker) for speaker in config.speakers if config.turn_template)]
     return {
-        "title": display_title(record, label),
-        "lines": [expectation(model), "Start a line; it goes on."],
+        "title": title(model, label).as_json(),
+        "lines": [line.as_json() for line in lines(model)],
         "passage": passage(record),
         "time_lapse": time_lapse(model.record, record),
         "starters": starters(model),
         "temperatures": list(SIDE_BY_SIDE),
         "is_code": record.get("corpus", {}).get("kind") == "code",
+        "language": record.get("card", {}).get("language", ""),
         "pool": list(dict.fromkeys(pool)),
     }
 
 
-def about(model: CharLSTM) -> list[str]:
-    """All facts of the model: the first lines of its card, its size, its loss, where it runs and its name."""
+def title(model: CharLSTM, label: str) -> Sentence:
+    """The title of the page. label: for a model whose record has neither corpus nor name."""
+    return sentence("intro.title", subject=subject(model_card.valid_record(model.record), label))
+
+
+def lines(model: CharLSTM) -> list[Sentence]:
+    """What the model is, in the words of `introduction.expectation`, and what to do."""
+    source = corpus_source(model_card.valid_record(model.record))
+    if source.title is None:
+        what = sentence("intro.read_one")
+    elif source.ancestor is not None:
+        what = sentence("intro.read_after", title=source.title, ancestor=source.ancestor)
+    else:
+        what = sentence("intro.read_only" if source.is_alone else "intro.read", title=source.title)
+    return [what, sentence("intro.invitation")]
+
+
+def about_sentences(model: CharLSTM) -> list[Any]:
+    """All facts of the model as JSON: the beginning of its card, its size, its loss, where it runs and its name."""
     record = model_card.valid_record(model.record)
-    config = model.config
-    size = f"{config.num_layers} × {config.hidden_size} units, {len(model.vocabulary)} letters and signs"
-    loss = f"{record['val_bpc']:.3f} bits per character on text it has not read" if "val_bpc" in record else ""
-    where = f"{model.decoder.precision} on {model.decoder.device.type}"
-    at_revision = f", revision {model.revision[:7]}" if model.revision else ""
-    return [line for line in (card_lines(model), size, loss, where + at_revision, record.get("name", "")) if line]
+    config, letters = model.config, len(model.vocabulary)
+    facts: list[Any] = [card_lines(model)]
+    facts.append(sentence("about.size", layers=config.num_layers, units=config.hidden_size, letters=letters).as_json())
+    if "val_bpc" in record:
+        facts.append(sentence("about.loss", bits=f"{record['val_bpc']:.3f}").as_json())
+    where = {"precision": model.decoder.precision, "device": model.decoder.device.type}
+    if model.revision:
+        facts.append(sentence("about.where_revision", **where, revision=model.revision[:7]).as_json())
+    else:
+        facts.append(sentence("about.where", **where).as_json())
+    return [fact for fact in (*facts, record.get("name", "")) if fact]
 
 
 def card_lines(model: CharLSTM) -> str:

@@ -16,6 +16,7 @@ from starlette.datastructures import Address
 from starlette.requests import HTTPConnection
 
 from hubcharlstm import BusyError
+from hubcharlstm.demo.words.catalogue import Sentence, sentence
 
 MAX_PER_ADDRESS_ON_A_SPACE = 50
 """Concurrent requests of one address on a Space, where a whole school or office may share one."""
@@ -23,7 +24,7 @@ MAX_PER_ADDRESS_ON_A_SPACE = 50
 INITIAL_DURATION = 3.0
 """Estimated seconds of a request before the first one has completed."""
 
-SHUTTING_DOWN = "Shutting down; retry in a minute."
+SHUTTING_DOWN = sentence("busy.shutting_down")
 
 
 @dataclass(frozen=True)
@@ -117,20 +118,12 @@ class AdmissionController:
         if self.is_shutting_down:
             raise BusyError(SHUTTING_DOWN)
         if client.session and self._per_session[client.session] >= limits.max_per_session:
-            raise BusyError(
-                f"You have {limits.max_per_session} requests under way; expected no more at once: wait until one has "
-                "ended."
-            )
+            raise BusyError(sentence("busy.session", limit=limits.max_per_session))
         if limits.max_per_address and client.address and self._per_address[client.address] >= limits.max_per_address:
-            raise BusyError(
-                f"{limits.max_per_address} requests of your network address are under way; expected no more at once: "
-                "wait until one has ended."
-            )
+            raise BusyError(sentence("busy.address", limit=limits.max_per_address))
         if len(self.waiting) >= limits.max_queued and len(self.running) >= limits.max_concurrent:
-            raise BusyError(
-                f"The app is busy ({len(self.running) + len(self.waiting)} requests are written or wait): try again "
-                f"in {self.estimated_wait(len(self.waiting))}."
-            )
+            requests = len(self.running) + len(self.waiting)
+            raise BusyError(sentence("busy.full", requests=requests, wait=self.estimated_wait(len(self.waiting))))
         return QueueTicket(self, client)
 
     def add(self, ticket: QueueTicket) -> None:
@@ -157,10 +150,10 @@ class AdmissionController:
             self.running.add(ticket)
             ticket.notify()
 
-    def estimated_wait(self, position: int) -> str:
+    def estimated_wait(self, position: int) -> Sentence:
         """The estimated wait of a request with `position` others before it, in words."""
         seconds = max(1, math.ceil(self._mean_duration * (position + 1) / self.limits.max_concurrent))
-        return f"about {seconds} second{'' if seconds == 1 else 's'}"
+        return sentence("busy.wait", n=seconds)
 
     async def shut_down(self, finish: float, stop: float) -> None:
         """Refuse new and queued requests; give the running ones `finish` seconds to finish and `stop` more to stop."""
@@ -203,11 +196,11 @@ class QueueTicket:
         return waiting.index(self) if self in waiting else 0
 
     @property
-    def status_message(self) -> str:
+    def status_message(self) -> Sentence:
         """The sentence for a client whose request waits."""
         position = self.position
-        where = f"{position:,} before you" if position else "you are next"
-        return f"The app is busy: {where}, in {self._admission.estimated_wait(position)}."
+        wait = self._admission.estimated_wait(position)
+        return sentence("busy.position", n=position, wait=wait) if position else sentence("busy.next", wait=wait)
 
     async def wait_for_turn(self, timeout: float) -> bool:
         """True once it is this request's turn, False after `timeout` seconds; raises `BusyError` at shutdown."""

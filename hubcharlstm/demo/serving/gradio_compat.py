@@ -15,7 +15,7 @@ from copy import copy
 from typing import Any, Protocol, cast
 
 import gradio as gr
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 from gradio import routes
 from gradio.context import LocalContext
@@ -268,18 +268,35 @@ OWN_TAGS = """<title>{{ config['title'] }}</title>
 		"""
 
 
-def describe_page(demo: gr.Blocks, description: str, image: str) -> None:
-    """Give the page of a mounted `demo` a title, a description and a picture for whoever links to it.
+LOCALIZED = {
+    "<!doctype html>": "{% set page = localize_page(request, config) %}<!doctype html>",
+    'lang="en"': 'lang="{{ page.language }}" dir="{{ page.direction }}"',
+    "window.gradio_config = {{ config | toorjson }}": "window.gradio_config = {{ page.config | toorjson }}",
+    "</head>": """<script type="application/json" id="page-words">{{ page.words | toorjson }}</script>
+		<script>{{ page.script | safe }}</script>
+	</head>""",
+}
+"""What of the template depends on the visitor's language, and what stands in its place."""
 
-    image: its path. Gradio's template has no title, and names a picture of its own on another host first; `head` is
-    inserted by a script, which no preview runs.
+
+def describe_page(
+    demo: gr.Blocks, description: str, image: str, localize_page: Callable[[Request, dict[str, Any]], object]
+) -> None:
+    """Give the page of a mounted `demo` the visitor's language, and a preview for whoever links to it.
+
+    image: the path of the preview's picture. localize_page: from a request and Gradio's config to what `LOCALIZED`
+    shows. Gradio's template has no title, names a picture of its own on another host first, and is in English only;
+    `head` is inserted by a script, which no preview runs.
     """
     cast(dict[str, Any], demo.config).update(simple_description=description, thumbnail=image)
     environment = routes.templates.env
+    environment.globals["localize_page"] = localize_page
     assert environment.loader is not None
     source, _, _ = environment.loader.get_source(environment, PAGE)
     if OWN_TAGS not in source:
         source = PREVIEW_TAGS.sub("", source).replace("<meta charset", f"{OWN_TAGS}<meta charset", 1)
+        for english, localized in LOCALIZED.items():
+            source = source.replace(english, localized, 1)
         environment.loader = ChoiceLoader([DictLoader({PAGE: source}), environment.loader])
         if environment.cache is not None:
             environment.cache.clear()

@@ -22,7 +22,7 @@ def health(registry: ModelRegistry, admission: AdmissionController) -> tuple[int
         "running": len(admission.running),
         "queued": len(admission.waiting),
         "limits": {"max_concurrent": limits.max_concurrent, "max_queued": limits.max_queued},
-        "notice": registry.notice,
+        "notice": None if registry.notice is None else str(registry.notice),
         "version": __version__,
     }
     return (200 if status == "ok" else 503), body

@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from gradio import context, events, queueing, route_utils, routes, state_holder
 
+from hubcharlstm.demo.page.localization import LocalizedPage
 from hubcharlstm.demo.serving import gradio_compat
 from tests.support.served import Served
 
@@ -280,10 +281,14 @@ def test_the_page_is_a_template_with_tags_of_gradios_own() -> None:
     with gr.Blocks(title="t") as demo:
         pass
     gr.mount_gradio_app(FastAPI(), demo, path="/")
-    gradio_compat.describe_page(demo, "d", "/p.png")
+    contract(all(source.count(text) == 1 for text in gradio_compat.LOCALIZED),
+             gradio_compat.PAGE, "one place for each part in a language", gradio_compat.describe_page)  # fmt: skip
+    page = LocalizedPage("ar", "rtl", {"title": "ع"}, {}, "")
+    gradio_compat.describe_page(demo, "d", "/p.png", lambda request, config: page)
     contract(all(f"config['{name}']" in gradio_compat.OWN_TAGS for name in used) and demo.config["title"] == "t",
              "Blocks.config", "what the template shows", gradio_compat.describe_page)  # fmt: skip
     shown = environment.get_template(gradio_compat.PAGE).render(
-        config={**demo.config, "root": "https://x"}, gradio_api_info={}
+        request=None, config={**demo.config, "root": "https://x"}, gradio_api_info={}
     )
+    assert 'lang="ar" dir="rtl"' in shown and 'gradio_config = {"title":"ع"}' in shown
     assert '<meta property="og:image" content="https://x/p.png" />' in shown and "<title>t</title>" in shown

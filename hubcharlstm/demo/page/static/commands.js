@@ -23,7 +23,7 @@ function stop() {
     pending.isLost = false;
     pending.isStopping = true;
     giveUp();
-    showNote("Stopped. The text so far is kept: Continue goes on from there once the server is back.");
+    showNote(words("note.stopped"));
     return;
   }
   if (pending.hasStarted && !pending.isStopping) {
@@ -59,8 +59,8 @@ function clear() {
   hideError();
   save();
   render();
-  announce("The conversation is cleared.");
-  showNote("Cleared; Undo brings everything back until you close this tab.");
+  announce(words("conversation.cleared"));
+  showNote(words("note.cleared"));
   messageField().focus();
 }
 
@@ -71,7 +71,7 @@ function surprise() {
 
 function compare() {
   if (pending) return;
-  openMenu(document.getElementById("compare"), "Compare", comparisons((variants) => send(messageField().value, variants)));
+  openMenu(document.getElementById("compare"), words("composer.compare"), comparisons((variants) => send(messageField().value, variants)));
 }
 
 function toggleSettings() {

@@ -2,19 +2,15 @@
 
 const numberOf = (field) => Number(document.querySelector(`#field-${field} input`).value);
 
-function inWords(values) {
-  return `${values.slice(0, -1).join(", ")} and ${values.at(-1)}`;
-}
-
 function comparisons(run) {
   const temperatures = intro.temperatures;
   const own = numberOf("temperature") || 0.8;
   const model = document.querySelector("#field-model input").value;
   const others = models.filter((other) => other !== model);
   return [
-    { label: `at temperatures ${inWords(temperatures)}`, run: () => run({ temperatures }) },
-    { label: `greedy against sampled at ${own}`, run: () => run({ temperatures: [0, own] }) },
-    ...(others.length > 0 ? [{ label: `by ${model} and` }] : []),
+    { label: words("compare.temperatures", { temperatures }), run: () => run({ temperatures }) },
+    { label: words("compare.greedy", { temperature: own }), run: () => run({ temperatures: [0, own] }) },
+    ...(others.length > 0 ? [{ label: words("compare.models", { model }) }] : []),
     ...others.map((other) => ({ label: other, run: () => run({ models: [model, other] }) })),
   ];
 }

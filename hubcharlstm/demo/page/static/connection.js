@@ -53,10 +53,7 @@ function lose() {
   if (pending.isStopping) return; // it ends by itself
   pending.isLost = true;
   clearTimeout(requestTimer);
-  const since = new Date(heardAt).toLocaleTimeString();
-  lostHint.textContent =
-    `The server has not answered since ${since}. The text so far is kept, and goes on by itself when the server is back; ` +
-    "Stop ends it here.";
+  lostHint.textContent = words("server.lost", { time: new Date(heardAt).toLocaleTimeString(pageLocale) });
   composer().before(lostHint);
   save();
 }

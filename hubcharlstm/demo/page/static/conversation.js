@@ -66,7 +66,7 @@ function setWriting(writing) {
 function save() {
   const { isSaved, isNews } = saveNow();
   if (isNews) render();
-  if (!isSaved) showError("message", "This browser keeps no more of the conversation: save it as text, then clear it.");
+  if (!isSaved) showError("message", words("browser.full"));
 }
 
 // --- the message field -------------------------------------------------------------------------------------------
@@ -94,8 +94,9 @@ function renderEditing() {
 function startEditing(turn) {
   editing = turn;
   const names = turn.replies.map((_, index) => columnName(turn, index));
-  const how = [turn.speaker && `to ${turn.speaker}`, names.length > 1 && names.join(", ")].filter(Boolean).join(", ");
-  editingHint.textContent = `Editing a line${how && ` ${how}`}: Enter sends it as another version, Esc leaves all as it is.`;
+  const how = [turn.speaker && words("turn.recipient", { name: turn.speaker }), ...(names.length > 1 ? names : [])].filter(Boolean);
+  const joined = how.join(words("list.comma"));
+  editingHint.textContent = how.length > 0 ? words("turn.editing_how", { how: joined }) : words("turn.editing");
   setMessage(turn.typed);
   messageField().focus();
   renderEditing();
@@ -174,9 +175,9 @@ function finish() {
   setWriting(false);
   render();
   if (!hasFailed && hasStarted) {
-    announce(`The model is done: ${book.turns.get(turn.id).replies.map((reply) => reply.caption).join("; ")}`);
+    announce(words("conversation.done", { captions: book.turns.get(turn.id).replies.map(captionOf).join("; ") }));
   } else if (!hasFailed && !isStopping) {
-    showError("message", "The server did not answer; expected it to: check that it runs, then send the line again.");
+    showError("message", words("server.silent"));
   }
   save();
   continueInterrupted();
@@ -229,7 +230,7 @@ function showVersion(turn, by, node) {
   save();
   render();
   const root = entries.find((entry) => entry.turn.id === version.id).root;
-  root.querySelector(`[aria-label="${node.getAttribute("aria-label")}"]`).focus();
+  root.querySelector(`[data-step="${node.dataset.step}"]`).focus();
   root.scrollIntoView({ block: "nearest" });
   announce(root.querySelector(".versions").getAttribute("aria-label"));
 }
@@ -239,29 +240,29 @@ function deleteTurn(turn) {
   removeTurn(turn.id);
   save();
   render();
-  showNote("Deleted; Undo brings it back.");
+  showNote(words("note.deleted"));
   messageField().focus();
 }
 
 function moreItems(turn, reply, node) {
   const { link } = turn.replies[reply];
-  const share = { label: "Share: copy the link", run: () => copyText(linkOf({ link }), node, "Link copied") };
+  const share = { label: words("reply.share"), run: () => copyText(linkOf({ link }), node, words("reply.link_copied")) };
   return [
     ...(link ? [share] : []),
-    ...(turn.replies.length > 1 ? [] : [{ label: "Edit the line", run: () => startEditing(turn) }]),
-    { label: "Delete line and reply", run: () => deleteTurn(turn) },
+    ...(turn.replies.length > 1 ? [] : [{ label: words("reply.edit_line"), run: () => startEditing(turn) }]),
+    { label: words("reply.delete"), run: () => deleteTurn(turn) },
   ];
 }
 
 function runAction(id, action, reply = 0, node = null) {
   const turn = book.turns.get(id);
-  if (action === "copy") copyText((turn.replies[reply].shown || turn.shown) + turn.replies[reply].text, node, "Copied");
+  if (action === "copy") copyText((turn.replies[reply].shown || turn.shown) + turn.replies[reply].text, node, words("reply.copied"));
   if (pending || !isAlive(id)) return;
   if (action === "edit") startEditing(turn);
   if (action === "continue") continueReply(turn, reply);
   if (action === "retry") sendAgain(turn);
   if (action === "pick") pickReply(turn, reply);
   if (action === "version") showVersion(turn, reply, node);
-  if (action === "compare") openMenu(node, "Compare", comparisons((variants) => sendAgain(turn, variants)));
-  if (action === "more") openMenu(node, "More", moreItems(turn, reply, node));
+  if (action === "compare") openMenu(node, words("composer.compare"), comparisons((variants) => sendAgain(turn, variants)));
+  if (action === "more") openMenu(node, words("reply.more"), moreItems(turn, reply, node));
 }

@@ -25,7 +25,7 @@ function showError(field, sentence) {
   const isHidden = control.getClientRects().length === 0;
   if (control.id === "field-message" || isHidden) composer().before(errorMessage);
   else (control.closest("#seed-row") ?? control).after(errorMessage);
-  errorMessage.textContent = sentence;
+  errorMessage.textContent = wordsOf(sentence);
   if (isHidden && matchMedia("(max-width: 60rem)").matches) return;
   errorMessage.scrollIntoView({ block: "nearest" });
 }

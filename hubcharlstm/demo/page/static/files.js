@@ -6,8 +6,8 @@ const MAX_FILE_TURNS = 5_000;
 const MAX_TEXT = 100_000; // characters of a text in it
 
 const REPLY_TYPES = {
-  string: ["id", "text", "seed", "stop", "model", "revision", "precision", "device", "ending", "cycle", "replay_check", "hash",
-    "caption", "link", "python", "command", "prompt", "shown"],
+  string: ["id", "text", "seed", "stop", "model", "revision", "precision", "device", "ending", "cycle", "hash", "caption",
+    "link", "python", "command", "prompt", "shown"],
   number: ["temperature", "length", "top_k", "top_p", "min_p", "rate"],
   boolean: ["writing", "continued"],
 };
@@ -19,7 +19,7 @@ const TURN_TYPES = {
 function asText(conversation) {
   const replyText = (turn, reply, index) => {
     const heading = turn.replies.length > 1 ? `[${columnName(turn, index)}]\n` : "";
-    return `${heading}${reply.shown || turn.shown}${reply.text}\n\n(${reply.caption})`;
+    return `${heading}${reply.shown || turn.shown}${reply.text}\n\n(${captionOf(reply)})`;
   };
   const turnText = (turn) =>
     [`> ${turn.typed.replaceAll("\n", "\n> ")}`, ...turn.replies.map((reply, index) => replyText(turn, reply, index))].join("\n\n");
@@ -58,8 +58,12 @@ function parseFile(text) {
   if (!Array.isArray(data) || data.length === 0 || data.length > MAX_FILE_TURNS) return null;
   const isId = (value) => typeof value === "string" && /^[\w-]{8,64}$/.test(value);
   const turns = data.map(migrateTurn).map((turn) => {
-    const replies = turn.replies.filter(isObject).map((reply) => pick(reply, REPLY_TYPES));
-    const warnings = Array.isArray(turn.warnings) ? turn.warnings.map((one) => String(one).slice(0, 1000)).slice(0, 20) : [];
+    const message = (one) => (isObject(one) ? { key: String(one.key), params: isObject(one.params) ? one.params : {} } : String(one).slice(0, 1000));
+    const replies = turn.replies.filter(isObject).map((reply) => ({
+      ...pick(reply, REPLY_TYPES),
+      ...(Object.hasOwn(reply, "replay_check") && { replay_check: message(reply.replay_check) }),
+    }));
+    const warnings = Array.isArray(turn.warnings) ? turn.warnings.map(message).slice(0, 20) : [];
     return { ...pick(turn, TURN_TYPES), warnings, replies, isShown: turn.is_shown !== false };
   });
   const isGood = (turn) =>
@@ -81,8 +85,7 @@ function addFile(turns) {
   save();
   followEnd = true;
   render();
-  const count = `${added.length.toLocaleString("en")} message${added.length === 1 ? "" : "s"}`;
-  showNote(added.length > 0 ? `${count} loaded; Undo takes them away again.` : "All of the file is here already.");
+  showNote(added.length > 0 ? words("note.loaded", { n: added.length }) : words("note.loaded_nothing"));
 }
 
 function loadFile() {
@@ -93,18 +96,18 @@ function loadFile() {
     const [file] = input.files;
     if (!file || pending) return;
     hideError();
-    const refuse = (what) => showError("message", `The file ${what}; expected a conversation that was saved here as JSON: choose another.`);
+    const refuse = (key) => showError("message", words(key));
     if (file.size > MAX_FILE) {
-      refuse("has more than 20 MB");
+      refuse("file.too_large");
       return;
     }
     try {
       const turns = parseFile(await file.text());
       if (turns) addFile(turns);
-      else refuse("holds no conversation, or a damaged one");
+      else refuse("file.damaged");
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
-      refuse("is no JSON");
+      refuse("file.not_json");
     }
   });
   input.click();

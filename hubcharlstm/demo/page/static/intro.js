@@ -62,10 +62,29 @@ function renderSample({ passage, time_lapse: timeLapse }) {
   sample.append(stack, accessibleText);
   if (timeLapse) sample.append(renderTimeLapse(timeLapse, text, accessibleText));
   else {
-    sample.append(make("figcaption", "note", `Written by this model: ${passage.caption}.`));
+    sample.append(make("figcaption", "note", words("intro.passage", passage)));
     typeOut(text, last);
   }
   return sample;
+}
+
+// A duration as people say it.
+function inTime(seconds) {
+  if (seconds < 1) return words("intro.instant");
+  const unit = seconds < 100 ? "second" : seconds < 5400 ? "minute" : "hour";
+  const value = seconds / { second: 1, minute: 60, hour: 3600 }[unit];
+  return inDigits(value, { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: unit === "hour" ? 1 : 0 });
+}
+
+// How far the training was: characters read, and the time and the loss where the record knows them.
+function snapshotFacts({ characters, seconds, bits }) {
+  const count = inDigits(characters, characters < 10_000 ? {} : { notation: "compact", compactDisplay: "long", maximumFractionDigits: characters < 1e6 ? 0 : 1 });
+  const facts = [
+    words("intro.snapshot", { count }),
+    seconds !== null && inTime(seconds),
+    bits !== null && words("intro.bits", { bits: inDigits(bits, { minimumFractionDigits: 2, maximumFractionDigits: 2 }) }),
+  ];
+  return facts.filter(Boolean).join(words("list.comma"));
 }
 
 // From noise to voice, once by itself unless motion is unwanted, then by hand.
@@ -75,13 +94,13 @@ function renderTimeLapse({ prompt, snapshots }, text, accessibleText) {
   const slider = make("input");
   slider.type = "range";
   Object.assign(slider, { min: 0, max: last, step: 1, id: "time-lapse" });
-  const label = make("label", "", "How it learned");
+  const label = make("label", "", words("intro.learned"));
   label.htmlFor = "time-lapse";
   const facts = make("span", "note facts");
   facts.setAttribute("aria-hidden", "true"); // the slider's value is the same text
   const moveTo = (index) => {
     slider.value = index;
-    facts.textContent = snapshots[index].label;
+    facts.textContent = snapshotFacts(snapshots[index]);
     slider.setAttribute("aria-valuetext", facts.textContent);
   };
   const show = (index) => {
@@ -89,10 +108,10 @@ function renderTimeLapse({ prompt, snapshots }, text, accessibleText) {
     text.data = snapshots[index].text;
   };
   let timer = 0;
-  const playButton = button("action play", "Play", () => (timer ? stopPlaying(true) : play()));
+  const playButton = button("action play", words("intro.play"), () => (timer ? stopPlaying(true) : play()));
   const setPlaying = (newTimer) => {
     timer = newTimer;
-    playButton.textContent = timer ? "Pause" : "Play again";
+    playButton.textContent = words(timer ? "intro.pause" : "intro.play_again");
   };
   stopPlaying = (isByHand = false) => {
     clearTimeout(timer);
@@ -120,7 +139,7 @@ function renderTimeLapse({ prompt, snapshots }, text, accessibleText) {
     setPlaying(0);
   }
   const range = make("span", "range");
-  range.append(make("span", "", "noise"), slider, make("span", "", "voice"));
+  range.append(make("span", "", words("intro.noise")), slider, make("span", "", words("intro.voice")));
   caption.append(label, range, playButton, facts);
   return caption;
 }
@@ -138,10 +157,10 @@ function renderIntro(intro, startFrom) {
   const root = element.querySelector(".intro");
   stopPlaying();
   if (root.childElementCount > 0) chooseSpeaker(""); // another model, which may know no speakers
-  root.replaceChildren(make("h1", "title", intro.title), make("p", "tagline", intro.lines.join(" ")));
+  root.replaceChildren(make("h1", "title", wordsOf(intro.title)), make("p", "tagline", intro.lines.map(wordsOf).join(" ")));
   if (intro.time_lapse || intro.passage) root.append(renderSample(intro));
   const starters = make("ul", "starters");
-  starters.setAttribute("aria-label", "Lines to start with");
+  starters.setAttribute("aria-label", words("intro.starters"));
   const addStarter = (label, params) => {
     const item = make("li");
     item.append(button("starter", label, () => {
@@ -150,6 +169,6 @@ function renderIntro(intro, startFrom) {
     }));
     starters.append(item);
   };
-  for (const { label, ...params } of intro.starters) addStarter(label, params);
+  for (const { label, ...params } of intro.starters) addStarter(wordsOf(label), params);
   if (starters.children.length > 0) root.append(starters);
 }

@@ -32,7 +32,7 @@ const matches = (label) => label.toLocaleLowerCase().includes(search.value.trim(
 
 function renderChips() {
   const isOwn = props.value && !props.speakers.some(([, name]) => name === props.value);
-  const all = [["No one", ""], ...(isOwn ? [[props.value, props.value]] : []), ...props.speakers];
+  const all = [[words("speaker.none"), ""], ...(isOwn ? [[props.value, props.value]] : []), ...props.speakers];
   if (JSON.stringify(all) === rendered) return;
   rendered = JSON.stringify(all);
   chips.replaceChildren(...all.map(([label, name]) => {
@@ -40,7 +40,7 @@ function renderChips() {
     const radio = document.createElement("input");
     Object.assign(radio, { type: "radio", name: "speaker", value: name });
     chip.className = "chip";
-    chip.title = name ? "" : "Nobody in particular: the text just goes on";
+    chip.title = name ? "" : words("speaker.none_hint");
     chip.append(radio, label);
     return chip;
   }));
@@ -57,7 +57,7 @@ function refresh() {
   const field = messageField();
   if (field) {
     field.dataset.startLine ??= field.placeholder; // where no character replies
-    field.placeholder = name ? `Say something to ${labelOf(name)}` : field.dataset.startLine;
+    field.placeholder = name ? words("composer.placeholder_to", { name: labelOf(name) }) : field.dataset.startLine;
   }
   if (isTalk !== (name !== "")) {
     isTalk = name !== "";
@@ -86,6 +86,9 @@ function chooseFound() {
   messageField()?.focus();
 }
 
+search.placeholder = words("speaker.search");
+search.setAttribute("aria-label", words("speaker.search_label"));
+chips.setAttribute("aria-label", words("speaker.group"));
 search.addEventListener("input", filter);
 search.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.isComposing) {

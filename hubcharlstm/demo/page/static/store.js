@@ -21,15 +21,16 @@ function moment() {
 
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 const hasStrings = (owner, names) => names.every((name) => typeof owner?.[name] === "string");
-const REPLY_TEXTS = ["id", "text", "caption", "link", "python", "command", "cycle", "replay_check"];
+const REPLY_TEXTS = ["id", "text", "link", "python", "command", "cycle"];
+const isMessage = (value) => typeof value === "string" || (isObject(value) && typeof value.key === "string");
 
 function isTurn(turn) {
   return (
     hasStrings(turn, ["id", "typed", "speaker", "context", "prompt", "shown", "slot", "parent", "request"]) &&
     Number.isFinite(turn.order) && Number.isFinite(turn.changed) &&
-    Array.isArray(turn.warnings) && turn.warnings.every((warning) => typeof warning === "string") &&
+    Array.isArray(turn.warnings) && turn.warnings.every(isMessage) &&
     Array.isArray(turn.replies) && turn.replies.length > 0 &&
-    turn.replies.every((reply) => hasStrings(reply, REPLY_TEXTS))
+    turn.replies.every((reply) => hasStrings(reply, REPLY_TEXTS) && isMessage(reply.replay_check))
   );
 }
 
@@ -50,8 +51,7 @@ function markStopped(turn) {
   if (!turn.replies.some((reply) => reply.writing)) return turn;
   const stop = (reply) => {
     if (!reply.writing) return reply;
-    const length = `${reply.text.length.toLocaleString("en")} characters`;
-    return { ...reply, writing: false, ending: "stopped", caption: reply.caption.replace(/^writing/, length) + " · stopped" };
+    return { ...reply, writing: false, ending: "stopped" };
   };
   return { ...turn, replies: turn.replies.map(stop) };
 }

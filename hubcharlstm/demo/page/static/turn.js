@@ -15,7 +15,7 @@ async function copyText(text, node, done, selected) {
     flash(node, done);
   } catch {
     if (selected) getSelection().selectAllChildren(selected); // no clipboard access: select it for Ctrl+C
-    flash(node, selected ? "Selected" : "No access");
+    flash(node, words(selected ? "reply.selected" : "reply.no_access"));
   }
 }
 
@@ -38,14 +38,45 @@ function linkOf(reply) {
 
 function columnName(turn, index) {
   const { temperature, model } = turn.replies[index];
-  return turn.replies.some((reply) => reply.model !== model) ? model : `at ${temperature}`;
+  return turn.replies.some((reply) => reply.model !== model) ? model : words("reply.at", { temperature });
 }
 
+const ENDINGS = {
+  "length reached": "ending.length",
+  "ended by itself": "ending.stop",
+  stopped: "ending.cancelled",
+  "length reached, cut after a whole sentence": "ending.cut",
+};
+
+// The numbers of a reply: its length, seed, settings, model, speed and ending. Old replies were stored with theirs.
+function captionParts(reply) {
+  const count = reply.writing ? words("caption.writing") : words("caption.characters", { n: reply.text.length });
+  if (reply.precision === undefined) {
+    const caption = reply.caption ?? "";
+    const ended = reply.ending === "stopped" && !caption.endsWith("stopped") ? [words("ending.cancelled")] : [];
+    return [...caption.replace(/^writing/, count).split(" · "), ...ended];
+  }
+  return [
+    count,
+    words("caption.seed", { seed: reply.seed }),
+    words("caption.temperature", { temperature: reply.temperature }),
+    reply.top_k > 0 && `top-k ${reply.top_k}`,
+    reply.top_p < 1 && `top-p ${reply.top_p}`,
+    reply.min_p > 0 && `min-p ${reply.min_p}`,
+    reply.model + (reply.revision ? ` @ ${reply.revision.slice(0, 7)}` : ""),
+    words("caption.precision", reply),
+    reply.rate > 0 && words("caption.rate", { rate: Math.round(reply.rate) }),
+    Object.hasOwn(ENDINGS, reply.ending) && words(ENDINGS[reply.ending]),
+  ].filter(Boolean);
+}
+
+const captionOf = (reply) => captionParts(reply).join(" · ");
+
 const DETAIL_ROWS = [
-  ["link", "Link", linkOf],
-  ["python", "Python", (reply) => reply.python],
-  ["command", "Command line", (reply) => reply.command],
-  ["prompt", "The prompt as the model read it", (reply, turn) => readPrompt(turn, reply)],
+  ["link", words("reply.link"), linkOf],
+  ["python", words("reply.python"), (reply) => reply.python],
+  ["command", words("reply.command"), (reply) => reply.command],
+  ["prompt", words("reply.prompt"), (reply, turn) => readPrompt(turn, reply)],
 ];
 
 function readPrompt(turn, reply) {
@@ -55,7 +86,7 @@ function readPrompt(turn, reply) {
 
 // The one disclosure of a reply: its numbers, how to write it again, and what the model read.
 function renderDetails() {
-  const root = details("details", "Details");
+  const root = details("details", words("reply.details"));
   const caption = make("p", "caption");
   root.append(caption);
   const rows = {};
@@ -63,18 +94,18 @@ function renderDetails() {
     const row = make("div", `detail-row ${key}`);
     const code = codeBlock();
     code.setAttribute("aria-label", label);
-    const copy = button("copy-button", "Copy", () => copyText(code.textContent, copy, "Copied", code));
-    copy.setAttribute("aria-label", `Copy: ${label}`);
+    const copy = button("copy-button", words("reply.copy"), () => copyText(code.textContent, copy, words("reply.copied"), code));
+    copy.setAttribute("aria-label", words("reply.copy_row", { row: label }));
     if (key === "prompt") code.dir = "auto";
     row.append(make("span", "row-label", label), code, copy);
     root.append(row);
     rows[key] = { row, code };
   }
-  const tooLong = make("p", "note", "Too long for a link.");
+  const tooLong = make("p", "note", words("reply.no_link"));
   root.append(tooLong);
   const refresh = (reply, turn) => {
-    if (caption.textContent !== reply.caption) {
-      const parts = reply.caption.split(" · ").map((part) => make("span", "caption-part", part)); // lines break between parts
+    if (caption.textContent !== captionOf(reply)) {
+      const parts = captionParts(reply).map((part) => make("span", "caption-part", part)); // lines break between parts
       caption.replaceChildren(...parts.flatMap((part, index) => (index > 0 ? [" · ", part] : [part])));
     }
     for (const [key, , textOf] of DETAIL_ROWS) {
@@ -95,8 +126,8 @@ function renderReply(turn, index, onAction) {
   const reply = make("div", "reply");
   reply.dir = "auto";
   const text = document.createTextNode("");
-  const author = make("span", "visually-hidden", isSideBySide ? `The model ${columnName(turn, index)}: ` : "The model: ");
-  author.dir = "ltr"; // so that the direction of the reply is that of its own first letter
+  const author = make("span", "visually-hidden", isSideBySide ? words("reply.author_column", { column: columnName(turn, index) }) : words("reply.author"));
+  author.dir = document.dir; // so that the direction of the reply is that of its own first letter
   reply.append(author, make("span", "prompt-text", turn.replies[index].shown || turn.shown), text);
   const warning = make("p", "reply-warning");
   const permalink = renderDetails();
@@ -105,12 +136,12 @@ function renderReply(turn, index, onAction) {
     const node = button(`action ${name}`, label, () => onAction(name, index, node));
     row.append(node);
   };
-  add("copy", "Copy");
-  if (isSideBySide) add("pick", "Go on with this", choice);
-  else add("retry", "Retry");
-  add("continue", "Continue");
-  if (!isSideBySide) add("compare", "Compare");
-  add("more", "More");
+  add("copy", words("reply.copy"));
+  if (isSideBySide) add("pick", words("reply.pick"), choice);
+  else add("retry", words("reply.retry"));
+  add("continue", words("reply.continue"));
+  if (!isSideBySide) add("compare", words("composer.compare"));
+  add("more", words("reply.more"));
   actions.append(permalink.root);
   root.append(reply, warning, ...(isSideBySide ? [choice] : []), actions);
   return { root, reply, text, warning, actions, permalink };
@@ -124,8 +155,8 @@ function refreshReply(entry, reply, turn) {
   if (reply.text.startsWith(entry.text.data)) entry.text.appendData(reply.text.slice(entry.text.length));
   else entry.text.data = reply.text;
   entry.reply.classList.toggle("writing", reply.writing);
-  const cycle = reply.cycle ? `It goes in circles: “${truncate(oneLine(reply.cycle))}” again and again. A higher temperature leaves them.` : "";
-  const warning = [cycle, reply.replay_check && `Replay: ${reply.replay_check}.`].filter(Boolean).join(" ");
+  const cycle = reply.cycle ? words("reply.cycle", { cycle: truncate(oneLine(reply.cycle)) }) : "";
+  const warning = [cycle, reply.replay_check && words("reply.replay", { outcome: wordsOf(reply.replay_check) })].filter(Boolean).join(" ");
   if (entry.warning.textContent !== warning) entry.warning.textContent = warning;
   entry.root.classList.toggle("busy", reply.writing);
   entry.permalink.refresh(reply, turn);
@@ -134,13 +165,14 @@ function refreshReply(entry, reply, turn) {
 function renderMessage(turn) {
   const message = make("p", "message");
   if (turn.speaker) {
-    const recipient = make("span", "recipient", "to ");
-    recipient.append(make("bdi", "", turn.speaker));
+    const recipient = make("span", "recipient");
+    const [before, after] = words("turn.recipient").split("{name}");
+    recipient.append(before, make("bdi", "", turn.speaker), after);
     message.append(recipient);
   }
-  const typed = make("span", turn.typed ? "typed" : "typed empty-message", turn.typed || "nothing typed");
+  const typed = make("span", turn.typed ? "typed" : "typed empty-message", turn.typed || words("turn.nothing_typed"));
   typed.dir = "auto";
-  message.append(make("span", "visually-hidden", "You: "), typed);
+  message.append(make("span", "visually-hidden", words("turn.you")), typed);
   return message;
 }
 
@@ -151,13 +183,14 @@ function renderVersions(onAction) {
   const step = (label, name, by) => {
     const node = button("version-button", label, () => onAction("version", by, node));
     node.setAttribute("aria-label", name);
+    node.dataset.step = by;
     return node;
   };
-  const [previous, next] = [step("‹", "Previous version", -1), step("›", "Next version", 1)];
+  const [previous, next] = [step("‹", words("turn.previous"), -1), step("›", words("turn.next"), 1)];
   const place = make("span", "version-place");
   root.append(previous, place, next);
   root.addEventListener("keydown", (event) => {
-    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key] * (document.dir === "rtl" ? -1 : 1);
     if (!by) return;
     event.preventDefault();
     onAction("version", by, by < 0 ? previous : next);
@@ -165,7 +198,7 @@ function renderVersions(onAction) {
   const refresh = (at, count) => {
     root.hidden = count < 2;
     place.textContent = `${at + 1}/${count}`;
-    root.setAttribute("aria-label", `Version ${at + 1} of ${count}`);
+    root.setAttribute("aria-label", words("turn.version", { version: at + 1, count }));
     previous.setAttribute("aria-disabled", String(at === 0));
     next.setAttribute("aria-disabled", String(at === count - 1));
   };
@@ -180,7 +213,7 @@ function renderTurn(turn, onAction) {
   columns.append(...replies.map((reply) => reply.root));
   const versions = renderVersions(onAction);
   const messageActions = make("div", "actions message-actions");
-  messageActions.append(versions.root, button("action edit", "Edit", () => onAction("edit")));
+  messageActions.append(versions.root, button("action edit", words("turn.edit"), () => onAction("edit")));
   root.append(renderMessage(turn), messageActions);
   const warnings = make("p", "warnings");
   root.append(warnings, columns);
@@ -190,8 +223,8 @@ function renderTurn(turn, onAction) {
       const node = button(`action ${name}`, label, () => onAction(name, 0, node));
       actions.append(node);
     };
-    add("retry", "Retry");
-    add("compare", "Compare");
+    add("retry", words("reply.retry"));
+    add("compare", words("composer.compare"));
     root.append(actions);
   }
   return { turn: null, root, replies, versions, warnings };
@@ -200,7 +233,7 @@ function renderTurn(turn, onAction) {
 function refreshTurn(entry, turn) {
   if (entry.turn !== turn) {
     entry.root.dataset.id = turn.request;
-    entry.warnings.textContent = turn.warnings.join("; ");
+    entry.warnings.textContent = turn.warnings.map(wordsOf).filter(Boolean).join("; ");
     turn.replies.forEach((reply, index) => refreshReply(entry.replies[index], reply, turn));
     entry.root.classList.toggle("busy", turn.replies.some((reply) => reply.writing));
   }

@@ -12,8 +12,8 @@ function receiveQueued({ turn, sentence }) {
   restartTimer(UPDATE_SECONDS);
   heard();
   if (!queueStatus.isConnected) composer().before(queueStatus);
-  queueStatus.textContent = sentence;
-  announce(sentence);
+  queueStatus.textContent = wordsOf(sentence);
+  announce(queueStatus.textContent);
 }
 
 // How long the replies of a turn are to be, as far as this request writes them.
@@ -34,7 +34,7 @@ function beginTurn(turn) {
     setMessage("");
     editing = null;
   }
-  announce("The model is writing.");
+  announce(words("conversation.writing"));
 }
 
 function receiveTurn(turn, interruption) {
@@ -50,7 +50,7 @@ function receiveTurn(turn, interruption) {
     queueStatus.remove();
     if (!pending.hasStarted) beginTurn(turn);
   }
-  const warnings = interruption ? turn.warnings.filter((warning) => warning !== interruption) : turn.warnings;
+  const warnings = interruption ? turn.warnings.slice(0, -1) : turn.warnings; // the last one is the interruption
   putTurn({ ...turn, ...request.place, warnings, id: turnId(request), request: request.request });
   render();
   renderEditing();
@@ -77,7 +77,8 @@ function receiveIntro(value) {
   models = value.models ?? [];
   renderIntro(intro, startFrom);
   element.classList.toggle("code", Boolean(intro.is_code));
-  document.title = `${intro.title} · hubcharlstm`;
+  list.lang = intro.language ?? "";
+  document.title = `${wordsOf(intro.title)} · hubcharlstm`;
 }
 
 function receiveValue() {
@@ -93,14 +94,14 @@ function receiveValue() {
 // Sends the link to the server, and keeps of the URL only what belongs to the host.
 function openLink() {
   trigger("open_link", { query: location.search });
-  const foreign = [...new URLSearchParams(location.search)].filter(([name]) => name.startsWith("__"));
+  const foreign = [...new URLSearchParams(location.search)].filter(([name]) => name.startsWith("__") || (name === "lang" && !document.cookie.includes("hubcharlstm_language=")));
   const query = new URLSearchParams(foreign).toString();
   history.replaceState(null, "", location.pathname + (query ? `?${query}` : ""));
 }
 
 // Once all of the page is there, which may be after this script has run.
 function start() {
-  if (!messageField() || !document.getElementById("limits-note")) {
+  if (!messageField() || !document.querySelector("#language option")) {
     requestAnimationFrame(start);
     return;
   }
@@ -130,6 +131,7 @@ addEventListener("storage", (event) => {
   if (active?.isConnected) active.focus({ preventScroll: true });
 });
 
+view.setAttribute("aria-label", words("conversation.label"));
 receiveValue();
 render();
 watch("value", receiveValue);

@@ -1,0 +1,1 @@
+"""The page's own words: one JSON file for each language, and the choice among them."""
