@@ -189,7 +189,7 @@ def test_greedy_decoding_that_repeats_itself_is_told_as_in_python(open_package: 
     """The same cycle is found or not found, from a prompt and where the state of the one before goes on."""
     model = small_model(num_layers=num_layers)
     calls = [(prompt, length) for prompt in ("To be, or ", "O ", "q") for length in (59, 300)]
-    options = {"temperature": 0, "seed": 1}
+    options: dict[str, Any] = {"temperature": 0, "seed": 1}
     expected = [summary(model.complete(prompt, **options, max_new_tokens=length)) for prompt, length in calls]
     sent = [[prompt, {**options, "maxNewTokens": length}] for prompt, length in calls]
     assert open_package(model).run(COMPLETE, sent) == expected
