@@ -181,7 +181,7 @@ def _run_static_space(options: argparse.Namespace, space_id: str, model_id: str)
     if options.dry_run is None:
         publish_static_space(space_id, model_id, private=options.private)
         return 0
-    for path in static_space.write(options.dry_run, model_id):
+    for path in static_space.write(options.dry_run, model_id, space_id=space_id):
         print(path)
     print(f"\nThese are the files of {space_id}.")
     return 0

@@ -14,7 +14,7 @@ from hubcharlstm.model import CharLSTM
 RUNTIME = Path(__file__).parent / "runtime"
 WASM = Path(__file__).parent / "wasm" / "step.wasm"
 
-MODULES = ("network", "random", "sampling", "stopping", "vocabulary", "model")
+MODULES = ("network", "random", "repetition", "sampling", "stopping", "vocabulary", "model")
 """The modules of the runtime, each after those that it imports."""
 
 
@@ -25,8 +25,6 @@ def write_package(model: CharLSTM, folder: Path, *, version: str) -> list[str]:
     Raises `ValueError` if the folder holds anything or cannot be written, and `DamagedModelError` (a `ValueError`) if a
     weight is not finite.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder} exists already; expected a new or empty folder: empty it, or choose another.")
     name = package_name(model.name)
     manifest = {
         "name": name,
@@ -42,6 +40,8 @@ def write_package(model: CharLSTM, folder: Path, *, version: str) -> list[str]:
     }
     sources = [WASM, RUNTIME / "index.js", RUNTIME / "index.d.ts", *(RUNTIME / f"{name}.js" for name in MODULES)]
     try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ValueError(f"{folder} exists already; expected a new or empty folder: empty it, or choose another.")
         folder.mkdir(parents=True, exist_ok=True)
         for path, content in contents.items():
             (folder / path).write_bytes(content)

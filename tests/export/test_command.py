@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,8 @@ from hubcharlstm.export.package import package_name
 from tests.support.exported import PackagePage, small_model
 
 FILES = {
-    "index.d.ts", "index.js", "model.js", "model.json", "network.js", "package.json", "random.js", "sampling.js",
-    "step.wasm", "stopping.js", "vocabulary.js", "weights.bin",
+    "index.d.ts", "index.js", "model.js", "model.json", "network.js", "package.json", "random.js",
+    "repetition.js", "sampling.js", "step.wasm", "stopping.js", "vocabulary.js", "weights.bin",
 }  # fmt: skip
 
 
@@ -66,6 +68,13 @@ def test_the_types_name_what_the_module_exports() -> None:
 Arguments = Callable[[Path, Path], list[str]]
 
 
+def damaged(model: Path) -> str:
+    """The folder of a model whose weights are cut off."""
+    weights = model / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    return str(model)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -80,7 +89,15 @@ Arguments = Callable[[Path, Path], list[str]]
             lambda model, tmp: [str(model), "--npm", str(model / "config.json" / "x")],
             "cannot be written (Not a directory)",
         ),
+        (
+            lambda model, tmp: [str(model), str(model / "config.json" / "page.html")],
+            "cannot be written (Not a directory)",
+        ),
+        (lambda model, tmp: [str(model), str(tmp / ("x" * 300))], "cannot be written (File name too long)"),
+        (lambda model, tmp: [str(model), "--npm", str(tmp / ("x" * 300))], "cannot be written (File name too long)"),
         (lambda model, tmp: [str(tmp / "nothing"), str(tmp / "page.html")], "nothing"),
+        (lambda model, tmp: [str(tmp), str(tmp / "page.html")], "config.json"),
+        (lambda model, tmp: [damaged(model), str(tmp / "page.html")], "model.safetensors"),
     ],
 )
 def test_an_error_is_one_sentence(
@@ -89,6 +106,27 @@ def test_an_error_is_one_sentence(
     assert main(["export", *arguments(saved_model, tmp_path)]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("error: ") and message in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("target", [["page.html"], ["--npm", "module"]])
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_what_the_disk_refuses_is_told(
+    target: list[str],
+    code: int,
+    saved_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Also where root runs the tests, for whom no folder is read-only."""
+
+    def refuse(path: Path, data: bytes) -> int:
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    assert main(["export", str(saved_model), *target[:-1], str(tmp_path / target[-1])]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and f"cannot be written ({os.strerror(code)})" in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ import pytest
 
 from hubcharlstm import CharLSTM
 from hubcharlstm.demo.chat.requests import compose
+from hubcharlstm.demo.settings import TURN_LENGTH
 from hubcharlstm.export.html_page import render_page
+from hubcharlstm.hub.titles import display_title
 from tests.support.browser_app import RECORD, SECONDS
 from tests.support.exported import small_model
 
@@ -127,9 +129,89 @@ def test_a_character_replies_and_stops(open_page: OpenPage) -> None:
     user.page.select_option("#speaker", "JULIET")
     user.write("Who are\n\n\nyou?", seed=3)
     prompt, shown = compose(model.generation_config, "Who are\n\n\nyou?", "JULIET")
-    assert user.replies == [model.generate(prompt, seed=3, stop="\n\n")]
+    assert user.replies == [model.generate(prompt, seed=3, stop="\n\n", max_new_tokens=TURN_LENGTH)]
     assert user.page.text_content(".reply .prompt-text") == shown
-    assert user.page.text_content(".message") == "to JULIETWho are\n\n\nyou?"
+    assert user.page.text_content(".message") == "to JulietWho are\n\n\nyou?"
+
+
+@pytest.mark.browser
+def test_a_talk_goes_on_from_the_text_so_far(open_page: OpenPage) -> None:
+    model = talking_model()
+    user = open_page(model)
+    user.page.select_option("#speaker", "JULIET")
+    assert user.page.is_checked("#go-on")
+    user.write("Who are you?", seed=3, length=50)
+    user.write("é Why?", seed=4)
+    user.page.uncheck("#go-on")
+    user.write("Now alone.", seed=5)
+    config, expected, context = model.generation_config, [], ""
+    for typed, seed in (("Who are you?", 3), ("é Why?", 4), ("Now alone.", 5)):
+        prompt, _ = compose(config, typed, "JULIET", "" if seed == 5 else context)
+        done = model.complete(prompt, seed=seed, stop="\n\n", max_new_tokens=50)
+        expected.append(done.text)
+        context = done.prompt.text + done.text
+    assert user.replies == expected
+
+
+@pytest.mark.browser
+def test_lines_of_ones_own_go_on_only_where_that_is_chosen(open_page: OpenPage) -> None:
+    """The switch remembers a choice for talks and for lines apart, as in the app."""
+    model = talking_model()
+    user = open_page(model)
+    assert not user.page.is_checked("#go-on")
+    user.write("To be, ", seed=1, length=30)
+    user.write("O ", seed=2)
+    user.page.check("#go-on")
+    user.write(" and ", seed=3)
+    second = model.generate("O ", seed=2, max_new_tokens=30)
+    assert user.replies[1:] == [second, model.generate(f"O {second} and ", seed=3, max_new_tokens=30)]
+    user.page.select_option("#speaker", "ROMEO")
+    user.page.uncheck("#go-on")
+    user.page.select_option("#speaker", "")
+    assert user.page.is_checked("#go-on")
+    user.page.select_option("#speaker", "JULIET")
+    assert not user.page.is_checked("#go-on")
+
+
+@pytest.mark.browser
+def test_of_a_long_text_so_far_only_the_end_is_read(open_page: OpenPage) -> None:
+    model = talking_model()
+    user = open_page(model)
+    user.page.check("#go-on")
+    user.write("a" * 9_990, seed=1, length=30)
+    user.write("and ", seed=2)
+    before = ("a" * 9_990 + user.replies[0])[-9_996:]
+    assert user.replies[1] == model.generate(before + "and ", seed=2, max_new_tokens=30)
+    assert "of the text so far only the last 9,996 characters are read" in str(
+        user.page.locator(".warnings").filter(visible=True).last.text_content()
+    )
+
+
+@pytest.mark.browser
+def test_a_greedy_reply_that_repeats_itself_is_told(open_page: OpenPage) -> None:
+    model = talking_model()
+    user = open_page(model)
+    user.page.fill("#temperature", "0")
+    user.write("To be, or ", seed=1, length=400)
+    done = model.complete("To be, or ", seed=1, temperature=0, max_new_tokens=400)
+    assert user.replies == [done.text]
+    assert done.cycle is not None
+    assert "It goes in circles: “" in str(user.page.text_content(".cycle"))
+    user.page.fill("#temperature", "0.8")
+    user.write("To be, or ", seed=1)
+    assert not user.page.locator(".cycle").last.is_visible()
+
+
+@pytest.mark.browser
+def test_a_page_that_was_cut_off_says_so(browser: Any, tmp_path: Path) -> None:
+    text = render_page(talking_model(), version="0.0.0")
+    path = tmp_path / "page.html"
+    path.write_text(text[: text.rindex("<script>takeWeights") - 100], encoding="utf-8")
+    page = browser.new_context().new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector("#error", state="visible")
+    assert "The model cannot be opened: The weights have 0 bytes; expected" in str(page.text_content("#error"))
+    page.context.close()
 
 
 @pytest.mark.browser
@@ -241,7 +323,8 @@ def test_hostile_names_and_samples_are_shown_as_text(open_page: OpenPage) -> Non
     model = talking_model(record=record, examples=(HOSTILE,), speakers=(HOSTILE, "{{weights}}"))
     user = open_page(model)
     page = user.page
-    assert page.text_content("#title") == page.title() == HOSTILE
+    assert page.text_content("#title") == page.title() == display_title(record, "")
+    assert "<img src=x" in page.title()
     assert HOSTILE in str(page.text_content("#tagline"))
     assert page.text_content(".sheet.shown") == HOSTILE + HOSTILE
     page.select_option("#speaker", HOSTILE)

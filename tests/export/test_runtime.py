@@ -15,6 +15,7 @@ import pytest
 from hubcharlstm import CharLSTM, Completion, Encoding, Vocabulary
 from hubcharlstm.decoding.sampling import RandomStream, SamplingBatch, SamplingParams, next_ids, probabilities
 from hubcharlstm.engine.stopping import StopRule
+from hubcharlstm.generation.repetition import cycle_length
 from tests.support.exported import PackagePage, small_model
 
 pytestmark = pytest.mark.browser
@@ -144,7 +145,8 @@ COMPLETE = """async (calls) => {
     const done = stream.completion;
     state = done.state;
     if (pieces.join("") !== done.text) throw new Error("pieces");
-    results.push([done.text, done.seed, done.finishReason, done.numTokens, done.warnings.length, done.state.held]);
+    const { text, seed, finishReason, numTokens, warnings, cycle } = done;
+    results.push([text, seed, finishReason, numTokens, warnings.length, cycle, done.state.held]);
   }
   return results;
 }"""
@@ -152,7 +154,9 @@ COMPLETE = """async (calls) => {
 
 def summary(done: Completion) -> list[Any]:
     seed = None if done.seed is None else str(done.seed)
-    return [done.text, seed, done.finish_reason, done.num_tokens, len(done.warnings), list(done.state.held)]
+    return [
+        done.text, seed, done.finish_reason, done.num_tokens, len(done.warnings), done.cycle, list(done.state.held)
+    ]  # fmt: skip
 
 
 def test_texts_and_continuations_are_those_of_python(open_package: OpenPackage) -> None:
@@ -178,6 +182,30 @@ def test_texts_and_continuations_are_those_of_python(open_package: OpenPackage) 
         renamed = {names.get(name, name): str(value) if name == "seed" else value for name, value in options.items()}
         sent.append([prompt, {**renamed, "continues": continues}])
     assert open_package(model).run(COMPLETE, sent) == expected
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_greedy_decoding_that_repeats_itself_is_told_as_in_python(open_package: OpenPackage, num_layers: int) -> None:
+    """The same cycle is found or not found, from a prompt and where the state of the one before goes on."""
+    model = small_model(num_layers=num_layers)
+    calls = [(prompt, length) for prompt in ("To be, or ", "O ", "q") for length in (59, 300)]
+    options: dict[str, Any] = {"temperature": 0, "seed": 1}
+    expected = [summary(model.complete(prompt, **options, max_new_tokens=length)) for prompt, length in calls]
+    sent = [[prompt, {**options, "maxNewTokens": length}] for prompt, length in calls]
+    assert open_package(model).run(COMPLETE, sent) == expected
+    assert {done[5] is None for done in expected} == {True, False}
+
+
+def test_the_length_of_a_cycle_is_that_of_python(open_package: OpenPackage) -> None:
+    cases = [
+        [1, 2, 3] * 20, [9, 9, *[1, 2] * 30], [1, 2, 3] * 19, list(range(50)) * 3, list(range(50)) * 2, [1] * 60,
+        [1] * 59, list(range(200)) * 3, list(range(201)) * 3, [], [*[4, 5] * 40, 4], [*[4, 5] * 40, 6],
+    ]  # fmt: skip
+    script = """async (cases) => {
+      const { cycleLength } = await import("/repetition.js");
+      return cases.map(cycleLength);
+    }"""
+    assert open_package(small_model()).run(script, cases) == [cycle_length(ids) for ids in cases]
 
 
 def test_a_hundred_and_a_hundred_are_two_hundred(open_package: OpenPackage) -> None:

@@ -44,6 +44,10 @@ def test_one_command_leads_from_a_text_to_a_page_that_runs(
     assert (data["sdk"], data["app_file"], data["models"], data["license"]) == (
         "static", "index.html", ["user/small"], "mit",
     )  # fmt: skip
+    assert data["title"] == "Mine, one letter at a time"
+    assert data["short_description"] == "Chat with Mine, one letter at a time"
+    assert data["thumbnail"] == f"{hub.url}/spaces/user/page/resolve/main/thumbnail.png"
+    assert repo.files()["thumbnail.png"].startswith(b"\x89PNG")
     with urllib.request.urlopen(f"{hub.url}/spaces/user/page/resolve/main/index.html") as answer:
         (tmp_path / "index.html").write_bytes(answer.read())
     user = PageUser(browser, tmp_path / "index.html")
@@ -78,7 +82,7 @@ def test_a_private_model_gets_a_private_page(hub: Hub, author: Client, run: tupl
 def test_a_dry_run_writes_the_files(author: Client, run: tuple[Path, str]) -> None:
     folder, _ = run
     outcome(author, folder, "space user/dry --model user/small --static --dry-run dry")
-    assert {path.name for path in (folder / "dry").iterdir()} == {"README.md", "index.html"}
+    assert {path.name for path in (folder / "dry").iterdir()} == {"README.md", "index.html", "thumbnail.png"}
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,16 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
-from huggingface_hub import HfApi, RepoCard, SpaceCardData, constants, hf_hub_download
+from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
 
 from hubcharlstm.errors import HubError
 from hubcharlstm.hub import preview_image, upload
 from hubcharlstm.hub.messages import to_load_error
-from hubcharlstm.hub.model_card import escape_markdown
 from hubcharlstm.hub.model_folder import RECORD
 from hubcharlstm.hub.retry import CLIENT_ERRORS, with_retries
-from hubcharlstm.hub.titles import display_title
+from training.publishing import front_matter
+from training.publishing.front_matter import THUMBNAIL
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("hubcharlstm", "training")
@@ -32,10 +32,7 @@ FILES = ("app.py", "model_card.md", "pyproject.toml", "LICENSE")
 """And what the app, the cards and a build of the wheel from the Space need besides."""
 MODEL_VARIABLE = "HUBCHARLSTM_MODEL"
 """The Space's variable that names its model; the app reads it."""
-THUMBNAIL = "thumbnail.png"
 PYTHON_VERSION = "3.11"
-SHORT_DESCRIPTION = 60
-"""Maximum length in characters; the Hub refuses a longer one."""
 
 
 @dataclass(frozen=True)
@@ -196,29 +193,20 @@ def front_page(
     preload: bool = True,
 ) -> str:
     """The README.md of the Space; its metadata configures the Space, and names what links to it show."""
-    name = model_id.rpartition("/")[2]
-    title, description = display_title(record, name), f"Chat with {display_title(record, name)}"
-    data = SpaceCardData(
-        title=title,
-        emoji="🪶",
-        colorFrom="yellow",
-        colorTo="gray",
+    return front_matter.render(
+        model_id,
+        f"A chat with `{model_id}`, a character-level LSTM: begin a line, and it goes on.\n\nMade by `python -m "
+        "training space` of hubcharlstm. It serves the first of the `models` above; set the variable "
+        f"`{MODEL_VARIABLE}` in the settings to serve another.",
+        record=record,
+        space_id=space_id,
         sdk="gradio",
         sdk_version=gradio_version(),
         python_version=PYTHON_VERSION,
         app_file="app.py",
-        models=[model_id],
         preload_from_hub=[model_id] if preload else None,
         license="mit",
-        thumbnail=f"{constants.ENDPOINT}/spaces/{space_id}/resolve/main/{THUMBNAIL}" if space_id else None,
-        short_description=description if len(description) <= SHORT_DESCRIPTION else "Chat with a character LSTM",
     )
-    text = (
-        f"# {escape_markdown(title)}\n\nA chat with `{model_id}`, a character-level LSTM: begin a line, and it goes "
-        f"on.\n\nMade by `python -m training space` of hubcharlstm. It serves the first of the `models` above; set the "
-        f"variable `{MODEL_VARIABLE}` in the settings to serve another.\n"
-    )
-    return str(RepoCard(f"---\n{data.to_yaml()}\n---\n\n{text}"))
 
 
 def gradio_version() -> str:

@@ -6,14 +6,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import RepoCard, SpaceCardData
-
 from hubcharlstm import CharLSTM, __version__
 from hubcharlstm.export.html_page import write_page
-from hubcharlstm.hub import model_card, upload
-from training.publishing.space import SHORT_DESCRIPTION
+from hubcharlstm.hub import model_card, preview_image, upload
+from training.publishing import front_matter
+from training.publishing.front_matter import THUMBNAIL
 
-FILES = ("README.md", "index.html")
+FILES = ("README.md", "index.html", THUMBNAIL)
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ def publish(
     model_is_private = upload.is_private(model_id, token=token)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "space"
-        write(folder, model_id, token=token)
+        write(folder, model_id, space_id=space_id, token=token)
         space_id = upload.create_repository(
             space_id, private=private or model_is_private or None, token=token, repo_type="space", space_sdk="static"
         )
@@ -56,35 +55,31 @@ def publish(
     return PublishedStaticSpace(pushed.url.rpartition("/commit/")[0], pushed.sent, pushed.dropped)
 
 
-def write(folder: Path, model_id: str, *, token: str | None = None) -> list[str]:
-    """Fill `folder`, new or empty, with the files of the Space and return their paths, sorted."""
+def write(folder: Path, model_id: str, *, space_id: str | None = None, token: str | None = None) -> list[str]:
+    """Fill `folder`, new or empty, with the files of the Space and return their paths, sorted.
+
+    space_id: where the folder goes, for the address of its thumbnail.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} exists already; expected a new or empty folder: empty it, or choose another.")
     model = CharLSTM.from_pretrained(model_id, device="cpu", token=token)
     folder.mkdir(parents=True, exist_ok=True)
     write_page(model, folder / "index.html", version=__version__)
-    (folder / "README.md").write_text(front_page(model_id, model), encoding="utf-8")
+    (folder / "README.md").write_text(front_page(model_id, model, space_id=space_id), encoding="utf-8")
+    (folder / THUMBNAIL).write_bytes(preview_image.draw(model.record, model_id.rpartition("/")[2]))
     return sorted(FILES)
 
 
-def front_page(model_id: str, model: CharLSTM) -> str:
-    """The README.md of the Space, whose metadata configures it; its license is that of the model it holds."""
-    name = model_id.rpartition("/")[2]
-    description = f"{name} writes in your browser"
-    data = SpaceCardData(
-        title=name,
-        emoji="🪶",
-        colorFrom="yellow",
-        colorTo="gray",
+def front_page(model_id: str, model: CharLSTM, *, space_id: str | None = None) -> str:
+    """The README.md of the Space; its license is that of the model it holds."""
+    return front_matter.render(
+        model_id,
+        f"One page with `{model_id}`, a character-level LSTM, that computes in your browser: no server answers, and "
+        "nothing that you write leaves the page.\n\nMade by `python -m training space --static` of hubcharlstm; run it "
+        "again after the model has changed.",
+        record=model.record,
+        space_id=space_id,
         sdk="static",
         app_file="index.html",
-        models=[model_id],
         license=model_card.valid_record(model.record).get("card", {}).get("license"),
-        short_description=description if len(description) <= SHORT_DESCRIPTION else "A character LSTM in your browser",
     )
-    text = (
-        f"# {name}\n\nOne page with `{model_id}`, a character-level LSTM, that computes in your browser: no server "
-        "answers, and nothing that you write leaves the page.\n\n"
-        "Made by `python -m training space --static` of hubcharlstm; run it again after the model has changed.\n"
-    )
-    return str(RepoCard(f"---\n{data.to_yaml()}\n---\n\n{text}"))

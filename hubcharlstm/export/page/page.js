@@ -19,28 +19,32 @@ function write(typed, temperatures = null) {
   let settings;
   try {
     settings = readSettings();
-    if (typed.length > 10_000) throw new Error(`The line has ${typed.length} characters; expected 10000 at most: shorten it.`);
+    const { length } = Array.from(typed);
+    if (length > MAX_MESSAGE) throw new Error(`The line has ${length} characters; expected ${MAX_MESSAGE} at most: shorten it.`);
   } catch (error) {
     showError(error.message);
     return false;
   }
   const speaker = byId("speaker").value;
-  const { prompt, shown } = compose(typed, speaker);
+  const { context, warning } = contextFor(typed);
+  const { prompt, shown } = compose(typed, speaker, context);
   const several = temperatures ?? (byId("side-by-side").checked ? SIDE_BY_SIDE : null);
   const turn = make("li", "turn");
   if (speaker) {
     const message = make("p", "message");
-    message.append(make("span", "recipient", `to ${speaker}`), typed);
+    message.append(make("span", "recipient", `to ${nameOf(speaker)}`), typed);
     turn.append(message);
   }
   const row = make("div", several ? "replies side-by-side" : "replies");
   turn.append(row);
   byId("turns").append(turn);
-  for (const temperature of several ?? [settings.temperature]) {
-    const reply = new Reply(prompt, shown, { ...settings, temperature }, several !== null);
+  const replyAt = (temperature) => new Reply(prompt, shown, { ...settings, temperature }, several !== null, warning);
+  const written = (several ?? [settings.temperature]).map(replyAt);
+  for (const reply of written) {
     row.append(reply.root);
     reply.start();
   }
+  latest = written[0];
   byId("intro").hidden = true;
   byId("conversation").scrollTop = byId("conversation").scrollHeight;
   return true;
@@ -50,6 +54,7 @@ function clear() {
   for (const reply of replies.values()) if (reply.writing) worker.postMessage({ type: "cancel", id: reply.id });
   worker.postMessage({ type: "forget", ids: [...replies.keys()] });
   replies.clear();
+  latest = null;
   byId("turns").replaceChildren();
   byId("intro").hidden = false;
   refreshWriting();
@@ -59,7 +64,7 @@ function clear() {
 function setUp() {
   const values = {
     temperature: Math.min(generation.temperature, 2),
-    length: Math.min(generation.max_new_tokens, 2000),
+    length: defaultLength,
     "top-k": Math.min(generation.top_k, 1000),
     "top-p": Math.max(generation.top_p, 0.01),
     "min-p": Math.min(generation.min_p, 0.99),
@@ -71,7 +76,7 @@ function setUp() {
   document.querySelector("label[for='side-by-side']").textContent = `Side by side at ${SIDE_BY_SIDE.join(", ")}`;
   if (generation.speakers.length && generation.turn_template) {
     for (const name of generation.speakers) {
-      const option = make("option", "", name);
+      const option = make("option", "", nameOf(name));
       option.value = name;
       byId("speaker").append(option);
     }
@@ -94,6 +99,7 @@ function setUp() {
     const open = byId("panel").classList.toggle("open");
     byId("toggle-settings").setAttribute("aria-expanded", String(open));
   });
+  setUpContext();
   refreshWriting();
 }
 

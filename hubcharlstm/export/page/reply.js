@@ -2,11 +2,19 @@
 
 const ENDINGS = { length: "length reached", stop: "ended by itself", cancelled: "stopped", failed: "failed" };
 
+/** What the end of `text` repeats once, of 20 characters or more; "" for nothing. Cycles too long for the library. */
+function cycleIn(text) {
+  for (let length = 20; 2 * length <= text.length; length++) {
+    if (text.slice(-length) === text.slice(-2 * length, -length)) return text.slice(-length);
+  }
+  return "";
+}
+
 class Reply {
-  constructor(prompt, shown, settings, hasTitle) {
+  constructor(prompt, shown, settings, hasTitle, warning) {
     this.id = nextReply++;
     replies.set(this.id, this);
-    Object.assign(this, { prompt, settings, seed: settings.seed, text: "", writing: false, ending: "" });
+    Object.assign(this, { prompt, warning, settings, seed: settings.seed, text: "", writing: false, ending: "" });
     this.root = make("div");
     if (hasTitle) this.root.append(make("p", "reply-temperature", `temperature ${settings.temperature}`));
     this.node = make("p", "reply");
@@ -23,6 +31,8 @@ class Reply {
     this.caption = make("p", "caption");
     this.warnings = make("p", "warnings");
     this.warnings.hidden = true;
+    this.cycle = make("p", "warnings cycle");
+    this.cycle.hidden = true;
     this.actions = make("div", "actions");
     this.goOn = button("action", "Go on", () => this.continueExactly());
     this.retry = button("action", "Retry", () => this.startAnew());
@@ -30,11 +40,12 @@ class Reply {
     this.box = make("div", "alternatives");
     this.box.hidden = true;
     this.position = null; // of the character chosen, in code points
-    this.root.append(this.warnings, this.node, this.box, this.caption, this.actions);
+    this.root.append(this.warnings, this.node, this.box, this.cycle, this.caption, this.actions);
   }
 
   start(goesOn = false) {
     this.select(null);
+    this.cycle.hidden = true;
     this.writing = true;
     this.refresh();
     const { stop, seed, ...options } = this.settings;
@@ -77,16 +88,26 @@ class Reply {
     followEnd();
   }
 
-  end(reason) {
+  end(reason, cycle) {
     this.writing = false;
     this.ending = ENDINGS[reason];
+    const isGreedy = this.settings.temperature === 0 && (reason === "length" || reason === "stop");
+    this.showCycle(isGreedy ? (cycle ?? cycleIn(this.text)) : "");
     this.refresh();
     refreshWriting();
   }
 
-  showWarnings(warnings) {
-    this.warnings.textContent = warnings.join("; ");
-    this.warnings.hidden = warnings.length === 0;
+  /** prompt: as the model read it, null where a continuation reads none. */
+  onStarted(prompt, warnings) {
+    if (prompt !== null && this.text === "") this.prompt = prompt;
+    this.warnings.textContent = [this.warning, ...warnings].filter(Boolean).join("; ");
+    this.warnings.hidden = this.warnings.textContent === "";
+  }
+
+  showCycle(cycle) {
+    const [shortened, dots] = [oneLine(cycle).slice(0, 80), oneLine(cycle).length > 80 ? " …" : ""];
+    this.cycle.textContent = `It goes in circles: “${shortened}${dots}” again and again. A higher temperature leaves them.`;
+    this.cycle.hidden = cycle === "";
   }
 
   refresh() {

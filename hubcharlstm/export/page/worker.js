@@ -25,7 +25,7 @@ const handlers = {
     const state = goesOn ? states.get(id) : null;
     const stream = model.generate(goesOn ? "" : prompt, { ...options, state });
     streams.set(id, { stream, rate, start: performance.now(), count: 0 });
-    postMessage({ type: "started", id, seed: stream.seed, warnings: stream.warnings });
+    postMessage({ type: "started", id, prompt: goesOn ? null : stream.prompt.text, warnings: stream.warnings });
     schedule();
   },
   cancel({ id }) {
@@ -85,24 +85,46 @@ function finish(id, stream) {
   streams.delete(id);
   const before = stream.text.length;
   stream.cancel();
-  const { finishReason, state, numTokens } = stream.completion;
+  const { finishReason, state, cycle } = stream.completion;
   states.set(id, state);
-  postMessage({ type: "done", id, rest: stream.text.slice(before), finishReason, numTokens });
+  postMessage({ type: "done", id, rest: stream.text.slice(before), finishReason, cycle });
 }
 
-async function open({ content, weights, wasm }) {
-  const { instance } = await WebAssembly.instantiate(fromBase64(wasm));
-  model = new Model(content, fromBase64(weights), instance);
+let compiled = null; // a promise
+const weightParts = [];
+
+function joined(parts) {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let start = 0;
+  for (const part of parts) {
+    bytes.set(part, start);
+    start += part.length;
+  }
+  return bytes;
+}
+
+async function open({ content }) {
+  const { instance } = await compiled;
+  model = new Model(content, joined(weightParts.splice(0)), instance);
   postMessage({ type: "open" });
   for (const data of queue.splice(0)) handle(data);
 }
 
-onmessage = ({ data }) => {
-  if (data.type === "open") {
+/** The messages by which the model is opened, in this order; the weights come in parts while the page is parsed. */
+const opening = {
+  compile({ wasm }) {
+    compiled = WebAssembly.instantiate(fromBase64(wasm));
+  },
+  weights({ part }) {
+    weightParts.push(fromBase64(part));
+  },
+  open(data) {
     open(data).catch((error) => postMessage({ type: "error", message: `The model cannot be opened: ${error.message}` }));
-  } else if (model === null) {
-    queue.push(data);
-  } else {
-    handle(data);
-  }
+  },
+};
+
+onmessage = ({ data }) => {
+  if (Object.hasOwn(opening, data.type)) opening[data.type](data);
+  else if (model === null) queue.push(data);
+  else handle(data);
 };

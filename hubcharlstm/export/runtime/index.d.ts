@@ -53,6 +53,8 @@ export interface Completion {
   /** Sampled characters, shown or not. */
   numTokens: number;
   warnings: string[];
+  /** The text that greedy decoding repeats without end; null if it does not. */
+  cycle: string | null;
   state: GenerationState;
 }
 

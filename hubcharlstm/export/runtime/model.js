@@ -2,6 +2,7 @@
 
 import { Network } from "./network.js";
 import { RandomStream } from "./random.js";
+import { MAX_REMEMBERED_IDS, cycleLength, returnsToState } from "./repetition.js";
 import { checkSampling, likeliest, nextId, probabilities } from "./sampling.js";
 import { StopRule } from "./stopping.js";
 import { Vocabulary } from "./vocabulary.js";
@@ -75,6 +76,7 @@ export class TextStream {
     this.state = from === null ? null : from.state;
     this.pendingIds = from === null ? promptIds : [from.lastId, ...promptIds];
     this.released = [];
+    this.lastSampled = [];
     this.text = "";
     this.numTokens = 0;
     this.finishReason = null;
@@ -114,6 +116,8 @@ export class TextStream {
     if (id < 0) throw new Error("The model's numbers are not finite; expected a sound one: export it again.");
     this.state = state;
     this.pendingIds = [id];
+    this.lastSampled.push(id);
+    if (this.lastSampled.length > 2 * MAX_REMEMBERED_IDS) this.lastSampled = this.lastSampled.slice(-MAX_REMEMBERED_IDS);
     this.draws += 1;
     this.numTokens += 1;
     this.remaining -= 1;
@@ -156,7 +160,15 @@ export class TextStream {
     const rng = new RandomStream(this.rng.key, this.draws);
     const { text, prompt, seed, finishReason, numTokens, warnings } = this;
     const state = new GenerationState(this.model, this.state, this.pendingIds[0], rng, [...this.stopRule.held]);
-    return { text, prompt, seed, finishReason, numTokens, warnings, state };
+    return { text, prompt, seed, finishReason, numTokens, warnings, cycle: this.findCycle(), state };
+  }
+
+  /** The text that greedy decoding repeats without end, null if it does not. */
+  findCycle() {
+    const length = this.sampling.temperature === 0 ? cycleLength(this.lastSampled) : null;
+    if (length === null) return null;
+    const cycle = this.lastSampled.slice(-length);
+    return returnsToState(this.model.network, this.state, cycle) ? this.model.vocabulary.decode(cycle) : null;
   }
 }
 

@@ -1,0 +1,57 @@
+// The worker and its messages. It starts while the browser still parses the weights, which follow this script in parts.
+
+const byId = (id) => document.getElementById(id);
+const content = JSON.parse(byId("content").textContent);
+const { introduction, generation } = content;
+
+const READING_PACE = 100; // characters a second
+const replies = new Map(); // by id, those on the page
+let nextReply = 0;
+
+/** Takes the text of a data block, and the block off the page: the weights are the most of its memory. */
+function take(block) {
+  block.remove();
+  return block.textContent;
+}
+
+const workerSource = new Blob([take(byId("worker"))], { type: "text/javascript" });
+const worker = new Worker(URL.createObjectURL(workerSource));
+worker.onmessage = ({ data }) => onMessage[data.type](replies.get(data.id), data);
+worker.onerror = (event) => showError(`The model cannot be opened: ${event.message}`);
+worker.postMessage({ type: "compile", wasm: take(byId("wasm")) });
+
+/** Sends the part of the weights before `script`, which is parsed by then, and takes both off the page. */
+function takeWeights(script) {
+  worker.postMessage({ type: "weights", part: take(script.previousElementSibling) });
+  script.remove();
+}
+
+document.addEventListener("DOMContentLoaded", () => worker.postMessage({ type: "open", content }));
+
+const onMessage = {
+  open() {
+    document.documentElement.dataset.open = "true";
+  },
+  started(reply, { prompt, warnings }) {
+    reply?.onStarted(prompt, warnings);
+  },
+  text(reply, { text }) {
+    reply?.append(text);
+  },
+  done(reply, { rest, finishReason, cycle }) {
+    reply?.append(rest);
+    reply?.end(finishReason, cycle);
+  },
+  alternatives(reply, { found }) {
+    reply?.showAlternatives(found);
+  },
+  error(reply, { message }) {
+    reply?.end("failed");
+    showError(message);
+  },
+};
+
+function showError(message) {
+  byId("error").textContent = message;
+  byId("error").hidden = message === "";
+}
