@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 LOCK = ".lock"
 LAUNCHER = ".launcher"
 """Which launcher started the run, if one did."""
@@ -34,8 +32,13 @@ def launcher() -> str:
 
     torchrun starts the workers of a run anew when one is killed, by the same command.
     """
-    run_id, parent = os.environ.get("TORCHELASTIC_RUN_ID"), psutil.Process().parent()
-    return f"{run_id} {parent.pid} {parent.create_time()}" if run_id and parent else ""
+    run_id = os.environ.get("TORCHELASTIC_RUN_ID")
+    if not run_id:
+        return ""
+    import psutil
+
+    parent = psutil.Process().parent()
+    return f"{run_id} {parent.pid} {parent.create_time()}" if parent else ""
 
 
 def sign(run: Path) -> None:

@@ -104,9 +104,7 @@ def test_a_run_whose_process_is_killed_is_restarted_to_the_same_result(text: Pat
     """torchrun starts the workers anew by the same `fit`, which goes on from the checkpoint of the run it began."""
     out, flag = tmp_path / "run", tmp_path / "killed"
     output = ended(
-        launched(
-            2, "fit", str(text), "--out", str(out), *SETTINGS, restarts=1, KILL_AT="130", KILL_ONCE=str(flag)
-        )
+        launched(2, "fit", str(text), "--out", str(out), *SETTINGS, restarts=1, KILL_AT="130", KILL_ONCE=str(flag))
     )
     assert flag.exists() and "Traceback" not in output.split("Held-out loss")[-1]
     for own, other in zip(losses(out), losses(alone), strict=True):
