@@ -6,6 +6,7 @@ import logging
 import os
 import shlex
 import sys
+from pathlib import Path
 
 from training.allocator import retain_freed_memory
 from training.commands import COMMANDS
@@ -20,8 +21,13 @@ def main(argv: list[str] | None = None) -> int:
     from hubcharlstm.console import use_utf8  # imports torch
 
     use_utf8()
+    is_main = os.environ.get("RANK", "0") == "0"  # of the processes of a launcher such as torchrun
+    if not is_main:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # open to the end of the process
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("hubcharlstm").setLevel(logging.INFO)  # prints what is sent to the Hub
+    logging.getLogger("hubcharlstm").setLevel(
+        logging.INFO if is_main else logging.ERROR
+    )  # prints what is sent to the Hub
     options = parser().parse_args(argv)
     try:
         return COMMANDS[options.command](options, shlex.join(["python", "-m", "training", *argv]))
@@ -38,17 +44,29 @@ def main(argv: list[str] | None = None) -> int:
             "run `pip install -c constraints.txt -e '.[train]'`."
         )
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+        if is_lost_process(error):
+            message = (
+                "Another process of this run has ended; expected all of them to the end: start them again by the same "
+                "command with resume (torchrun does it by itself with --max-restarts)."
+            )
+        elif isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
-        message = (
-            "This machine's memory does not hold the run; expected it to fit: choose a smaller --hidden-size, "
-            "--batch-size or --seq-len, or a shorter text."
-        )
+        else:
+            message = (
+                "This machine's memory does not hold the run; expected it to fit: choose a smaller --hidden-size, "
+                "--batch-size or --seq-len, or a shorter text."
+            )
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
     print(f"error: {message}", file=sys.stderr)
     return 2
+
+
+def is_lost_process(error: BaseException) -> bool:
+    """Whether `error` says that a process which shares the run is gone: Gloo raises bare `RuntimeError`s."""
+    is_shared = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return is_shared and any(name in str(error) for name in ("gloo", "Gloo", "Connection", "NCCL", "peer"))
 
 
 if __name__ == "__main__":

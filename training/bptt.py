@@ -18,6 +18,7 @@ from training.distillation import TeacherProbs, distillation_loss
 from training.ema import WeightEMA
 from training.muon import GateMuon, is_gate_matrix
 from training.network import TrainingNetwork
+from training.processes import Processes, check_divides, join
 from training.recipe import Recipe
 from training.schedule import TrainSchedule
 
@@ -27,7 +28,8 @@ def new_accelerator() -> Accelerator:
     fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     if fast:
         torch.set_float32_matmul_precision("high")
-    return Accelerator(mixed_precision="bf16" if fast else "no")
+    only_cpu = join().count > 1 and not torch.cuda.is_available()  # Accelerate has to be told that processes share CPUs
+    return Accelerator(mixed_precision="bf16" if fast else "no", cpu=only_cpu)
 
 
 def new_optimizers(model: CharLSTM, recipe: Recipe) -> list[torch.optim.Optimizer]:
@@ -44,36 +46,48 @@ class TruncatedBPTT:
     """Network, optimizer, EMA and carried state of a run, and the optimizer step that updates them.
 
     `model` is trained; `ema.model` is evaluated and saved. teacher_probs: what teachers expect of the text, if any.
+    Of several processes each reads its own `rows` of the batch and carries their state; gradients are averaged.
     """
 
     def __init__(self, model: CharLSTM, recipe: Recipe, schedule: TrainSchedule, ids: TrainIds) -> None:
+        self.processes: Processes = join()
+        check_divides(recipe.batch_size, self.processes.count)
+        self.rows = self.processes.rows(recipe.batch_size)
         self.accelerator = new_accelerator()
         self.model, self.recipe, self.schedule, self.ids = model, recipe, schedule, ids
         self.ema = WeightEMA(model.to(self.accelerator.device), recipe.ema_decay, recipe.softmax_temperature)
         self.network, *self.optimizers = self.accelerator.prepare(
-            TrainingNetwork(model, recipe.weight_drop), *new_optimizers(model, recipe)
+            TrainingNetwork(model, recipe.weight_drop, batch_size=recipe.batch_size, rows=self.rows),
+            *new_optimizers(model, recipe),
         )
-        self.state = model.initial_state(recipe.batch_size)
+        self.state = model.initial_state(self.rows.stop - self.rows.start)
         self.teacher_probs: TeacherProbs | None = None
         self.device_ids: Tensor | None = None
         if self.accelerator.device.type != "cpu":
             self.load_to_device()
 
     def save(self, run: Path, progress: Progress) -> None:
-        """Write a checkpoint into the run folder."""
-        checkpoint.save(
-            run, network=self.model, ema=self.ema.model, optimizers=self.optimizers, state=self.state, progress=progress
-        )
+        """Write a checkpoint into the run folder, from the main process; all of them call this."""
+        h, c = self.state
+        state = self.processes.all_rows(h), self.processes.all_rows(c)
+        if self.processes.is_main:
+            checkpoint.save(
+                run, network=self.model, ema=self.ema.model, optimizers=self.optimizers, state=state, progress=progress
+            )
 
     def load(self, run: Path) -> Progress:
         """Restore the run's checkpoint; raises `ValueError` if it has none or a damaged one."""
-        self.state, progress = checkpoint.load(
+        (h, c), progress = checkpoint.load(
             run, network=self.model, ema=self.ema.model, optimizers=self.optimizers, device=self.accelerator.device
         )
+        self.state = h[:, self.rows].contiguous(), c[:, self.rows].contiguous()
         return progress
 
     def step(self, step: int) -> Tensor:
-        """Take optimizer step `step`, counted from 0; returns its mean cross-entropy, a scalar on the device."""
+        """Take optimizer step `step`, counted from 0.
+
+        Returns the mean cross-entropy over the rows of this process, a scalar on the device.
+        """
         epoch, window = divmod(step, self.schedule.steps_per_epoch)
         self.reset_states(step, all_rows=window == 0)
         inputs, targets = self.window(epoch, window)
@@ -107,7 +121,8 @@ class TruncatedBPTT:
         garbage from it.
         """
         draws = np.random.default_rng([self.recipe.seed, 1, step]).random(self.recipe.batch_size)
-        reset = torch.from_numpy((draws < self.recipe.state_reset_prob) | all_rows).to(self.accelerator.device)
+        is_reset = (draws < self.recipe.state_reset_prob) | all_rows
+        reset = torch.from_numpy(is_reset[self.rows]).to(self.accelerator.device)
         h, c = self.state
         self.state = h.masked_fill(reset[:, None], 0.0), c.masked_fill(reset[:, None], 0.0)
 
@@ -116,7 +131,7 @@ class TruncatedBPTT:
         self.device_ids = torch.from_numpy(self.ids.to_array()).to(self.accelerator.device)
 
     def window(self, epoch: int, window: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets (T, B) of a window."""
+        """Inputs and targets (T, rows of this process) of a window."""
         positions = self.positions(epoch, window)
         if self.device_ids is None:
             ids = torch.from_numpy(self.ids[positions]).to(self.accelerator.device)
@@ -125,7 +140,7 @@ class TruncatedBPTT:
         return ids[:-1], ids[1:]
 
     def positions(self, epoch: int, window: int) -> Array:
-        """Where a window's inputs and their last target (T + 1, B) stand in the text.
+        """Where a window's inputs and their last target (T + 1, rows of this process) stand in the text.
 
         Each epoch starts at its own offset of up to T.
         """
@@ -133,4 +148,4 @@ class TruncatedBPTT:
         row_len = len(self.ids) // batch
         offset = self.schedule.offset(self.recipe, epoch)
         in_row = offset + window * length + np.arange(length + 1)[:, None]
-        return in_row + np.arange(batch) * row_len
+        return in_row + np.arange(batch)[self.rows] * row_len

@@ -29,7 +29,7 @@ class Progress:
     """How far a run has come; JSON values only.
 
     loss_sum, loss_count: sum and number of training losses since the last evaluation. history: one row per evaluation.
-    time_lapse: the snapshots.
+    time_lapse: the snapshots. num_processes: those that the run had when it was saved.
     """
 
     step: int = 0
@@ -38,6 +38,7 @@ class Progress:
     loss_count: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     time_lapse: list[dict[str, Any]] = field(default_factory=list)
+    num_processes: int = 1
 
     @property
     def best_loss(self) -> float:
@@ -51,7 +52,8 @@ class Progress:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Progress:
-        return cls(**{f.name: data[f.name] for f in fields(cls)})
+        added = {"num_processes": 1}  # earlier versions lacked it
+        return cls(**{f.name: (added | dict(data))[f.name] for f in fields(cls)})
 
 
 def save(

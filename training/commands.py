@@ -8,7 +8,7 @@ from pathlib import Path
 
 from training.options import OVERRIDES
 from training.recipe import DISTILL_TEMPERATURE, DISTILL_WEIGHT, PRESETS, Recipe
-from training.run_folder import check_new
+from training.run_folder import check_new, is_restarted
 from training.tracking import check_tracker
 
 
@@ -32,6 +32,8 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
     corpus = locate(corpus)
     out: Path = options.out or Path("runs") / (Path(corpus).stem or "text")
     _check_apart(out, corpus)
+    if has_restarted(out):
+        return run_resume(argparse.Namespace(run=out), command_line)
     check_new(out)
     overrides = {name: value for name in OVERRIDES if (value := getattr(options, name)) is not None}
     recipe = PRESETS[options.preset]
@@ -80,6 +82,23 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
     return train(
         out, settings, resume=False, pretrained_init=init, teachers=teachers, dry_run=options.dry_run, corpus_copy=copy
     )
+
+
+def has_restarted(out: Path) -> bool:
+    """Whether a launcher has started the workers of the run in `out` anew, and there is a checkpoint to resume.
+
+    A run without one yet begins again.
+    """
+    from hubcharlstm.hub.model_folder import CHECKPOINT
+    from training.processes import join
+    from training.run_settings import RUN_JSON
+
+    processes = join()
+    restarted = processes.is_main and is_restarted(out)
+    if restarted and not (out / CHECKPOINT).exists():
+        (out / RUN_JSON).unlink(missing_ok=True)
+        restarted = False
+    return processes.from_main(restarted)
 
 
 def _with_distillation(recipe: Recipe, options: argparse.Namespace) -> Recipe:

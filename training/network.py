@@ -15,11 +15,17 @@ class TrainingNetwork(nn.Module):
 
     Both draw one mask per window: locked dropout (Gal & Ghahramani 2016) and DropConnect on the recurrent weights
     (Merity et al. 2018). A mask per time step would take up to a third of the step.
+
+    rows: the rows of the batch of `batch_size` that this process reads; None for all of them. Masks are drawn for the
+    whole batch, so that they do not depend on how many processes share it.
     """
 
-    def __init__(self, network: CharLSTMNetwork, weight_drop: float = 0.0) -> None:
+    def __init__(
+        self, network: CharLSTMNetwork, weight_drop: float = 0.0, *, batch_size: int = 0, rows: slice | None = None
+    ) -> None:
         super().__init__()
         self.network, self.weight_drop = network, weight_drop
+        self.batch_size, self.rows = batch_size, rows
 
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """ids (T, B) int64, time first -> logits (T, B, V) float32, state after the last id."""
@@ -31,7 +37,8 @@ class TrainingNetwork(nn.Module):
                 w_hh = w_hh * weight_mask(w_hh.shape, self.weight_drop, w_hh.device)
             x, h, c = lstm(x, h, c, (w_ih, w_hh, b_ih + b_hh))
             if self.training and rate:
-                mask = torch.rand((1, *x.shape[1:]), device=x.device) >= rate
+                drawn = torch.rand((1, self.batch_size if self.rows else x.shape[1], x.shape[2]), device=x.device)
+                mask = (drawn[:, self.rows] if self.rows else drawn) >= rate
                 x = x * (mask * (1 / (1 - rate))).to(x.dtype)
             after.append((h, c))
         head = self.network.head

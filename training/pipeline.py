@@ -23,10 +23,12 @@ from training.data.corpus import Corpus, load_corpus
 from training.data.encoded import TrainIds, code_points, id_table
 from training.data.examples import suggest
 from training.distillation import TeacherProbs
+from training.estimate import seconds_per_window
 from training.evaluation.comparison import final_line
 from training.hub_targets import check_targets, publish_run
+from training.processes import join, slower_note
 from training.recipe import GREEDY, Recipe
-from training.run_folder import check_new, nearest_folder, resume_command, run_lock, shell_command
+from training.run_folder import check_new, nearest_folder, resume_command, run_lock, shell_command, sign
 from training.run_settings import HubTargets, RunSettings
 from training.schedule import TrainSchedule
 from training.teachers import Teachers
@@ -52,7 +54,9 @@ def train(
     """Start or resume the run of `settings`, print what happens, publish the model if asked; returns the exit code.
 
     corpus_copy: the corpus itself if it came through a pipe; the run folder gets it, so that `resume` can read it.
+    Of several processes of one run the main one measures, writes, prints and publishes.
     """
+    processes = join()
     corpus = _load_run_corpus(out, settings, resume=resume)
     if resume and settings.pretrained_init:
         source = settings.pretrained_init
@@ -61,18 +65,19 @@ def train(
         )
     if resume and settings.teachers:
         teachers = Teachers(settings.teachers)
-    targets = check_targets(settings.hub or HubTargets())
+    targets = check_targets(settings.hub or HubTargets()) if processes.is_main else HubTargets()
     # A run that is resumed keeps the recipe that it began with, whatever the rules of this version say.
-    recipe, warning = (settings.recipe, "") if resume else settings.recipe.fitted_to(len(corpus.train))
+    recipe, warning = (settings.recipe, "") if resume else settings.recipe.fitted_to(len(corpus.train), processes.count)
     notes = teachers.notes(corpus) if teachers and not resume else []
     _print_corpus(corpus, [warning, *notes])
     generation = suggest(corpus)
-    if not resume:
+    if not resume and processes.is_main:
         baselines = _preflight(corpus, recipe, generation, pretrained_init, teachers)
         settings = settings.model_copy(update={"baselines": baselines, "chunk_checksums": corpus.chunk_checksums()})
     if dry_run:
         return 0
-    if not resume:
+    processes.wait()  # the others have found the folder new before the main process makes it
+    if not resume and processes.is_main:
         check_new(out)  # another run may have started there while the baselines were measured
         settings = _store_copy(out, settings, corpus_copy)
     settings = settings.model_copy(update={"recipe": recipe, "sha256": corpus.sha256, "hub": targets})
@@ -88,6 +93,8 @@ def train(
     if not result.finished:
         print(f"\nStopped and saved. {_continue_line(out)}")
         return 130
+    if not processes.is_main:
+        return 0
     print(f"\nHeld-out loss {result.val_loss:.4f} nats per character; the model is in {result.model_folder}.")
     may_start_warm = bool(preflight.warm_start_offer(corpus, warm=pretrained_init is not None))
     if line := final_line(
@@ -135,10 +142,13 @@ def fit(
     if pretrained_init and not resume:
         pretrained_init.copy_into(model)
     bptt = TruncatedBPTT(model, recipe, schedule, TrainIds(corpus.train, vocabulary))
-    is_main = bptt.accelerator.is_main_process
-    progress = bptt.load(out) if resume else Progress()
+    is_main = bptt.processes.is_main
+    progress = bptt.load(out) if resume else Progress(num_processes=bptt.processes.count)
+    if bptt.processes.count > 1 or progress.num_processes > 1:
+        _print_processes(bptt, progress)
     if is_main and not resume:
         out.mkdir(parents=True, exist_ok=True)
+        sign(out)
     info = RunInfo(
         out, dtype=dtype, command=public_command(settings.command) if settings else "",
         keep_epochs=tuple(sorted(set(keep_epochs))), baselines=dict(baselines or {}),
@@ -160,11 +170,28 @@ def fit(
         return trainer.run()
 
 
+def _print_processes(bptt: TruncatedBPTT, progress: Progress) -> None:
+    """Print what a change of the number of processes changes, and whether fewer of them would be faster."""
+    processes, batch = bptt.processes, bptt.recipe.batch_size
+    if progress.num_processes != processes.count:
+        print(
+            f"note: the run had {progress.num_processes} processes up to window {progress.step:,} and has "
+            f"{processes.count} now, each with {batch // processes.count} of the batch's {batch} rows; what it learns "
+            "is the same up to rounding"
+        )
+    if processes.count > 1:
+        exchange = processes.exchange_seconds(bptt.model.config.num_parameters, bptt.accelerator.device)
+        step = seconds_per_window(bptt.model.config, bptt.recipe) if processes.is_main else 0.0
+        if note := slower_note(processes.count, step, exchange):
+            print(f"note: {note}")
+        processes.wait()
+
+
 def _teacher_probs(
     teachers: Teachers, corpus: Corpus, vocabulary: Vocabulary, recipe: Recipe, bptt: TruncatedBPTT, out: Path
 ) -> TeacherProbs:
     count = len(teachers.sources)
-    if bptt.accelerator.is_main_process:
+    if bptt.processes.is_main:
         print(f"{count} teacher{'s read' if count > 1 else ' reads'} the text ...", flush=True)
     models = [model.to(bptt.accelerator.device) for model in teachers.models]
     probs = TeacherProbs.write(

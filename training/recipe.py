@@ -86,7 +86,7 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def fitted_to(self, train_chars: int) -> tuple[Recipe, str]:
+    def fitted_to(self, train_chars: int, num_processes: int = 1) -> tuple[Recipe, str]:
         """This recipe with regularization, batch and window that fit the text, and a sentence on what changed, else "".
 
         Regularization follows the number of readings (see `_regularization`), unless one of REGULARIZATION differs from
@@ -98,6 +98,8 @@ class Recipe:
         recipe = replace(self, **_regularization(self.preset, readings)) if untouched else self
         seq_len = min(self.seq_len, max(1, (train_chars - 1) // 8))
         batch_size = max(1, min(self.batch_size, train_chars // (8 * seq_len)))
+        # So that the processes share its rows evenly; too few for them is refused where they are shared.
+        batch_size -= batch_size % num_processes if batch_size > num_processes else 0
         fitted = replace(recipe, batch_size=batch_size, seq_len=seq_len)
         count = f"{readings:.2g}"
         times = "once" if count == "1" else f"{count} times"

@@ -10,19 +10,47 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOCK = ".lock"
+LAUNCHER = ".launcher"
+"""Which launcher started the run, if one did."""
 
 
 def check_new(out: Path) -> None:
     """Raise `ValueError` unless `out` is missing or an empty folder."""
     if (out / "run.json").exists():
         hint = f"continue the run by `{resume_command(out)}`, or "
-    elif out.is_dir() and any(path.name != LOCK for path in out.iterdir()):
+    elif out.is_dir() and any(path.name not in (LOCK, LAUNCHER) for path in out.iterdir()):
         hint = "empty it, or "
     elif out.exists() and not out.is_dir():
         hint = ""
     else:
         return
     raise ValueError(f"{out} exists already; expected a new folder: {hint}choose another --out.")
+
+
+def launcher() -> str:
+    """The launcher of this process, "" without one: torchrun's run id, with its process and when that one started.
+
+    torchrun starts the workers of a run anew when one is killed, by the same command.
+    """
+    run_id = os.environ.get("TORCHELASTIC_RUN_ID")
+    if not run_id:
+        return ""
+    import psutil
+
+    parent = psutil.Process().parent()
+    return f"{run_id} {parent.pid} {parent.create_time()}" if parent else ""
+
+
+def sign(run: Path) -> None:
+    """Note in a new run folder which launcher started the run, if one did."""
+    if name := launcher():
+        (run / LAUNCHER).write_text(name, encoding="utf-8")
+
+
+def is_restarted(run: Path) -> bool:
+    """Whether the run was begun by the launcher of this process, which has started its workers anew."""
+    signed = run / LAUNCHER
+    return bool(name := launcher()) and signed.is_file() and signed.read_text(encoding="utf-8") == name
 
 
 @contextmanager

@@ -62,24 +62,29 @@ class Trainer:
         self.bptt, self.progress, self.held_out_ids, self.artifacts = bptt, progress, held_out_ids, artifacts
         self.tracker = tracker
         self.recipe, self.schedule, self.out = bptt.recipe, bptt.schedule, artifacts.info.out
-        self.is_main = bptt.accelerator.is_main_process
+        self.processes = bptt.processes
+        self.is_main = self.processes.is_main
         self.loss_sum = torch.tensor(progress.loss_sum, device=bptt.accelerator.device)
 
     def run(self) -> TrainResult:
         """Train to the end, or until a signal stops the run; its checkpoint is saved in either case."""
         started = time.monotonic() - self.progress.seconds
-        with stop_on_signal() as stop, self._progress_bar() as bar:
+        with stop_on_signal(patient=self.processes.count > 1) as stop, self._progress_bar() as bar:
             if self.progress.step == 0:
                 self.save_checkpoint()  # so that a run can be resumed from its first step on
             last_saved = time.monotonic()
-            while not self.ended and not stop.requested:
+            stopping = False
+            while not self.ended and not stopping:
                 self.loss_sum += self.bptt.step(self.progress.step)
                 self.progress.loss_count += 1
                 self.progress.step += 1
                 bar.update()
                 self.progress.seconds = time.monotonic() - started
                 evaluated = self._after_step(bar)
-                if evaluated or time.monotonic() - last_saved > CHECKPOINT_SECONDS:
+                stopping, is_due = self.processes.any(
+                    self.progress.step, stop.requested, time.monotonic() - last_saved > CHECKPOINT_SECONDS
+                )
+                if evaluated or is_due:
                     self.save_checkpoint()
                     last_saved = time.monotonic()
             finished = self.ended
@@ -118,7 +123,7 @@ class Trainer:
 
     def evaluate(self, train_loss: float, bar: Any) -> None:
         """Measure the held-out loss, save the weights if they are the best so far, and print a sample."""
-        val_loss = carried_loss(self.bptt.ema.model, self.held_out_ids)
+        val_loss = self._held_out_loss(self.held_out_ids)
         self.check_finite(torch.tensor(val_loss * 0))  # the held-out loss may rise, but must be finite
         previous_best = self.progress.best_loss
         self.progress.history.append(
@@ -140,7 +145,7 @@ class Trainer:
         if evaluated:
             val_loss = self.progress.history[-1]["val_loss"]
         else:
-            val_loss = carried_loss(self.bptt.ema.model, self.held_out_ids[:SNAPSHOT_CHARS])
+            val_loss = self._held_out_loss(self.held_out_ids[:SNAPSHOT_CHARS])
         if self.is_main:
             self.progress.time_lapse.append(
                 {"characters_read": self.trained_chars, "minutes": round(self.progress.seconds / 60, 3),
@@ -149,10 +154,11 @@ class Trainer:
 
     def save_checkpoint(self) -> None:
         """Check and save the state of the run."""
+        self._average_loss()
         self.check_finite(self.loss_sum)
         self.progress.loss_sum = float(self.loss_sum)
-        if self.is_main:
-            self.bptt.save(self.out, self.progress)
+        self.progress.num_processes = self.processes.count
+        self.bptt.save(self.out, self.progress)
 
     @property
     def trained_chars(self) -> int:
@@ -167,6 +173,7 @@ class Trainer:
         is_saved_epoch = rest == 0 and epoch in self.artifacts.info.keep_epochs
         is_evaluation = is_saved_epoch or step in self.schedule.evaluation_steps
         if is_snapshot or is_evaluation:
+            self._average_loss()
             self.check_finite(self.loss_sum)
         if is_evaluation:
             self.evaluate(float(self.loss_sum) / self.progress.loss_count, bar)
@@ -177,6 +184,14 @@ class Trainer:
         if is_saved_epoch and self.is_main:
             self.artifacts.save_epoch(self.progress, epoch)
         return is_evaluation
+
+    def _average_loss(self) -> None:
+        """Give every process the same sum of losses, of which each has that of its own rows."""
+        self.loss_sum = self.processes.mean(self.loss_sum)
+
+    def _held_out_loss(self, ids: Tensor) -> float:
+        """Measured by the main process."""
+        return self.processes.from_main(carried_loss(self.bptt.ema.model, ids) if self.is_main else math.nan)
 
     def _progress_bar(self) -> Any:
         is_quiet = not self.is_main or not sys.stderr.isatty()  # a log file gets the evaluations only

@@ -1,0 +1,114 @@
+"""Several processes on one run: a step in one process and in two, the exchange of gradients, and larger runs on paper.
+
+`python -m benchmarks.scaling [--preset small]` starts itself under torchrun with two processes of one thread each, and
+prints two tables and one JSON line. On paper: the step of B / N rows takes 1/N of the time measured here, and a ring
+moves 2 (N - 1) / N of the gradients through each link, whose rates are given in `LINKS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.machine import conditions
+from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary
+from training.bptt import TruncatedBPTT
+from training.data.encoded import TrainIds
+from training.recipe import PRESETS
+from training.schedule import TrainSchedule
+
+ROOT = Path(__file__).parents[1]
+NUM_STEPS, WARM_UP = 12, 3
+TEXT_CHARS = 400_000
+LINKS = {"PCIe 4.0 x16, 25 GB/s": 25e9, "10 Gbit/s Ethernet": 1.25e9, "1 Gbit/s Ethernet": 0.125e9}
+PAPER_COUNTS = (2, 4, 8)
+
+
+def timed_run(preset: str) -> dict[str, float]:
+    """Seconds of a step and of an exchange among the processes of this run: medians, of the main process."""
+    recipe = PRESETS[preset]
+    letters = "".join(chr(number) for number in range(48, 48 + 65))
+    draw = np.random.default_rng(0)
+    text = "".join(letters[number] for number in draw.integers(0, len(letters), TEXT_CHARS))
+    vocabulary = Vocabulary(letters)
+    sizes = {name: getattr(recipe, name) for name in ("embedding_dim", "hidden_size", "num_layers", "dropout")}
+    model = CharLSTM(CharLSTMConfig(vocab_size=len(vocabulary), **sizes), vocabulary)
+    bptt = TruncatedBPTT(model, recipe, TrainSchedule.of(recipe, len(text)), TrainIds(text, vocabulary))
+    seconds = []
+    for step in range(WARM_UP + NUM_STEPS):
+        started = time.perf_counter()
+        float(bptt.step(step))
+        seconds.append(time.perf_counter() - started)
+    weights = model.config.num_parameters
+    exchange = bptt.processes.exchange_seconds(weights, bptt.accelerator.device) if bptt.processes.count > 1 else 0.0
+    return {
+        "step": float(np.median(seconds[WARM_UP:])),
+        "exchange": exchange,
+        "chars": recipe.batch_size * recipe.seq_len,
+        "megabytes": 4 * weights / 1e6,
+    }
+
+
+def measured(preset: str, num_processes: int, threads: int) -> dict[str, float]:
+    """`timed_run` in processes of their own."""
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(num_processes), "--standalone"]
+    command = [sys.executable, *(launcher if num_processes > 1 else []), "-m", "benchmarks.scaling"]
+    done = subprocess.run(
+        [*command, "--preset", preset, "--worker"],
+        cwd=ROOT, env=dict(os.environ, OMP_NUM_THREADS=str(threads)), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    row: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return row
+
+
+def on_paper(alone: dict[str, float]) -> list[str]:
+    """Rows of a table: how many times faster N machines like this one are, by link."""
+    rows = []
+    for link, rate in LINKS.items():
+        cells = []
+        for count in PAPER_COUNTS:
+            exchange = 2 * (count - 1) / count * alone["megabytes"] * 1e6 / rate
+            cells.append(f"{alone['step'] / (alone['step'] / count + exchange):.1f}x")
+        rows.append(f"| {link} | {' | '.join(cells)} |")
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", choices=("small", "base"), default="small")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        row = timed_run(options.preset)
+        if os.environ.get("RANK", "0") == "0":
+            print(json.dumps(row))
+        return
+    runs = {
+        "1 process, 1 thread": measured(options.preset, 1, 1),
+        "1 process, 2 threads": measured(options.preset, 1, 2),
+        "2 processes, 1 thread each": measured(options.preset, 2, 1),
+    }
+    first = next(iter(runs.values()))
+    print(f"{options.preset}, {first['megabytes']:.1f} MB of gradients; {conditions(torch.get_num_threads())}\n")
+    print("| | step, ms | exchange of gradients, ms | characters/s | beside one thread |\n|---|---|---|---|---|")
+    for name, row in runs.items():
+        print(
+            f"| {name} | {1000 * row['step']:.0f} | {1000 * row['exchange']:.1f} | {row['chars'] / row['step']:,.0f} | "
+            f"{first['step'] / row['step']:.2f}x |"
+        )
+    two_threads = runs["1 process, 2 threads"]
+    print(f"\n| on paper, machines like this one | {' | '.join(map(str, PAPER_COUNTS))} |\n|---|{'---|' * 3}")
+    print("\n".join(on_paper(two_threads)))
+    print(json.dumps({"benchmark": "scaling", "preset": options.preset, "runs": runs}))
+
+
+if __name__ == "__main__":
+    main()

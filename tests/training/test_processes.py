@@ -1,0 +1,141 @@
+"""A run on several processes learns what it learns on one, writes once, and survives the loss of a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.tiny_runs import CORPUS
+from training import run_folder
+from training.processes import Processes, check_divides, slower_note
+from training.recipe import Recipe
+
+ROOT = Path(__file__).parents[2]
+DRIVER = ROOT / "tests" / "support" / "train_in_float32.py"
+SETTINGS = shlex.split(
+    "--embedding-dim 8 --hidden-size 32 --batch-size 8 --seq-len 20 --dropout 0.3 --weight-drop 0.2 --muon-rate 0.02 "
+    "--max-epochs 100 --max-train-chars 40000 --patience 0"
+)
+TEXT = CORPUS.train * 2
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("text") / "count.txt"
+    file.write_text(TEXT, encoding="utf-8")
+    return file
+
+
+def launched(num_processes: int, *arguments: str, restarts: int = 0, **environment: str) -> subprocess.Popen[str]:
+    """`python -m training ARGUMENTS` on so many processes, by torchrun."""
+    launcher = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(num_processes),
+        "--max-restarts", str(restarts), "--master-port", "0", "--rdzv-backend", "c10d", "--rdzv-endpoint",
+        "127.0.0.1:0", str(DRIVER),
+    ]  # fmt: skip
+    command = [sys.executable, str(DRIVER)] if num_processes == 1 else launcher
+    return subprocess.Popen(
+        [*command, *arguments],
+        cwd=ROOT,
+        env=dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT), GLOO_SOCKET_IFNAME="lo", **environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> str:
+    """What it printed; it ends well."""
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    return output
+
+
+def losses(run: Path) -> list[tuple[float, float]]:
+    """Training and held-out loss at each evaluation."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [(row["train_loss"], row["val_loss"]) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def alone(text: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one process."""
+    out = tmp_path_factory.mktemp("alone") / "run"
+    ended(launched(1, "fit", str(text), "--out", str(out), *SETTINGS))
+    assert len(losses(out)) >= 8
+    return out
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_loss_curve_of_one(text: Path, alone: Path, tmp_path: Path) -> None:
+    """In float32, dropout, weight drop, resets, Muon and the moving average included, over 250 steps."""
+    output = ended(launched(2, "fit", str(text), "--out", str(tmp_path / "run"), *SETTINGS))
+    for own, other in zip(losses(tmp_path / "run"), losses(alone), strict=True):
+        assert own == pytest.approx(other, abs=1e-4)
+    assert output.count("Held-out loss") == 1  # one process prints
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_another_number_of_processes(text: Path, alone: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    stopped = launched(1, "fit", str(text), "--out", str(out), *SETTINGS)
+    assert stopped.stdout is not None
+    for line in stopped.stdout:
+        if line.startswith("epoch"):  # its first evaluation
+            break
+    stopped.terminate()
+    stopped.communicate(timeout=60)
+    assert stopped.returncode == 130
+    output = ended(launched(2, "resume", str(out)))
+    assert "the run had 1 processes up to window" in output
+    assert "each with 4 of the batch's 8 rows" in output
+    for own, other in zip(losses(out), losses(alone), strict=True):
+        assert own == pytest.approx(other, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_a_run_whose_process_is_killed_is_restarted_to_the_same_result(text: Path, alone: Path, tmp_path: Path) -> None:
+    """torchrun starts the workers anew by the same `fit`, which goes on from the checkpoint of the run it began."""
+    out, flag = tmp_path / "run", tmp_path / "killed"
+    output = ended(
+        launched(2, "fit", str(text), "--out", str(out), *SETTINGS, restarts=1, KILL_AT="130", KILL_ONCE=str(flag))
+    )
+    assert flag.exists() and "Traceback" not in output.split("Held-out loss")[-1]
+    for own, other in zip(losses(out), losses(alone), strict=True):
+        assert own == pytest.approx(other, abs=1e-4)
+
+
+def test_processes_share_the_rows_of_a_batch() -> None:
+    shares = [Processes(3, index).rows(24) for index in range(3)]
+    assert [row for share in shares for row in range(24)[share]] == list(range(24))
+    assert [Processes(3, index).is_main for index in range(3)] == [True, False, False]
+
+
+def test_a_batch_that_cannot_be_shared_is_refused_or_made_smaller() -> None:
+    with pytest.raises(ValueError, match=r"24 rows, which 5 processes .*1, 2, 3, 4, 6, 8, 12, 24.*: start so many"):
+        check_divides(24, 5)
+    recipe, sentence = Recipe().fitted_to(1_000_000, num_processes=5)
+    assert recipe.batch_size == 20 and "the batch is 20 instead of 24" in sentence
+    assert Recipe().fitted_to(1_000_000, num_processes=4)[0].batch_size == 24
+
+
+def test_more_processes_than_pay_are_told() -> None:
+    assert slower_note(2, 0.100, 0.010) == ""
+    assert "fewer processes are faster" in slower_note(2, 0.020, 0.015)
+
+
+def test_a_run_is_restarted_only_by_the_launcher_that_began_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run in the same folder is refused as ever."""
+    run_folder.sign(tmp_path)
+    assert not run_folder.is_restarted(tmp_path)  # no launcher
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "one")
+    run_folder.sign(tmp_path)
+    assert run_folder.is_restarted(tmp_path)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "other")
+    assert not run_folder.is_restarted(tmp_path)
