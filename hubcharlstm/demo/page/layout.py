@@ -11,13 +11,14 @@ from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.page.controls import UNQUEUED, settings_panel, speaker_chips
 from hubcharlstm.demo.page.handlers import ChatHandlers
+from hubcharlstm.demo.page.remembering import RememberHandlers
 from hubcharlstm.demo.page.theme import STATIC
 from hubcharlstm.demo.page.welcome import intro
 from hubcharlstm.demo.serving.admission import AdmissionController
 
 SCRIPTS = (
     "store.js", "owner.js", "intro.js", "menu.js", "turn.js", "error.js", "files.js", "settings.js", "compare.js",
-    "connection.js", "conversation.js", "commands.js", "updates.js",
+    "connection.js", "conversation.js", "remember.js", "commands.js", "updates.js",
 )  # fmt: skip
 """Gradio runs them as one script, in this order."""
 
@@ -80,6 +81,7 @@ def chat_page(registry: ModelRegistry, admission: AdmissionController, pacer: Up
     wire_conversation(handlers, chat)
     wire_models(handlers, chat, serving)
     wire_settings(handlers, chat, serving)
+    RememberHandlers(handlers).wire()
     return handlers
 
 
