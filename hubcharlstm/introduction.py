@@ -24,6 +24,8 @@ def expectation(model: CharLSTM) -> str:
     corpus = f"has read {'only ' if source.is_alone else ''}{source.title}" if source.title else "has read one text"
     if source.title and source.ancestor is not None:
         corpus += f", and before that {source.ancestor}"
+    if source.adapted_chars:
+        corpus += f"{',' if source.ancestor else ''} and then {source.adapted_chars:,} characters of another text"
     return f"Not an assistant: a small network that {corpus}."
 
 
@@ -31,19 +33,25 @@ def expectation(model: CharLSTM) -> str:
 class CorpusSource:
     """What a model has read. title: of its corpus, None if unknown. ancestor: what its first weights had read before.
 
-    is_alone: it has learned from that corpus only, neither from ancestors nor from teachers.
+    is_alone: it has learned from that corpus only: not from ancestors or teachers, and not adapted since.
+    adapted_chars: the length of the text that it was adapted to last, 0 for none.
     """
 
     title: str | None
     ancestor: str | None
     is_alone: bool
+    adapted_chars: int
 
 
 def corpus_source(record: Mapping[str, Any]) -> CorpusSource:
     """What a model has read, from its checked record."""
-    ancestors = record.get("ancestors", ())
-    ancestor = (ancestors[0].get("title") or ancestors[0]["name"]) if ancestors else None
-    return CorpusSource(record.get("corpus", {}).get("title"), ancestor, not ancestors and "teachers" not in record)
+    ancestors, adapted = record.get("ancestors", ()), record.get("adapted", ())
+    return CorpusSource(
+        title=record.get("corpus", {}).get("title"),
+        ancestor=(ancestors[0].get("title") or ancestors[0]["name"]) if ancestors else None,
+        is_alone=not ancestors and not adapted and "teachers" not in record,
+        adapted_chars=adapted[-1]["characters"] if adapted else 0,
+    )
 
 
 def passage(record: Mapping[str, Any]) -> dict[str, Any] | None:

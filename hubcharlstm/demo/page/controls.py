@@ -10,6 +10,7 @@ import gradio as gr
 
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.page.localization import label
+from hubcharlstm.demo.page.remember_panel import remember_panel
 from hubcharlstm.demo.page.theme import STATIC
 from hubcharlstm.demo.page.welcome import about_sentences
 from hubcharlstm.demo.settings import MAX_LENGTH, MAX_MESSAGE, MAX_TEMPERATURE, Settings
@@ -106,6 +107,7 @@ def settings_panel(registry: ModelRegistry, speaker: gr.HTML, go_on: gr.Checkbox
         js_on_load=(STATIC / "about.js").read_text(encoding="utf-8"),
         apply_default_css=False,
     )
+    remember_panel()
     choices = [(label(f"panel.{name.lower()}"), name) for name in PRESETS]
     presets = gr.Radio(choices, value="Balanced", label=label("panel.bold"), elem_id="presets", min_width=0)
     temperature = gr.Slider(

@@ -45,7 +45,9 @@ def lines(model: CharLSTM) -> list[Sentence]:
         what = sentence("intro.read_after", title=source.title, ancestor=source.ancestor)
     else:
         what = sentence("intro.read_only" if source.is_alone else "intro.read", title=source.title)
-    return [what, sentence("intro.invitation")]
+    since = sentence("caption.characters", n=source.adapted_chars)
+    then = [sentence("intro.read_since", characters=since)] if source.adapted_chars else []
+    return [what, *then, sentence("intro.invitation")]
 
 
 def about_sentences(model: CharLSTM) -> list[Any]:

@@ -75,10 +75,12 @@ function messageField() {
   return document.querySelector("#field-message textarea");
 }
 
-function setMessage(text) {
-  messageField().value = text;
-  messageField().dispatchEvent(new Event("input", { bubbles: true }));
+function setText(field, text) {
+  field.value = text;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
 }
+
+const setMessage = (text) => setText(messageField(), text);
 
 const editingHint = make("p", "hint");
 editingHint.setAttribute("role", "status");

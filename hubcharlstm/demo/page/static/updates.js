@@ -78,6 +78,7 @@ function receiveIntro(value) {
   renderIntro(intro, startFrom);
   element.classList.toggle("code", Boolean(intro.is_code));
   list.lang = intro.language ?? "";
+  document.getElementById("page").classList.toggle("own-model", Boolean(value.is_private));
   document.title = `${wordsOf(intro.title)} · hubcharlstm`;
 }
 
@@ -89,6 +90,8 @@ function receiveValue() {
   else if (value?.kind === "error") receiveError(value);
   else if (value?.kind === "permalink") sendRequest(value.request, placeAtEnd());
   else if (value?.kind === "intro") receiveIntro(value);
+  else if (value?.kind === "models") receiveModels(value);
+  else if (value?.kind === "remember") receiveRemember(value);
 }
 
 // Sends the link to the server, and keeps of the URL only what belongs to the host.
@@ -108,8 +111,18 @@ function start() {
   messageField().dir = "auto";
   restoreDraft();
   render();
-  trigger("restore", {});
   if (location.search.length > 1) openLink();
+  if (loadOwner()) trigger("identify", { owner: loadOwner() });
+  else openConversation();
+}
+
+let isOpened = false;
+
+// Restores the settings and what was interrupted, which may both need a model of this browser's own.
+function openConversation() {
+  if (isOpened) return;
+  isOpened = true;
+  trigger("restore", {});
   continueInterrupted();
 }
 
