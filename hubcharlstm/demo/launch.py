@@ -24,7 +24,6 @@ from hubcharlstm.demo.page.localization import localize_page
 from hubcharlstm.demo.page.theme import CSS, theme
 from hubcharlstm.demo.page.welcome import lines as introduction_lines
 from hubcharlstm.demo.page.welcome import title as page_title
-from hubcharlstm.demo.page.welcome import intro
 from hubcharlstm.demo.private_models import PrivateModels
 from hubcharlstm.demo.serving import gradio_compat
 from hubcharlstm.demo.serving.admission import AdmissionController, Limits
