@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from training.options import OVERRIDES
 from training.recipe import DISTILL_TEMPERATURE, DISTILL_WEIGHT, PRESETS, Recipe
@@ -27,8 +31,15 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
     from training.pipeline import train
     from training.run_settings import CorpusSource, HubTargets, PretrainedSource, RunSettings
     from training.teachers import Teachers
+    from training.time_budget import TimeBudget
     from training.warm_start import PretrainedInit
 
+    if options.json and not options.dry_run:
+        raise ValueError(
+            "--json is given without --dry-run; expected both, since only a dry run has an answer: add --dry-run, or "
+            "leave --json out."
+        )
+    budget = None if options.minutes is None else TimeBudget.of(options.minutes)
     corpus = locate(corpus)
     out: Path = options.out or Path("runs") / (Path(corpus).stem or "text")
     _check_apart(out, corpus)
@@ -77,9 +88,15 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
         card={name: value for name in ("license", "language") if (value := getattr(options, name)) is not None},
         hub=HubTargets(model=model_id, space=space_id, private=options.private, static=options.static),
     )
-    return train(
-        out, settings, resume=False, pretrained_init=init, teachers=teachers, dry_run=options.dry_run, corpus_copy=copy
-    )
+    answers: list[dict[str, Any]] = []
+    with redirect_stdout(sys.stderr) if options.json else nullcontext():
+        code = train(
+            out, settings, resume=False, pretrained_init=init, teachers=teachers, dry_run=options.dry_run,
+            on_findings=answers.append if options.json else None, corpus_copy=copy, budget=budget,
+        )  # fmt: skip
+    for answer in answers:
+        print(json.dumps(answer, ensure_ascii=False))
+    return code
 
 
 def _with_distillation(recipe: Recipe, options: argparse.Namespace) -> Recipe:

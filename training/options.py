@@ -62,6 +62,11 @@ def _add_run_options(fit: argparse.ArgumentParser) -> None:
     fit.add_argument(
         "--dry-run", action="store_true", help="print statistics of the text, settings and baselines; train nothing"
     )
+    fit.add_argument("--json", action="store_true", help="with --dry-run: print them as one JSON object, for programs")
+    fit.add_argument(
+        "--minutes", type=float, default=None, metavar="N",
+        help="end after so many minutes at most, start and report included (default: as long as the preset takes)",
+    )  # fmt: skip
     fit.add_argument(
         "--out",
         type=Path,
