@@ -22,11 +22,13 @@ from hubcharlstm.demo.openai_api.routes import add_openai_api
 from hubcharlstm.demo.page.layout import chat_page
 from hubcharlstm.demo.page.theme import CSS, theme
 from hubcharlstm.demo.page.welcome import intro
+from hubcharlstm.demo.private_models import PrivateModels
 from hubcharlstm.demo.serving import gradio_compat
 from hubcharlstm.demo.serving.admission import AdmissionController, Limits
 from hubcharlstm.demo.serving.authentication import Authenticator, Credentials
 from hubcharlstm.demo.serving.health import health
 from hubcharlstm.demo.serving.middleware import HardeningMiddleware, malformed_call_handler
+from hubcharlstm.demo.serving.presence import PresenceMiddleware
 from hubcharlstm.demo.serving.server import Server
 from hubcharlstm.demo.space_card import models_of_card
 from hubcharlstm.demo.tools import Tools
@@ -44,13 +46,14 @@ SPARE_SLOTS = 100
 
 @dataclass(frozen=True)
 class ChatApp:
-    """What `build` makes and `serve` serves. demo: the page and the API."""
+    """What `build` makes and `serve` serves. demo: the page and the API. private: the models that visitors make."""
 
     demo: gr.Blocks
     registry: ModelRegistry
     admission: AdmissionController
     pacer: UpdatePacer
     tools: Tools
+    private: PrivateModels
 
 
 def launch(
@@ -121,7 +124,7 @@ def build(registry: ModelRegistry, admission: AdmissionController | None = None)
         endpoints = add_api(registry, admission, pacer)
     gradio_compat.set_job_slots(demo, admission.limits.max_concurrent + admission.limits.max_queued + SPARE_SLOTS)
     demo.queue(api_open=False)  # a direct POST would get the first update only
-    return ChatApp(demo, registry, admission, pacer, Tools(endpoints, registry))
+    return ChatApp(demo, registry, admission, pacer, Tools(endpoints, registry), handlers.private)
 
 
 def serve(app: ChatApp, host: str | None = None, port: int | None = None, *, auth: str | None = None) -> None:
@@ -143,6 +146,7 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
     origins = [origin.strip() for origin in os.environ.get(ORIGINS_VARIABLE, "").split(",") if origin.strip()]
     asgi = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     asgi.add_middleware(gradio_compat.UnknownEventMiddleware, demo=app.demo)
+    asgi.add_middleware(PresenceMiddleware, owners=app.private.owners)
     # Gradio adds no CORS headers to an app that has its own; its own would allow every origin on any other host.
     asgi.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
     add_openai_api(asgi, app.registry, app.admission, app.pacer)

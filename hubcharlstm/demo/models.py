@@ -38,6 +38,7 @@ MAX_INLINE_PROMPT = 1_000
 class ServedModel:
     """A model and its engine. label: its name on the page. source: what permalinks name, None for the shipped model.
 
+    is_private: its owner's alone, so that no permalink names it.
     decoder, fingerprint: of the weights as loaded. Nothing here changes the weights, whereas the model itself compares
     all of them with its decoder's at every call.
     """
@@ -48,6 +49,7 @@ class ServedModel:
     engine: Engine
     decoder: Decoder
     fingerprint: str
+    is_private: bool = False
 
     @classmethod
     def of(cls, label: str, source: str | None, model: CharLSTM) -> ServedModel:

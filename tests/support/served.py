@@ -35,7 +35,7 @@ class Served:
         self.registry = ModelRegistry(model, "user/tiny", **registry)
         self.admission = AdmissionController(limits or Limits())
         app = launch.build(self.registry, self.admission)
-        self.demo, self.endpoints = app.demo, app.tools.endpoints
+        self.demo, self.endpoints, self.private = app.demo, app.tools.endpoints, app.private
         self.port = free_port()
         self.server = launch.create_server(app, "127.0.0.1", self.port, auth=auth)
         self.server.run_in_thread()
@@ -48,6 +48,7 @@ class Served:
 
     def close(self) -> None:
         self.server.close()
+        self.private.close()
         self.registry.close()
 
     # --- plain HTTP ---

@@ -44,8 +44,13 @@ class Permalink:
 
 
 def with_permalinks(turn: Turn, reply: Reply, stop: str, length: int, served_model: ServedModel) -> Reply:
-    """`reply` with its link, Python and command line. stop, length: those that generate exactly its text."""
+    """`reply` with its link, Python and command line. stop, length: those that generate exactly its text.
+
+    A private model has none of them: nobody else could write the reply again.
+    """
     exact: Reply = {**reply, "stop": stop, "length": length}
+    if served_model.is_private:
+        return exact
     source, revision = served_model.source, served_model.model.revision
     return {
         **reply,

@@ -29,8 +29,10 @@ from hubcharlstm.demo.chat.requests import (
 from hubcharlstm.demo.chat.turns import Turn, parse_continue_target
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ModelRegistry, ServedModel
+from hubcharlstm.demo.owners import Owners, check_owner
 from hubcharlstm.demo.page.controls import Controls, speaker_choices
 from hubcharlstm.demo.page.welcome import about, intro
+from hubcharlstm.demo.private_models import PrivateModels
 from hubcharlstm.demo.serving.admission import AdmissionController, ClientIdentity
 from hubcharlstm.demo.serving.backpressure import BackpressureMonitor
 from hubcharlstm.demo.serving.gradio_compat import event_data
@@ -43,11 +45,11 @@ QUEUE_UPDATE_SECONDS = 0.5
 SHUTDOWN_WARNING = "the app is being restarted, so what was under way stops here: continue it in a minute"
 
 Value = dict[str, Any]
-"""A value of the conversation component. Its kind: accepted, queued, turn, error, intro or permalink."""
+"""A value of the conversation component. Its kind: accepted, queued, turn, error, intro, models or permalink."""
 
 
 class ChatHandlers:
-    """The handlers of the page's events, over the models of a registry.
+    """The handlers of the page's events, over the models of a registry and those that visitors make (`private`).
 
     chat, serving, about_model: the conversation, the name of the model that serves this page, and the lines about it.
     Owns the replies under way (`running`, by turn id) and, through `writer`, the states of finished ones.
@@ -65,6 +67,7 @@ class ChatHandlers:
         about_model: gr.HTML,
     ) -> None:
         self.registry, self.admission, self.controls = registry, admission, controls
+        self.private = PrivateModels(registry, Owners())
         self.chat = chat
         self.outputs = [
             chat, controls.model, serving, about_model, controls.speaker, controls.temperature, controls.length
@@ -91,7 +94,8 @@ class ChatHandlers:
                     if cancel_token.is_set:
                         raise UserError("Stopped before it was your turn; the line is still here: send it again.")
                     yield {"kind": "queued", "turn": turn_id, "sentence": ticket.status_message}
-                updates = self._updates(data, self.controls.by_name(values), cancel_token, monitor)
+                owner = self.private.owners.of(request.session_hash)
+                updates = self._updates(data, self.controls.by_name(values), owner, cancel_token, monitor)
                 async with aclosing(updates):
                     async for turn in updates:
                         is_interrupted = SHUTDOWN_WARNING in turn["warnings"][-1:]
@@ -106,7 +110,12 @@ class ChatHandlers:
             self.running.pop(turn_id, None)
 
     async def _updates(
-        self, data: dict[str, Any], controls: dict[str, Any], cancel_token: CancelToken, monitor: BackpressureMonitor
+        self,
+        data: dict[str, Any],
+        controls: dict[str, Any],
+        owner: str,
+        cancel_token: CancelToken,
+        monitor: BackpressureMonitor,
     ) -> AsyncGenerator[Turn, None]:
         """The turn as it grows; raises `ValueError` for a request that cannot be served. Holds the model to the end."""
         delivery = Delivery(
@@ -122,7 +131,7 @@ class ChatHandlers:
             name = target.reply["model"]
         names = [name] if target is not None else compared_models(data) or [name]
         async with AsyncExitStack() as held:
-            served_model, *others = [await held.enter_async_context(self.registry.acquire(one)) for one in names]
+            served_model, *others = [await held.enter_async_context(self.private.acquire(one, owner)) for one in names]
             if target is not None:
                 config = served_model.model.generation_config
                 if "length" not in data and target.is_turn(config):
@@ -148,17 +157,33 @@ class ChatHandlers:
         """Drop the states of a cleared conversation's replies."""
         self.writer.evict(EvictEvent.model_validate(event_data(event)).replies[:MAX_EVICTED])
 
-    async def select_model(self, name: Any, serving: Any) -> list[Any]:
-        """Switch the page to another model; back to the one that serves if it does not load."""
+    def identify(self, event: gr.EventData, request: gr.Request) -> list[Any]:
+        """Tell a page that has opened of the models that its browser's visitor has made before."""
+        sentence, owner = "", ""
         try:
-            async with self.registry.acquire(name) as served_model:
-                return self._show_model(served_model)
+            owner = check_owner(event_data(event).get("owner"))
+            self.private.owners.identify(request.session_hash or "", owner)
+        except ValueError as error:
+            sentence = str(error)
+        return self.show_models(owner, sentence)
+
+    def show_models(self, owner: str, sentence: str = "") -> list[Any]:
+        """Values of the conversation and the model menu that offer what an owner may use. sentence: an error, or ""."""
+        labels = self.private.labels(owner)
+        return [{"kind": "models", "models": labels, "sentence": sentence}, gr.update(choices=labels, interactive=True)]
+
+    async def select_model(self, name: Any, serving: Any, request: gr.Request) -> list[Any]:
+        """Switch the page to another model; back to the one that serves if it does not load."""
+        owner = self.private.owners.of(request.session_hash)
+        try:
+            async with self.private.acquire(name, owner) as served_model:
+                return self._show_model(served_model, owner)
         except UserError as error:
             return [error_value(error, ""), gr.update(value=serving), serving, *[gr.skip()] * 4]
 
-    async def restore_model(self, serving: Any, event: gr.EventData) -> list[Any]:
+    async def restore_model(self, serving: Any, event: gr.EventData, request: gr.Request) -> list[Any]:
         """Switch a page that is opened again to the model that it showed before."""
-        return await self.select_model(event_data(event).get("model"), serving)
+        return await self.select_model(event_data(event).get("model"), serving, request)
 
     async def on_load(self) -> list[Any]:
         """Update a page that is opened: the registry's notice, or the default model if it has changed since `build`."""
@@ -167,13 +192,13 @@ class ChatHandlers:
             return [error_value(UserError(self.registry.notice, "model"), ""), *unchanged[1:]]
         return unchanged if self.registry.default == self._built_with else self._show_model(self.registry.first)
 
-    def _show_model(self, served_model: ServedModel) -> list[Any]:
-        """Values of `outputs` that show a model's introduction and its default settings."""
-        model = served_model.model
+    def _show_model(self, served_model: ServedModel, owner: str = "") -> list[Any]:
+        """Values of `outputs` that show a model's introduction and its default settings, to one owner."""
+        model, labels = served_model.model, self.private.labels(owner)
         defaults = Settings.of(model.generation_config)
         return [
-            {"kind": "intro", "intro": intro(model, served_model.label), "models": self.registry.labels},
-            gr.update(choices=self.registry.labels, value=served_model.label),
+            {"kind": "intro", "intro": intro(model, served_model.label), "models": labels},
+            gr.update(choices=labels, value=served_model.label),
             served_model.label,
             about(model),
             gr.update(**speaker_choices(model.generation_config), value=""),

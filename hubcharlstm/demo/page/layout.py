@@ -16,8 +16,8 @@ from hubcharlstm.demo.page.welcome import intro
 from hubcharlstm.demo.serving.admission import AdmissionController
 
 SCRIPTS = (
-    "store.js", "intro.js", "menu.js", "turn.js", "error.js", "files.js", "settings.js", "compare.js", "connection.js",
-    "conversation.js", "commands.js", "updates.js",
+    "store.js", "owner.js", "intro.js", "menu.js", "turn.js", "error.js", "files.js", "settings.js", "compare.js",
+    "connection.js", "conversation.js", "commands.js", "updates.js",
 )  # fmt: skip
 """Gradio runs them as one script, in this order."""
 
@@ -138,6 +138,7 @@ def wire_models(handlers: ChatHandlers, chat: gr.HTML, serving: gr.State) -> Non
         handlers.select_model, [controls.model, serving], handlers.outputs, preprocess=False, **options
     )  # fmt: skip
     chat.open_link(handlers.open_link, outputs=[chat, *controls.all], **options)
+    chat.identify(handlers.identify, outputs=[chat, controls.model], **UNQUEUED)
 
 
 def wire_settings(handlers: ChatHandlers, chat: gr.HTML, serving: gr.State) -> None:

@@ -80,6 +80,13 @@ function receiveIntro(value) {
   document.title = `${intro.title} · hubcharlstm`;
 }
 
+// The models of this browser's own that the server still has; then what waits for them.
+function receiveModels(value) {
+  models = value.models;
+  if (value.sentence) showError("model", value.sentence);
+  openConversation();
+}
+
 function receiveValue() {
   const value = props.value;
   if (value?.kind === "turn") receiveTurn(value.turn, value.interruption);
@@ -88,6 +95,7 @@ function receiveValue() {
   else if (value?.kind === "error") receiveError(value);
   else if (value?.kind === "permalink") sendRequest(value.request, placeAtEnd());
   else if (value?.kind === "intro") receiveIntro(value);
+  else if (value?.kind === "models") receiveModels(value);
 }
 
 // Sends the link to the server, and keeps of the URL only what belongs to the host.
@@ -107,8 +115,18 @@ function start() {
   messageField().dir = "auto";
   restoreDraft();
   render();
-  trigger("restore", {});
   if (location.search.length > 1) openLink();
+  if (loadOwner()) trigger("identify", { owner: loadOwner() });
+  else openConversation();
+}
+
+let isOpened = false;
+
+// Restores the settings and what was interrupted, which may both need a model of this browser's own.
+function openConversation() {
+  if (isOpened) return;
+  isOpened = true;
+  trigger("restore", {});
   continueInterrupted();
 }
 

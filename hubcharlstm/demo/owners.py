@@ -1,0 +1,92 @@
+"""Which browser a tab belongs to, and for how long a browser has had no tab open."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hubcharlstm import BusyError
+from hubcharlstm.demo.errors import UserError
+
+MAX_TABS = 5_000
+"""Tabs that have named their owner; more are refused."""
+
+FORGET_SECONDS = 3_600.0
+"""After which a tab that has gone is forgotten."""
+
+
+@dataclass
+class Tab:
+    """owner: "" until the tab has named it. connections: open heartbeats. last_seen: monotonic seconds."""
+
+    owner: str = ""
+    connections: int = 0
+    last_seen: float = 0.0
+
+
+def check_owner(value: Any) -> str:
+    """Return the key that a browser made up for itself, 128 random bits in hexadecimal; raise `UserError` otherwise."""
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{32}", value):
+        raise UserError("The page sent no key of its browser; expected 32 hexadecimal digits: load the page again.")
+    return value
+
+
+class Owners:
+    """The browsers that own something here, each by a random key that it alone knows. Used by one event loop only.
+
+    A tab is a session of Gradio, which ends with its page. It holds a heartbeat open for as long as it exists, and
+    names its owner when it opens.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._tabs: dict[str, Tab] = {}
+
+    def identify(self, session: str, owner: str) -> None:
+        """A tab names its owner; raises `BusyError` if there are too many tabs to remember."""
+        if not session:
+            return
+        self._forget()
+        if session not in self._tabs and len(self._tabs) >= MAX_TABS:
+            raise BusyError("Too many pages are open here; expected fewer: try again later.")
+        tab = self._tabs.setdefault(session, Tab())
+        tab.owner, tab.last_seen = owner, self._clock()
+
+    def of(self, session: str | None) -> str:
+        """The owner of a tab, "" if it has named none. Asking counts as a sign of life."""
+        tab = self._tabs.get(session or "")
+        if tab is None:
+            return ""
+        tab.last_seen = self._clock()
+        return tab.owner
+
+    def connect(self, session: str) -> None:
+        """A tab has opened its heartbeat."""
+        tab = self._tabs.setdefault(session, Tab())
+        tab.connections += 1
+        tab.last_seen = self._clock()
+
+    def disconnect(self, session: str) -> None:
+        """A heartbeat has ended, as it does when the tab is closed or loaded again."""
+        tab = self._tabs[session]
+        tab.connections -= 1
+        tab.last_seen = self._clock()
+        if not tab.owner and not tab.connections:
+            del self._tabs[session]
+
+    def absent_seconds(self, owner: str) -> float:
+        """For how long no tab of an owner has been open: 0 while one is, infinite for an owner that is unknown."""
+        tabs = [tab for tab in self._tabs.values() if tab.owner == owner]
+        if any(tab.connections for tab in tabs):
+            return 0.0
+        return self._clock() - max((tab.last_seen for tab in tabs), default=-math.inf)
+
+    def _forget(self) -> None:
+        now = self._clock()
+        for session, tab in list(self._tabs.items()):
+            if not tab.connections and now - tab.last_seen > FORGET_SECONDS:
+                del self._tabs[session]

@@ -1,0 +1,75 @@
+"""Which tabs belong to one browser, and when it has been gone for how long."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+pytest.importorskip("gradio")
+
+from hubcharlstm import BusyError
+from hubcharlstm.demo import owners
+from hubcharlstm.demo.errors import UserError
+from hubcharlstm.demo.owners import Owners, check_owner
+from tests.support.clock import Clock
+
+KEY, OTHER = "0" * 32, "f" * 32
+
+
+def test_an_owner_is_absent_once_its_last_tab_has_gone() -> None:
+    clock = Clock()
+    known = Owners(clock)
+    assert known.absent_seconds(KEY) == math.inf and known.of("one") == "" and known.of(None) == ""
+    for session in ("one", "two"):
+        known.connect(session)
+        known.identify(session, KEY)
+    assert known.of("one") == known.of("two") == KEY
+    clock.now += 50
+    known.disconnect("one")
+    clock.now += 50
+    assert known.absent_seconds(KEY) == 0
+    known.disconnect("two")
+    clock.now += 30
+    assert known.absent_seconds(KEY) == 30 and known.absent_seconds(OTHER) == math.inf
+    known.connect("two")  # its connection broke, and came back
+    assert known.absent_seconds(KEY) == 0 and known.of("two") == KEY
+
+
+def test_a_page_that_is_loaded_again_is_the_same_owners() -> None:
+    clock = Clock()
+    known = Owners(clock)
+    known.connect("before")
+    known.identify("before", KEY)
+    known.disconnect("before")
+    clock.now += 2
+    known.identify("after", KEY)  # before its heartbeat begins
+    assert known.absent_seconds(KEY) == 0
+    known.connect("after")
+    clock.now += 1_000
+    assert known.absent_seconds(KEY) == 0
+
+
+def test_tabs_are_forgotten_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    known = Owners(clock)
+    known.connect("nobody")
+    known.disconnect("nobody")
+    assert len(known._tabs) == 0, "a tab without models costs nothing once it has gone"
+    monkeypatch.setattr(owners, "MAX_TABS", 2)
+    known.identify("one", KEY)
+    known.identify("two", OTHER)
+    with pytest.raises(BusyError, match="Too many pages"):
+        known.identify("three", KEY)
+    clock.now += owners.FORGET_SECONDS + 1
+    known.identify("three", KEY)
+    assert list(known._tabs) == ["three"]
+    known.identify("", OTHER)
+    assert known.absent_seconds(OTHER) == math.inf
+
+
+@pytest.mark.parametrize("key", [None, 7, "", "0" * 31, "G" * 32, "0" * 32 + "\n", ["0" * 32]])
+def test_a_key_is_32_hexadecimal_digits(key: object) -> None:
+    with pytest.raises(UserError, match="expected 32 hexadecimal digits"):
+        check_owner(key)
+    assert check_owner(KEY) == KEY
