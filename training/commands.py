@@ -171,16 +171,20 @@ def run_space(options: argparse.Namespace, command_line: str) -> int:
         publish_space(
             space_id, model_id,
             hardware=options.hardware, private=options.private, torch_index=options.torch_index,
+            make_your_own=options.make_your_own,
         )  # fmt: skip
         return 0
     record, note = space.try_load_record(model_id)
     for path in space.write(
-        options.dry_run, model_id, space_id=space_id, record=record, torch_index=options.torch_index
-    ):
+        options.dry_run, model_id, space_id=space_id, record=record, torch_index=options.torch_index,
+        make_your_own=options.make_your_own,
+    ):  # fmt: skip
         print(path)
     print(f"\nThese are the files of {space_id}; it serves {model_id}, which its README.md names.")
     if note:
         print(f"note: {note}")
+    if options.make_your_own:
+        print(f"note: visitors can train there once the Space's variable {space.MAKING_VARIABLE} is 1.")
     if options.torch_index is None and (options.hardware or "cpu").startswith("cpu"):
         print("note: PyTorch brings libraries of GPUs along; --torch-index with the index of its CPU builds does not.")
     return 0
@@ -190,8 +194,8 @@ def _run_static_space(options: argparse.Namespace, space_id: str, model_id: str)
     from training.hub_targets import publish_static_space
     from training.publishing import static_space
 
-    for name in ("hardware", "torch_index"):
-        if getattr(options, name) is not None:
+    for name in ("hardware", "torch_index", "make_your_own"):
+        if getattr(options, name):
             raise ValueError(
                 f"--{name.replace('_', '-')} is for a Space with a server; expected none with --static: leave one out."
             )

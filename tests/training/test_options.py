@@ -41,7 +41,7 @@ def test_the_flags_are_frozen() -> None:
         "push": {"-h", "--help", "run", "repo_id", "--private", "--install-from"},
         "space": {
             "-h", "--help", "space_id", "--model", "--hardware", "--private", "--torch-index", "--dry-run",
-            "--static",
+            "--static", "--make-your-own",
         },
     }  # fmt: skip
 

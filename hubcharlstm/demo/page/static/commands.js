@@ -91,6 +91,8 @@ const commands = {
   "save-text": () => download("conversation.txt", "text/plain", asText(conversation)),
   "save-json": () => download("conversation.json", "application/json", asJson()),
   "load-json": loadFile,
+  identify: ({ key }) => trigger("identify", { owner: key }),
+  "use-model": ({ model }) => trigger("restore_model", { model }),
   "keep-settings": ({ values }) => keepSettings(values),
   "restore-settings": (detail) => (detail.values = restoreSettings(detail.values)),
 };

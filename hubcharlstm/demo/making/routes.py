@@ -1,0 +1,145 @@
+"""The routes under `/make`, which the page's view "Make your own" calls. An owner is named by a header."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+
+from hubcharlstm.demo.errors import UserError
+from hubcharlstm.demo.making.archive import zip_model
+from hubcharlstm.demo.making.limits import MAX_BODY_BYTES, check_seconds, check_title
+from hubcharlstm.demo.making.manager import TrainingManager
+from hubcharlstm.demo.models import ModelRegistry
+from hubcharlstm.demo.owners import check_owner
+from hubcharlstm.demo.serving.admission import ClientIdentity
+from hubcharlstm.demo.serving.middleware import Scope
+
+PREFIX = "/make"
+TEXT_PATH = f"{PREFIX}/text"
+OWNER_HEADER = "x-hubcharlstm-owner"
+MAX_UPLOADS = 4
+"""Texts that are received at one time."""
+UPLOAD_SECONDS = 60.0
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class TextUpload:
+    """What the middleware lets pass beyond its own limit: the text, once its sender is admitted."""
+
+    path, max_bytes, seconds = TEXT_PATH, MAX_BODY_BYTES, UPLOAD_SECONDS
+
+    def __init__(self, manager: TrainingManager) -> None:
+        self._manager = manager
+        self._uploading = 0
+
+    @contextlib.contextmanager
+    def admit(self, scope: Scope) -> Iterator[None]:
+        """Hold a place for one upload; raises `HTTPException` before any of its body is received."""
+        connection = HTTPConnection(scope)
+        try:
+            owner = check_owner(connection.headers.get(OWNER_HEADER))
+            self._manager.check_admission(owner, ClientIdentity.of_http(connection).address)
+        except ValueError as error:
+            raise HTTPException(429, str(error)) from error
+        if self._uploading >= MAX_UPLOADS:
+            raise HTTPException(429, "Several texts are being received; expected fewer: send yours again in a moment.")
+        self._uploading += 1
+        try:
+            yield
+        finally:
+            self._uploading -= 1
+
+
+class MakingRoutes:
+    """The handlers of the routes."""
+
+    def __init__(self, manager: TrainingManager, registry: ModelRegistry) -> None:
+        self._manager, self._registry = manager, registry
+
+    async def submit(self, request: Request) -> Any:
+        """A text as the body; `title` in the query."""
+        try:
+            text = (await request.body()).decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise UserError(f"The text is no UTF-8 (at byte {error.start:,}); expected UTF-8: convert it.") from error
+        title = check_title(request.query_params.get("title", ""))
+        owner = self._owner(request)
+        await self._manager.submit(owner, ClientIdentity.of_http(request).address, title, text)
+        return self._manager.state(owner)
+
+    async def start(self, request: Request) -> Any:
+        """{"seconds": 30, 60 or 180, "model": the label of the model to begin with, "" for none}."""
+        try:
+            wanted = json.loads(await request.body())
+        except ValueError:
+            wanted = None
+        if not isinstance(wanted, dict) or not isinstance(wanted.get("model", ""), str):
+            raise UserError("The page sent no choice; expected one: load the page again.")
+        owner, seconds = self._owner(request), check_seconds(wanted.get("seconds"))
+        label = wanted.get("model", "")
+        source = self._registry.source_of(label) or "pretrained" if label else ""
+        self._manager.start(owner, seconds, source)
+        return self._manager.state(owner)
+
+    async def stop(self, request: Request) -> Any:
+        self._manager.stop(owner := self._owner(request))
+        return self._manager.state(owner)
+
+    async def forget(self, request: Request) -> Any:
+        await self._manager.forget(owner := self._owner(request))
+        return self._manager.state(owner)
+
+    async def again(self, request: Request) -> Any:
+        await self._manager.again(owner := self._owner(request))
+        return self._manager.state(owner)
+
+    async def state(self, request: Request) -> Any:
+        return self._manager.state(self._owner(request))
+
+    async def archive(self, request: Request) -> Any:
+        """The finished model as a zip archive."""
+        job = self._manager.finished(self._owner(request))
+        name = re.sub(r"[^a-z0-9]+", "-", job.title.lower()).strip("-") or "model"
+        content = await asyncio.to_thread(zip_model, job.model_folder, f"charlstm-{name}")
+        headers = {"content-disposition": f'attachment; filename="charlstm-{name}.zip"', "cache-control": "no-store"}
+        return Response(content, media_type="application/zip", headers=headers)
+
+    def _owner(self, request: Request) -> str:
+        return check_owner(request.headers.get(OWNER_HEADER))
+
+
+def answer(handler: Callable[[Request], Awaitable[Any]]) -> Handler:
+    """A handler whose value is answered as JSON, and whose `ValueError` as {"error": sentence} with status 400."""
+
+    async def handle(request: Request) -> Response:
+        try:
+            value = await handler(request)
+        except ValueError as error:
+            return JSONResponse({"error": str(error)}, 400)
+        except OSError as error:
+            return JSONResponse(
+                {"error": f"The server cannot store the text ({error.strerror}): try again later."}, 507
+            )
+        return value if isinstance(value, Response) else JSONResponse(value, headers={"cache-control": "no-store"})
+
+    return handle
+
+
+def add_making(app: FastAPI, manager: TrainingManager, registry: ModelRegistry) -> None:
+    """Add the routes to `app`, before anything is mounted at its root."""
+    routes = MakingRoutes(manager, registry)
+    app.add_route(TEXT_PATH, answer(routes.submit), methods=["POST"])
+    for name in ("start", "stop", "again", "forget"):
+        app.add_route(f"{PREFIX}/{name}", answer(getattr(routes, name)), methods=["POST"])
+    app.add_route(f"{PREFIX}/state", answer(routes.state), methods=["GET"])
+    app.add_route(f"{PREFIX}/model.zip", answer(routes.archive), methods=["GET"])
