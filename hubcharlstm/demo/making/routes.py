@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -16,8 +17,17 @@ from starlette.requests import HTTPConnection
 
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.making.archive import zip_model
+from hubcharlstm.demo.making.job import Job
 from hubcharlstm.demo.making.limits import MAX_BODY_BYTES, check_seconds, check_title
 from hubcharlstm.demo.making.manager import TrainingManager
+from hubcharlstm.demo.making.publishing import (
+    LICENSES,
+    check_license,
+    check_name,
+    may_publish,
+    public_parts,
+    publish,
+)
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.owners import check_owner
 from hubcharlstm.demo.serving.admission import ClientIdentity
@@ -79,11 +89,8 @@ class MakingRoutes:
 
     async def start(self, request: Request) -> Any:
         """{"seconds": 30, 60 or 180, "model": the label of the model to begin with, "" for none}."""
-        try:
-            wanted = json.loads(await request.body())
-        except ValueError:
-            wanted = None
-        if not isinstance(wanted, dict) or not isinstance(wanted.get("model", ""), str):
+        wanted = await json_object(request)
+        if not isinstance(wanted.get("model", ""), str):
             raise UserError("The page sent no choice; expected one: load the page again.")
         owner, seconds = self._owner(request), check_seconds(wanted.get("seconds"))
         label = wanted.get("model", "")
@@ -104,18 +111,58 @@ class MakingRoutes:
         return self._manager.state(owner)
 
     async def state(self, request: Request) -> Any:
-        return self._manager.state(self._owner(request))
+        return {**self._manager.state(self._owner(request)), "may_publish": may_publish(request, os.environ)}
 
     async def archive(self, request: Request) -> Any:
         """The finished model as a zip archive."""
         job = self._manager.finished(self._owner(request))
-        name = re.sub(r"[^a-z0-9]+", "-", job.title.lower()).strip("-") or "model"
+        name = slug(job.title)
         content = await asyncio.to_thread(zip_model, job.model_folder, f"charlstm-{name}")
         headers = {"content-disposition": f'attachment; filename="charlstm-{name}.zip"', "cache-control": "no-store"}
         return Response(content, media_type="application/zip", headers=headers)
 
+    async def public_parts(self, request: Request) -> Any:
+        """What of the text would become public; only for who may publish."""
+        job = self._publishable(request)
+        text = await asyncio.to_thread(job.text_file.read_text, encoding="utf-8")
+        parts = await asyncio.to_thread(public_parts, job.model_folder, text)
+        return {**parts, "name": f"charlstm-{slug(job.title)}", "licenses": list(LICENSES)}
+
+    async def publish(self, request: Request) -> Any:
+        """{"name": of the new model, "license": one of `LICENSES`, "private": true unless it is to be public}."""
+        job = self._publishable(request)
+        wanted = await json_object(request)
+        name, license_name = check_name(wanted.get("name")), check_license(wanted.get("license", ""))
+        return await asyncio.to_thread(
+            publish, job.model_folder, name, license_name=license_name, private=wanted.get("private") is not False
+        )
+
+    def _publishable(self, request: Request) -> Job:
+        if not may_publish(request, os.environ):
+            raise UserError(
+                "Publishing uses the login of whoever runs this app; expected a browser on that very machine: download "
+                "the model, and push it from yours."
+            )
+        return self._manager.finished(self._owner(request))
+
     def _owner(self, request: Request) -> str:
         return check_owner(request.headers.get(OWNER_HEADER))
+
+
+def slug(title: str) -> str:
+    """A title as part of a file's name."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "model"
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """The JSON object of a body; raises `UserError` for anything else."""
+    try:
+        value = json.loads(await request.body())
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise UserError("The page sent no choice; expected one: load the page again.")
+    return value
 
 
 def answer(handler: Callable[[Request], Awaitable[Any]]) -> Handler:
@@ -142,4 +189,6 @@ def add_making(app: FastAPI, manager: TrainingManager, registry: ModelRegistry) 
     for name in ("start", "stop", "again", "forget"):
         app.add_route(f"{PREFIX}/{name}", answer(getattr(routes, name)), methods=["POST"])
     app.add_route(f"{PREFIX}/state", answer(routes.state), methods=["GET"])
+    app.add_route(f"{PREFIX}/publish", answer(routes.public_parts), methods=["GET"])
+    app.add_route(f"{PREFIX}/publish", answer(routes.publish), methods=["POST"])
     app.add_route(f"{PREFIX}/model.zip", answer(routes.archive), methods=["GET"])

@@ -72,6 +72,12 @@ function receive(state) {
 const another = () => press("button", "Another text", () => act(() => ask("forget")));
 const failed = (error) => tell(error);
 
+function cancelling() {
+  const buttons = part("div", "buttons");
+  buttons.append(press("button", "Cancel", () => act(() => ask("forget"))));
+  return buttons;
+}
+
 function heading(state, text) {
   const node = part("h2", "subtitle", text);
   node.dir = "auto";
@@ -169,8 +175,9 @@ function renderReady(state) {
   const use = part("p", "hint", `In the chat's menu it is “${state.label}”, for you alone. The download is a folder in a zip file; in Python, after unpacking:`);
   const code = part("pre", "code-lines", 'from hubcharlstm import CharLSTM\nmodel = CharLSTM.from_pretrained("the-unpacked-folder")');
   status.textContent = "Your model is ready.";
+  const publishing = state.may_publish ? [renderPublishing()] : [];
   return [heading(state, "It is ready"), ...note, part("p", "verdict", comparison(state.run, number)), buttons, card.root,
-    chartFigure(state.run, number, 1), use, code];
+    chartFigure(state.run, number, 1), use, code, ...publishing];
 }
 
 async function downloadModel(node) {
@@ -198,7 +205,7 @@ function renderFailed(state) {
 
 const STAGES = {
   none: (state) => [renderGiving(state, { onText: submitText, onProblem: failed })],
-  checking: (state) => [heading(state, "Looking at your text"), part("p", "waiting", "What is in it, and how well can it be guessed by counting alone? A few seconds …")],
+  checking: (state) => [heading(state, "Looking at your text"), part("p", "waiting", "What is in it, and how well can it be guessed by counting alone? A few seconds …"), cancelling()],
   checked: renderChecked,
   queued: renderQueued,
   training: renderTraining,
