@@ -27,7 +27,7 @@ def stop(number, frame):
 
 if "--dry-run" in arguments:
     if what == "REFUSE":
-        print("error: text.txt holds no character but a: check the file.", file=sys.stderr)
+        print(f"error: {arguments[1]} holds no character but a: check the file.", file=sys.stderr)
         sys.exit(2)
     print(json.dumps({
         "title": "text.txt", "chars": len(text), "train_chars": 1, "held_out_chars": 1, "different_chars": 3,

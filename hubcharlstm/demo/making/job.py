@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from hubcharlstm.demo.making.limits import file_stem
 from hubcharlstm.demo.making.process import TrainerProcess
 
 
@@ -50,7 +51,7 @@ class Job:
 
     @property
     def text_file(self) -> Path:
-        return self.folder / "text.txt"
+        return self.folder / f"{file_stem(self.title)}.txt"
 
     @property
     def run(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -69,6 +70,11 @@ def check_title(value: str) -> str:
     """One line of up to `MAX_TITLE` characters that can be shown, "my text" for nothing."""
     printable = "".join(char if char.isprintable() else " " for char in value)
     return " ".join(printable.split()).replace(",", "")[:MAX_TITLE].strip() or "my text"
+
+
+def file_stem(title: str) -> str:
+    """A title as the name of a file and of a model."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "my-text"
 
 
 def check_room(limits: MakingLimits, num_jobs: int, num_of_address: int) -> None:

@@ -52,6 +52,7 @@ class TrainingManager:
         self._queue: deque[Job] = deque()
         self._training: Job | None = None
         self._checking = asyncio.Semaphore(1)
+        self._changing = asyncio.Lock()  # an owner's text is taken or deleted as a whole
         self._watcher: asyncio.Task[None] | None = None
         self._removals: set[asyncio.Task[None]] = set()
 
@@ -65,11 +66,19 @@ class TrainingManager:
     async def submit(self, owner: str, address: str, title: str, text: str) -> None:
         """Take a text in place of the owner's last one, and begin to check it; raises `ValueError`."""
         check_text(text)
-        self.check_admission(owner, address)
-        await self.forget(owner)
+        async with self._changing:
+            self.check_admission(owner, address)
+            await self._forget(owner)
+            await self._take(owner, address, title, text)
+
+    async def _take(self, owner: str, address: str, title: str, text: str) -> None:
         job = Job(owner, address, title, len(text), self.storage.new_folder(), seen=self._clock())
         self._jobs[owner] = job
-        await asyncio.to_thread(job.text_file.write_text, text, encoding="utf-8", newline="")
+        try:
+            await asyncio.to_thread(job.text_file.write_text, text, encoding="utf-8", newline="")
+        except OSError:
+            await self._forget(owner)
+            raise
         job.task = asyncio.create_task(self._guard(job, self._check(job)))
         if self._watcher is None:
             self._watcher = asyncio.create_task(self._watch())
@@ -100,6 +109,10 @@ class TrainingManager:
 
     async def forget(self, owner: str) -> None:
         """Delete an owner's text and all that came of it: processes, files, the model."""
+        async with self._changing:
+            await self._forget(owner)
+
+    async def _forget(self, owner: str) -> None:
         job = self._jobs.pop(owner, None)
         if job is None:
             return
@@ -263,7 +276,7 @@ class TrainingManager:
 
     async def _run_process(self, job: Job, arguments: list[str], seconds: float) -> int | None:
         """Run `python -m training` in a job's folder to its end; None for one killed after `seconds`."""
-        process = job.process = await asyncio.to_thread(TrainerProcess.start, arguments, job.folder)
+        process = job.process = TrainerProcess.start(arguments, job.folder)
         try:
             deadline = time.monotonic() + seconds
             while (code := await process.wait(0.5)) is None and time.monotonic() < deadline:
@@ -288,8 +301,10 @@ class TrainingManager:
             is_old = job.ended and now - job.ended >= MAX_AGE
             is_idle = job.phase is Phase.CHECKED and now - job.seen >= MAX_AGE
             if absent >= ABSENT_SECONDS or is_old or is_idle:
-                logger.info("deleted a text of a visitor")
-                await self.forget(owner)
+                try:
+                    await self.forget(owner)
+                except OSError:  # tried again at the next start of a server
+                    logger.exception("a text of a visitor could not be deleted")
 
     # --- the queue ------------------------------------------------------------------------------------------------
 

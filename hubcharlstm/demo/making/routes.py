@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -18,7 +18,7 @@ from starlette.requests import HTTPConnection
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.making.archive import zip_model
 from hubcharlstm.demo.making.job import Job
-from hubcharlstm.demo.making.limits import MAX_BODY_BYTES, check_seconds, check_title
+from hubcharlstm.demo.making.limits import MAX_BODY_BYTES, check_seconds, check_title, file_stem
 from hubcharlstm.demo.making.manager import TrainingManager
 from hubcharlstm.demo.making.publishing import (
     LICENSES,
@@ -94,8 +94,7 @@ class MakingRoutes:
             raise UserError("The page sent no choice; expected one: load the page again.")
         owner, seconds = self._owner(request), check_seconds(wanted.get("seconds"))
         label = wanted.get("model", "")
-        source = self._registry.source_of(label) or "pretrained" if label else ""
-        self._manager.start(owner, seconds, source)
+        self._manager.start(owner, seconds, self._source_of(label) if label else "")
         return self._manager.state(owner)
 
     async def stop(self, request: Request) -> Any:
@@ -116,7 +115,7 @@ class MakingRoutes:
     async def archive(self, request: Request) -> Any:
         """The finished model as a zip archive."""
         job = self._manager.finished(self._owner(request))
-        name = slug(job.title)
+        name = file_stem(job.title)
         content = await asyncio.to_thread(zip_model, job.model_folder, f"charlstm-{name}")
         headers = {"content-disposition": f'attachment; filename="charlstm-{name}.zip"', "cache-control": "no-store"}
         return Response(content, media_type="application/zip", headers=headers)
@@ -126,7 +125,7 @@ class MakingRoutes:
         job = self._publishable(request)
         text = await asyncio.to_thread(job.text_file.read_text, encoding="utf-8")
         parts = await asyncio.to_thread(public_parts, job.model_folder, text)
-        return {**parts, "name": f"charlstm-{slug(job.title)}", "licenses": list(LICENSES)}
+        return {**parts, "name": f"charlstm-{file_stem(job.title)}", "licenses": list(LICENSES)}
 
     async def publish(self, request: Request) -> Any:
         """{"name": of the new model, "license": one of `LICENSES`, "private": true unless it is to be public}."""
@@ -136,6 +135,11 @@ class MakingRoutes:
         return await asyncio.to_thread(
             publish, job.model_folder, name, license_name=license_name, private=wanted.get("private") is not False
         )
+
+    def _source_of(self, label: str) -> str:
+        """What the trainer loads the model of a label from; it runs in another folder."""
+        source = self._registry.source_of(label) or "pretrained"
+        return str(Path(source).resolve()) if Path(source).is_dir() else source
 
     def _publishable(self, request: Request) -> Job:
         if not may_publish(request, os.environ):
@@ -147,11 +151,6 @@ class MakingRoutes:
 
     def _owner(self, request: Request) -> str:
         return check_owner(request.headers.get(OWNER_HEADER))
-
-
-def slug(title: str) -> str:
-    """A title as part of a file's name."""
-    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "model"
 
 
 async def json_object(request: Request) -> dict[str, Any]:

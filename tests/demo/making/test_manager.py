@@ -89,7 +89,7 @@ def test_a_text_becomes_a_model_that_its_owner_alone_has(play: Any) -> None:
         assert state["label"] == "my text, made by you" and state["run"]["metrics"][0]["val_loss"] == 2.1
         assert manager.private.labels(ANN)[-1] == state["label"] and state["label"] not in manager.private.labels(BOB)
         arguments = json.loads((manager.finished(ANN).run / "arguments").read_text())
-        assert arguments[:8] == ["fit", "text.txt", "--out", "run", "--minutes", "1", "--init-from", "pretrained"]
+        assert arguments[:8] == ["fit", "my-text.txt", "--out", "run", "--minutes", "1", "--init-from", "pretrained"]
         with pytest.raises(UserError, match="no longer here"):
             manager.finished(BOB)
 
@@ -149,7 +149,7 @@ def test_what_fails_says_so_and_makes_room(play: Any, what: str, sentence: str) 
             await until(manager, ANN, "checked")
             manager.start(ANN, 30, "")
         state = await until(manager, ANN, "failed")
-        assert sentence in state["sentence"] and "text.txt" not in state["sentence"]
+        assert sentence in state["sentence"] and "my-text" not in state["sentence"]
         await checked(manager, BOB)
         manager.start(BOB, 30, "")
         await until(manager, BOB, "ready")
@@ -174,7 +174,7 @@ def test_what_its_owner_forgets_is_gone_with_its_process(play: Any) -> None:
     async def scenario(manager: TrainingManager, clock: Clock) -> None:
         folder = await running(manager, ANN, "HANG")
         process = manager._jobs[ANN].process
-        assert process is not None and (folder / "text.txt").exists()
+        assert process is not None and (folder / "my-text.txt").exists()
         await manager.forget(ANN)
         assert not folder.exists() and manager.state(ANN)["phase"] == "none"
         with pytest.raises(ProcessLookupError):

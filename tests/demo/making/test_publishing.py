@@ -90,7 +90,7 @@ def home(hub: Hub, tmp_path: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(20)
-    assert not list(tmp_path.rglob("text.txt"))
+    assert not list(tmp_path.rglob("hill.txt"))
 
 
 @pytest.mark.slow

@@ -68,7 +68,7 @@ def test_a_poem_becomes_a_model_to_chat_with(app: App, user: BrowserUser, browse
     page.get_by_role("link", name="Make your own").click()
     page.get_by_role("button", name="Another text").click()
     page.wait_for_selector("#make textarea")
-    assert not list(Path(app.folder).rglob("text.txt"))
+    assert not list(Path(app.folder).rglob("my-text.txt"))
 
 
 def test_a_file_is_read_in_the_browser_and_shown_as_text(user: BrowserUser, tmp_path: Path) -> None:
