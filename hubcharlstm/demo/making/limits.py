@@ -63,7 +63,7 @@ def check_seconds(value: object) -> int:
     check_number("time", value, 0, max(TIMES), whole=True, unit=" seconds")
     if value not in TIMES:
         raise UserError(f"The time is {value} seconds; expected one of {', '.join(map(str, TIMES))}: choose one.")
-    return int(value)  # type: ignore[call-overload, no-any-return]  # one of the integers above
+    return int(value)
 
 
 def check_title(value: str) -> str:

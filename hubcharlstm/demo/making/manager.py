@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -14,9 +13,9 @@ from typing import Any
 from hubcharlstm import BusyError
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.making.job import Job, Phase
-from hubcharlstm.demo.making.limits import MAX_CHARS, MIN_CHARS, TIMES, MakingLimits, check_room, check_text
+from hubcharlstm.demo.making.job_state import describe, in_words, no_job, readable
+from hubcharlstm.demo.making.limits import MakingLimits, check_room, check_text
 from hubcharlstm.demo.making.process import STOP_SECONDS, TrainerProcess
-from hubcharlstm.demo.making.run_status import run_status
 from hubcharlstm.demo.making.storage import Storage, delete_tree
 from hubcharlstm.demo.private_models import MADE_HERE, PrivateModels
 from hubcharlstm.model import CharLSTM
@@ -31,7 +30,6 @@ ABSENT_SECONDS, MAX_AGE = 600.0, 3_600.0
 """After an owner's last tab has gone, and after the training has ended; then the text and all that came of it go."""
 LOOK_SECONDS = 10.0
 """Between two looks for what is to be deleted."""
-KILLED = "The training was ended from outside; expected it to run to its end: start it again."
 
 
 class TrainingManager:
@@ -135,27 +133,11 @@ class TrainingManager:
 
     def state(self, owner: str) -> dict[str, Any]:
         """What the page shows of the owner's text."""
-        bounds = {"min_chars": MIN_CHARS, "max_chars": MAX_CHARS, "times": list(TIMES)}
         job = self._jobs.get(owner)
         if job is None:
-            return {"phase": "none", **bounds}
+            return no_job()
         job.seen = self._clock()
-        is_started = job.phase in (Phase.TRAINING, Phase.READY) or (job.phase is Phase.FAILED and job.begun)
-        return {
-            **bounds,
-            "phase": job.phase.value,
-            "title": job.title,
-            "chars": job.chars,
-            "findings": job.findings,
-            "sentence": job.sentence,
-            "seconds": job.seconds,
-            "is_warm": bool(job.source),
-            "elapsed": round(job.elapsed(self._clock()), 1),
-            "is_stopped": job.is_stopped,
-            "label": job.label,
-            "queue": self._queue_state(job),
-            "run": run_status(job.run) if is_started else None,
-        }
+        return describe(job, job.seen, self._queue_state(job))
 
     def finished(self, owner: str) -> Job:
         """The owner's job if its model is ready; raises `UserError` otherwise."""
@@ -242,7 +224,7 @@ class TrainingManager:
             job.sentence = readable(job.process.error(), job) or (
                 "The training took far longer than its time and was ended: try a shorter text."
                 if code is None
-                else KILLED
+                else "The training was ended from outside; expected it to run to its end: start it again."
             )
         job.phase = Phase.FAILED
 
@@ -329,16 +311,3 @@ class TrainingManager:
         running = self._training
         rest = max(0.0, running.seconds - running.elapsed(self._clock())) + 5 if running is not None else 0.0
         return rest + sum(job.seconds + 5 for job in list(self._queue)[:position])
-
-
-def readable(sentence: str, job: Job) -> str:
-    """An error of the trainer without the names of files, which a visitor has never seen."""
-    return sentence.replace(str(job.text_file), "The text").replace(job.text_file.name, "text")
-
-
-def in_words(seconds: float) -> str:
-    """A time such as "20 seconds" or "3 minutes"."""
-    if seconds < 90:
-        count = max(10, 10 * math.ceil(seconds / 10))
-        return f"{count} seconds"
-    return f"{math.ceil(seconds / 60)} minutes"
