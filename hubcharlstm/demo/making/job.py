@@ -24,7 +24,7 @@ class Phase(StrEnum):
 
 
 @dataclass(eq=False)
-class Job:
+class TrainingJob:
     """A text of one owner. begun, ended, seen: monotonic seconds; seen: of the owner's last request.
 
     seconds: that the training may take. source: the model that it begins with, "" for none. label: of the finished

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from hubcharlstm.demo.making.job import Job, Phase
+from hubcharlstm.demo.making.job import Phase, TrainingJob
 from hubcharlstm.demo.making.limits import MAX_CHARS, MIN_CHARS, TIMES
 from hubcharlstm.demo.making.run_status import run_status
 
@@ -17,7 +17,7 @@ def no_job() -> dict[str, Any]:
     return {"phase": "none", **BOUNDS}
 
 
-def describe(job: Job, now: float, queue: dict[str, Any] | None) -> dict[str, Any]:
+def describe(job: TrainingJob, now: float, queue: dict[str, Any] | None) -> dict[str, Any]:
     """Of a text. queue: how many trainings come before its own, and for how long; None where it does not wait."""
     is_started = job.phase in (Phase.TRAINING, Phase.READY)
     return {
@@ -37,7 +37,7 @@ def describe(job: Job, now: float, queue: dict[str, Any] | None) -> dict[str, An
     }
 
 
-def readable(sentence: str, job: Job) -> str:
+def readable(sentence: str, job: TrainingJob) -> str:
     """An error of the trainer without the names of files, which a visitor has never seen."""
     return sentence.replace(str(job.text_file), "The text").replace(job.text_file.name, "text")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from hubcharlstm import BusyError
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.making.job import Job, Phase
+from hubcharlstm.demo.making.job import Phase, TrainingJob
 from hubcharlstm.demo.making.job_state import describe, in_words, no_job, readable
 from hubcharlstm.demo.making.limits import MakingLimits, check_room, check_text
 from hubcharlstm.demo.making.process import STOP_SECONDS, TrainerProcess
@@ -28,8 +28,8 @@ GRACE_SECONDS = 90.0
 """Beyond its time, after which a training is killed: it ends by itself long before."""
 ABSENT_SECONDS, MAX_AGE = 600.0, 3_600.0
 """After an owner's last tab has gone, and after the training has ended; then the text and all that came of it go."""
-LOOK_SECONDS = 10.0
-"""Between two looks for what is to be deleted."""
+EXPIRY_SECONDS = 10.0
+"""Between two checks for what is to be deleted."""
 
 
 class TrainingManager:
@@ -46,9 +46,9 @@ class TrainingManager:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.limits, self.private, self.storage, self._clock = limits, private, storage, clock
-        self._jobs: dict[str, Job] = {}
-        self._queue: deque[Job] = deque()
-        self._training: Job | None = None
+        self._jobs: dict[str, TrainingJob] = {}
+        self._queue: deque[TrainingJob] = deque()
+        self._training: TrainingJob | None = None
         self._checking = asyncio.Semaphore(1)
         self._changing = asyncio.Lock()  # an owner's text is taken or deleted as a whole
         self._watcher: asyncio.Task[None] | None = None
@@ -70,7 +70,7 @@ class TrainingManager:
             await self._take(owner, address, title, text)
 
     async def _take(self, owner: str, address: str, title: str, text: str) -> None:
-        job = Job(owner, address, title, len(text), self.storage.new_folder(), seen=self._clock())
+        job = TrainingJob(owner, address, title, len(text), self.storage.new_folder(), seen=self._clock())
         self._jobs[owner] = job
         try:
             await asyncio.to_thread(job.text_file.write_text, text, encoding="utf-8", newline="")
@@ -139,7 +139,7 @@ class TrainingManager:
         job.seen = self._clock()
         return describe(job, job.seen, self._queue_state(job))
 
-    def finished(self, owner: str) -> Job:
+    def finished(self, owner: str) -> TrainingJob:
         """The owner's job if its model is ready; raises `UserError` otherwise."""
         job = self._job(owner)
         if job.phase is not Phase.READY:
@@ -156,7 +156,7 @@ class TrainingManager:
 
     # --- what happens then ----------------------------------------------------------------------------------------
 
-    async def _guard(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self, job: TrainingJob, work: Coroutine[Any, Any, None]) -> None:
         """Await `work`, and say on the page if it fails."""
         try:
             await work
@@ -168,7 +168,7 @@ class TrainingManager:
             job.sentence = "Something went wrong on the server, whose log says what: try again, or tell who runs it."
             raise
 
-    async def _check(self, job: Job) -> None:
+    async def _check(self, job: TrainingJob) -> None:
         """Run the pre-flight of a text."""
         async with self._checking:
             arguments = ["fit", job.text_file.name, "--dry-run", "--json", "--out", "run"]
@@ -191,7 +191,7 @@ class TrainingManager:
             job.phase, job.begun = Phase.TRAINING, self._clock()
             job.task = asyncio.create_task(self._guard(job, self._train(job)))
 
-    async def _train(self, job: Job) -> None:
+    async def _train(self, job: TrainingJob) -> None:
         try:
             arguments = ["fit", job.text_file.name, "--out", "run", "--minutes", f"{job.seconds / 60:g}"]
             if job.source:
@@ -203,7 +203,7 @@ class TrainingManager:
             self._training = None
             self._start_next()
 
-    async def _finish(self, job: Job, code: int | None) -> None:
+    async def _finish(self, job: TrainingJob, code: int | None) -> None:
         """Offer the model to its owner, or say why there is none."""
         assert job.process is not None
         if (code == 0 or job.is_stopped) and (job.model_folder / "config.json").is_file():
@@ -228,7 +228,7 @@ class TrainingManager:
             )
         job.phase = Phase.FAILED
 
-    async def _offer(self, job: Job) -> None:
+    async def _offer(self, job: TrainingJob) -> None:
         """Add the trained model to those of its owner; raises `ValueError`."""
         model = await asyncio.to_thread(CharLSTM.from_pretrained, str(job.model_folder), device="cpu")
         label = f"{job.title}, {MADE_HERE}"
@@ -240,14 +240,14 @@ class TrainingManager:
             on_remove=lambda: self._on_remove(job),
         )
 
-    def _on_remove(self, job: Job) -> None:
+    def _on_remove(self, job: TrainingJob) -> None:
         """The model has been removed: by this manager, which has taken its label before, or by anyone else."""
         if job.label and self._jobs.get(job.owner) is job:
             job.label = ""
             self._removals.add(removal := asyncio.create_task(self.forget(job.owner)))
             removal.add_done_callback(self._removals.discard)
 
-    async def _reset(self, job: Job) -> None:
+    async def _reset(self, job: TrainingJob) -> None:
         """Back to the checked text: without its run and its model."""
         if job.label:
             label, job.label = job.label, ""
@@ -256,7 +256,7 @@ class TrainingManager:
         job.begun, job.ended, job.is_stopped, job.sentence = 0.0, 0.0, False, ""
         job.phase = Phase.CHECKED
 
-    async def _run_process(self, job: Job, arguments: list[str], seconds: float) -> int | None:
+    async def _run_process(self, job: TrainingJob, arguments: list[str], seconds: float) -> int | None:
         """Run `python -m training` in a job's folder to its end; None for one killed after `seconds`."""
         process = job.process = TrainerProcess.start(arguments, job.folder)
         try:
@@ -272,7 +272,7 @@ class TrainingManager:
     async def _watch(self) -> None:
         """Delete what nobody waits for any more. Runs until it is cancelled."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(EXPIRY_SECONDS)
             await self.delete_expired()
 
     async def delete_expired(self) -> None:
@@ -290,7 +290,7 @@ class TrainingManager:
 
     # --- the queue ------------------------------------------------------------------------------------------------
 
-    def _job(self, owner: str) -> Job:
+    def _job(self, owner: str) -> TrainingJob:
         job = self._jobs.get(owner)
         if job is None:
             raise UserError(
@@ -300,7 +300,7 @@ class TrainingManager:
         job.seen = self._clock()
         return job
 
-    def _queue_state(self, job: Job) -> dict[str, Any] | None:
+    def _queue_state(self, job: TrainingJob) -> dict[str, Any] | None:
         if job not in self._queue:
             return None
         position = self._queue.index(job)

@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection
 
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.making.archive import zip_model
-from hubcharlstm.demo.making.job import Job
+from hubcharlstm.demo.making.job import TrainingJob
 from hubcharlstm.demo.making.limits import MAX_BODY_BYTES, check_seconds, check_title, file_stem
 from hubcharlstm.demo.making.manager import TrainingManager
 from hubcharlstm.demo.making.publishing import (
@@ -141,7 +141,7 @@ class MakingRoutes:
         source = self._registry.source_of(label) or "pretrained"
         return str(Path(source).resolve()) if Path(source).is_dir() else source
 
-    def _publishable(self, request: Request) -> Job:
+    def _publishable(self, request: Request) -> TrainingJob:
         if not may_publish(request, os.environ):
             raise UserError(
                 "Publishing uses the login of whoever runs this app; expected a browser on that very machine: download "

@@ -15,19 +15,19 @@ def run_status(run: Path) -> dict[str, Any]:
 
     phase: "starting" before the first step, then "training" and "reporting".
     """
-    lines = read_text(run / STATUS).splitlines()
+    lines = content_of(run / STATUS).splitlines()
     status = json.loads(lines[0]) if lines else {}
     return {
         "phase": status.get("phase", "starting"),
         "step": status.get("step", 0),
         "total_steps": status.get("total_steps", 0),
-        "metrics": [json.loads(line) for line in read_text(run / METRICS).splitlines()],
+        "metrics": [json.loads(line) for line in content_of(run / METRICS).splitlines()],
         # JSON lines end with a line feed alone: a text may hold other characters that `splitlines` breaks at
-        "snapshots": [json.loads(line) for line in read_text(run / SNAPSHOTS).split("\n") if line],
+        "snapshots": [json.loads(line) for line in content_of(run / SNAPSHOTS).split("\n") if line],
     }
 
 
-def read_text(path: Path) -> str:
+def content_of(path: Path) -> str:
     """The content of a file, "" before it is there."""
     try:
         return path.read_text(encoding="utf-8")

@@ -25,13 +25,13 @@ function snapshotCard() {
     const isAtEnd = snapshots.length === 0 || Number(slider.value) === snapshots.length - 1;
     if (given.length === snapshots.length) return;
     snapshots = given;
-    root.hidden = snapshots.length === 0;
     slider.max = Math.max(0, snapshots.length - 1);
     slider.disabled = snapshots.length < 2;
     if (isAtEnd) slider.value = slider.max;
     if (snapshots.length > 0) show();
   };
-  root.hidden = true;
+  slider.disabled = true;
+  facts.textContent = "nothing read yet"; // the card has its place from the start, so that nothing moves
   return { root, update };
 }
 
