@@ -35,9 +35,12 @@ function snapshotCard() {
   return { root, update };
 }
 
-function comparison(run, number) {
+// found: of the pre-flight. Where its number to beat says little, the loss stands alone.
+function comparison(run, found) {
+  const number = found.number_to_beat.bits;
   const best = Math.min(...heldOutPoints(run).map(([, bits]) => bits));
   if (!Number.isFinite(best)) return "";
+  if (found.doubt) return `It needs ${best.toFixed(2)} bits per character.`;
   const difference = Math.abs(best - number).toFixed(2);
   return best < number
     ? `It needs ${best.toFixed(2)} bits per character: ${difference} below the number to beat.`

@@ -143,8 +143,8 @@ function renderTraining(state) {
     if (points === drawn) return;
     drawn = points;
     graph.replaceChildren(chartFigure(now.run, number, now.seconds));
-    line.textContent = comparison(now.run, number);
-    const passed = heldOutPoints(now.run).some(([, bits]) => bits < number);
+    line.textContent = comparison(now.run, state.findings);
+    const passed = !state.findings.doubt && heldOutPoints(now.run).some(([, bits]) => bits < number);
     if (passed && !hasPassed) status.textContent = "It has passed the number to beat.";
     hasPassed = passed;
   };
@@ -176,7 +176,7 @@ function renderReady(state) {
   const code = part("pre", "code-lines", 'from hubcharlstm import CharLSTM\nmodel = CharLSTM.from_pretrained("the-unpacked-folder")');
   status.textContent = "Your model is ready.";
   const publishing = state.may_publish ? [renderPublishing()] : [];
-  return [heading(state, "It is ready"), ...note, part("p", "verdict", comparison(state.run, number)), buttons, card.root,
+  return [heading(state, "It is ready"), ...note, part("p", "verdict", comparison(state.run, state.findings)), buttons, card.root,
     chartFigure(state.run, number, 1), use, code, ...publishing];
 }
 
