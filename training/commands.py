@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from training.options import OVERRIDES
 from training.recipe import DISTILL_TEMPERATURE, DISTILL_WEIGHT, PRESETS, Recipe
@@ -27,8 +31,15 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
     from training.pipeline import train
     from training.run_settings import CorpusSource, HubTargets, PretrainedSource, RunSettings
     from training.teachers import Teachers
+    from training.time_budget import TimeBudget
     from training.warm_start import PretrainedInit
 
+    if options.json and not options.dry_run:
+        raise ValueError(
+            "--json is given without --dry-run; expected both, since only a dry run has an answer: add --dry-run, or "
+            "leave --json out."
+        )
+    budget = None if options.minutes is None else TimeBudget.of(options.minutes)
     corpus = locate(corpus)
     out: Path = options.out or Path("runs") / (Path(corpus).stem or "text")
     _check_apart(out, corpus)
@@ -79,9 +90,15 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
         card={name: value for name in ("license", "language") if (value := getattr(options, name)) is not None},
         hub=HubTargets(model=model_id, space=space_id, private=options.private, static=options.static),
     )
-    return train(
-        out, settings, resume=False, pretrained_init=init, teachers=teachers, dry_run=options.dry_run, corpus_copy=copy
-    )
+    answers: list[dict[str, Any]] = []
+    with redirect_stdout(sys.stderr) if options.json else nullcontext():
+        code = train(
+            out, settings, resume=False, pretrained_init=init, teachers=teachers, dry_run=options.dry_run,
+            on_findings=answers.append if options.json else None, corpus_copy=copy, budget=budget,
+        )  # fmt: skip
+    for answer in answers:
+        print(json.dumps(answer, ensure_ascii=False))
+    return code
 
 
 def has_restarted(out: Path) -> bool:
@@ -173,16 +190,20 @@ def run_space(options: argparse.Namespace, command_line: str) -> int:
         publish_space(
             space_id, model_id,
             hardware=options.hardware, private=options.private, torch_index=options.torch_index,
+            make_your_own=options.make_your_own,
         )  # fmt: skip
         return 0
     record, note = space.try_load_record(model_id)
     for path in space.write(
-        options.dry_run, model_id, space_id=space_id, record=record, torch_index=options.torch_index
-    ):
+        options.dry_run, model_id, space_id=space_id, record=record, torch_index=options.torch_index,
+        make_your_own=options.make_your_own,
+    ):  # fmt: skip
         print(path)
     print(f"\nThese are the files of {space_id}; it serves {model_id}, which its README.md names.")
     if note:
         print(f"note: {note}")
+    if options.make_your_own:
+        print(f"note: visitors can train there once the Space's variable {space.MAKING_VARIABLE} is 1.")
     if options.torch_index is None and (options.hardware or "cpu").startswith("cpu"):
         print("note: PyTorch brings libraries of GPUs along; --torch-index with the index of its CPU builds does not.")
     return 0
@@ -192,8 +213,8 @@ def _run_static_space(options: argparse.Namespace, space_id: str, model_id: str)
     from training.hub_targets import publish_static_space
     from training.publishing import static_space
 
-    for name in ("hardware", "torch_index"):
-        if getattr(options, name) is not None:
+    for name in ("hardware", "torch_index", "make_your_own"):
+        if getattr(options, name):
             raise ValueError(
                 f"--{name.replace('_', '-')} is for a Space with a server; expected none with --static: leave one out."
             )

@@ -28,6 +28,10 @@ OPTIMIZER = 1.1
 """A step with its optimizer against one without."""
 EVALUATION_SAMPLE, SNAPSHOT_SAMPLE = 160, 200
 """Characters that are written at each of them."""
+EVALUATION_SECONDS = 0.4
+"""Of an evaluation besides its loss and its sample: model folder, loss plot and checkpoint; measured on two cores."""
+REPORT_SECONDS = 2.0
+"""Of the report besides its samples and comparisons: loading the best weights, naming cells; likewise."""
 
 
 @dataclass(frozen=True)
@@ -46,32 +50,44 @@ class Estimate:
         return (self.steps + self.evaluations + self.samples + self.report + self.teachers) / 60
 
 
-def estimate(
-    config: CharLSTMConfig,
-    recipe: Recipe,
-    schedule: TrainSchedule,
-    corpus: Corpus,
-    teachers: Sequence[CharLSTMNetwork] = (),
-) -> Estimate:
-    """Extrapolated from a few steps of a network of the same shape on the CPU. teachers: they read the text once."""
+@dataclass(frozen=True)
+class Timings:
+    """Seconds that parts of a run take here: a window, a scored, a written and a taught character, the comparisons."""
+
+    window: float
+    scored: float
+    written: float
+    taught: float
+    hashing: float
+
+    def estimate(self, schedule: TrainSchedule, corpus: Corpus) -> Estimate:
+        """Of a run with this schedule."""
+        num_evaluations = len(schedule.evaluation_steps)
+        written = num_evaluations * EVALUATION_SAMPLE + len(schedule.snapshot_steps) * SNAPSHOT_SAMPLE
+        return Estimate(
+            steps=self.window * schedule.total_steps * OPTIMIZER,
+            evaluations=num_evaluations * (self.scored * len(corpus.held_out) + EVALUATION_SECONDS),
+            samples=self.written * written,
+            report=self.written * report_chars(len(corpus.train)) + self.hashing + REPORT_SECONDS,
+            teachers=self.taught * len(corpus.train),
+        )
+
+
+def measure(
+    config: CharLSTMConfig, recipe: Recipe, corpus: Corpus, teachers: Sequence[CharLSTMNetwork] = ()
+) -> Timings:
+    """Time a few steps of a network of the same shape on the CPU. teachers: they read the text once."""
     with torch.random.fork_rng():
         network = CharLSTMNetwork(config)
-        step = seconds_per_window(config, recipe)
+        window = _seconds_per_window(network, config, recipe)
         draw = np.random.default_rng(0)
         held_out = min(len(corpus.held_out), TIMED_CHARS)
         ids = draw.integers(0, config.vocab_size, held_out + 1)
-        per_scored = _seconds_per_scored(network, ids)
-        per_taught = sum(_seconds_per_scored(teacher, ids % teacher.config.vocab_size) for teacher in teachers)
+        scored = _seconds_per_scored(network, ids)
+        taught = sum(_seconds_per_scored(teacher, ids % teacher.config.vocab_size) for teacher in teachers)
         decoder = Decoder(network, resolve_precision("auto", torch.device("cpu")))
-        per_written = seconds_per_step(decoder) * 1.5  # sampling and text
-    written = len(schedule.evaluation_steps) * EVALUATION_SAMPLE + len(schedule.snapshot_steps) * SNAPSHOT_SAMPLE
-    return Estimate(
-        steps=step * schedule.total_steps * OPTIMIZER,
-        evaluations=per_scored * len(corpus.held_out) * len(schedule.evaluation_steps),
-        samples=per_written * written,
-        report=per_written * report_chars(len(corpus.train)) + hashing_seconds(corpus),
-        teachers=per_taught * len(corpus.train),
-    )
+        written = seconds_per_step(decoder) * 1.5  # sampling and text
+    return Timings(window, scored, written, taught, hashing_seconds(corpus))
 
 
 def _seconds_per_scored(network: CharLSTMNetwork, ids: NDArray[np.int64]) -> float:

@@ -49,11 +49,15 @@ def publish_space(
     hardware: str | None = None,
     private: bool | None = None,
     torch_index: str | None = None,
+    make_your_own: bool = False,
 ) -> None:
     """Create or update a Space and print what changed."""
     from training.publishing import space
 
-    published = space.publish(space_id, model_id, hardware=hardware, private=private, torch_index=torch_index)
+    published = space.publish(
+        space_id, model_id,
+        hardware=hardware, private=private, torch_index=torch_index, make_your_own=make_your_own,
+    )  # fmt: skip
     _print_changes(published.sent, published.dropped)
     if published.model_is_private:
         print(f"note: {model_id} is private: give the Space a secret HF_TOKEN that may read it, in its settings.")

@@ -62,6 +62,11 @@ def _add_run_options(fit: argparse.ArgumentParser) -> None:
     fit.add_argument(
         "--dry-run", action="store_true", help="print statistics of the text, settings and baselines; train nothing"
     )
+    fit.add_argument("--json", action="store_true", help="with --dry-run: print them as one JSON object, for programs")
+    fit.add_argument(
+        "--minutes", type=float, default=None, metavar="N",
+        help="end after so many minutes at most, start and report included (default: as long as the preset takes)",
+    )  # fmt: skip
     fit.add_argument(
         "--out",
         type=Path,
@@ -178,6 +183,9 @@ def _add_space_options(space: argparse.ArgumentParser) -> None:
     space.add_argument("space_id", help="such as user/chat-with-macbeth")
     space.add_argument("--model", required=True, metavar="USER/MODEL", help="the model's id on the Hub")
     space.add_argument("--static", action="store_true", help="a page that computes in the browser, without a server")
+    space.add_argument(
+        "--make-your-own", action="store_true", help="let visitors train models of their own texts there"
+    )
     space.add_argument("--hardware", default=None, help="such as cpu-upgrade (default: as it is, or cpu-basic)")
     space.add_argument("--private", action="store_true", default=None, help="make a new Space private")
     space.add_argument(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,8 +24,9 @@ from training.data.corpus import Corpus, load_corpus
 from training.data.encoded import TrainIds, code_points, id_table
 from training.data.examples import suggest
 from training.distillation import TeacherProbs
-from training.estimate import seconds_per_window
+from training.estimate import Timings, measure, seconds_per_window
 from training.evaluation.comparison import final_line
+from training.findings import findings
 from training.hub_targets import check_targets, publish_run
 from training.processes import join, slower_note
 from training.recipe import GREEDY, Recipe
@@ -32,6 +34,7 @@ from training.run_folder import check_new, nearest_folder, resume_command, run_l
 from training.run_settings import HubTargets, RunSettings
 from training.schedule import TrainSchedule
 from training.teachers import Teachers
+from training.time_budget import TimeBudget
 from training.tracking import Tracker
 from training.trainer import Trainer, TrainResult
 from training.warm_start import PretrainedInit
@@ -49,11 +52,14 @@ def train(
     pretrained_init: PretrainedInit | None = None,
     teachers: Teachers | None = None,
     dry_run: bool = False,
+    on_findings: Callable[[dict[str, Any]], object] | None = None,
     corpus_copy: Path | None = None,
+    budget: TimeBudget | None = None,
 ) -> int:
     """Start or resume the run of `settings`, print what happens, publish the model if asked; returns the exit code.
 
-    corpus_copy: the corpus itself if it came through a pipe; the run folder gets it, so that `resume` can read it.
+    on_findings: called with what the pre-flight finds, as JSON values. corpus_copy: the corpus itself if it came
+    through a pipe; the run folder gets it, so that `resume` can read it. budget: the time that a new run may take.
     Of several processes of one run the main one measures, writes, prints and publishes.
     """
     processes = join()
@@ -67,12 +73,24 @@ def train(
         teachers = Teachers(settings.teachers)
     targets = check_targets(settings.hub or HubTargets()) if processes.is_main else HubTargets()
     # A run that is resumed keeps the recipe that it began with, whatever the rules of this version say.
-    recipe, warning = (settings.recipe, "") if resume else settings.recipe.fitted_to(len(corpus.train), processes.count)
-    notes = teachers.notes(corpus) if teachers and not resume else []
-    _print_corpus(corpus, [warning, *notes])
+    count, length = processes.count, len(corpus.train)
+    recipe, warning = (settings.recipe, "") if resume else settings.recipe.fitted_to(length, count)
+    deadline = None
+    if not resume and processes.is_main:
+        timings = _measure(corpus, recipe, pretrained_init, teachers)
+        if budget:
+            recipe, warning = budget.plan(settings.recipe, timings, corpus).fitted_to(length, count)
+            deadline = budget.deadline(timings.estimate(TrainSchedule.of(recipe, length), corpus).report)
+    recipe = processes.from_main(recipe)
+    notes = [warning, *(teachers.notes(corpus) if teachers and not resume else [])]
+    _print_corpus(corpus, notes)
     generation = suggest(corpus)
     if not resume and processes.is_main:
-        baselines = _preflight(corpus, recipe, generation, pretrained_init, teachers)
+        baselines = _preflight(corpus, recipe, generation, timings, pretrained_init, teachers)
+        if on_findings:
+            config = config_of(recipe, vocabulary_of(corpus, recipe, pretrained_init))
+            warm = pretrained_init is not None
+            on_findings(findings(corpus, recipe, config, generation, baselines, timings, warm=warm, notes=notes))
         settings = settings.model_copy(update={"baselines": baselines, "chunk_checksums": corpus.chunk_checksums()})
     if dry_run:
         return 0
@@ -85,7 +103,7 @@ def train(
         result = fit(
             corpus, recipe, generation, out, resume=resume, settings=settings, dtype=settings.dtype,
             keep_epochs=settings.keep_epochs, baselines=settings.baselines, pretrained_init=pretrained_init,
-            teachers=teachers, tracker=settings.tracker,
+            teachers=teachers, tracker=settings.tracker, deadline=deadline,
         )  # fmt: skip
     except KeyboardInterrupt:
         print("\nStopped at once." + (f" {_continue_line(out)}" if (out / CHECKPOINT).exists() else ""))
@@ -121,6 +139,7 @@ def fit(
     pretrained_init: PretrainedInit | None = None,
     teachers: Teachers | None = None,
     tracker: str | None = None,
+    deadline: float | None = None,
 ) -> TrainResult:
     """Train on `corpus.train` and save the weights that are best on `corpus.held_out` in `out`/model.
 
@@ -129,6 +148,7 @@ def fit(
     from 1, after which the weights are saved in `out`/epochs/epoch-01 and so on. baselines: for the record, by name;
     the Kneser-Ney model's nats are the number to beat. pretrained_init: the initial weights. teachers: the models
     whose guesses are learned, too, by the recipe's `distill_weight`. tracker: "trackio" logs the metrics there, too.
+    deadline: monotonic seconds after which no step begins.
     SIGINT and SIGTERM save a checkpoint and return. Raises `ValueError`; `TrainingError` for a loss that is not finite
     or that explodes.
     """
@@ -164,6 +184,7 @@ def fit(
                 bptt, progress, encode(corpus.held_out, vocabulary),
                 ModelArtifacts(bptt.ema.model, corpus, recipe, schedule, info),
                 tracker=Tracker(tracker, out, recipe.to_dict(), resume=resume) if tracker and is_main else None,
+                deadline=deadline,
             )  # fmt: skip
         if teachers and not trainer.ended:
             bptt.teacher_probs = _teacher_probs(teachers, corpus, vocabulary, recipe, bptt, out)
@@ -264,26 +285,32 @@ def _print_corpus(corpus: Corpus, notes: Sequence[str]) -> None:
     )
 
 
+def _measure(
+    corpus: Corpus, recipe: Recipe, pretrained_init: PretrainedInit | None, teachers: Teachers | None
+) -> Timings:
+    """How fast the parts of the run are here; raises `ValueError` if a teacher lacks characters of the text."""
+    vocabulary = vocabulary_of(corpus, recipe, pretrained_init)
+    if teachers:
+        teachers.check_vocabulary(vocabulary)
+    return measure(config_of(recipe, vocabulary), recipe, corpus, teachers.models if teachers else ())
+
+
 def _preflight(
     corpus: Corpus,
     recipe: Recipe,
     generation: GenerationConfig,
+    timings: Timings,
     pretrained_init: PretrainedInit | None,
     teachers: Teachers | None,
 ) -> preflight.Baselines:
-    """Print what is known before the training; returns the baselines.
-
-    Raises `ValueError` if memory is too small, or if a teacher lacks characters of the text.
-    """
+    """Print what is known before the training; returns the baselines. Raises `ValueError` if memory is too small."""
     vocabulary = vocabulary_of(corpus, recipe, pretrained_init)
-    if teachers:
-        teachers.check_vocabulary(vocabulary)
     config = config_of(recipe, vocabulary)
     print("Measuring what counting alone predicts ...", flush=True)
     baselines = preflight.measure_baselines(corpus, vocabulary, recipe)
     models = teachers.models if teachers else ()
     for line in preflight.examine(
-        corpus, recipe, config, generation, baselines, warm=pretrained_init is not None, teachers=models
+        corpus, recipe, config, generation, baselines, timings, warm=pretrained_init is not None, teachers=models
     ):
         print(line, flush=True)
     return baselines

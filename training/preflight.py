@@ -16,7 +16,7 @@ from training.data.encoded import TrainIds
 from training.data.kind import is_code
 from training.distillation import bytes_per_char
 from training.english import is_english
-from training.estimate import Estimate, estimate
+from training.estimate import Estimate, Timings
 from training.evaluation.baselines import KNESER_NEY, MAX_CHARS, PPMD, number_to_beat, ppmd
 from training.evaluation.comparison import doubt
 from training.publishing.privacy import note_of_config
@@ -59,11 +59,14 @@ def examine(
     config: CharLSTMConfig,
     generation: GenerationConfig,
     baselines: Baselines,
+    timings: Timings,
     *,
     warm: bool = False,
     teachers: Sequence[CharLSTM] = (),
 ) -> list[str]:
-    """Lines to print. warm: the run begins with a model's weights. teachers: the models whose guesses are learned.
+    """Lines to print. timings: of this network here. warm: the run begins with a model's weights.
+
+    teachers: the models whose guesses are learned.
 
     Raises `ValueError` if the run does not fit into this machine's memory.
     """
@@ -76,7 +79,7 @@ def examine(
             f"{gigabytes(free)} are free; expected it to fit: choose a smaller preset, --hidden-size, --batch-size or "
             "--seq-len."
         )
-    time_needed = estimate(config, recipe, schedule, corpus, teachers)
+    time_needed = timings.estimate(schedule, corpus)
     per_weight = len(corpus.train) / config.num_parameters
     rows = {
         "text": _text_row(corpus),

@@ -1,22 +1,52 @@
-"""The metrics of a run: in a file, and in a tracker."""
+"""What a run tells while it trains: metrics, snapshots and status in files, and metrics in a tracker."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-METRICS = "metrics.jsonl"
+METRICS, SNAPSHOTS, STATUS = "metrics.jsonl", "snapshots.jsonl", "status.json"
+STATUS_SECONDS = 0.5
+"""Between two status files of one phase."""
 TRACKERS = ("trackio",)
 
 
 def write_metrics(run: Path, history: list[dict[str, float]]) -> None:
     """One JSON object per evaluation and line; the file is replaced as a whole, so that a resumed run repeats none."""
-    unfinished = run / f".{METRICS}.new"
-    unfinished.write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
-    unfinished.replace(run / METRICS)
+    _replace(run / METRICS, "".join(json.dumps(row) + "\n" for row in history))
+
+
+def write_snapshots(run: Path, prompt: str, snapshots: Sequence[Mapping[str, Any]]) -> None:
+    """One JSON object per snapshot of the time-lapse and line, each with the prompt; replaced as a whole."""
+    rows = ({**snapshot, "prompt": prompt} for snapshot in snapshots)
+    _replace(run / SNAPSHOTS, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+class StatusFile:
+    """status.json: the phase of a run ("training", "reporting") and how far it has come, for who watches it."""
+
+    def __init__(self, run: Path) -> None:
+        self._path = run / STATUS
+        self._phase, self._written = "", 0.0
+
+    def write(self, phase: str, values: Mapping[str, Any]) -> None:
+        """Replace the file, but within one phase not more than once in `STATUS_SECONDS`."""
+        now = time.monotonic()
+        if phase == self._phase and now - self._written < STATUS_SECONDS:
+            return
+        self._phase, self._written = phase, now
+        _replace(self._path, json.dumps({"phase": phase, **values}) + "\n")
+
+
+def _replace(path: Path, content: str) -> None:
+    unfinished = path.with_name(f".{path.name}.new")
+    unfinished.write_text(content, encoding="utf-8")
+    unfinished.replace(path)
 
 
 class Tracker:

@@ -20,7 +20,7 @@ from training.evaluation.comparison import passed_line
 from training.evaluation.losses import carried_loss
 from training.record import TIME_LAPSE_SEED
 from training.signals import stop_on_signal
-from training.tracking import Tracker, write_metrics
+from training.tracking import StatusFile, Tracker, write_metrics, write_snapshots
 
 CHECKPOINT_SECONDS = 60.0
 TIMED_SAMPLE = 50
@@ -47,7 +47,8 @@ class TrainResult:
 class Trainer:
     """Runs the optimizer steps of `bptt`, and what is due between them: evaluations, snapshots, checkpoints.
 
-    `progress` belongs to the trainer; `artifacts` reads it. held_out_ids: (N,) int64.
+    `progress` belongs to the trainer; `artifacts` reads it. held_out_ids: (N,) int64. deadline: monotonic seconds after
+    which no step begins; the report follows.
     """
 
     def __init__(
@@ -58,9 +59,13 @@ class Trainer:
         artifacts: ModelArtifacts,
         *,
         tracker: Tracker | None = None,
+        deadline: float | None = None,
     ) -> None:
         self.bptt, self.progress, self.held_out_ids, self.artifacts = bptt, progress, held_out_ids, artifacts
         self.tracker = tracker
+        self.deadline = math.inf if deadline is None else deadline
+        self.is_out_of_time = False
+        self.status = StatusFile(artifacts.info.out)
         self.recipe, self.schedule, self.out = bptt.recipe, bptt.schedule, artifacts.info.out
         self.processes = bptt.processes
         self.is_main = self.processes.is_main
@@ -80,10 +85,12 @@ class Trainer:
                 self.progress.step += 1
                 bar.update()
                 self.progress.seconds = time.monotonic() - started
-                evaluated = self._after_step(bar)
-                stopping, is_due = self.processes.any(
-                    self.progress.step, stop.requested, time.monotonic() - last_saved > CHECKPOINT_SECONDS
+                now = time.monotonic()
+                stopping, is_due, self.is_out_of_time = self.processes.any(
+                    self.progress.step, stop.requested, now - last_saved > CHECKPOINT_SECONDS, now >= self.deadline
                 )
+                self._write_status("training")
+                evaluated = self._after_step(bar)
                 if evaluated or is_due:
                     self.save_checkpoint()
                     last_saved = time.monotonic()
@@ -91,6 +98,7 @@ class Trainer:
             if not finished:
                 self.save_checkpoint()
             elif self.is_main:
+                self._write_status("reporting")
                 self.artifacts.finish(self.progress, lambda phase: print(phase, flush=True))
         if self.tracker:
             self.tracker.finish()
@@ -99,8 +107,9 @@ class Trainer:
 
     @property
     def ended(self) -> bool:
-        """Whether the last step is done or the patience is used up."""
-        return self.progress.step >= self.schedule.total_steps or self.progress.out_of_patience(self.recipe.patience)
+        """Whether the last step is done, or the patience or the time is used up."""
+        is_last = self.progress.step >= self.schedule.total_steps
+        return is_last or self.is_out_of_time or self.progress.out_of_patience(self.recipe.patience)
 
     def check_finite(self, loss_sum: Tensor) -> None:
         """Raise `TrainingError` unless loss and weights are finite and the loss has not exploded.
@@ -151,6 +160,7 @@ class Trainer:
                 {"characters_read": self.trained_chars, "minutes": round(self.progress.seconds / 60, 3),
                  "val_loss": val_loss, "text": self.artifacts.sample(200, seed=TIME_LAPSE_SEED)}
             )  # fmt: skip
+            write_snapshots(self.out, self.artifacts.prompt, self.progress.time_lapse)
 
     def save_checkpoint(self) -> None:
         """Check and save the state of the run."""
@@ -171,7 +181,7 @@ class Trainer:
         is_snapshot = step in self.schedule.snapshot_steps
         epoch, rest = divmod(step, self.schedule.steps_per_epoch)
         is_saved_epoch = rest == 0 and epoch in self.artifacts.info.keep_epochs
-        is_evaluation = is_saved_epoch or step in self.schedule.evaluation_steps
+        is_evaluation = is_saved_epoch or step in self.schedule.evaluation_steps or self.is_out_of_time
         if is_snapshot or is_evaluation:
             self._average_loss()
             self.check_finite(self.loss_sum)
@@ -192,6 +202,11 @@ class Trainer:
     def _held_out_loss(self, ids: Tensor) -> float:
         """Measured by the main process."""
         return self.processes.from_main(carried_loss(self.bptt.ema.model, ids) if self.is_main else math.nan)
+
+    def _write_status(self, phase: str) -> None:
+        if self.is_main:
+            steps = {"step": self.progress.step, "total_steps": self.schedule.total_steps}
+            self.status.write(phase, steps | {"seconds": round(self.progress.seconds, 1)})
 
     def _progress_bar(self) -> Any:
         is_quiet = not self.is_main or not sys.stderr.isatty()  # a log file gets the evaluations only

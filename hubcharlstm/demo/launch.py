@@ -16,6 +16,10 @@ from starlette.middleware.cors import CORSMiddleware
 
 from hubcharlstm.demo.api import add_api
 from hubcharlstm.demo.chat.pacing import UpdatePacer
+from hubcharlstm.demo.making.limits import MakingLimits
+from hubcharlstm.demo.making.manager import TrainingManager
+from hubcharlstm.demo.making.routes import TextUpload, add_making
+from hubcharlstm.demo.making.storage import Storage
 from hubcharlstm.demo.model_source import ModelSource
 from hubcharlstm.demo.models import ModelRegistry, ServedModel
 from hubcharlstm.demo.openai_api.routes import add_openai_api
@@ -48,7 +52,10 @@ SPARE_SLOTS = 100
 
 @dataclass(frozen=True)
 class ChatApp:
-    """What `build` makes and `serve` serves. demo: the page and the API. private: the models that visitors make."""
+    """What `build` makes and `serve` serves. demo: the page and the API. private: the models that visitors make.
+
+    making_limits: of the view "Make your own", None without it.
+    """
 
     demo: gr.Blocks
     registry: ModelRegistry
@@ -56,6 +63,7 @@ class ChatApp:
     pacer: UpdatePacer
     tools: Tools
     private: PrivateModels
+    making_limits: MakingLimits | None
 
 
 def launch(
@@ -119,14 +127,15 @@ def build(registry: ModelRegistry, admission: AdmissionController | None = None)
     title = page_title(first.model, first.label)
     demo = gr.Blocks(title=f"{title} · hubcharlstm", analytics_enabled=False, fill_height=True)
     with demo:
-        handlers = chat_page(registry, admission, pacer)
+        making_limits = MakingLimits.of(os.environ)
+        handlers = chat_page(registry, admission, pacer, has_making=making_limits is not None)
         demo.load(
             handlers.on_load, None, handlers.outputs, queue=False, api_visibility="private", show_progress="hidden"
         )
         endpoints = add_api(registry, admission, pacer)
     gradio_compat.set_job_slots(demo, admission.limits.max_concurrent + admission.limits.max_queued + SPARE_SLOTS)
     demo.queue(api_open=False)  # a direct POST would get the first update only
-    return ChatApp(demo, registry, admission, pacer, Tools(endpoints, registry), handlers.private)
+    return ChatApp(demo, registry, admission, pacer, Tools(endpoints, registry), handlers.private, making_limits)
 
 
 def serve(app: ChatApp, host: str | None = None, port: int | None = None, *, auth: str | None = None) -> None:
@@ -152,6 +161,10 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
     # Gradio adds no CORS headers to an app that has its own; its own would allow every origin on any other host.
     asgi.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
     add_openai_api(asgi, app.registry, app.admission, app.pacer)
+    manager = None
+    if app.making_limits is not None:
+        manager = TrainingManager(app.making_limits, app.private, Storage())
+        add_making(asgi, manager, app.registry)
     add_preview_image(asgi, app.registry)
     mount(asgi, app.demo, host, port, root, credentials)
     gradio_compat.configure_mcp(app.demo, app.tools)
@@ -164,8 +177,12 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
         origins=origins,
         health=lambda: health(app.registry, app.admission),
         authenticator=Authenticator(credentials, app.demo) if credentials else None,
+        upload=TextUpload(manager) if manager is not None else None,
     )
-    return Server(hardened, app.demo, app.admission, host, port)
+    server = Server(hardened, app.demo, app.admission, host, port)
+    if manager is not None:
+        server.on_shutdown = manager.close
+    return server
 
 
 def mount(

@@ -166,6 +166,13 @@ class ModelRegistry:
         with self._lock:
             return name in self._sources
 
+    def source_of(self, label: str) -> str | None:
+        """What a label's model was loaded from, None for the shipped one; raises `UserError` for another label."""
+        with self._lock:
+            if label in self._sources:
+                return self._sources[label]
+        raise UserError(f"The model {label[:100]!r} is not one of the app's own; expected one: choose it.", "model")
+
     def take_over(self, source: str | None, model: CharLSTM) -> None:
         """Serve `model` by default from now on, without a notice. Requests under way finish with what they hold."""
         with self._lock:

@@ -109,6 +109,7 @@ class App:
             "HUBCHARLSTM_MODEL": f"{self.folder / 'tiny'},{self.folder / 'mute'}",
             "GRADIO_SERVER_PORT": str(self.port),
             "GRADIO_TEMP_DIR": str(self.folder / "gradio"),
+            "TMPDIR": str(self.folder),
             "HF_HUB_OFFLINE": "1",
         }
         inherited = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "SPACE_ID")}

@@ -31,7 +31,7 @@ def test_the_flags_are_frozen() -> None:
             "--language", "--push-to-hub", "--space", "--private", "--dry-run", "--min-count", "--init-from",
             "--tracker", "--patience", "--weight-drop", "--errors", "--text-column", "--include-license",
             "--val-place", "--val", "--plain", "--muon-rate", "--static",
-            "--teacher", "--distill-weight", "--distill-temperature",
+            "--teacher", "--distill-weight", "--distill-temperature", "--minutes", "--json",
         },
         "evaluate": {
             "-h", "--help", "model", "corpus", "--encoding", "--dynamic", "--ngram", "--errors", "--text-column",
@@ -41,7 +41,7 @@ def test_the_flags_are_frozen() -> None:
         "push": {"-h", "--help", "run", "repo_id", "--private", "--install-from"},
         "space": {
             "-h", "--help", "space_id", "--model", "--hardware", "--private", "--torch-index", "--dry-run",
-            "--static",
+            "--static", "--make-your-own",
         },
     }  # fmt: skip
 

@@ -133,6 +133,8 @@ def test_checkpoints_leave_nothing_else_behind(unbroken: Path) -> None:
         "metrics.jsonl",
         "model",
         "run.json",
+        "snapshots.jsonl",
+        "status.json",
     ]
     assert sorted(p.name for p in (unbroken / "checkpoint").iterdir()) == ["progress.json", "tensors.safetensors"]
     # Strict JSON: other readers know no Infinity and no NaN.

@@ -65,6 +65,8 @@ def test_a_run_trains_in_the_folder_it_is_called_from(
         "metrics.jsonl",
         "model",
         "run.json",
+        "snapshots.jsonl",
+        "status.json",
     ]
 
 

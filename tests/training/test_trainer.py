@@ -60,7 +60,8 @@ def test_the_model_folder_is_whole_and_explains_itself(learned: tuple[Path, Trai
     out, result = learned
     assert result.model_folder == out / "model"
     assert {path.name for path in result.model_folder.iterdir()} == set(MODEL_FILES)
-    assert {path.name for path in out.iterdir()} == {".lock", "model", "checkpoint", "run.json", "metrics.jsonl"}
+    interface = {"run.json", "metrics.jsonl", "snapshots.jsonl", "status.json"}
+    assert {path.name for path in out.iterdir()} == {".lock", "model", "checkpoint", *interface}
     assert (out / "model" / "loss.png").read_bytes().startswith(b"\x89PNG")
     found = record(out)
     assert found["corpus"]["sha256"] == CORPUS.sha256

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ FILES = ("app.py", "model_card.md", "pyproject.toml", "LICENSE")
 """And what the app, the cards and a build of the wheel from the Space need besides."""
 MODEL_VARIABLE = "HUBCHARLSTM_MODEL"
 """The Space's variable that names its model; the app reads it."""
+MAKING_VARIABLE = "HUBCHARLSTM_MAKE_YOUR_OWN"
+"""The Space's variable that lets visitors train; the app reads it."""
 PYTHON_VERSION = "3.11"
 
 
@@ -52,24 +55,31 @@ def publish(
     hardware: str | None = None,
     private: bool | None = None,
     torch_index: str | None = None,
+    make_your_own: bool = False,
     token: str | None = None,
 ) -> PublishedSpace:
     """Create or update the Space in one commit; raises `ValueError` if the Hub refuses or has no such model.
 
     hardware: a flavour such as "cpu-upgrade"; None leaves it as it is. private: for a new Space.
+    make_your_own: visitors may train models of their own texts.
     """
     model_is_private = upload.is_private(model_id, token=token)
     record = {} if model_is_private else load_record(model_id, token=token)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "space"
         files = write(
-            folder, model_id, space_id=space_id, record=record, torch_index=torch_index, preload=not model_is_private
-        )
-        options = {"space_sdk": "gradio", "space_variables": [{"key": MODEL_VARIABLE, "value": model_id}]}
+            folder, model_id, space_id=space_id, record=record, torch_index=torch_index, preload=not model_is_private,
+            make_your_own=make_your_own,
+        )  # fmt: skip
+        variables = {MODEL_VARIABLE: model_id, **({MAKING_VARIABLE: "1"} if make_your_own else {})}
+        options = {
+            "space_sdk": "gradio",
+            "space_variables": [{"key": key, "value": value} for key, value in variables.items()],
+        }
         space_id = upload.create_repository(
             space_id, private=private, token=token, repo_type="space", space_hardware=hardware, **options
         )
-        _configure(HfApi(token=token), space_id, model_id, hardware)
+        _configure(HfApi(token=token), space_id, variables, hardware)
         pushed = upload.push_files(
             space_id,
             {file: folder / file for file in files},
@@ -82,13 +92,14 @@ def publish(
     return PublishedSpace(page, pushed.sent, pushed.dropped, model_is_private)
 
 
-def _configure(api: HfApi, space_id: str, model_id: str, hardware: str | None) -> None:
-    """Set model and hardware of a Space. Each change restarts it, so only differences are sent."""
+def _configure(api: HfApi, space_id: str, variables: Mapping[str, str], hardware: str | None) -> None:
+    """Set variables and hardware of a Space. Each change restarts it, so only differences are sent."""
 
     def configure() -> None:
-        variables = api.get_space_variables(space_id)
-        if MODEL_VARIABLE not in variables or variables[MODEL_VARIABLE].value != model_id:
-            api.add_space_variable(space_id, MODEL_VARIABLE, model_id)
+        present = api.get_space_variables(space_id)
+        for key, value in variables.items():
+            if key not in present or present[key].value != value:
+                api.add_space_variable(space_id, key, value)
         if hardware and api.get_space_runtime(space_id).requested_hardware != hardware:
             api.request_space_hardware(space_id, hardware)  # type: ignore[arg-type]  # as create_repo takes it
 
@@ -135,12 +146,14 @@ def write(
     record: Mapping[str, Any] = MappingProxyType({}),
     torch_index: str | None = None,
     preload: bool = True,
+    make_your_own: bool = False,
 ) -> list[str]:
     """Fill `folder`, new or empty, with the files of the Space and return their paths, sorted.
 
     They run the app, and `pip install` takes the folder, so that a reader of the model's card gets the library from
     the Space. space_id: where the folder goes, for the address of its thumbnail. record: of the model, for title,
     thumbnail and description. preload: fetch the model when the Space is built, which it cannot for a private one.
+    make_your_own: with the packages that a training needs.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} exists already; expected a new or empty folder: empty it, or choose another.")
@@ -153,7 +166,10 @@ def write(
         path: partial(shutil.copyfile, ROOT / path) for path in (*FILES, *package_files())
     }
     card = front_page(model_id, space_id=space_id, record=record, preload=preload)
-    pins, picture = requirements(torch_index), preview_image.draw(record, model_id.rpartition("/")[2])
+    pins, picture = (
+        requirements(torch_index, make_your_own=make_your_own),
+        preview_image.draw(record, model_id.rpartition("/")[2]),
+    )
     contents["README.md"] = lambda path: path.write_text(card, encoding="utf-8")
     contents[THUMBNAIL] = lambda path: path.write_bytes(picture)
     contents["requirements.txt"] = lambda path: path.write_text(pins, encoding="utf-8")
@@ -175,14 +191,27 @@ def package_files() -> list[str]:
     return sorted(str(path) for path in visible if path.suffix not in (".pyc", ".pyo"))
 
 
-def requirements(torch_index: str | None = None) -> str:
-    """The Space's requirements.txt, without gradio. torch_index: a package index with other builds of torch."""
+def requirements(torch_index: str | None = None, *, make_your_own: bool = False) -> str:
+    """The Space's requirements.txt, without gradio.
+
+    torch_index: a package index with other builds of torch. make_your_own: with the packages that a training needs.
+    """
     pins = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    if make_your_own:
+        pins += "".join(f"{pin}\n" for pin in training_pins() if pin not in pins.splitlines())
     if torch_index is None:
         return pins
     if not re.fullmatch(r"https?://[^\s#]+", torch_index):
         raise ValueError(f"--torch-index is {torch_index!r}; expected an address such as https://...: correct it.")
     return f"--extra-index-url {torch_index}\n{pins}"
+
+
+def training_pins() -> list[str]:
+    """The packages of the extra `train`, at the versions that the tests ran with."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = [re.split(r"[<>=\[;]", one)[0].strip() for one in project["optional-dependencies"]["train"]]
+    versions = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.M))
+    return [f"{name}=={versions[name]}" for name in names]
 
 
 def front_page(

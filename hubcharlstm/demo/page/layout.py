@@ -12,6 +12,7 @@ from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.page.controls import UNQUEUED, settings_panel, speaker_chips
 from hubcharlstm.demo.page.handlers import ChatHandlers
 from hubcharlstm.demo.page.localization import label
+from hubcharlstm.demo.page.making import view_switch
 from hubcharlstm.demo.page.remembering import RememberHandlers
 from hubcharlstm.demo.page.theme import STATIC
 from hubcharlstm.demo.page.welcome import intro
@@ -52,9 +53,13 @@ def run_command(name: str, *, with_text: bool = False) -> str:
     return f"({parameters}) => {{ document.getElementById('conversation').dispatchEvent({event}); }}"
 
 
-def chat_page(registry: ModelRegistry, admission: AdmissionController, pacer: UpdatePacer) -> ChatHandlers:
-    """Lay out the page and wire its events, inside a `gr.Blocks`."""
+def chat_page(
+    registry: ModelRegistry, admission: AdmissionController, pacer: UpdatePacer, *, has_making: bool = False
+) -> ChatHandlers:
+    """Lay out the page and wire its events, inside a `gr.Blocks`. has_making: with the view "Make your own"."""
     first = registry.first
+    if has_making:
+        view_switch()
     with gr.Row(elem_id="page"):
         with gr.Column(elem_id="main-column", min_width=0):
             chat = gr.HTML(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 import gradio as gr
 from fastapi import Request
@@ -57,12 +58,22 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+class Upload(Protocol):
+    """A route whose bodies may be larger. admit: raises `HTTPException` before any of a body is received."""
+
+    path: str
+    max_bytes: int
+    seconds: float
+
+    def admit(self, scope: Scope) -> AbstractContextManager[None]: ...
+
+
 class HardeningMiddleware:
     """Answers `/healthz`, refuses what the app does not serve, and reads each body whole before Gradio sees it.
 
     root: the path prefix behind a reverse proxy, "" for none; a proxy may strip it or pass it on. origins: those of
     other sites' pages that may call the app. health: the status and body of `/healthz`, which needs no password.
-    authenticator: None if the app asks for no password.
+    authenticator: None if the app asks for no password. upload: the one route with larger bodies, None for none.
     """
 
     def __init__(
@@ -73,7 +84,9 @@ class HardeningMiddleware:
         origins: Collection[str],
         health: Callable[[], tuple[int, dict[str, Any]]],
         authenticator: Authenticator | None = None,
+        upload: Upload | None = None,
     ) -> None:
+        self.upload = upload
         self.app, self.root, self.origins, self.health = app, root.rstrip("/"), origins, health
         self.authenticator = authenticator
         self._starts = asyncio.Semaphore(MAX_CONCURRENT_STARTS)
@@ -95,7 +108,11 @@ class HardeningMiddleware:
             self._check(scope, path)
             if self.authenticator is not None:
                 scope = self.authenticator.admit(scope, path)
-            request_body = await receive_body(scope, receive)
+            if self.upload is not None and path == self.upload.path:
+                with self.upload.admit(scope):
+                    request_body = await receive_body(scope, receive, self.upload.max_bytes, self.upload.seconds)
+            else:
+                request_body = await receive_body(scope, receive)
         except HTTPException as error:
             logger.info("refused %s %s: %s", scope["method"], path, error.detail)
             await refusal(path, error)(scope, receive, send)
@@ -122,8 +139,10 @@ class HardeningMiddleware:
                     "HUBCHARLSTM_ALLOW_ORIGINS.",
                 )
         length = headers.get(b"content-length", "0")
-        if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
-            raise too_large(length)
+        is_upload = self.upload is not None and path == self.upload.path
+        max_bytes = self.upload.max_bytes if self.upload is not None and is_upload else MAX_BODY_BYTES
+        if not length.isdecimal() or int(length) > max_bytes:
+            raise too_large(length, max_bytes)
 
     async def _forward(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         """Pass the request on to the app, one of `MAX_CONCURRENT_STARTS` until it sends something."""
@@ -155,27 +174,30 @@ class HardeningMiddleware:
             release()
 
 
-async def receive_body(scope: Scope, receive: Receive) -> bytes:
+async def receive_body(
+    scope: Scope, receive: Receive, max_bytes: int = MAX_BODY_BYTES, seconds: float | None = None
+) -> bytes:
     """The whole body; raises `HTTPException` for one that is too large, too slow or incomplete."""
     if scope["method"] in SAFE_METHODS:
         return b""
+    seconds = BODY_TIMEOUT if seconds is None else seconds
     parts: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(BODY_TIMEOUT):
+        async with asyncio.timeout(seconds):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise HTTPException(400, "The request broke off.")
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
-                if size > MAX_BODY_BYTES:
-                    raise too_large(f"more than {MAX_BODY_BYTES:,}")
+                if size > max_bytes:
+                    raise too_large(f"more than {max_bytes:,}", max_bytes)
                 if not message.get("more_body"):
                     return b"".join(parts)
     except TimeoutError:
         raise HTTPException(
-            408, f"The request did not come within {BODY_TIMEOUT:.0f} seconds; expected all of it: send it again."
+            408, f"The request did not come within {seconds:.0f} seconds; expected all of it: send it again."
         ) from None
 
 
@@ -187,8 +209,8 @@ def refusal(path: str, error: HTTPException) -> JSONResponse:
     return JSONResponse({"error": error.detail}, error.status_code, headers)
 
 
-def too_large(size: str) -> HTTPException:
-    return HTTPException(413, f"The request has {size} bytes; expected {MAX_BODY_BYTES:,} at most: shorten it.")
+def too_large(size: str, max_bytes: int) -> HTTPException:
+    return HTTPException(413, f"The request has {size} bytes; expected {max_bytes:,} at most: shorten it.")
 
 
 def malformed_call_handler(demo: gr.Blocks) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:

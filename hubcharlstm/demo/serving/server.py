@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import gradio as gr
@@ -55,6 +55,8 @@ class Server(uvicorn.Server):
             )
         )
         self.demo, self.admission, self.on_startup = demo, admission, on_startup
+        self.on_shutdown: Callable[[], Awaitable[None]] | None = None
+        """Awaited when it shuts down, after its requests have ended."""
         self._watchdog = ConnectionWatchdog()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -76,6 +78,8 @@ class Server(uvicorn.Server):
         await self.admission.shut_down(FINISH_SECONDS, STOP_SECONDS)
         for task in self._tasks:
             task.cancel()
+        if self.on_shutdown is not None:
+            await self.on_shutdown()
         await asyncio.sleep(0.05)  # in which the last messages are sent
         end_heartbeats(self.demo)
         await super().shutdown(sockets)

@@ -93,6 +93,8 @@ const commands = {
   "load-json": loadFile,
   "remember-text": rememberText,
   "forget-text": forgetText,
+  identify: ({ key }) => trigger("identify", { owner: key }),
+  "use-model": ({ model }) => trigger("restore_model", { model }),
   "keep-settings": ({ values }) => keepSettings(values),
   "restore-settings": (detail) => (detail.values = restoreSettings(detail.values)),
 };

@@ -1,0 +1,49 @@
+"""What the page shows of a text, as JSON values, and the words for it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from hubcharlstm.demo.making.job import Phase, TrainingJob
+from hubcharlstm.demo.making.limits import MAX_CHARS, MIN_CHARS, TIMES
+from hubcharlstm.demo.making.run_status import run_status
+
+BOUNDS: dict[str, Any] = {"min_chars": MIN_CHARS, "max_chars": MAX_CHARS, "times": list(TIMES)}
+
+
+def no_job() -> dict[str, Any]:
+    """Of an owner who has given no text."""
+    return {"phase": "none", **BOUNDS}
+
+
+def describe(job: TrainingJob, now: float, queue: dict[str, Any] | None) -> dict[str, Any]:
+    """Of a text. queue: how many trainings come before its own, and for how long; None where it does not wait."""
+    is_started = job.phase in (Phase.TRAINING, Phase.READY)
+    return {
+        **BOUNDS,
+        "phase": job.phase.value,
+        "title": job.title,
+        "chars": job.chars,
+        "findings": job.findings,
+        "sentence": job.sentence,
+        "seconds": job.seconds,
+        "is_warm": bool(job.source),
+        "elapsed": round(job.elapsed(now), 1),
+        "is_stopped": job.is_stopped,
+        "label": job.label,
+        "queue": queue,
+        "run": run_status(job.run) if is_started else None,
+    }
+
+
+def readable(sentence: str, job: TrainingJob) -> str:
+    """An error of the trainer without the names of files, which a visitor has never seen."""
+    return sentence.replace(str(job.text_file), "The text").replace(job.text_file.name, "text")
+
+
+def in_words(seconds: float) -> str:
+    """A time such as "20 seconds" or "3 minutes"."""
+    if seconds < 90:
+        return f"{max(10, 10 * math.ceil(seconds / 10))} seconds"
+    return f"{math.ceil(seconds / 60)} minutes"

@@ -1,0 +1,95 @@
+"""Publishes a finished model from home: what would become public, who may do it, the push."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import HTTPConnection
+
+from hubcharlstm.demo.errors import UserError
+from hubcharlstm.hub.model_folder import GENERATION, RECORD
+from hubcharlstm.model import CharLSTM
+
+LICENSES = ("", "cc0-1.0", "cc-by-4.0", "cc-by-nc-4.0", "mit", "apache-2.0", "other")
+MIN_LINE = 12
+"""Characters of a line that is told apart: shorter ones occur in any text."""
+FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via")
+"""Headers of a proxy, behind which any machine may be."""
+
+
+def may_publish(connection: HTTPConnection, environment: Mapping[str, str]) -> bool:
+    """Whether a request comes from a browser on this very machine, whose owner has logged in to the Hub.
+
+    Not on a Space. A share link and a proxy connect from this machine, too, but name another host, or who they forward.
+    """
+    if environment.get("SPACE_ID") or environment.get("GRADIO_ROOT_PATH"):
+        return False
+    host = connection.headers.get("host", "").rpartition(":")[0] or connection.headers.get("host", "")
+    client = connection.client.host if connection.client is not None else ""
+    is_forwarded = any(name in connection.headers for name in FORWARDED)
+    return is_loopback(client) and (host == "localhost" or is_loopback(host.strip("[]"))) and not is_forwarded
+
+
+def is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def public_parts(folder: Path, text: str) -> dict[str, list[str]]:
+    """What of a text everybody would see with its model: examples, speakers, and lines of the text in its samples."""
+    generation, record = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (GENERATION, RECORD))
+    lines = {line.strip() for line in text.split("\n")}
+    written = [*record.get("samples", []), *record.get("time_lapse", [])]
+    sampled = [line.strip() for one in written for line in str(one.get("text", "")).split("\n")]
+    return {
+        "examples": list(generation.get("examples") or []),
+        "speakers": list(generation.get("speakers") or []),
+        "lines": list(dict.fromkeys(line for line in sampled if len(line) >= MIN_LINE and line in lines)),
+    }
+
+
+def check_name(value: object) -> str:
+    """Return the name of a new model below the visitor's own account; raise `UserError` otherwise."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,80}[A-Za-z0-9])?", value):
+        raise UserError(
+            "The model's name is none that the Hub takes; expected letters, digits, dots and hyphens, such as "
+            "charlstm-mine: correct it.",
+        )
+    return value
+
+
+def check_license(value: object) -> str:
+    """Return one of `LICENSES`; raise `UserError` for anything else."""
+    if value not in LICENSES:
+        raise UserError(f"The license is not one of {', '.join(filter(None, LICENSES))}: choose one, or none.")
+    return str(value)
+
+
+def publish(folder: Path, name: str, *, license_name: str, private: bool) -> dict[str, Any]:
+    """Push the model of a folder to the account of `hf auth login`; returns its address and how to load it.
+
+    Raises `ValueError` if nobody is logged in or the Hub refuses.
+    """
+    if os.environ.get("HF_HUB_OFFLINE") in ("1", "true", "TRUE", "ON", "on", "YES", "yes"):
+        raise UserError("The app runs without the Hub (HF_HUB_OFFLINE); expected it online: start it without that.")
+    model = CharLSTM.from_pretrained(str(folder), device="cpu")
+    if license_name:
+        model.record = {**model.record, "card": {**model.record.get("card", {}), "license": license_name}}
+    url = model.push_to_hub(name, private=private, commit_message="Upload a model made on the page")
+    page = url.rpartition("/commit/")[0]
+    repo_id = "/".join(page.split("/")[-2:])
+    return {
+        "url": page,
+        "repo_id": repo_id,
+        "private": private,
+        "python": ["from hubcharlstm import CharLSTM", f'model = CharLSTM.from_pretrained("{repo_id}")'],
+        "space": f"python -m training space {repo_id.partition('/')[0]}/chat-with-{name} --model {repo_id}",
+    }

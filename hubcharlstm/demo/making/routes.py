@@ -1,0 +1,193 @@
+"""The routes under `/make`, which the page's view "Make your own" calls. An owner is named by a header."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+
+from hubcharlstm.demo.errors import UserError
+from hubcharlstm.demo.making.archive import zip_model
+from hubcharlstm.demo.making.job import TrainingJob
+from hubcharlstm.demo.making.limits import MAX_BODY_BYTES, check_seconds, check_title, file_stem
+from hubcharlstm.demo.making.manager import TrainingManager
+from hubcharlstm.demo.making.publishing import (
+    LICENSES,
+    check_license,
+    check_name,
+    may_publish,
+    public_parts,
+    publish,
+)
+from hubcharlstm.demo.models import ModelRegistry
+from hubcharlstm.demo.owners import check_owner
+from hubcharlstm.demo.serving.admission import ClientIdentity
+from hubcharlstm.demo.serving.middleware import Scope
+
+PREFIX = "/make"
+TEXT_PATH = f"{PREFIX}/text"
+OWNER_HEADER = "x-hubcharlstm-owner"
+MAX_UPLOADS = 4
+"""Texts that are received at one time."""
+UPLOAD_SECONDS = 60.0
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class TextUpload:
+    """What the middleware lets pass beyond its own limit: the text, once its sender is admitted."""
+
+    path, max_bytes, seconds = TEXT_PATH, MAX_BODY_BYTES, UPLOAD_SECONDS
+
+    def __init__(self, manager: TrainingManager) -> None:
+        self._manager = manager
+        self._uploading = 0
+
+    @contextlib.contextmanager
+    def admit(self, scope: Scope) -> Iterator[None]:
+        """Hold a place for one upload; raises `HTTPException` before any of its body is received."""
+        connection = HTTPConnection(scope)
+        try:
+            owner = check_owner(connection.headers.get(OWNER_HEADER))
+            self._manager.check_admission(owner, ClientIdentity.of_http(connection).address)
+        except ValueError as error:
+            raise HTTPException(429, str(error)) from error
+        if self._uploading >= MAX_UPLOADS:
+            raise HTTPException(429, "Several texts are being received; expected fewer: send yours again in a moment.")
+        self._uploading += 1
+        try:
+            yield
+        finally:
+            self._uploading -= 1
+
+
+class MakingRoutes:
+    """The handlers of the routes."""
+
+    def __init__(self, manager: TrainingManager, registry: ModelRegistry) -> None:
+        self._manager, self._registry = manager, registry
+
+    async def submit(self, request: Request) -> Any:
+        """A text as the body; `title` in the query."""
+        try:
+            text = (await request.body()).decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise UserError(f"The text is no UTF-8 (at byte {error.start:,}); expected UTF-8: convert it.") from error
+        title = check_title(request.query_params.get("title", ""))
+        owner = self._owner(request)
+        await self._manager.submit(owner, ClientIdentity.of_http(request).address, title, text)
+        return self._manager.state(owner)
+
+    async def start(self, request: Request) -> Any:
+        """{"seconds": 30, 60 or 180, "model": the label of the model to begin with, "" for none}."""
+        wanted = await json_object(request)
+        if not isinstance(wanted.get("model", ""), str):
+            raise UserError("The page sent no choice; expected one: load the page again.")
+        owner, seconds = self._owner(request), check_seconds(wanted.get("seconds"))
+        label = wanted.get("model", "")
+        self._manager.start(owner, seconds, self._source_of(label) if label else "")
+        return self._manager.state(owner)
+
+    async def stop(self, request: Request) -> Any:
+        self._manager.stop(owner := self._owner(request))
+        return self._manager.state(owner)
+
+    async def forget(self, request: Request) -> Any:
+        await self._manager.forget(owner := self._owner(request))
+        return self._manager.state(owner)
+
+    async def again(self, request: Request) -> Any:
+        await self._manager.again(owner := self._owner(request))
+        return self._manager.state(owner)
+
+    async def state(self, request: Request) -> Any:
+        return {**self._manager.state(self._owner(request)), "may_publish": may_publish(request, os.environ)}
+
+    async def archive(self, request: Request) -> Any:
+        """The finished model as a zip archive."""
+        job = self._manager.finished(self._owner(request))
+        name = file_stem(job.title)
+        content = await asyncio.to_thread(zip_model, job.model_folder, f"charlstm-{name}")
+        headers = {"content-disposition": f'attachment; filename="charlstm-{name}.zip"', "cache-control": "no-store"}
+        return Response(content, media_type="application/zip", headers=headers)
+
+    async def public_parts(self, request: Request) -> Any:
+        """What of the text would become public; only for who may publish."""
+        job = self._publishable(request)
+        text = await asyncio.to_thread(job.text_file.read_text, encoding="utf-8")
+        parts = await asyncio.to_thread(public_parts, job.model_folder, text)
+        return {**parts, "name": f"charlstm-{file_stem(job.title)}", "licenses": list(LICENSES)}
+
+    async def publish(self, request: Request) -> Any:
+        """{"name": of the new model, "license": one of `LICENSES`, "private": true unless it is to be public}."""
+        job = self._publishable(request)
+        wanted = await json_object(request)
+        name, license_name = check_name(wanted.get("name")), check_license(wanted.get("license", ""))
+        return await asyncio.to_thread(
+            publish, job.model_folder, name, license_name=license_name, private=wanted.get("private") is not False
+        )
+
+    def _source_of(self, label: str) -> str:
+        """What the trainer loads the model of a label from; it runs in another folder."""
+        source = self._registry.source_of(label) or "pretrained"
+        return str(Path(source).resolve()) if Path(source).is_dir() else source
+
+    def _publishable(self, request: Request) -> TrainingJob:
+        if not may_publish(request, os.environ):
+            raise UserError(
+                "Publishing uses the login of whoever runs this app; expected a browser on that very machine: download "
+                "the model, and push it from yours."
+            )
+        return self._manager.finished(self._owner(request))
+
+    def _owner(self, request: Request) -> str:
+        return check_owner(request.headers.get(OWNER_HEADER))
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """The JSON object of a body; raises `UserError` for anything else."""
+    try:
+        value = json.loads(await request.body())
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise UserError("The page sent no choice; expected one: load the page again.")
+    return value
+
+
+def answer(handler: Callable[[Request], Awaitable[Any]]) -> Handler:
+    """A handler whose value is answered as JSON, and whose `ValueError` as {"error": sentence} with status 400."""
+
+    async def handle(request: Request) -> Response:
+        try:
+            value = await handler(request)
+        except ValueError as error:
+            return JSONResponse({"error": str(error)}, 400)
+        except OSError as error:
+            return JSONResponse(
+                {"error": f"The server cannot store the text ({error.strerror}): try again later."}, 507
+            )
+        return value if isinstance(value, Response) else JSONResponse(value, headers={"cache-control": "no-store"})
+
+    return handle
+
+
+def add_making(app: FastAPI, manager: TrainingManager, registry: ModelRegistry) -> None:
+    """Add the routes to `app`, before anything is mounted at its root."""
+    routes = MakingRoutes(manager, registry)
+    app.add_route(TEXT_PATH, answer(routes.submit), methods=["POST"])
+    for name in ("start", "stop", "again", "forget"):
+        app.add_route(f"{PREFIX}/{name}", answer(getattr(routes, name)), methods=["POST"])
+    app.add_route(f"{PREFIX}/state", answer(routes.state), methods=["GET"])
+    app.add_route(f"{PREFIX}/publish", answer(routes.public_parts), methods=["GET"])
+    app.add_route(f"{PREFIX}/publish", answer(routes.publish), methods=["POST"])
+    app.add_route(f"{PREFIX}/model.zip", answer(routes.archive), methods=["GET"])

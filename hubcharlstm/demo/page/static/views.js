@@ -1,0 +1,40 @@
+// The switch between the views. The chat is the page itself; another view is a section over it, which says by its own
+// script (`onShow`) what it does when it is opened. `#NAME` in the URL opens the view of that name.
+
+const sections = new Map(); // name -> {root, onShow}
+
+function addView(name, label, onShow) {
+  const root = document.createElement("section");
+  root.id = name;
+  root.className = "view-section";
+  root.hidden = true;
+  root.setAttribute("aria-label", label);
+  sections.set(name, { root, onShow });
+  return root;
+}
+
+function showView(wanted) {
+  const name = sections.has(wanted) ? wanted : "chat";
+  for (const link of element.querySelectorAll(".view-link")) {
+    if (link.dataset.view === name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  for (const [other, { root }] of sections) {
+    if (!root.isConnected) document.getElementById("page").append(root);
+    root.hidden = other !== name;
+  }
+  for (const id of ["main-column", "panel"]) document.getElementById(id).toggleAttribute("inert", name !== "chat");
+  sections.get(name)?.onShow();
+}
+
+const viewOfHash = () => location.hash.slice(1);
+
+// Once all of the page is there, which may be after this script has run.
+function startViews() {
+  if (!document.getElementById("limits-note")) {
+    requestAnimationFrame(startViews);
+    return;
+  }
+  showView(viewOfHash());
+  addEventListener("hashchange", () => showView(viewOfHash()));
+}

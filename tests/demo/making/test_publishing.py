@@ -1,0 +1,121 @@
+"""Publishing from the page: who may, what is shown before, and the push to a Hub by the real client."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+pytest.importorskip("gradio")
+
+from starlette.datastructures import Address, Headers
+
+from hubcharlstm.demo.errors import UserError
+from hubcharlstm.demo.making.publishing import check_license, check_name, may_publish, public_parts
+from tests.support.browser_app import ROOT, free_port
+from tests.support.hub_server import OWNER_TOKEN, Hub
+from tests.support.served import SECONDS, wait_until
+
+ANN = "a" * 32
+TEXT = "".join(f"Line {n} of a poem, and {'rain' if n % 2 else 'sun'} on the hill.\n" for n in range(80))
+
+
+def asks(client: str = "127.0.0.1", host: str = "127.0.0.1:7860", **headers: str) -> Any:
+    return SimpleNamespace(client=Address(client, 5), headers=Headers({"host": host, **headers}))
+
+
+def test_only_a_browser_on_this_very_machine_may_publish() -> None:
+    for host in ("127.0.0.1:7860", "localhost:7860", "localhost", "[::1]:7860"):
+        assert may_publish(asks(host=host), {})
+    assert may_publish(asks("::1"), {})
+    assert not may_publish(asks("192.168.0.7"), {})  # the network
+    assert not may_publish(asks(host="abc.gradio.live"), {})  # a share link, whose tunnel ends here
+    assert not may_publish(asks(host="evil.example:7860"), {})  # a name that was bound anew to this machine
+    assert not may_publish(asks(**{"x-forwarded-for": "1.2.3.4"}), {})  # a proxy
+    assert not may_publish(asks(), {"SPACE_ID": "user/space"})
+    assert not may_publish(asks(), {"GRADIO_ROOT_PATH": "/chat"})
+
+
+@pytest.mark.parametrize("name", ["", "user/model", "../x", "a b", "x" * 90, None, "-a", "<b>"])
+def test_names_that_the_hub_does_not_take_are_refused(name: Any) -> None:
+    with pytest.raises(UserError):
+        check_name(name)
+    assert check_name("charlstm-mine") and check_license("") == ""
+    with pytest.raises(UserError):
+        check_license("mine")
+
+
+def test_lines_of_the_text_in_samples_are_shown_before(tmp_path: Path) -> None:
+    (tmp_path / "generation_config.json").write_text('{"examples": ["Line "], "speakers": ["ANN"]}')
+    (tmp_path / "training.json").write_text(
+        '{"samples": [{"text": "rest\\nmy secret is this\\nshort\\nmade up by the model"}], "time_lapse": []}'
+    )
+    parts = public_parts(tmp_path, "before\n my secret is this \nshort\nafter")
+    assert parts == {"examples": ["Line "], "speakers": ["ANN"], "lines": ["my secret is this"]}
+
+
+@pytest.fixture
+def home(hub: Hub, tmp_path: Path) -> Iterator[str]:
+    """The app at home, with a login, beside a Hub on this machine."""
+    port = free_port()
+    token = tmp_path / "token"
+    token.write_text(OWNER_TOKEN)
+    environment = {name: value for name, value in os.environ.items() if name not in ("SPACE_ID", "HF_TOKEN")}
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "app.py")],
+        cwd=tmp_path,
+        env={
+            **environment, "HF_ENDPOINT": hub.url, "HF_TOKEN_PATH": str(token), "HF_HUB_DISABLE_XET": "1",
+            "TMPDIR": str(tmp_path), "GRADIO_SERVER_PORT": str(port), "PYTHONPATH": str(ROOT),
+        },
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+
+    def is_up() -> bool:
+        try:
+            return httpx.get(f"{url}/healthz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        wait_until(is_up, seconds=120)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+    assert not list(tmp_path.rglob("hill.txt"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_text_becomes_a_private_model_on_the_hub(home: str, hub: Hub) -> None:
+    def call(route: str, method: str = "POST", **options: Any) -> Any:
+        answer = httpx.request(
+            method, f"{home}/make/{route}", headers={"x-hubcharlstm-owner": ANN}, timeout=SECONDS, **options
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def is_in(phase: str) -> bool:
+        state = call("state", "GET")
+        assert state["phase"] != "failed", state["sentence"]
+        return bool(state["phase"] == phase)
+
+    call("text", content=TEXT.encode(), params={"title": "Hill"})
+    wait_until(lambda: is_in("checked"), seconds=180)
+    call("start", json={"seconds": 30, "model": ""})
+    wait_until(lambda: is_in("ready"), seconds=240)
+    assert call("publish", "GET")["name"] == "charlstm-hill"
+    published = call("publish", json={"name": "charlstm-hill", "license": "cc0-1.0", "private": True})
+    assert published["repo_id"] == "user/charlstm-hill" and published["url"] == f"{hub.url}/user/charlstm-hill"
+    repo = hub.repos["user/charlstm-hill"]
+    files = repo.commits[repo.branches["main"]]
+    assert repo.private and "license: cc0-1.0" in files["README.md"].decode()
+    assert OWNER_TOKEN.encode() not in b"".join(files.values())

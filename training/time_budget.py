@@ -1,0 +1,70 @@
+"""`fit --minutes`: a run that ends in a given time, with the start of the process and the report in it."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+
+import psutil
+
+from training.data.corpus import Corpus
+from training.estimate import Timings
+from training.recipe import Recipe
+from training.schedule import TrainSchedule
+
+MIN_MINUTES = 0.25
+COUNTING_SECONDS = 8e-6
+"""Of the baselines for each character of the text, measured on two cores."""
+RESERVE = 0.9
+"""The share of the time that is planned: the machine may get slower, and then the deadline ends the run."""
+MAX_ATTEMPTS = 12
+MIN_STEPS = 30
+"""Windows that are planned however slow the machine seems: what is too much, the deadline cuts off."""
+
+
+@dataclass(frozen=True)
+class TimeBudget:
+    """minutes: of the whole run. end: in monotonic seconds."""
+
+    minutes: float
+    end: float
+
+    @classmethod
+    def of(cls, minutes: float) -> TimeBudget:
+        """Counted from the start of this process; raises `ValueError` for a time in which nothing can be learned."""
+        if not MIN_MINUTES <= minutes < math.inf:
+            raise ValueError(
+                f"--minutes is {minutes:g}; expected at least {MIN_MINUTES:g}, since the start and the report take "
+                "some seconds: raise it."
+            )
+        elapsed = time.time() - psutil.Process().create_time()
+        return cls(minutes, time.monotonic() + 60 * minutes - elapsed)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds."""
+        return self.end - time.monotonic()
+
+    def plan(self, recipe: Recipe, timings: Timings, corpus: Corpus) -> Recipe:
+        """`recipe`, which is not fitted to the text yet, with as many `max_train_chars` as the time allows."""
+        train_chars = len(corpus.train)
+        counting = COUNTING_SECONDS * (train_chars + len(corpus.held_out))
+        available = RESERVE * (self.remaining - counting)
+        for _ in range(MAX_ATTEMPTS):
+            fitted, _ = recipe.fitted_to(train_chars)
+            schedule = TrainSchedule.of(fitted, train_chars)
+            needed = timings.estimate(schedule, corpus)
+            variable = needed.steps + needed.evaluations + needed.samples
+            room = available - needed.report - needed.teachers
+            if variable <= room or schedule.total_steps <= MIN_STEPS:
+                break
+            per_step = fitted.batch_size * fitted.seq_len
+            share = min(0.97, max(0.05, room / variable))
+            steps = max(MIN_STEPS, math.floor(schedule.total_steps * share))
+            recipe = replace(recipe, max_train_chars=steps * per_step)
+        return recipe
+
+    def deadline(self, report_seconds: float) -> float:
+        """Monotonic seconds after which no step may begin, for the report to be done at the end."""
+        return self.end - report_seconds
