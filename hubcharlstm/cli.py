@@ -272,7 +272,8 @@ def run_score(arguments: argparse.Namespace) -> int:
     done = model.score(text, num_chunks=SCORING_CHUNKS)
     if arguments.json:
         content: dict[str, Any] = {
-            "nats": done.nats, "bpc": done.bpc, "perplexity": done.perplexity, "characters": len(done.text),
+            "nats": done.nats, "bpc": done.bpc,
+            "perplexity": done.perplexity if math.isfinite(done.perplexity) else None, "characters": len(done.text),
             "warnings": list(done.warnings),
         }  # fmt: skip
         if arguments.characters:
@@ -328,7 +329,9 @@ def run_info(arguments: argparse.Namespace) -> int:
     import torch
 
     from hubcharlstm import CharLSTM, __version__
+    from hubcharlstm.hub.model_card import is_number
     from hubcharlstm.torch_compat import has_fast_int8
+    from hubcharlstm.vocabulary import visible
 
     model = CharLSTM.from_pretrained(arguments.model, **loading_options(arguments))
     precision = model.decoder.precision
@@ -338,15 +341,20 @@ def run_info(arguments: argparse.Namespace) -> int:
         if torch.backends.cpu.get_cpu_capability() == "DEFAULT":
             precision += " (without vector instructions, which is slower)"
     config, corpus, loss = model.config, model.record.get("corpus", {}), model.record.get("val_loss")
+    corpus = corpus if isinstance(corpus, dict) else {}
+    title, held_out = (text if isinstance(text := corpus.get(key), str) else None for key in ("title", "held_out"))
     facts = {
         "model": model.name,
         "revision": model.revision,
         "network": f"{config.num_layers} x {config.hidden_size}, embeddings of {config.embedding_dim}, "
         f"{config.num_parameters:,} weights",
         "vocabulary": f"{len(model.vocabulary)} characters{', lower case' if model.vocabulary.lowercase else ''}",
-        "trained on": corpus.get("title"),
-        "held out": corpus.get("held_out"),
-        "held-out loss": None if loss is None else f"{loss:.4f} nats, {loss / math.log(2):.4f} bits per character",
+        "weights hash": model.weights_id,
+        "trained on": title,
+        "held out": held_out,
+        "held-out loss": None
+        if not is_number(loss)
+        else f"{loss:.4f} nats, {loss / math.log(2):.4f} bits per character",
         "named cells": None if model.cells is None else describe_cells(model.cells),
         "device": f"{model.decoder.device}, {precision}",
         "version": __version__,
@@ -356,7 +364,7 @@ def run_info(arguments: argparse.Namespace) -> int:
         return 0
     for name, value in facts.items():
         if value is not None:
-            print(f"{name:14} {value}")
+            print(f"{name:14} {visible(value)}")
     return 0
 
 

@@ -7,11 +7,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from hubcharlstm.arguments import whole_number
+from hubcharlstm.arguments import is_utf8, shown, whole_number
 from hubcharlstm.decoding.sampling import SamplingParams
 
 MAX_NEW_TOKENS = 100_000
 """Characters of one call; a longer text continues from the completion's state."""
+
+MAX_TEXT = 10_000
+"""Characters of a start text, an example, a name or the template of a turn: it is encoded at every call."""
+MAX_TEXTS = 10_000
+"""Examples or speakers."""
 
 logger = logging.getLogger(__name__)
 
@@ -42,17 +47,23 @@ class GenerationConfig:
         max_new_tokens = whole_number(self.max_new_tokens)
         if max_new_tokens is None or not 1 <= max_new_tokens <= MAX_NEW_TOKENS:
             raise ValueError(
-                f"max_new_tokens is {self.max_new_tokens!r}; expected a whole number of at least 1 and up to "
+                f"max_new_tokens is {shown(self.max_new_tokens)}; expected a whole number of at least 1 and up to "
                 f"{MAX_NEW_TOKENS}: correct it."
             )
         object.__setattr__(self, "max_new_tokens", max_new_tokens)
         for name in ("start_text", "turn_template", "turn_stop"):
-            if not isinstance(getattr(self, name), str):
-                raise ValueError(f"{name} is {getattr(self, name)!r}; expected text.")
+            if not _is_short_text(getattr(self, name)):
+                raise ValueError(
+                    f"{name} is {shown(getattr(self, name))}; expected text of at most {MAX_TEXT:,} characters: "
+                    "correct it."
+                )
         for name in ("examples", "speakers"):
             value = getattr(self, name)
-            if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
-                raise ValueError(f"{name} is {value!r}; expected a list of texts.")
+            if not isinstance(value, (list, tuple)) or len(value) > MAX_TEXTS or not all(map(_is_short_text, value)):
+                raise ValueError(
+                    f"{name} is {shown(value)}; expected a list of at most {MAX_TEXTS:,} texts of at most "
+                    f"{MAX_TEXT:,} characters each: correct it."
+                )
             object.__setattr__(self, name, tuple(value))
 
     def sampling(self) -> SamplingParams:
@@ -78,10 +89,14 @@ class GenerationConfig:
         """
         length = whole_number(data.get("max_new_tokens"))
         if length is not None and length > MAX_NEW_TOKENS:
-            logger.warning("max_new_tokens is %d in the model's defaults; %d is used.", length, MAX_NEW_TOKENS)
+            logger.warning("max_new_tokens is %s in the model's defaults; %d is used.", shown(length), MAX_NEW_TOKENS)
             data = {**data, "max_new_tokens": MAX_NEW_TOKENS}
         return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
 
     def to_dict(self) -> dict[str, Any]:
         """The content of `generation_config.json`, without empty fields."""
         return {name: value for name, value in asdict(self).items() if value not in ((), "")}
+
+
+def _is_short_text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_TEXT and is_utf8(value)

@@ -109,7 +109,7 @@ def training_timeline(raw: Mapping[str, Any]) -> list[tuple[float, float]]:
         return []
     entries = [entry for entry in history if isinstance(entry, Mapping)]
     pairs = [(entry.get("chars"), entry.get("seconds")) for entry in entries]
-    valid = [(float(c), float(s)) for c, s in pairs if isinstance(c, (int, float)) and isinstance(s, (int, float))]
+    valid = [(float(c), float(s)) for c, s in pairs if model_card.is_number(c) and model_card.is_number(s)]
     return [(0.0, 0.0), *sorted(valid)] if valid else []
 
 

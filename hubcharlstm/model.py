@@ -11,9 +11,11 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 
 from hubcharlstm.adaptation import Adaptation, adapt, adapted_record
+from hubcharlstm.arguments import checked_path
 from hubcharlstm.decoding import openmp
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.devices import resolve_precision, select_device
+from hubcharlstm.decoding.fused_weights import check_finite
 from hubcharlstm.decoding.weights_version import weights_version
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.generation.batch import generate_texts, seeded_prompts
@@ -39,9 +41,9 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
     """A character-level LSTM that owns its vocabulary.
 
     generation_config: defaults, start text and examples. record: what is known of its training. cells: those with a
-    name, where a run has found them. name, revision: where it was loaded from. stored_dtype: how its weights were
-    stored there. adaptation: what `adapt` did that made it, until it is saved. Raises `ValueError` if vocabulary and
-    config disagree.
+    name, where a run has found them. name, revision: where it was loaded from. stored_dtype, weights_id: how its
+    weights were stored there, and their hash. adaptation: what `adapt` did that made it, until it is saved. Raises
+    `ValueError` if vocabulary and config disagree.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         self.revision: str | None = None
         self.cells: CellReport | None = None
         self.adaptation: Adaptation | None = None
+        self.weights_id: str | None = None
         self.stored_dtype = "float32"
         self.precision = "auto"
         self._decoder_cache: tuple[tuple[Any, ...], Decoder, str] | None = None
@@ -84,12 +87,13 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         revision: str | None = None,
         device: str | torch.device = "auto",
         precision: str = "auto",
+        verify: bool = True,
     ) -> Self:
         """Load a model by Hub id or folder; without one, the model that ships in the package.
 
         device: "cpu", "cuda", ... or "auto", the one that decodes a single text faster, measured. precision: "fp32",
-        "int8" (CPU), "bf16" (GPU) or "auto": int8 on a CPU that has the instructions for it, else fp32. The other
-        arguments are those of the Hub's mixin.
+        "int8" (CPU), "bf16" (GPU) or "auto": int8 on a CPU that has the instructions for it, else fp32. verify: compare
+        the weights with the hash that was stored with them. The other arguments are those of the Hub's mixin.
         Raises `ValueError` if there is no such model, if it is damaged, or if the Hub does not give it.
         """
         if precision not in PRECISIONS:
@@ -101,6 +105,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
             force_download=force_download,
             local_files_only=local_files_only,
             token=token,
+            verify=verify,
         )
         with torch.device("meta"):  # no memory and no random numbers for weights that are there already
             model = cls(
@@ -108,7 +113,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
             )
         model.load_state_dict(artifact.tensors, strict=True, assign=True)
         model.name, model.revision, model.stored_dtype = artifact.name, artifact.revision, artifact.dtype
-        model.cells = artifact.cells
+        model.cells, model.weights_id = artifact.cells, artifact.weights_id
         model.eval()
         model.to(select_device(model, device, precision))
         if precision == "int8" and model.head.weight.device.type != "cpu":
@@ -147,10 +152,11 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
             self.config, self.vocabulary, self.state_dict(), self.stored_dtype if dtype is None else dtype,
             self.generation_config, self.record, self.name, self.revision, self.cells,
         )  # fmt: skip
+        folder = checked_path("save_directory", save_directory)
         options = PushOptions(commit_message, private, token, branch, create_pr)
         return save(
-            artifact, Path(save_directory), push=push_to_hub, options=options, repo_id=repo_id,
-            install_from=install_from, extra_files=extra_files,
+            artifact, folder, push=push_to_hub, options=options, repo_id=repo_id, install_from=install_from,
+            extra_files=extra_files,
         )  # fmt: skip
 
     def push_to_hub(  # type: ignore[override]  # the same
@@ -305,8 +311,10 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         """Bits per character, and the log-probability of every character of `text` as if it came after `start_text`.
 
         In fp32, in bounded memory however long the text is. num_chunks: more than 1 scores chunks of a long text in
-        parallel, which is faster and equal but for the last digits. Raises `ValueError` if nothing can be encoded.
+        parallel, which is faster and equal but for the last digits. Raises `ValueError` if nothing can be encoded, and
+        if a weight is not finite.
         """
+        check_finite(self)
         return score(self, self.vocabulary, text, start_text=self.start_text, num_chunks=num_chunks)
 
     def trace(
@@ -402,7 +410,8 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         """This copy, with the record, the name and the facts of an adapted model."""
         entries = valid_record(self.record).get("adapted", ())
         self.adaptation, self.record = adaptation, adapted_record(self.record, entries, adaptation)
-        self.name, self.revision, self.cells, self.stored_dtype = f"{self.name}, adapted", None, None, "float32"
+        self.name, self.stored_dtype = f"{self.name}, adapted", "float32"
+        self.revision = self.cells = self.weights_id = None
         return self
 
     def _start_text(self, start_text: str | None, state: GenerationState | None) -> str:

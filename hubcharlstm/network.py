@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hubcharlstm.arguments import finite_number, whole_number
+from hubcharlstm.arguments import MAX_COUNT, finite_number, shown, whole_number
 
 MAX_LAYERS = 64
 """Far above any use. It bounds the number of tensors that a downloaded config can name."""
@@ -36,15 +36,18 @@ class CharLSTMConfig:
         for name in ("vocab_size", "embedding_dim", "hidden_size", "num_layers"):
             value = getattr(self, name)
             size = whole_number(value)
-            if size is None or size < 1:
-                raise ValueError(f"{name} is {value!r}; expected a whole number of at least 1: correct the config.")
+            if size is None or not 1 <= size <= MAX_COUNT:
+                raise ValueError(
+                    f"{name} is {shown(value)}; expected a whole number of at least 1 and up to {MAX_COUNT:,}: correct "
+                    "the config."
+                )
             object.__setattr__(self, name, size)
         if self.num_layers > MAX_LAYERS:
             raise ValueError(f"num_layers is {self.num_layers}; expected at most {MAX_LAYERS}: correct the config.")
         rate = finite_number(self.dropout)
         if rate is None or not 0 <= rate < 1:
             raise ValueError(
-                f"dropout is {self.dropout!r}; expected a number from 0 up to but not including 1: correct it."
+                f"dropout is {shown(self.dropout)}; expected a number from 0 up to but not including 1: correct it."
             )
         object.__setattr__(self, "dropout", rate)
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hubcharlstm.arguments import finite_number, whole_number
+from hubcharlstm.arguments import finite_number, shown, whole_number
 from hubcharlstm.network import CharLSTMConfig
 
 Clamp = tuple[tuple[int, int, float], ...]
@@ -25,14 +25,14 @@ ClampedCells = tuple[Tensor, Tensor, Tensor]
 def check_clamp(clamp: Mapping[tuple[int, int], float], config: CharLSTMConfig) -> Clamp:
     """`clamp`, values by (layer, unit), as a `Clamp`; raises `ValueError` for a cell or a value out of range."""
     if not isinstance(clamp, Mapping):
-        raise ValueError(f"clamp is {clamp!r}; expected values by (layer, unit), such as {{(0, 12): 2.0}}.")
+        raise ValueError(f"clamp is {shown(clamp)}; expected values by (layer, unit), such as {{(0, 12): 2.0}}.")
     cells: dict[tuple[int, int], float] = {}
     for cell, value in clamp.items():
         layer, unit = _cell(cell, config)
         number = finite_number(value)
         if number is None or abs(number) > MAX_CLAMP:
             raise ValueError(
-                f"clamp has the value {value!r} for layer {layer}, unit {unit}; expected a number from "
+                f"clamp has the value {shown(value)} for layer {layer}, unit {unit}; expected a number from "
                 f"{-MAX_CLAMP:g} to {MAX_CLAMP:g}: correct it."
             )
         cells[layer, unit] = float(np.float32(number))
@@ -46,8 +46,8 @@ def _cell(cell: Any, config: CharLSTMConfig) -> tuple[int, int]:
         if layer is not None and unit is not None and 0 <= layer < config.num_layers and 0 <= unit < config.hidden_size:
             return layer, unit
     raise ValueError(
-        f"clamp has the cell {cell!r}; expected (layer, unit) with a layer from 0 to {config.num_layers - 1} and a "
-        f"unit from 0 to {config.hidden_size - 1}: correct it."
+        f"clamp has the cell {shown(cell)}; expected (layer, unit) with a layer from 0 to {config.num_layers - 1} and "
+        f"a unit from 0 to {config.hidden_size - 1}: correct it."
     )
 
 

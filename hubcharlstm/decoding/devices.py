@@ -57,7 +57,7 @@ def select_device(network: CharLSTMNetwork, device: str | torch.device, precisio
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
             f'device is {str(device)!r}, which torch cannot use here ({reason}); expected "auto" or "cpu".'

@@ -24,6 +24,12 @@ def padded(size: int) -> int:
     return -(-size // PADDING) * PADDING
 
 
+def check_finite(network: CharLSTMNetwork) -> None:
+    """Raise `DamagedModelError` if a weight of `network` is not finite."""
+    if not all(bool(torch.isfinite(value).all()) for value in network.state_dict().values()):
+        raise DamagedModelError
+
+
 @dataclass(frozen=True)
 class FusedWeights:
     """fp32 weights, with H' and V' the padded hidden and vocabulary size.
@@ -43,9 +49,8 @@ class FusedWeights:
     def of(cls, network: CharLSTMNetwork) -> Self:
         """Fuse the weights that `network` has now; raises `DamagedModelError` if one of them is not finite."""
         size, padded_vocab = padded(network.config.hidden_size), padded(network.config.vocab_size)
+        check_finite(network)  # int8 would turn a NaN into a number, and the text into garbage
         tensors = {name: value.detach().float() for name, value in network.state_dict().items()}
-        if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
-            raise DamagedModelError  # int8 would turn a NaN into a number, and the text into garbage
 
         def gates(name: str, layer: int) -> Tensor:
             """(4H', K): the gates of a parameter reordered to i, f, o, g, each padded to H'."""

@@ -17,12 +17,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hubcharlstm.arguments import finite_number, whole_number
+from hubcharlstm.arguments import finite_number, shown, whole_number
 
 Array = NDArray[np.float64]
 Filter = tuple[NDArray[np.intp], Callable[[Array, Any], Array], NDArray[Any]]
 
 MAX_SEED = 2**63 - 1
+MAX_TOP_K = 2**31 - 1
+"""More than there are characters."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,18 @@ class SamplingParams:
         temperature, top_k = finite_number(self.temperature), whole_number(self.top_k)
         top_p, min_p = finite_number(self.top_p), finite_number(self.min_p)
         if temperature is None or temperature < 0:
-            raise ValueError(f"temperature is {self.temperature!r}; expected a number of at least 0: use 0 for greedy.")
-        if top_k is None or top_k < 0:
-            raise ValueError(f"top_k is {self.top_k!r}; expected a whole number of at least 0: use 0 to keep all.")
+            raise ValueError(
+                f"temperature is {shown(self.temperature)}; expected a number of at least 0: use 0 for greedy."
+            )
+        if top_k is None or not 0 <= top_k <= MAX_TOP_K:
+            raise ValueError(
+                f"top_k is {shown(self.top_k)}; expected a whole number of at least 0 and up to {MAX_TOP_K}: use 0 to "
+                "keep all."
+            )
         if top_p is None or not 0 < top_p <= 1:
-            raise ValueError(f"top_p is {self.top_p!r}; expected a number above 0 and up to 1: use 1 to keep all.")
+            raise ValueError(f"top_p is {shown(self.top_p)}; expected a number above 0 and up to 1: use 1 to keep all.")
         if min_p is None or not 0 <= min_p < 1:
-            raise ValueError(f"min_p is {self.min_p!r}; expected a number from 0 to below 1: use 0 to keep all.")
+            raise ValueError(f"min_p is {shown(self.min_p)}; expected a number from 0 to below 1: use 0 to keep all.")
         for name, value in (("temperature", temperature), ("top_k", top_k), ("top_p", top_p), ("min_p", min_p)):
             object.__setattr__(self, name, value)
 
@@ -221,7 +228,7 @@ def check_seed(seed: SupportsIndex) -> int:
     number = whole_number(seed)
     if number is None or not 0 <= number <= MAX_SEED:
         raise ValueError(
-            f"seed is {seed!r}; expected a whole number from 0 to {MAX_SEED}: pick another, or leave it out."
+            f"seed is {shown(seed)}; expected a whole number from 0 to {MAX_SEED}: pick another, or leave it out."
         )
     return number
 

@@ -16,6 +16,9 @@ from hubcharlstm.engine.stopping import Ids
 from hubcharlstm.generation.request import DecodingModel, GenerationOptions, prepare_request
 from hubcharlstm.generation.stream import TextStream
 
+MAX_SAMPLES = 100_000
+"""Continuations of one call."""
+
 
 def seeded_prompts(prompt: str | list[str], num_samples: int | None, seed: int | None) -> list[tuple[str, int | None]]:
     """Each prompt of a call with its seed, None for one that is drawn; raises `ValueError` if both kinds are given."""
@@ -26,7 +29,9 @@ def seeded_prompts(prompt: str | list[str], num_samples: int | None, seed: int |
     if num_samples is None:
         return [(prompt, seed)]
     first = new_seed() if seed is None else check_seed(seed)
-    return [(prompt, first + number) for number in range(positive_integer("num_samples", num_samples))]
+    return [
+        (prompt, first + number) for number in range(positive_integer("num_samples", num_samples, most=MAX_SAMPLES))
+    ]
 
 
 def generate_texts(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypedDict
 
-from hubcharlstm.arguments import whole_number
+from hubcharlstm.arguments import checked_text, shown, whole_number
 from hubcharlstm.decoding.clamping import check_clamp
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.sampling import RandomStream, SamplingParams, check_seed, new_seed
@@ -101,8 +101,7 @@ def prepare_request(
     decoder: the model's, which checks its weights at each access. seed: None draws one.
     """
     max_new_tokens, state = check_max_new_tokens(options.max_new_tokens), options.state
-    if not isinstance(prompt, str):
-        raise ValueError(f"The prompt is of type {type(prompt).__name__}; expected a string: convert it.")
+    checked_text("The prompt", prompt)
     fingerprint = model.fingerprint
     if state is not None:
         check_state(state, decoder.config, fingerprint)
@@ -140,10 +139,10 @@ def check_max_new_tokens(value: object) -> int:
     """`value` as an `int`; raises `ValueError` if it is no whole number from 1 to `MAX_NEW_TOKENS`."""
     number = whole_number(value)
     if number is None:
-        raise ValueError(f"max_new_tokens is {value!r}; expected a whole number: drop the point.")
+        raise ValueError(f"max_new_tokens is {shown(value)}; expected a whole number: drop the point.")
     if not 1 <= number <= MAX_NEW_TOKENS:
         raise ValueError(
-            f"max_new_tokens is {number}; expected 1 to {MAX_NEW_TOKENS}: ask for fewer, "
+            f"max_new_tokens is {shown(number)}; expected 1 to {MAX_NEW_TOKENS}: ask for fewer, "
             "and continue from the completion's state for more."
         )
     return number
@@ -151,13 +150,15 @@ def check_max_new_tokens(value: object) -> int:
 
 def encode_stops(vocabulary: Vocabulary, stop: str | Sequence[str]) -> tuple[tuple[Ids, ...], list[str]]:
     """The ids of each stop string, and a warning for each that the vocabulary cannot write."""
+    if not isinstance(stop, Collection):
+        raise ValueError(f"stop is {shown(stop)}; expected text, or a list of texts: correct it.")
     stops, warnings = [], []
     for text in (stop,) if isinstance(stop, str) else stop:
         if not isinstance(text, str) or not text:
-            raise ValueError(f"A stop string is {text!r}; expected text of at least one character: leave it out.")
+            raise ValueError(f"A stop string is {shown(text)}; expected text of at least one character: leave it out.")
         encoding = vocabulary.encode(text)
         if encoding.dropped:
-            warnings.append(f"the stop string {text!r} cannot be written by this model and is left out")
+            warnings.append(f"the stop string {shown(text)} cannot be written by this model and is left out")
         else:
             stops.append(encoding.ids)
     return tuple(stops), warnings

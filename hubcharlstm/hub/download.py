@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import secrets
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from typing import Any
 from huggingface_hub import HfApi, constants, hf_hub_download
 from huggingface_hub.file_download import repo_folder_name
 
+from hubcharlstm.arguments import checked_path, shown
 from hubcharlstm.errors import HubError, NotAModelError
 from hubcharlstm.hub.messages import check_repo_id, check_token, reason, to_load_error
 from hubcharlstm.hub.model_folder import (
@@ -33,6 +35,10 @@ from hubcharlstm.hub.model_id import parse_model_id
 from hubcharlstm.hub.retry import ANSWER_SECONDS, CLIENT_ERRORS, call_with_deadline, is_transient, with_retries
 
 PAUSES = (0.5, 2.0)
+REVISION = re.compile(
+    r"(?!.*\.\.)[^\s\x00-\x1f\x7f\ud800-\udfff~^:?*\[\\/.][^\s\x00-\x1f\x7f\ud800-\udfff~^:?*\[\\]{0,254}"
+)
+"""What git allows as a name, in short: nothing that leads out of a folder of references."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
@@ -47,12 +53,21 @@ def load(
     force_download: bool = False,
     local_files_only: bool = False,
     token: str | bool | None = None,
+    verify: bool = True,
 ) -> Artifact:
     """Load a model by Hub id, by folder, or (None) the one that ships in the package.
 
+    verify: compare the weights with the hash that was stored with them.
     Raises `NotAModelError` for what is no model or a damaged one and `HubError` if the download fails; both are
     `ValueError`s.
     """
+    if model_id is not None and not isinstance(model_id, str | os.PathLike):
+        raise NotAModelError(
+            f"The model is {shown(model_id)}; expected a Hub id or a folder, as text or a Path: correct it."
+        )
+    _check_revision(revision)
+    if cache_dir is not None:
+        cache_dir = checked_path("cache_dir", cache_dir)
     folder = PRETRAINED if model_id is None else find_folder(model_id)
     if folder is None and isinstance(model_id, str):
         model_id, revision = parse_model_id(model_id, revision)
@@ -62,10 +77,10 @@ def load(
             "with it: give one, or leave the revision out."
         )
     if model_id is None:
-        return load_folder(PRETRAINED, name="the shipped model")
+        return load_folder(PRETRAINED, name="the shipped model", verify=verify)
     if folder is not None:
         check_stopped_run(folder)
-        return load_folder(folder, name=str(model_id))
+        return load_folder(folder, name=str(model_id), verify=verify)
     snapshot = download(
         str(model_id),
         revision=revision,
@@ -74,7 +89,16 @@ def load(
         local_files_only=local_files_only,
         token=token,
     )
-    return load_folder(snapshot, name=str(model_id), revision=snapshot.name)
+    return load_folder(snapshot, name=str(model_id), revision=snapshot.name, verify=verify)
+
+
+def _check_revision(revision: object) -> None:
+    """Raise `HubError` for what no branch, tag or commit can be called."""
+    if revision is not None and not (isinstance(revision, str) and REVISION.fullmatch(revision)):
+        raise HubError(
+            f"revision is {shown(revision)}; expected the name of a branch or tag, or a commit: correct it, or leave "
+            "it out."
+        )
 
 
 def download(

@@ -11,6 +11,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from hubcharlstm.arguments import shown
 from hubcharlstm.colored_text import colored, diverging
 from hubcharlstm.inspection.cell_report import CellReport
 from hubcharlstm.inspection.gates import GATES
@@ -96,17 +97,17 @@ def install_commands(install_from: str) -> list[str]:
     A Space is downloaded first: the Hub keeps large files apart from git, so a clone may hold mere pointers to them.
     Raises `ValueError` for anything else.
     """
-    if SPACE_ID.fullmatch(install_from):
+    if isinstance(install_from, str) and SPACE_ID.fullmatch(install_from):
         folder = install_from.rpartition("/")[2]
         return [
             "pip install huggingface_hub",
             f"hf download {install_from} --repo-type space --local-dir {folder}",
             f"pip install ./{folder}",
         ]
-    if INSTALL_URL.fullmatch(install_from):
+    if isinstance(install_from, str) and INSTALL_URL.fullmatch(install_from):
         return [f'pip install "{install_from}"']
     raise ValueError(
-        f"The library is to be installed from {install_from!r}; expected a URL for pip, such as https://... or "
+        f"The library is to be installed from {shown(install_from)}; expected a URL for pip, such as https://... or "
         "git+https://..., or a Space such as user/space: correct it."
     )
 
@@ -226,6 +227,8 @@ def card_data(record: Mapping[str, Any]) -> ModelCardData:
 # --- validation of a record --------------------------------------------------------------------------------------
 
 NUMBER = (int, float)
+MAX_NUMBER = 2**63
+"""Of a record, larger in no use; NaN is not below it."""
 MIN_KNOWN_WORDS = 0.5
 """Share of the held-out words that occur in the training text; below it, as in code or DNA, words mean little."""
 Kind = type | tuple[type, ...]
@@ -297,9 +300,9 @@ def _time_lapse(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         lapse = [{"characters_read": snapshot["chars"], "text": snapshot["text"]} for snapshot in lapse]
     if not isinstance(prompt, str) or not _all_have_fields(lapse, "time_lapse"):
         return []
-    fields = ("characters_read", "text", "minutes", "val_loss")
+    fields: dict[str, Kind] = {"characters_read": int, "text": str, "minutes": NUMBER, "val_loss": NUMBER}
     return [
-        {"prompt": prompt} | {key: snapshot[key] for key in fields if _has_type(snapshot.get(key), (str, *NUMBER))}
+        {"prompt": prompt} | {key: snapshot[key] for key, kind in fields.items() if _has_type(snapshot.get(key), kind)}
         for snapshot in lapse
     ]
 
@@ -339,8 +342,16 @@ def _entries(parts: Any, is_valid: Callable[[Any], bool]) -> dict[str, Any]:
     return {name: part for name, part in parts.items() if isinstance(name, str) and is_valid(part)}
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value of a record is a number that can be computed with and printed."""
+    return _has_type(value, NUMBER)
+
+
 def _has_type(value: Any, kind: Kind) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
+    """Whether a value is of the type and, if it is a number, one that can be computed with and printed."""
+    if isinstance(value, bool) or not isinstance(value, kind):
+        return False
+    return not isinstance(value, int | float) or abs(value) <= MAX_NUMBER
 
 
 def _has_fields(part: Any, name: str) -> bool:

@@ -45,6 +45,8 @@ def save(
     one is out of range.
     """
     model_folder.check_dtype(artifact.dtype)
+    model_folder.check_extra_files(extra_files)
+    model_folder.check_record(artifact.record)
     if install_from is not None:
         model_card.install_commands(install_from)
     if not push:

@@ -13,6 +13,7 @@ from typing import Any
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
+from hubcharlstm.arguments import shown
 from hubcharlstm.errors import HubError
 from hubcharlstm.hub.download import has_listed_hash
 from hubcharlstm.hub.messages import check_repo_id, check_token, is_token_rejected, reason, to_hub_error
@@ -82,6 +83,8 @@ def create_repository(
     repo_id: str, *, private: bool | None = None, token: str | None = None, repo_type: str = "model", **options: Any
 ) -> str:
     """Create the repository unless it exists and return its full id; a bare name goes under the user's own."""
+    if not isinstance(repo_id, str) or not repo_id.isascii():
+        raise HubError(f"{shown(repo_id)} is no Hub id; expected a name such as user/model: correct it.")
     check_token(token, repo_id)
     api = HfApi(token=token)
     create = partial(api.create_repo, repo_id, private=private, repo_type=repo_type, exist_ok=True, **options)

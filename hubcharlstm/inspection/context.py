@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from hubcharlstm.arguments import whole_number
+from hubcharlstm.arguments import checked_text, shown, whole_number
 from hubcharlstm.decoding.clamping import Clamp
 from hubcharlstm.decoding.sampling import RandomStream
 from hubcharlstm.generation.state import GenerationState
@@ -34,10 +34,8 @@ class Context:
 
         Raises `ValueError` if no character of `text` can be encoded, unless it may be `empty`.
         """
-        for name, value in (("text", text), ("start_text", start_text)):
-            if not isinstance(value, str):
-                raise ValueError(f"{name} is of type {type(value).__name__}; expected a string: convert it.")
-        encoding = vocabulary.encode(text)
+        checked_text("start_text", start_text)
+        encoding = vocabulary.encode(checked_text("text", text))
         if not encoding.ids and not empty:
             dropped = f" ({encoding.describe()})" if encoding.dropped else ""
             raise ValueError(
@@ -63,7 +61,7 @@ class Context:
         number = whole_number(position)
         if number is None or not 0 <= number <= len(self.text.ids):
             raise ValueError(
-                f"position is {position!r}; expected a whole number from 0 to {len(self.text.ids)}, the number of "
+                f"position is {shown(position)}; expected a whole number from 0 to {len(self.text.ids)}, the number of "
                 "characters as the model reads them: correct it."
             )
         return number

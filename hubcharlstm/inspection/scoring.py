@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from hubcharlstm.arguments import positive_integer
+from hubcharlstm.arguments import checked_text, positive_integer
 from hubcharlstm.colored_text import colored, sequential
 from hubcharlstm.network import CharLSTMNetwork, State
 from hubcharlstm.vocabulary import Vocabulary, shorten
@@ -66,8 +67,8 @@ class Score:
 
     @property
     def perplexity(self) -> float:
-        """exp(nats): the number of equally likely characters with the same uncertainty."""
-        return math.exp(self.nats)
+        """exp(nats): the number of equally likely characters with the same uncertainty; infinite beyond a float."""
+        return math.exp(self.nats) if self.nats < math.log(sys.float_info.max) else math.inf
 
 
 def score(
@@ -80,7 +81,7 @@ def score(
     characters before it.
     """
     num_chunks = positive_integer("num_chunks", num_chunks)
-    encoding = vocabulary.encode(text)
+    encoding = vocabulary.encode(checked_text("text", text))
     if not encoding.ids:
         dropped = f" ({encoding.describe()})" if encoding.dropped else ""
         raise ValueError(f"The text holds nothing that the model can read{dropped}; expected at least one character.")

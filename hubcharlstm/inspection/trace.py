@@ -7,14 +7,14 @@ was read; gates, cell and hidden state at t are those of the step that reads it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hubcharlstm.arguments import whole_number
+from hubcharlstm.arguments import shown, whole_number
 from hubcharlstm.colored_text import colored, sequential
 from hubcharlstm.generation.state import GenerationState, check_state
 from hubcharlstm.inspection.context import Context
@@ -153,11 +153,11 @@ def _store(
 def _chosen(name: str, numbers: Sequence[int] | None, count: int) -> tuple[int, ...]:
     if numbers is None:
         return tuple(range(count))
-    chosen = tuple(whole_number(number) for number in numbers)
+    chosen = tuple(map(whole_number, numbers)) if isinstance(numbers, Collection) else ()
     found = tuple(number for number in chosen if number is not None and 0 <= number < count)
     if not chosen or found != chosen or len(set(found)) < len(found):
         raise ValueError(
-            f"{name} is {list(numbers)!r}; expected different whole numbers from 0 to {count - 1}, at least one: "
+            f"{name} is {shown(numbers)}; expected different whole numbers from 0 to {count - 1}, at least one: "
             "correct it."
         )
     return found
