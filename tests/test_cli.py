@@ -150,6 +150,7 @@ def test_the_flags_are_these() -> None:
         "generate": sorted(
             [
                 *model,
+                "--clamp",
                 "--escapes",
                 "--json",
                 "--keep-newline",

@@ -13,6 +13,7 @@ from typing import Any
 
 from hubcharlstm import Score, TextStream, Vocabulary
 from hubcharlstm.decoding import openmp
+from hubcharlstm.decoding.clamping import Clamp
 from hubcharlstm.decoding.cores import available_cores
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.sampling import SamplingParams
@@ -72,16 +73,19 @@ class ServedModel:
         length: int | None = None,
         stop: Sequence[str] = (),
         state: GenerationState | None = None,
+        clamp: Clamp | None = None,
         max_buffered_tokens: int | None = None,
     ) -> TextStream:
         """A stream through the engine; raises the model's own `ValueError`.
 
-        length: overrides `settings.length`. stop: stop strings in place of the one of `settings`.
+        length: overrides `settings.length`. stop: stop strings in place of the one of `settings`. clamp: None for that
+        of the state.
         """
 
         def start() -> TextStream:
             sampling = SamplingParams(settings.temperature, settings.top_k, settings.top_p, settings.min_p)
-            options = GenerationOptions(length or settings.length, sampling, stop or settings.stop or (), state)
+            cells = None if clamp is None else {(layer, unit): value for layer, unit, value in clamp}
+            options = GenerationOptions(length or settings.length, sampling, stop or settings.stop or (), state, cells)
             return TextStream(
                 self, prompt, options, seed=seed, engine=self.engine, max_buffered_tokens=max_buffered_tokens
             )

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from hubcharlstm.decoding.clamping import Clamp, cell_as_text
+from hubcharlstm.demo.chat.clamps import check_clamp, clamp_as_text, parse_clamp
 from hubcharlstm.demo.chat.requests import ExpectedText, parse_speaker
 from hubcharlstm.demo.chat.turns import Reply, Turn
 from hubcharlstm.demo.errors import UserError
@@ -28,7 +30,7 @@ NUMBERS: dict[str, Callable[[str], float]] = {
     "top_p": float,
     "min_p": float,
 }
-NAMES = {"message", "speaker", *NUMBERS, "stop", "seed", "model", "precision", "hash"}
+NAMES = {"message", "speaker", *NUMBERS, "stop", "seed", "clamp", "model", "precision", "hash"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Permalink:
     seed: int | None
     model: str
     expected: ExpectedText
+    clamp: Clamp
 
 
 def with_permalinks(turn: Turn, reply: Reply, stop: str, length: int, served_model: ServedModel) -> Reply:
@@ -67,6 +70,7 @@ def make_link(turn: Turn, reply: Reply) -> str:
         "min_p": f"{reply['min_p']:g}" if reply["min_p"] else "",
         "stop": reply["stop"],
         "seed": reply["seed"],
+        "clamp": clamp_as_text(reply["clamp"]),
         "model": reply["model"],
         "precision": reply["precision"],
         "hash": reply["hash"],
@@ -89,6 +93,7 @@ def python_snippet(turn: Turn, reply: Reply, source: str | None, revision: str |
         "min_p": reply["min_p"],
         "stop": reply["stop"] or None,
         "seed": int(reply["seed"]),
+        "clamp": {(layer, unit): value for layer, unit, value in check_clamp(reply["clamp"])} or None,
     }
     lines = "".join(f"    {name}={value!r},\n" for name, value in arguments.items() if value is not None)
     return (
@@ -107,6 +112,7 @@ def shell_command(turn: Turn, reply: Reply, source: str | None, revision: str | 
     words += ["--max-new-tokens", str(reply["length"]), "--temperature", f"{reply['temperature']:g}"]
     words += ["--top-k", str(reply["top_k"]), "--top-p", f"{reply['top_p']:g}", "--min-p", f"{reply['min_p']:g}"]
     words += [f"--stop={reply['stop']}"] if reply["stop"] else []
+    words += [word for cell in check_clamp(reply["clamp"]) for word in ("--clamp", cell_as_text(*cell))]
     words += ["--seed", reply["seed"], "--", turn["prompt"]]
     return shlex.join(word.encode("utf-8", errors="ignore").decode("utf-8") for word in words)
 
@@ -138,6 +144,7 @@ def parse_link(query: Any) -> Permalink | None:
         seed=parse_seed(params.get("seed")),
         model=params.get("model", "")[:200],
         expected=ExpectedText(hash=params.get("hash", "")[:64], precision=params.get("precision", "")[:16]),
+        clamp=parse_clamp(params.get("clamp", "")),
     )
 
 

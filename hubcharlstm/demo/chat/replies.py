@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from hubcharlstm.demo.chat.clamps import clamp_as_lists
 from hubcharlstm.demo.chat.pacing import Backpressure, UpdatePacer, follow
 from hubcharlstm.demo.chat.permalinks import replay_check, with_permalinks
 from hubcharlstm.demo.chat.requests import ChatRequest, compose
@@ -88,13 +89,17 @@ class ReplyWriter:
                     model.model.generation_config, request.typed, request.speaker, request.context
                 )  # fmt: skip
                 stream = await model.stream(
-                    prompt, settings, seed=request.seed, max_buffered_tokens=delivery.max_buffered_tokens
+                    prompt,
+                    settings,
+                    seed=request.seed,
+                    clamp=request.clamp,
+                    max_buffered_tokens=delivery.max_buffered_tokens,
                 )
                 streams.append(stream)
                 encoded.append((stream.prompt.text, model.vocabulary.encode(shown).text))
             turn = new_turn(request, encoded[0], streams)
             turn["replies"] = [
-                new_reply(model, settings, request.seed, *(("", "") if texts == encoded[0] else texts))
+                new_reply(model, settings, request, *(("", "") if texts == encoded[0] else texts))
                 for (model, settings), texts in zip(columns, encoded, strict=True)
             ]
             async with aclosing(self._grow(turn, streams, delivery)) as turns:
@@ -175,6 +180,7 @@ class ReplyWriter:
             replace(target.settings, stop=""),
             length=len(text),
             seed=target.seed,
+            clamp=target.clamp,
             max_buffered_tokens=MAX_BUFFERED_TOKENS_AT_FULL_SPEED,
         )
         replayed = ""
@@ -248,13 +254,15 @@ def new_turn(request: ChatRequest, encoded: tuple[str, str], streams: Sequence[T
     )
 
 
-def new_reply(served_model: ServedModel, settings: Settings, seed: int, prompt: str = "", shown: str = "") -> Reply:
+def new_reply(
+    served_model: ServedModel, settings: Settings, request: ChatRequest, prompt: str = "", shown: str = ""
+) -> Reply:
     """A reply before its first character. prompt, shown: where they are not its turn's."""
     decoder = served_model.decoder
     reply = Reply(
         id=uuid.uuid4().hex,
         text="",
-        seed=str(seed),
+        seed=str(request.seed),
         temperature=settings.temperature,
         length=settings.length,
         top_k=settings.top_k,
@@ -278,6 +286,7 @@ def new_reply(served_model: ServedModel, settings: Settings, seed: int, prompt: 
         command="",
         prompt=prompt,
         shown=shown,
+        clamp=clamp_as_lists(request.clamp),
     )
     return updated(reply)
 
@@ -285,7 +294,15 @@ def new_reply(served_model: ServedModel, settings: Settings, seed: int, prompt: 
 def restart(target: ContinueTarget, turn_id: str) -> Turn:
     """The turn of a continuation before its first new character."""
     reply = updated(
-        target.reply, text=target.text, writing=True, continued=True, ending="", cycle="", replay_check="", rate=0.0
+        target.reply,
+        text=target.text,
+        writing=True,
+        continued=True,
+        ending="",
+        cycle="",
+        replay_check="",
+        rate=0.0,
+        clamp=clamp_as_lists(target.clamp),
     )
     return with_reply({**target.turn, "id": turn_id}, target.index, reply)
 

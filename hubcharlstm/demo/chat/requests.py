@@ -9,7 +9,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 
+from hubcharlstm.decoding.clamping import Clamp
 from hubcharlstm.decoding.sampling import new_seed
+from hubcharlstm.demo.chat.clamps import ClampedCells
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.settings import (
     MAX_MESSAGE,
@@ -132,7 +134,8 @@ class ExpectedText(Event):
 class GenerateEvent(Event):
     """A message, a starter, a retry, an edit or a permalink. speaker, settings, seed: in place of the controls'.
 
-    retry: with this very context and a new seed. context: the text so far, used if the controls say so.
+    retry: with this very context and a new seed. context: the text so far, used if the controls say so. clamp: cells
+    that the model is to hold at values of their own.
     """
 
     typed: Message = ""
@@ -143,6 +146,7 @@ class GenerateEvent(Event):
     context: Text = ""
     turn: Identifier = Field("", validate_default=True)
     temperatures: Temperatures = ()
+    clamp: ClampedCells = ()
     expected: Annotated[ExpectedText | None, OrNone] = None
 
 
@@ -188,6 +192,7 @@ class ChatRequest:
     expected: ExpectedText | None = None
     warning: str = ""
     is_turn: bool = False
+    clamp: Clamp = ()
 
     @classmethod
     def parse(cls, data: Any, controls: Mapping[str, Any], config: GenerationConfig) -> Self:
@@ -217,6 +222,7 @@ class ChatRequest:
             expected=event.expected,
             warning=warning,
             is_turn=is_turn,
+            clamp=event.clamp,
         )
 
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any, TypedDict, cast
 
 from pydantic import Field, PlainValidator, ValidationError
 
+from hubcharlstm.decoding.clamping import Clamp
+from hubcharlstm.demo.chat.clamps import ClampedCells
 from hubcharlstm.demo.chat.requests import MAX_SIDE_BY_SIDE, Event, Identifier, Seed, to_user_error
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.settings import MAX_MESSAGE, MAX_REPLY, Settings
@@ -29,7 +31,7 @@ class Reply(TypedDict):
 
     prompt, shown: as in its turn, where this reply's model reads the message otherwise; else "".
 
-    seed: a string, because JavaScript rounds integers above 2**53.
+    seed: a string, because JavaScript rounds integers above 2**53. clamp: [layer, unit, value] of each clamped cell.
     """
 
     id: str
@@ -58,6 +60,7 @@ class Reply(TypedDict):
     command: str
     prompt: str
     shown: str
+    clamp: list[list[float]]
 
 
 class Turn(TypedDict):
@@ -109,6 +112,7 @@ class StoredReply(Event):
     device: StoredText
     ending: Any = ""
     prompt: Annotated[str, PlainValidator(check_prompt)] = ""
+    clamp: ClampedCells = ()
 
 
 class StoredSibling(Event):
@@ -147,6 +151,7 @@ class ContinueTarget:
     seed: int
     settings: Settings
     ended_by_stop: bool
+    clamp: Clamp = ()
 
     @property
     def reply(self) -> Reply:
@@ -177,7 +182,7 @@ def parse_continue_target(data: Any) -> ContinueTarget:
         )
     ended_by_stop = reply.ending == ENDINGS["stop"]
     prompt = reply.prompt or event.target.prompt
-    return ContinueTarget(turn, event.index, prompt, reply.text, reply.seed, settings, ended_by_stop)
+    return ContinueTarget(turn, event.index, prompt, reply.text, reply.seed, settings, ended_by_stop, reply.clamp)
 
 
 def text_hash(text: str) -> str:
@@ -207,12 +212,17 @@ def make_caption(reply: Reply) -> str:
         f"top-k {reply['top_k']}" if reply["top_k"] else "",
         f"top-p {reply['top_p']:g}" if reply["top_p"] < 1 else "",
         f"min-p {reply['min_p']:g}" if reply["min_p"] else "",
+        clamp_caption(len(reply["clamp"])),
         name,
         f"{reply['precision']} on {reply['device']}",
         f"{reply['rate']:,.0f} characters/s" if reply["rate"] else "",
         reply["ending"],
     ]
     return " · ".join(part for part in parts if part)
+
+
+def clamp_caption(count: int) -> str:
+    return f"{count} cell{'' if count == 1 else 's'} clamped" if count else ""
 
 
 def updated(reply: Reply, **changes: Any) -> Reply:

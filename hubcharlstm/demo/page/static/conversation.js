@@ -198,7 +198,8 @@ function variantsOf(turn) {
 
 function sendAgain(turn, variants = variantsOf(turn)) {
   const { typed, speaker, context } = turn;
-  sendRequest({ typed, speaker, context, retry: true, ...variants }, placeBeside(turn));
+  const clamp = turn.replies[0].clamp ?? [];
+  sendRequest({ typed, speaker, context, retry: true, clamp, ...variants }, placeBeside(turn));
 }
 
 function continueReply(turn, index, length) {
