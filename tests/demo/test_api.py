@@ -23,7 +23,6 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from hubcharlstm.decoding.sampling import next_ids
-from hubcharlstm.demo.tools import Tools
 from tests.support.chat_doubles import tiny_model
 from tests.support.served import Served, serving, wait_until
 
@@ -42,11 +41,11 @@ def client(served: Served) -> Client:
 # --- what is offered ------------------------------------------------------------------------------------------------
 
 
-def test_three_endpoints_are_offered_described_and_typed(client: Client) -> None:
+def test_the_endpoints_are_offered_described_and_typed(client: Client) -> None:
     offered = client.view_api(return_format="dict", print_info=False)
     assert isinstance(offered, dict)
     endpoints = offered["named_endpoints"]
-    assert set(endpoints) == {"/complete", "/score", "/models"} and not offered["unnamed_endpoints"]
+    assert set(endpoints) == {"/complete", "/score", "/models", "/alternatives"} and not offered["unnamed_endpoints"]
     parameters = {one["parameter_name"]: one for one in endpoints["/complete"]["parameters"]}
     assert list(parameters) == [
         "prompt", "max_new_tokens", "temperature", "seed", "top_k", "top_p", "min_p", "stop", "model"
@@ -265,7 +264,7 @@ def test_it_is_a_tool_of_assistants(served: Served) -> None:
 
     async def use(session: Any) -> None:
         tools = {tool.name: tool for tool in (await session.list_tools()).tools}
-        assert set(tools) == {"complete", "score", "models"}
+        assert set(tools) == {"complete", "score", "models", "alternatives"}
 
         async def complete(seed: int) -> Any:
             params = {"prompt": "To be", "max_new_tokens": 40, "seed": seed, "stop": ["q!"]}
@@ -313,7 +312,7 @@ def test_a_tool_says_what_it_takes_and_gives(served: Served) -> None:
         assert len(tool.description) > 80 and tool.inputSchema["additionalProperties"] is False
         for parameter, schema in tool.inputSchema["properties"].items():
             assert len(schema["description"]) > 10, (name, parameter)
-            assert parameter in ("prompt", "text", "seed") or "default" in schema, (name, parameter)
+            assert parameter in ("prompt", "text", "seed", "position") or "default" in schema, (name, parameter)
     properties = tools["complete"].inputSchema["properties"]
     assert tools["complete"].inputSchema["required"] == ["prompt"]
     assert properties["temperature"]["default"] == config.temperature
@@ -326,7 +325,7 @@ def test_a_tool_says_what_it_takes_and_gives(served: Served) -> None:
 
 
 def test_the_bounds_of_a_tool_are_the_bounds_of_its_endpoint(served: Served) -> None:
-    properties = Tools(served.endpoints, served.registry).input_schema("complete")["properties"]
+    properties = served.tools.input_schema("complete")["properties"]
     for name, schema in properties.items():
         for bound, beyond in (("minimum", -1), ("maximum", 1)):
             if bound in schema:

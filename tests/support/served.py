@@ -35,7 +35,7 @@ class Served:
         self.registry = ModelRegistry(model, "user/tiny", **registry)
         self.admission = AdmissionController(limits or Limits())
         app = launch.build(self.registry, self.admission)
-        self.demo, self.endpoints = app.demo, app.tools.endpoints
+        self.demo, self.tools, self.endpoints = app.demo, app.tools, app.tools.endpoints
         self.port = free_port()
         self.server = launch.create_server(app, "127.0.0.1", self.port, auth=auth)
         self.server.run_in_thread()

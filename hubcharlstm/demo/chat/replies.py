@@ -83,31 +83,36 @@ class ReplyWriter:
         )
         streams: list[TextStream] = []
         encoded: list[tuple[str, str]] = []
+        openings: list[str] = []
         try:
             for model, settings in columns:
                 prompt, shown = compose(
                     model.model.generation_config, request.typed, request.speaker, request.context
                 )  # fmt: skip
+                if request.opening:
+                    prompt = model.prompt_as_read(prompt)
                 stream = await model.stream(
-                    prompt,
+                    prompt + request.opening,
                     settings,
                     seed=request.seed,
                     clamp=request.clamp,
                     max_buffered_tokens=delivery.max_buffered_tokens,
                 )
                 streams.append(stream)
-                encoded.append((stream.prompt.text, model.vocabulary.encode(shown).text))
+                openings.append(stream.prompt.text[len(prompt) :] if request.opening else "")
+                read = stream.prompt.text.removesuffix(openings[-1])
+                encoded.append((read, model.vocabulary.encode(shown).text))
             turn = new_turn(request, encoded[0], streams)
             turn["replies"] = [
-                new_reply(model, settings, request, *(("", "") if texts == encoded[0] else texts))
-                for (model, settings), texts in zip(columns, encoded, strict=True)
+                new_reply(model, settings, request, opening, *(("", "") if texts == encoded[0] else texts))
+                for (model, settings), texts, opening in zip(columns, encoded, openings, strict=True)
             ]
             async with aclosing(self._grow(turn, streams, delivery)) as turns:
                 async for turn in turns:
                     yield turn
             replies = []
             for unfinished, (model, settings), stream in zip(turn["replies"], columns, streams, strict=True):
-                num_emitted = len(unfinished["text"])
+                num_emitted = len(unfinished["text"]) - len(unfinished["opening"])
                 reply = await asyncio.to_thread(
                     self._finish, turn, unfinished, settings, stream, num_emitted, model, request.is_turn
                 )
@@ -126,10 +131,16 @@ class ReplyWriter:
         turn = restart(target, turn_id)
         yield turn
         state = self._states.find(target.reply["id"], text_hash(target.text), served_model.fingerprint)
-        if state is None:
+        if state is None and not (target.opening and text == target.opening):  # of which the model wrote nothing yet
             state = await self._replay(target, text, served_model, delivery.is_cancelled)
+        prompt, seed = ("", None) if state is not None else (target.prompt + target.opening, target.seed)
         stream = await served_model.stream(
-            "", settings, seed=None, state=state, max_buffered_tokens=delivery.max_buffered_tokens
+            prompt,
+            settings,
+            seed=seed,
+            state=state,
+            clamp=target.clamp if state is None else None,
+            max_buffered_tokens=delivery.max_buffered_tokens,
         )
         started, num_before = time.monotonic(), len(text)
         try:
@@ -166,19 +177,22 @@ class ReplyWriter:
                 grown = zip(turn["replies"], pieces, strict=True)
                 turn = {**turn, "replies": [updated(reply, text=reply["text"] + piece) for reply, piece in grown]}
                 yield turn
-        replies = [updated(reply, rate=rate(len(reply["text"]), started)) for reply in turn["replies"]]
+        replies = [
+            updated(reply, rate=rate(len(reply["text"]) - len(reply["opening"]), started)) for reply in turn["replies"]
+        ]
         yield {**turn, "replies": replies}
 
     async def _replay(
         self, target: ContinueTarget, text: str, served_model: ServedModel, is_cancelled: Callable[[], bool]
     ) -> GenerationState:
         """The state after `text`, by generating it again; raises `UserError` if another text comes out."""
-        if not text:
+        generated = text[len(target.opening) :]
+        if not generated:
             raise UserError("This reply has no text yet to go on from: retry it.")
         stream = await served_model.stream(
-            target.prompt,
+            target.prompt + target.opening,
             replace(target.settings, stop=""),
-            length=len(text),
+            length=len(generated),
             seed=target.seed,
             clamp=target.clamp,
             max_buffered_tokens=MAX_BUFFERED_TOKENS_AT_FULL_SPEED,
@@ -189,7 +203,7 @@ class ReplyWriter:
                 replayed += piece
         if is_cancelled():
             raise UserError("Stopped before the reply's place was found again: continue it once more.")
-        if replayed != text:
+        if replayed != generated:
             raise UserError(
                 "The place where this reply stopped is no longer kept, and a replay of it differs on this "
                 "hardware or model: switch on “Go on from the text so far” and send an empty line, or retry."
@@ -230,7 +244,7 @@ class ReplyWriter:
         # The text of any other reply may hold the stop string, or lack a part of one that was held back; without a stop
         # string and with its very length it is generated again.
         as_requested = is_whole and not reply["continued"]
-        length = settings.length if as_requested else len(text)
+        length = settings.length if as_requested else len(text) - len(reply["opening"])
         stop = settings.stop if as_requested else ""
         own_turn: Turn = {**turn, "prompt": reply.get("prompt") or turn["prompt"]}
         return with_permalinks(own_turn, finished, stop, length, served_model) if length else finished
@@ -255,13 +269,21 @@ def new_turn(request: ChatRequest, encoded: tuple[str, str], streams: Sequence[T
 
 
 def new_reply(
-    served_model: ServedModel, settings: Settings, request: ChatRequest, prompt: str = "", shown: str = ""
+    served_model: ServedModel,
+    settings: Settings,
+    request: ChatRequest,
+    opening: str = "",
+    prompt: str = "",
+    shown: str = "",
 ) -> Reply:
-    """A reply before its first character. prompt, shown: where they are not its turn's."""
+    """A reply before its first character. prompt, shown: where they are not its turn's.
+
+    opening: the beginning that the visitor chose, as the model reads it.
+    """
     decoder = served_model.decoder
     reply = Reply(
         id=uuid.uuid4().hex,
-        text="",
+        text=opening,
         seed=str(request.seed),
         temperature=settings.temperature,
         length=settings.length,
@@ -287,6 +309,7 @@ def new_reply(
         prompt=prompt,
         shown=shown,
         clamp=clamp_as_lists(request.clamp),
+        opening=opening,
     )
     return updated(reply)
 
@@ -303,6 +326,7 @@ def restart(target: ContinueTarget, turn_id: str) -> Turn:
         replay_check="",
         rate=0.0,
         clamp=clamp_as_lists(target.clamp),
+        opening=target.opening,
     )
     return with_reply({**target.turn, "id": turn_id}, target.index, reply)
 

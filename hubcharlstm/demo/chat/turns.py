@@ -12,7 +12,7 @@ from hubcharlstm.decoding.clamping import Clamp
 from hubcharlstm.demo.chat.clamps import ClampedCells
 from hubcharlstm.demo.chat.requests import MAX_SIDE_BY_SIDE, Event, Identifier, Seed, to_user_error
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.settings import MAX_MESSAGE, MAX_REPLY, Settings
+from hubcharlstm.demo.settings import MAX_PROMPT, MAX_REPLY, Settings
 from hubcharlstm.engine.sequence import FinishReason
 from hubcharlstm.generation_config import GenerationConfig
 
@@ -32,6 +32,8 @@ class Reply(TypedDict):
     prompt, shown: as in its turn, where this reply's model reads the message otherwise; else "".
 
     seed: a string, because JavaScript rounds integers above 2**53. clamp: [layer, unit, value] of each clamped cell.
+
+    opening: the beginning of text that the visitor chose; the model wrote on from there.
     """
 
     id: str
@@ -61,6 +63,7 @@ class Reply(TypedDict):
     prompt: str
     shown: str
     clamp: list[list[float]]
+    opening: str
 
 
 class Turn(TypedDict):
@@ -86,7 +89,7 @@ def check_text(value: Any) -> str:
 
 
 def check_prompt(value: Any) -> str:
-    if len(check_text(value)) > 3 * MAX_MESSAGE:
+    if len(check_text(value)) > MAX_PROMPT:
         raise ValueError("too long")
     return str(value)
 
@@ -113,6 +116,7 @@ class StoredReply(Event):
     ending: Any = ""
     prompt: Annotated[str, PlainValidator(check_prompt)] = ""
     clamp: ClampedCells = ()
+    opening: StoredText = ""
 
 
 class StoredSibling(Event):
@@ -152,6 +156,7 @@ class ContinueTarget:
     settings: Settings
     ended_by_stop: bool
     clamp: Clamp = ()
+    opening: str = ""
 
     @property
     def reply(self) -> Reply:
@@ -173,7 +178,7 @@ def parse_continue_target(data: Any) -> ContinueTarget:
         reply = StoredReply.model_validate(turn["replies"][event.index])
     except ValidationError as error:
         raise to_user_error(error, str(unknown)) from None
-    if reply.seed is None:
+    if reply.seed is None or not reply.text.startswith(reply.opening):
         raise unknown
     settings = Settings(reply.temperature, 1, reply.top_k, reply.top_p, reply.min_p, reply.stop)
     if len(reply.text) >= MAX_REPLY:
@@ -182,7 +187,9 @@ def parse_continue_target(data: Any) -> ContinueTarget:
         )
     ended_by_stop = reply.ending == ENDINGS["stop"]
     prompt = reply.prompt or event.target.prompt
-    return ContinueTarget(turn, event.index, prompt, reply.text, reply.seed, settings, ended_by_stop, reply.clamp)
+    return ContinueTarget(
+        turn, event.index, prompt, reply.text, reply.seed, settings, ended_by_stop, reply.clamp, reply.opening
+    )
 
 
 def text_hash(text: str) -> str:
@@ -213,6 +220,7 @@ def make_caption(reply: Reply) -> str:
         f"top-p {reply['top_p']:g}" if reply["top_p"] < 1 else "",
         f"min-p {reply['min_p']:g}" if reply["min_p"] else "",
         clamp_caption(len(reply["clamp"])),
+        f"written on after character {len(reply['opening']):,}" if reply["opening"] else "",
         name,
         f"{reply['precision']} on {reply['device']}",
         f"{reply['rate']:,.0f} characters/s" if reply["rate"] else "",

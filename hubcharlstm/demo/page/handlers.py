@@ -211,6 +211,7 @@ class ChatHandlers:
             "settings": settings,
             "seed": seed,
             "clamp": clamp_as_lists(link.clamp),
+            "opening": link.opening,
             "model": served_model.label,
         }
         # The seed goes with the message alone: one that is locked in its field would write the next lines, too.

@@ -51,6 +51,8 @@ function render() {
   const page = document.getElementById("page");
   page.classList.toggle("no-conversation", isEmpty);
   page.classList.toggle("no-undo", undoStack.length === 0);
+  paintChosen();
+  paintSurprise();
   if (isEmpty) view.scrollTop = 0;
   else if (followEnd) scrollToEnd();
 }
@@ -248,6 +250,7 @@ function moreItems(turn, reply, node) {
   const { link } = turn.replies[reply];
   const share = { label: "Share: copy the link", run: () => copyText(linkOf({ link }), node, "Link copied") };
   return [
+    { label: "What else could have stood there", run: () => openAlternatives(startOf(turn, reply), { isPinned: true }) },
     ...(link ? [share] : []),
     ...(turn.replies.length > 1 ? [] : [{ label: "Edit the line", run: () => startEditing(turn) }]),
     { label: "Delete line and reply", run: () => deleteTurn(turn) },

@@ -94,6 +94,10 @@ function renderReply(turn, index, onAction) {
   if (isSideBySide) root.append(make("p", "reply-temperature", columnName(turn, index)));
   const reply = make("div", "reply");
   reply.dir = "auto";
+  reply.tabIndex = 0; // see characters.js
+  reply.setAttribute("role", "group");
+  reply.setAttribute("aria-label", "Reply");
+  reply.setAttribute("aria-describedby", "characters-hint");
   const text = document.createTextNode("");
   const author = make("span", "visually-hidden", isSideBySide ? `The model ${columnName(turn, index)}: ` : "The model: ");
   author.dir = "ltr"; // so that the direction of the reply is that of its own first letter
