@@ -45,8 +45,8 @@ The answer: `text` the continuation alone, `prompt` as the model read it, `seed`
 SCORE = f"""How likely a model finds a text (up to {MAX_MESSAGE:,} characters), as if it came at the beginning.
 
 `prompt` (up to {MAX_MESSAGE:,} characters) is what comes before it and is not scored; `model` is a name that `/models`
-lists. The answer: `bpc` bits per character, `nats`, `perplexity`, `characters`, `text` as the model read it, `log_probs`
-the natural logarithm of every character's probability, `warnings`, `model`.
+lists. The answer: `bpc` bits per character, `nats`, `perplexity`, `characters`, `text` as the model read it,
+`log_probs` the natural logarithm of every character's probability, `warnings`, `model`.
 """
 
 MODELS = """The models that may be named here, the first one that serves unless you name another.

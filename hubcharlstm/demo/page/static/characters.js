@@ -16,7 +16,9 @@ element.querySelector(".view").after(charactersHint);
 
 function paint(name, ranges) {
   if (!globalThis.CSS?.highlights) return; // an old browser shows no colours, and all else works
-  if (ranges.length > 0) CSS.highlights.set(name, new Highlight(...ranges));
+  const highlight = new Highlight(...ranges);
+  highlight.priority = name === "place" ? 1 : 0;
+  if (ranges.length > 0) CSS.highlights.set(name, highlight);
   else CSS.highlights.delete(name);
 }
 

@@ -7,6 +7,7 @@ const MAX_SCORED = 10_000; // characters of a text, and of what stands before it
 const surprises = new Map(); // the bits of each character of a reply, by its id and length
 let isColored = false;
 let isScoring = false;
+let painted = ""; // the replies that are painted now
 
 const scale = make("p", "surprise-scale");
 scale.append(make("span", "scale-name", "Surprise: 0 bits"));
@@ -26,11 +27,16 @@ function setColored(value) {
 
 const surpriseKey = ({ id, text }) => `${id} ${text.length}`;
 
+// A reply that grows is painted once it is done: nothing is painted again meanwhile.
 function paintSurprise() {
+  if (isColored) scoreNext();
+  const done = isColored ? entries.flatMap(({ turn }) => turn.replies.filter((reply) => !reply.writing && surprises.has(surpriseKey(reply)))) : [];
+  const signature = done.map(surpriseKey).join();
+  if (signature === painted) return;
+  painted = signature;
   const ranges = Array.from({ length: LEVELS + 1 }, () => []);
   if (isColored) {
     for (const { turn, replies } of entries) turn.replies.forEach((reply, index) => addRanges(ranges, reply, replies[index].text));
-    scoreNext();
   }
   ranges.forEach((of, level) => level > 0 && paint(`surprise-${level}`, of));
 }
