@@ -70,6 +70,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.serving
 	$(BIN)/python -m benchmarks.page
+	$(BIN)/python -m benchmarks.alternatives
 	$(BIN)/python -m benchmarks.browser
 	$(BIN)/python -m benchmarks.load api often page crowd same usual
 

@@ -91,6 +91,9 @@ def _add_generate_options(generate: argparse.ArgumentParser) -> None:
     generate.add_argument(
         "--seed", type=int, default=None, metavar="N", help="repeat a text; drawn and printed if not given"
     )
+    generate.add_argument(
+        "--clamp", action="append", default=None, metavar="LAYER:UNIT:VALUE", help="hold a cell there; repeatable"
+    )
     generate.add_argument("--num-samples", type=int, default=1, metavar="N", help="with seeds SEED, SEED + 1, ...")
     generate.add_argument(
         "--escapes", action="store_true", help=r"read \n, \t, \\ and \uXXXX in prompt and stop texts as characters"
@@ -141,6 +144,7 @@ def loading_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def run_generate(arguments: argparse.Namespace) -> int:
     from hubcharlstm import CharLSTM
+    from hubcharlstm.decoding.clamping import parse_cell
 
     if arguments.num_samples < 1:
         raise ValueError(f"--num-samples is {arguments.num_samples}; expected at least 1: leave it out for one.")
@@ -152,6 +156,8 @@ def run_generate(arguments: argparse.Namespace) -> int:
     options: dict[str, Any] = {
         name: getattr(arguments, name) for name in ("max_new_tokens", "temperature", "top_k", "top_p", "min_p")
     }
+    if arguments.clamp:
+        options["clamp"] = {(layer, unit): value for layer, unit, value in map(parse_cell, arguments.clamp)}
     if arguments.novel:
         return write_novel(model, prompt, arguments, options)
     seed = arguments.seed

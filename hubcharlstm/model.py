@@ -13,6 +13,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from hubcharlstm.adaptation import Adaptation, adapt, adapted_record
 from hubcharlstm.arguments import checked_path
 from hubcharlstm.decoding import openmp
+from hubcharlstm.decoding.clamping import check_clamp
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.devices import resolve_precision, select_device
 from hubcharlstm.decoding.fused_weights import check_finite
@@ -307,15 +308,16 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
 
     # --- read ------------------------------------------------------------------------------------------------
 
-    def score(self, text: str, *, num_chunks: int = 1) -> Score:
+    def score(self, text: str, *, num_chunks: int = 1, start_text: str | None = None) -> Score:
         """Bits per character, and the log-probability of every character of `text` as if it came after `start_text`.
 
         In fp32, in bounded memory however long the text is. num_chunks: more than 1 scores chunks of a long text in
-        parallel, which is faster and equal but for the last digits. Raises `ValueError` if nothing can be encoded, and
-        if a weight is not finite.
+        parallel, which is faster and equal but for the last digits. start_text: as for `trace`. Raises `ValueError` if
+        nothing can be encoded, and if a weight is not finite.
         """
         check_finite(self)
-        return score(self, self.vocabulary, text, start_text=self.start_text, num_chunks=num_chunks)
+        start = self._start_text(start_text, None)
+        return score(self, self.vocabulary, text, start_text=start, num_chunks=num_chunks)
 
     def trace(
         self,
@@ -349,17 +351,19 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         min_p: float | None = None,
         state: GenerationState | None = None,
         start_text: str | None = None,
+        clamp: Mapping[tuple[int, int], float] | None = None,
     ) -> Alternatives:
         """The `k` likeliest characters at `position` of `text`, before and after temperature and filters.
 
         In the model's own precision: they are what `generate` samples from, and it goes on from the state of each.
         position: 0 to the text's length as the model reads it. state, start_text: as for `trace`; the settings of
-        sampling as for `stream`. Raises `ValueError` for an argument out of range.
+        sampling and clamp as for `stream`. Raises `ValueError` for an argument out of range.
         """
         sampling = self.generation_config.sampling_with(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
         return alternatives(
             self.decoder, self.vocabulary, text, position, k=k, sampling=sampling, state=state,
             start_text=self._start_text(start_text, state), fingerprint=self.fingerprint,
+            clamp=None if clamp is None else check_clamp(clamp, self.config),
         )  # fmt: skip
 
     def connectivity(

@@ -177,6 +177,7 @@ def test_the_flags_are_these() -> None:
                 "--adapt",
                 "--adapt-seconds",
                 "--adapt-steps",
+                "--clamp",
                 "--escapes",
                 "--json",
                 "--keep-newline",

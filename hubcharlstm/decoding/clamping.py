@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,6 +50,21 @@ def _cell(cell: Any, config: CharLSTMConfig) -> tuple[int, int]:
         f"clamp has the cell {shown(cell)}; expected (layer, unit) with a layer from 0 to {config.num_layers - 1} and "
         f"a unit from 0 to {config.hidden_size - 1}: correct it."
     )
+
+
+def cell_as_text(layer: int, unit: int, value: float) -> str:
+    """A clamped cell as `parse_cell` reads it, to the last bit of the value."""
+    return f"{layer}:{unit}:{value:.9g}"
+
+
+def parse_cell(text: str) -> tuple[int, int, float]:
+    """(layer, unit, value) of a text such as 0:12:2.5; raises `ValueError` for any other."""
+    found = re.fullmatch(r"(\d{1,6}):(\d{1,6}):([+-]?\d{1,20}(?:\.\d{1,20})?(?:e[+-]?\d{1,2})?)", text, re.ASCII)
+    if found is None:
+        raise ValueError(
+            f"The clamped cell is {text[:40]!r}; expected its layer, unit and value, such as 0:12:2.5: correct it."
+        )
+    return int(found[1]), int(found[2]), float(found[3])
 
 
 def clamped_cells(clamps: Mapping[int, Clamp], layer: int, rows: slice, device: torch.device) -> ClampedCells | None:

@@ -1,4 +1,4 @@
-"""The endpoints for programs: complete, score, models. The page "Use via API" shows their descriptions."""
+"""Endpoints for programs: complete, score, models. The page "Use via API" shows their descriptions."""
 
 from __future__ import annotations
 
@@ -44,8 +44,9 @@ The answer: `text` the continuation alone, `prompt` as the model read it, `seed`
 
 SCORE = f"""How likely a model finds a text (up to {MAX_MESSAGE:,} characters), as if it came at the beginning.
 
-`model` is a name that `/models` lists. The answer: `bpc` bits per character, `nats`, `perplexity`, `characters`, `text`
-as the model read it, `log_probs` the natural logarithm of every character's probability, `warnings`, `model`.
+`prompt` (up to {MAX_MESSAGE:,} characters) is what comes before it and is not scored; `model` is a name that `/models`
+lists. The answer: `bpc` bits per character, `nats`, `perplexity`, `characters`, `text` as the model read it,
+`log_probs` the natural logarithm of every character's probability, `warnings`, `model`.
 """
 
 MODELS = """The models that may be named here, the first one that serves unless you name another.
@@ -147,16 +148,16 @@ class Endpoints:
 
     @endpoint(SCORE, dict[str, Any])
     async def score(
-        self, text: str, model: str | None = None, request: gr.Request | None = None
+        self, text: str, prompt: str = "", model: str | None = None, request: gr.Request | None = None
     ) -> AsyncGenerator[dict[str, Any], None]:
         monitor = BackpressureMonitor.of(request)
         try:
-            text = check_message(text, "text")
+            text, prompt = check_message(text, "text"), check_message(prompt, "prompt")
             with self._admission.enter(ClientIdentity.of(request)) as ticket:
                 async for status in queue_status(ticket, monitor):
                     yield status
                 async with self._scoring, self._registry.acquire(model) as served_model:
-                    score = await asyncio.to_thread(served_model.score, text)
+                    score = await asyncio.to_thread(served_model.score, text, prompt)
                 yield {
                     "bpc": score.bpc,
                     "nats": score.nats,

@@ -14,6 +14,7 @@ import huggingface_hub.constants
 from fastapi import FastAPI, Response
 from starlette.middleware.cors import CORSMiddleware
 
+from hubcharlstm.demo.alternatives_api import add_alternatives
 from hubcharlstm.demo.api import add_api
 from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.making.limits import MakingLimits
@@ -133,9 +134,11 @@ def build(registry: ModelRegistry, admission: AdmissionController | None = None)
             handlers.on_load, None, handlers.outputs, queue=False, api_visibility="private", show_progress="hidden"
         )
         endpoints = add_api(registry, admission, pacer)
+        alternatives = add_alternatives(registry, admission)
     gradio_compat.set_job_slots(demo, admission.limits.max_concurrent + admission.limits.max_queued + SPARE_SLOTS)
     demo.queue(api_open=False)  # a direct POST would get the first update only
-    return ChatApp(demo, registry, admission, pacer, Tools(endpoints, registry), handlers.private, making_limits)
+    tools = Tools(endpoints, registry, alternatives)
+    return ChatApp(demo, registry, admission, pacer, tools, handlers.private, making_limits)
 
 
 def serve(app: ChatApp, host: str | None = None, port: int | None = None, *, auth: str | None = None) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hubcharlstm import Score, TextStream, Vocabulary
+from hubcharlstm import Alternatives, Score, TextStream, Vocabulary
 from hubcharlstm.decoding import openmp
+from hubcharlstm.decoding.clamping import Clamp, check_clamp
 from hubcharlstm.decoding.cores import available_cores
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.sampling import SamplingParams
@@ -22,6 +23,7 @@ from hubcharlstm.demo.words.catalogue import Sentence, sentence
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.generation.request import GenerationOptions
 from hubcharlstm.generation.stream import GenerationState
+from hubcharlstm.inspection.alternatives import alternatives
 from hubcharlstm.model import CharLSTM
 
 SHIPPED = "shipped model"
@@ -75,29 +77,55 @@ class ServedModel:
         length: int | None = None,
         stop: Sequence[str] = (),
         state: GenerationState | None = None,
+        clamp: Clamp | None = None,
         max_buffered_tokens: int | None = None,
     ) -> TextStream:
         """A stream through the engine; raises the model's own `ValueError`.
 
-        length: overrides `settings.length`. stop: stop strings in place of the one of `settings`.
+        length: overrides `settings.length`. stop: stop strings in place of the one of `settings`. clamp: None for that
+        of the state.
         """
 
         def start() -> TextStream:
             sampling = SamplingParams(settings.temperature, settings.top_k, settings.top_p, settings.min_p)
-            options = GenerationOptions(length or settings.length, sampling, stop or settings.stop or (), state)
+            cells = None if clamp is None else {(layer, unit): value for layer, unit, value in clamp}
+            options = GenerationOptions(length or settings.length, sampling, stop or settings.stop or (), state, cells)
             return TextStream(
                 self, prompt, options, seed=seed, engine=self.engine, max_buffered_tokens=max_buffered_tokens
             )
 
         return start() if len(prompt) <= MAX_INLINE_PROMPT else await asyncio.to_thread(start)
 
-    def score(self, text: str) -> Score:
-        """Score `text` in a worker thread, and release that thread's OpenMP team afterwards."""
-        try:
-            with openmp.num_threads(max_compute_threads()):
-                return self.model.score(text)
-        finally:
-            openmp.release_thread_team()
+    def prompt_as_read(self, prompt: str) -> str:
+        """The prompt as the model reads it: its start text where the prompt holds nothing to read."""
+        return self.vocabulary.encode(prompt).text or self.vocabulary.encode(self.start_text).text
+
+    def score(self, text: str, prompt: str = "") -> Score:
+        """Score `text` after `prompt` in a worker thread, and release that thread's OpenMP team afterwards."""
+        with compute_threads():
+            return self.model.score(text, start_text=self.prompt_as_read(prompt))
+
+    def alternatives(
+        self, text: str, position: int, *, prompt: str, settings: Settings, clamp: Clamp, k: int
+    ) -> Alternatives:
+        """What could have stood at `position` of `text` after `prompt`; in a worker thread, like `score`."""
+        sampling = SamplingParams(settings.temperature, settings.top_k, settings.top_p, settings.min_p)
+        checked = check_clamp({(layer, unit): value for layer, unit, value in clamp}, self.model.config)
+        with compute_threads():
+            return alternatives(
+                self.decoder, self.vocabulary, text, position, k=k, sampling=sampling, clamp=checked,
+                start_text=self.prompt_as_read(prompt), fingerprint=self.fingerprint,
+            )  # fmt: skip
+
+
+@contextmanager
+def compute_threads() -> Iterator[None]:
+    """All cores but one for a worker thread, whose OpenMP team is released afterwards."""
+    try:
+        with openmp.num_threads(max_compute_threads()):
+            yield
+    finally:
+        openmp.release_thread_team()
 
 
 def max_compute_threads() -> int:

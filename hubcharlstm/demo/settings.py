@@ -14,6 +14,9 @@ from hubcharlstm.generation_config import GenerationConfig
 MAX_MESSAGE = 10_000
 """Characters of a message or a prompt."""
 
+MAX_PROMPT = 3 * MAX_MESSAGE
+"""Characters of a prompt as a model reads it, which may decompose each character of a message."""
+
 MAX_LENGTH = 2_000
 """Characters that one request may generate."""
 
@@ -129,15 +132,15 @@ def field_of(name: str) -> str:
     return name.replace("_", "-")
 
 
-def check_message(text: Any, name: str = "message") -> str:
-    """Return `text`; raise `UserError` if it is no string or too long."""
+def check_message(text: Any, name: str = "message", most: int = MAX_MESSAGE) -> str:
+    """Return `text`; raise `UserError` if it is no string or has more than `most` characters."""
     if not isinstance(text, str):
         raise UserError(f"The {name} is of type {type(text).__name__}; expected text: send it as a string.")
-    if len(text) > MAX_MESSAGE and name == "message":
-        raise UserError(sentence("message.too_long", count=len(text), max=MAX_MESSAGE))
-    if len(text) > MAX_MESSAGE:
+    if len(text) > most and name == "message":
+        raise UserError(sentence("message.too_long", count=len(text), max=most))
+    if len(text) > most:
         raise UserError(
-            f"The {name} has {len(text):,} characters; expected {MAX_MESSAGE:,} at most: shorten it, or use Python."
+            f"The {name} has {len(text):,} characters; expected {most:,} at most: shorten it, or use Python."
         )
     return text
 

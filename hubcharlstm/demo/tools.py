@@ -10,12 +10,16 @@ from typing import Any
 import gradio as gr
 
 from hubcharlstm.decoding.sampling import MAX_SEED
+from hubcharlstm.demo.alternatives_api import MAX_CHOICES, AlternativesEndpoint
 from hubcharlstm.demo.api import Endpoints
+from hubcharlstm.demo.chat.clamps import MAX_CELLS
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.settings import (
     MAX_LENGTH,
     MAX_MESSAGE,
+    MAX_PROMPT,
+    MAX_REPLY,
     MAX_STOP,
     MAX_STOPS,
     MAX_TEMPERATURE,
@@ -31,10 +35,23 @@ DESCRIPTIONS = {
     "after it, and the seed with which the same call gives the same text again.",
     "score": "Says how likely a model finds a text, as if it came at the beginning: bits per character, and the "
     "log-probability of every character. Call it to compare texts, or to find the characters that surprise the model.",
+    "alternatives": "Tells which characters a small model that writes one character after another finds likeliest at a "
+    "place of a text, and how likely the one is that stands there: where it was sure, where it had a choice.",
     "models": "Lists the models that the other tools can be told to use, the default first, with the size of each and "
     "its own defaults.",
 }
 """What an assistant reads before it chooses a tool."""
+
+CHOICE: Schema = {
+    "type": "object",
+    "properties": {
+        "character": {"type": "string"},
+        "rank": {"type": "integer", "description": "1 for the likeliest"},
+        "probability": {"type": "number", "description": "as the network gives it"},
+        "sampling_probability": {"type": "number", "description": "after temperature and filters"},
+    },
+    "required": ["character", "rank", "probability", "sampling_probability"],
+}
 
 MODEL_FACTS: Schema = {
     "type": "object",
@@ -94,6 +111,22 @@ RESULTS: dict[str, Schema] = {
         },
         "required": ["bpc", "nats", "perplexity", "characters", "text", "log_probs", "model", "warnings"],
     },
+    "alternatives": {
+        "type": "object",
+        "properties": {
+            "choices": {"type": "array", "items": CHOICE, "description": "the likeliest first"},
+            "actual": {"anyOf": [CHOICE, {"type": "null"}], "description": "the one that came; null at the end"},
+            "text": {"type": "string", "description": "the text as the model read it"},
+            "position": {"type": "integer", "description": "characters before the place"},
+            "temperature": {"type": "number"},
+            "top_k": {"type": "integer"},
+            "top_p": {"type": "number"},
+            "min_p": {"type": "number"},
+            "model": MODEL_USED,
+            "warnings": WARNINGS,
+        },
+        "required": ["choices", "actual", "text", "position", "model", "warnings"],
+    },
     "models": {
         "type": "object",
         "properties": {"models": {"type": "array", "items": MODEL_FACTS}},
@@ -109,6 +142,7 @@ class Tools:
 
     endpoints: Endpoints
     registry: ModelRegistry
+    inspection: AlternativesEndpoint
 
     def description(self, name: str) -> str:
         return DESCRIPTIONS[name]
@@ -116,7 +150,7 @@ class Tools:
     def input_schema(self, name: str) -> Schema:
         """The parameters of a tool: type, meaning, bounds, and as default what the default model uses now."""
         parameters = self._parameters(name)
-        required = [parameter for parameter in ("prompt", "text") if parameter in parameters]
+        required = [parameter for parameter in ("text", "prompt") if parameter in parameters][:1]
         return {"type": "object", "properties": parameters, "required": required, "additionalProperties": False}
 
     def output_schema(self, name: str) -> Schema:
@@ -135,6 +169,27 @@ class Tools:
         text: Schema = {"type": "string", "maxLength": MAX_MESSAGE}
         if name == "score":
             return {"text": text | {"description": "the text to score"}, "model": model}
+        sampling = self._sampling()
+        if name == "alternatives":
+            return {
+                "text": text | {"description": "holds the place in question", "maxLength": MAX_REPLY},
+                "position": {
+                    "type": "integer", "minimum": 0, "maximum": MAX_REPLY,
+                    "description": "how many characters stand before the place; the end of the text if left out",
+                },
+                "prompt": text | {"description": "read before the text", "maxLength": MAX_PROMPT, "default": ""},
+                "k": {
+                    "type": "integer", "minimum": 1, "maximum": MAX_CHOICES, "default": 10,
+                    "description": "how many of the likeliest characters to name",
+                },
+                **sampling,
+                "clamp": {
+                    "type": "array", "maxItems": MAX_CELLS, "default": [],
+                    "items": {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3},
+                    "description": "cells to hold at a value: layer, unit and value of each",
+                },
+                "model": model,
+            }  # fmt: skip
         config = self.registry.first.model.generation_config
         stop: Schema = {"type": "string", "maxLength": MAX_STOP}
         return {
@@ -143,14 +198,27 @@ class Tools:
                 "type": "integer", "minimum": 1, "maximum": MAX_LENGTH,
                 "default": min(config.max_new_tokens, MAX_LENGTH), "description": "characters to write",
             },
+            "temperature": sampling["temperature"],
+            "seed": {
+                "type": "integer", "minimum": 0, "maximum": MAX_SEED,
+                "description": "one seed is one text; drawn if it is left out",
+            },
+            **{setting: sampling[setting] for setting in ("top_k", "top_p", "min_p")},
+            "stop": {
+                "anyOf": [stop, {"type": "array", "items": stop, "maxItems": MAX_STOPS}], "default": [],
+                "description": "a text, or several, to end before",
+            },
+            "model": model,
+        }  # fmt: skip
+
+    def _sampling(self) -> dict[str, Schema]:
+        """The settings of sampling, each with the default model's own."""
+        config = self.registry.first.model.generation_config
+        return {
             "temperature": {
                 "type": "number", "minimum": 0, "maximum": MAX_TEMPERATURE,
                 "default": min(config.temperature, MAX_TEMPERATURE),
                 "description": "0 writes always the likeliest character, more is bolder",
-            },
-            "seed": {
-                "type": "integer", "minimum": 0, "maximum": MAX_SEED,
-                "description": "one seed is one text; drawn if it is left out",
             },
             "top_k": {
                 "type": "integer", "minimum": 0, "maximum": MAX_TOP_K, "default": min(config.top_k, MAX_TOP_K),
@@ -164,11 +232,6 @@ class Tools:
                 "type": "number", "minimum": 0, "maximum": 0.99, "default": min(config.min_p, 0.99),
                 "description": "draws from characters at least this likely relative to the likeliest; 0 from all",
             },
-            "stop": {
-                "anyOf": [stop, {"type": "array", "items": stop, "maxItems": MAX_STOPS}], "default": [],
-                "description": "a text, or several, to end before",
-            },
-            "model": model,
         }  # fmt: skip
 
     async def call(self, name: str, arguments: Mapping[str, Any], request: gr.Request | None) -> dict[str, Any]:
@@ -184,7 +247,8 @@ class Tools:
         try:
             if name == "models":
                 return {"models": await self.endpoints.models()}
-            run = self.endpoints.complete if name == "complete" else self.endpoints.score
+            runs = {"complete": self.endpoints.complete, "score": self.endpoints.score}
+            run = runs.get(name, self.inspection.alternatives)
             return await last_of(run(**arguments, request=request))
         except gr.Error as error:
             raise ValueError(error.message) from None

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from hubcharlstm.arguments import positive_integer
+from hubcharlstm.decoding.clamping import Clamp
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.sampling import SamplingBatch, SamplingParams, next_ids, probabilities
 from hubcharlstm.errors import DamagedModelError
@@ -64,16 +65,17 @@ def alternatives(
     start_text: str,
     fingerprint: str,
     state: GenerationState | None = None,
+    clamp: Clamp | None = None,
 ) -> Alternatives:
     """The `k` likeliest characters at `position` of `text`, which is read after `state` and then `start_text`.
 
     In the decoder's precision, so that they are what `generate` samples from. position: 0 to the text's length, where
-    it is what could come next. Raises `ValueError` for an argument out of range.
+    it is what could come next. clamp: None for that of the state. Raises `ValueError` for an argument out of range.
     """
     k = min(positive_integer("k", k), len(vocabulary))
     if state is not None:
         check_state(state, decoder.config, fingerprint)
-    context = Context.of(vocabulary, text, start_text=start_text, state=state, empty=True)
+    context = Context.of(vocabulary, text, start_text=start_text, state=state, empty=True, clamp=clamp)
     position = context.check_position(position)
     *pending_ids, last_id = (*context.before, *context.text.ids[:position])
     before = decoder.prefill(pending_ids, context.state, context.clamp)

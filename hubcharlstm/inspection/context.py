@@ -18,19 +18,27 @@ class Context:
     """A text and what comes before it.
 
     text: as encoded. before: ids that are read before the text's first guess, at least one. state: (h, c) before
-    them, (num_layers, 1, H) each; None for zeros.
+    them, (num_layers, 1, H) each; None for zeros. clamp: the cells that every step overwrites.
     """
 
     text: Encoding
     before: tuple[int, ...]
     state: State | None
     parent: GenerationState | None
+    clamp: Clamp = ()
 
     @classmethod
     def of(
-        cls, vocabulary: Vocabulary, text: str, *, start_text: str, state: GenerationState | None, empty: bool = False
+        cls,
+        vocabulary: Vocabulary,
+        text: str,
+        *,
+        start_text: str,
+        state: GenerationState | None,
+        empty: bool = False,
+        clamp: Clamp | None = None,
     ) -> Self:
-        """The context of `text` after `state` and then `start_text`.
+        """The context of `text` after `state` and then `start_text`. clamp: None for that of the state.
 
         Raises `ValueError` if no character of `text` can be encoded, unless it may be `empty`.
         """
@@ -43,13 +51,10 @@ class Context:
             )
         start = vocabulary.encode(start_text).ids
         if state is None:
-            return cls(encoding, start or (0,), None, None)
-        return cls(encoding, (state.last_id, *start), (state.h, state.c), state)
-
-    @property
-    def clamp(self) -> Clamp:
-        """The cells that the state clamps, here too."""
-        return () if self.parent is None else self.parent.clamp
+            return cls(encoding, start or (0,), None, None, clamp or ())
+        return cls(
+            encoding, (state.last_id, *start), (state.h, state.c), state, state.clamp if clamp is None else clamp
+        )
 
     @property
     def warnings(self) -> tuple[str, ...]:

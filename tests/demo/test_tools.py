@@ -17,7 +17,6 @@ from hubcharlstm import CharLSTM
 pytest.importorskip("gradio")
 
 from hubcharlstm.decoding.sampling import next_ids
-from hubcharlstm.demo.tools import Tools
 from tests.support.chat_doubles import tiny_model
 from tests.support.served import Served, serving, wait_until
 
@@ -47,7 +46,7 @@ def test_it_is_a_tool_of_assistants(served: Served) -> None:
 
     async def use(session: Any) -> None:
         tools = {tool.name: tool for tool in (await session.list_tools()).tools}
-        assert set(tools) == {"complete", "score", "models"}
+        assert set(tools) == {"complete", "score", "models", "alternatives"}
 
         async def complete(seed: int) -> Any:
             params = {"prompt": "To be", "max_new_tokens": 40, "seed": seed, "stop": ["q!"]}
@@ -95,7 +94,7 @@ def test_a_tool_says_what_it_takes_and_gives(served: Served) -> None:
         assert len(tool.description) > 80 and tool.inputSchema["additionalProperties"] is False
         for parameter, schema in tool.inputSchema["properties"].items():
             assert len(schema["description"]) > 10, (name, parameter)
-            assert parameter in ("prompt", "text", "seed") or "default" in schema, (name, parameter)
+            assert parameter in ("prompt", "text", "seed", "position") or "default" in schema, (name, parameter)
     properties = tools["complete"].inputSchema["properties"]
     assert tools["complete"].inputSchema["required"] == ["prompt"]
     assert properties["temperature"]["default"] == config.temperature
@@ -108,7 +107,7 @@ def test_a_tool_says_what_it_takes_and_gives(served: Served) -> None:
 
 
 def test_the_bounds_of_a_tool_are_the_bounds_of_its_endpoint(served: Served) -> None:
-    properties = Tools(served.endpoints, served.registry).input_schema("complete")["properties"]
+    properties = served.tools.input_schema("complete")["properties"]
     for name, schema in properties.items():
         for bound, beyond in (("minimum", -1), ("maximum", 1)):
             if bound in schema:

@@ -35,7 +35,8 @@ class Served:
         self.registry = ModelRegistry(model, "user/tiny", **registry)
         self.admission = AdmissionController(limits or Limits())
         app = launch.build(self.registry, self.admission)
-        self.demo, self.endpoints, self.private = app.demo, app.tools.endpoints, app.private
+        self.demo, self.tools, self.private = app.demo, app.tools, app.private
+        self.endpoints = self.tools.endpoints
         self.port = free_port()
         self.server = launch.create_server(app, "127.0.0.1", self.port, auth=auth)
         self.server.run_in_thread()

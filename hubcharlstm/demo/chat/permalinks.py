@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from hubcharlstm.demo.chat.requests import ExpectedText, parse_speaker
+from hubcharlstm.decoding.clamping import Clamp, cell_as_text
+from hubcharlstm.demo.chat.clamps import check_clamp, clamp_as_text, parse_clamp
+from hubcharlstm.demo.chat.requests import ExpectedText, check_opening, parse_speaker
 from hubcharlstm.demo.chat.turns import Reply, Turn
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ServedModel
@@ -29,7 +31,7 @@ NUMBERS: dict[str, Callable[[str], float]] = {
     "top_p": float,
     "min_p": float,
 }
-NAMES = {"message", "speaker", *NUMBERS, "stop", "seed", "model", "precision", "hash"}
+NAMES = {"message", "speaker", "opening", *NUMBERS, "stop", "seed", "clamp", "model", "precision", "hash"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Permalink:
     seed: int | None
     model: str
     expected: ExpectedText
+    clamp: Clamp
+    opening: str
 
 
 def with_permalinks(turn: Turn, reply: Reply, stop: str, length: int, served_model: ServedModel) -> Reply:
@@ -66,6 +70,7 @@ def make_link(turn: Turn, reply: Reply) -> str:
     message = {"message": turn["typed"], "speaker": turn["speaker"]}
     params: dict[str, Any] = {
         **({"message": turn["prompt"]} if turn["context"] else message),
+        "opening": reply["opening"],
         "temperature": f"{reply['temperature']:g}",
         "length": reply["length"],
         "top_k": reply["top_k"] or "",
@@ -73,6 +78,7 @@ def make_link(turn: Turn, reply: Reply) -> str:
         "min_p": f"{reply['min_p']:g}" if reply["min_p"] else "",
         "stop": reply["stop"],
         "seed": reply["seed"],
+        "clamp": clamp_as_text(reply["clamp"]),
         "model": reply["model"],
         "precision": reply["precision"],
         "hash": reply["hash"],
@@ -95,12 +101,14 @@ def python_snippet(turn: Turn, reply: Reply, source: str | None, revision: str |
         "min_p": reply["min_p"],
         "stop": reply["stop"] or None,
         "seed": int(reply["seed"]),
+        "clamp": {(layer, unit): value for layer, unit, value in check_clamp(reply["clamp"])} or None,
     }
     lines = "".join(f"    {name}={value!r},\n" for name, value in arguments.items() if value is not None)
+    printed = f"{reply['opening']!r} + text" if reply["opening"] else "text"
     return (
         "from hubcharlstm import CharLSTM\n\n"
         f"model = CharLSTM.from_pretrained({', '.join(model_arguments)})\n"
-        f"text = model.generate(\n    {turn['prompt']!r},\n{lines})\nprint(text)"
+        f"text = model.generate(\n    {turn['prompt'] + reply['opening']!r},\n{lines})\nprint({printed})"
     )
 
 
@@ -113,7 +121,8 @@ def shell_command(turn: Turn, reply: Reply, source: str | None, revision: str | 
     words += ["--max-new-tokens", str(reply["length"]), "--temperature", f"{reply['temperature']:g}"]
     words += ["--top-k", str(reply["top_k"]), "--top-p", f"{reply['top_p']:g}", "--min-p", f"{reply['min_p']:g}"]
     words += [f"--stop={reply['stop']}"] if reply["stop"] else []
-    words += ["--seed", reply["seed"], "--", turn["prompt"]]
+    words += [word for cell in check_clamp(reply["clamp"]) for word in ("--clamp", cell_as_text(*cell))]
+    words += ["--seed", reply["seed"], "--", turn["prompt"] + reply["opening"]]
     return shlex.join(word.encode("utf-8", errors="ignore").decode("utf-8") for word in words)
 
 
@@ -144,6 +153,8 @@ def parse_link(query: Any) -> Permalink | None:
         seed=parse_seed(params.get("seed")),
         model=params.get("model", "")[:200],
         expected=ExpectedText(hash=params.get("hash", "")[:64], precision=params.get("precision", "")[:16]),
+        clamp=parse_clamp(params.get("clamp", "")),
+        opening=check_opening(params.get("opening", "")),
     )
 
 

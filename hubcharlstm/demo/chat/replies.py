@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from hubcharlstm.demo.chat.encoding_warnings import encoding_warnings
 from hubcharlstm.demo.chat.pacing import Backpressure, UpdatePacer, follow
 from hubcharlstm.demo.chat.permalinks import replay_check, with_permalinks
 from hubcharlstm.demo.chat.requests import ChatRequest, compose
 from hubcharlstm.demo.chat.sentences import cut_after_sentence
 from hubcharlstm.demo.chat.state_cache import StateCache
 from hubcharlstm.demo.chat.turns import CUT_ENDING, ENDINGS, ContinueTarget, Reply, Turn, cycle_in, text_hash, updated
+from hubcharlstm.demo.chat.unfinished import new_reply, new_turn, restart, with_reply
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ServedModel
 from hubcharlstm.demo.settings import MAX_REPLY, Settings
@@ -84,27 +83,36 @@ class ReplyWriter:
         )
         streams: list[TextStream] = []
         encoded: list[tuple[str, str]] = []
+        openings: list[str] = []
         try:
             for model, settings in columns:
                 prompt, shown = compose(
                     model.model.generation_config, request.typed, request.speaker, request.context
                 )  # fmt: skip
+                if request.opening:
+                    prompt = model.prompt_as_read(prompt)
                 stream = await model.stream(
-                    prompt, settings, seed=request.seed, max_buffered_tokens=delivery.max_buffered_tokens
+                    prompt + request.opening,
+                    settings,
+                    seed=request.seed,
+                    clamp=request.clamp,
+                    max_buffered_tokens=delivery.max_buffered_tokens,
                 )
                 streams.append(stream)
-                encoded.append((stream.prompt.text, model.vocabulary.encode(shown).text))
+                openings.append(stream.prompt.text[len(prompt) :] if request.opening else "")
+                read = stream.prompt.text.removesuffix(openings[-1])
+                encoded.append((read, model.vocabulary.encode(shown).text))
             turn = new_turn(request, encoded[0], columns, streams)
             turn["replies"] = [
-                new_reply(model, settings, request.seed, *(("", "") if texts == encoded[0] else texts))
-                for (model, settings), texts in zip(columns, encoded, strict=True)
+                new_reply(model, settings, request, opening, *(("", "") if texts == encoded[0] else texts))
+                for (model, settings), texts, opening in zip(columns, encoded, openings, strict=True)
             ]
             async with aclosing(self._grow(turn, streams, delivery)) as turns:
                 async for turn in turns:
                     yield turn
             replies = []
             for unfinished, (model, settings), stream in zip(turn["replies"], columns, streams, strict=True):
-                num_emitted = len(unfinished["text"])
+                num_emitted = len(unfinished["text"]) - len(unfinished["opening"])
                 reply = await asyncio.to_thread(
                     self._finish, turn, unfinished, settings, stream, num_emitted, model, request.is_turn
                 )
@@ -123,10 +131,16 @@ class ReplyWriter:
         turn = restart(target, turn_id)
         yield turn
         state = self._states.find(target.reply["id"], text_hash(target.text), served_model.fingerprint)
-        if state is None:
+        if state is None and not (target.opening and text == target.opening):  # of which the model wrote nothing yet
             state = await self._replay(target, text, served_model, delivery.is_cancelled)
+        prompt, seed = ("", None) if state is not None else (target.prompt + target.opening, target.seed)
         stream = await served_model.stream(
-            "", settings, seed=None, state=state, max_buffered_tokens=delivery.max_buffered_tokens
+            prompt,
+            settings,
+            seed=seed,
+            state=state,
+            clamp=target.clamp if state is None else None,
+            max_buffered_tokens=delivery.max_buffered_tokens,
         )
         started, num_before = time.monotonic(), len(text)
         try:
@@ -163,20 +177,24 @@ class ReplyWriter:
                 grown = zip(turn["replies"], pieces, strict=True)
                 turn = {**turn, "replies": [updated(reply, text=reply["text"] + piece) for reply, piece in grown]}
                 yield turn
-        replies = [updated(reply, rate=rate(len(reply["text"]), started)) for reply in turn["replies"]]
+        replies = [
+            updated(reply, rate=rate(len(reply["text"]) - len(reply["opening"]), started)) for reply in turn["replies"]
+        ]
         yield {**turn, "replies": replies}
 
     async def _replay(
         self, target: ContinueTarget, text: str, served_model: ServedModel, is_cancelled: Callable[[], bool]
     ) -> GenerationState:
         """The state after `text`, by generating it again; raises `UserError` if another text comes out."""
-        if not text:
+        generated = text[len(target.opening) :]
+        if not generated:
             raise UserError(sentence("reply.no_text"))
         stream = await served_model.stream(
-            target.prompt,
+            target.prompt + target.opening,
             replace(target.settings, stop=""),
-            length=len(text),
+            length=len(generated),
             seed=target.seed,
+            clamp=target.clamp,
             max_buffered_tokens=MAX_BUFFERED_TOKENS_AT_FULL_SPEED,
         )
         replayed = ""
@@ -185,7 +203,7 @@ class ReplyWriter:
                 replayed += piece
         if is_cancelled():
             raise UserError(sentence("reply.stopped_search"))
-        if replayed != text:
+        if replayed != generated:
             raise UserError(sentence("reply.differs"))
         return (await asyncio.to_thread(lambda: stream.completion)).state
 
@@ -223,83 +241,10 @@ class ReplyWriter:
         # The text of any other reply may hold the stop string, or lack a part of one that was held back; without a stop
         # string and with its very length it is generated again.
         as_requested = is_whole and not reply["continued"]
-        length = settings.length if as_requested else len(text)
+        length = settings.length if as_requested else len(text) - len(reply["opening"])
         stop = settings.stop if as_requested else ""
         own_turn: Turn = {**turn, "prompt": reply.get("prompt") or turn["prompt"]}
         return with_permalinks(own_turn, finished, stop, length, served_model) if length else finished
-
-
-def new_turn(
-    request: ChatRequest,
-    encoded: tuple[str, str],
-    columns: Sequence[tuple[ServedModel, Settings]],
-    streams: Sequence[TextStream],
-) -> Turn:
-    """The turn of a request, without replies. columns, streams: of its replies, of whose texts it has the warnings.
-
-    encoded: the prompt, and the end of it that the page shows, as the first model reads them.
-    """
-    warnings = [request.warning.as_json()] if request.warning else []
-    for (model, settings), stream in zip(columns, streams, strict=True):
-        found = (warning.as_json() for warning in encoding_warnings(model, settings.stop, stream.prompt))
-        warnings += [warning for warning in found if warning not in warnings]
-    return Turn(
-        id=request.turn,
-        typed=request.typed,
-        speaker=request.speaker,
-        context=request.context,
-        prompt=encoded[0],
-        shown=encoded[1],
-        warnings=warnings,
-        replies=[],
-    )
-
-
-def new_reply(served_model: ServedModel, settings: Settings, seed: int, prompt: str = "", shown: str = "") -> Reply:
-    """A reply before its first character. prompt, shown: where they are not its turn's."""
-    decoder = served_model.decoder
-    return Reply(
-        id=uuid.uuid4().hex,
-        text="",
-        seed=str(seed),
-        temperature=settings.temperature,
-        length=settings.length,
-        top_k=settings.top_k,
-        top_p=settings.top_p,
-        min_p=settings.min_p,
-        stop=settings.stop,
-        model=served_model.label,
-        revision=served_model.model.revision or "",
-        precision=decoder.precision,
-        device=decoder.device.type,
-        writing=True,
-        continued=False,
-        ending="",
-        rate=0.0,
-        cycle="",
-        replay_check="",
-        hash="",
-        link="",
-        python="",
-        command="",
-        prompt=prompt,
-        shown=shown,
-    )
-
-
-def restart(target: ContinueTarget, turn_id: str) -> Turn:
-    """The turn of a continuation before its first new character."""
-    reply = updated(
-        target.reply, text=target.text, writing=True, continued=True, ending="", cycle="", replay_check="", rate=0.0
-    )
-    return with_reply({**target.turn, "id": turn_id}, target.index, reply)
-
-
-def with_reply(turn: Turn, index: int, reply: Reply) -> Turn:
-    """A copy of `turn` with one reply replaced."""
-    replies = [*turn["replies"]]
-    replies[index] = reply
-    return {**turn, "replies": replies}
 
 
 def rate(characters: int, started: float) -> float:

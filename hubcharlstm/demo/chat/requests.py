@@ -9,10 +9,13 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 
+from hubcharlstm.decoding.clamping import Clamp
 from hubcharlstm.decoding.sampling import new_seed
+from hubcharlstm.demo.chat.clamps import ClampedCells
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.settings import (
     MAX_MESSAGE,
+    MAX_REPLY,
     MAX_TEMPERATURE,
     TURN_LENGTH,
     Settings,
@@ -37,6 +40,15 @@ def check_id(value: Any) -> str:
     """Return the id that the page made up for a turn or the server for a reply; raise `UserError` for anything else."""
     if not isinstance(value, str) or not re.fullmatch(r"[\w-]{8,64}", value, re.ASCII):
         raise UserError(sentence("request.no_id"))
+    return value
+
+
+def check_opening(value: Any) -> str:
+    """Return the beginning of a reply; raise `UserError` if it is no text or leaves no room to write."""
+    if not isinstance(value, str) or len(value) >= MAX_REPLY:
+        raise UserError(
+            f"The beginning of the reply is no text of fewer than {MAX_REPLY:,} characters: choose an earlier place."
+        )
     return value
 
 
@@ -79,6 +91,7 @@ def texts_of(value: Any) -> tuple[str, ...]:
 # `PlainValidator` in place of pydantic's own check of a string, which refuses the lone surrogates of a half emoji.
 Identifier = Annotated[str, PlainValidator(check_id)]
 Message = Annotated[str, PlainValidator(check_message)]
+Opening = Annotated[str, PlainValidator(check_opening)]
 Seed = Annotated[int | None, PlainValidator(parse_seed)]
 Temperatures = Annotated[tuple[float, ...], PlainValidator(check_temperatures)]
 Flag = Annotated[bool, PlainValidator(lambda value: value is True)]
@@ -133,7 +146,8 @@ class ExpectedText(Event):
 class GenerateEvent(Event):
     """A message, a starter, a retry, an edit or a permalink. speaker, settings, seed: in place of the controls'.
 
-    retry: with this very context and a new seed. context: the text so far, used if the controls say so.
+    retry: with this very context and a new seed. context: the text so far, used if the controls say so. clamp: cells
+    that the model is to hold at values of their own. opening: how the reply begins; the model writes on from there.
     """
 
     typed: Message = ""
@@ -144,6 +158,8 @@ class GenerateEvent(Event):
     context: Text = ""
     turn: Identifier = Field("", validate_default=True)
     temperatures: Temperatures = ()
+    clamp: ClampedCells = ()
+    opening: Opening = ""
     expected: Annotated[ExpectedText | None, OrNone] = None
 
 
@@ -189,6 +205,8 @@ class ChatRequest:
     expected: ExpectedText | None = None
     warning: Sentence | None = None
     is_turn: bool = False
+    clamp: Clamp = ()
+    opening: str = ""
 
     @classmethod
     def parse(cls, data: Any, controls: Mapping[str, Any], config: GenerationConfig) -> Self:
@@ -203,7 +221,11 @@ class ChatRequest:
         named = event.speaker if "speaker" in event.model_fields_set else values.speaker
         speaker = parse_speaker(named, config.speakers)
         is_turn = bool(event.settings is None and speaker and config.turn_template and config.turn_stop)
-        if is_turn:
+        if event.opening:
+            settings = replace(settings, length=min(settings.length, MAX_REPLY - len(event.opening)))
+            is_talk = bool(speaker and settings.stop) and settings.stop == config.turn_stop
+            is_turn = is_turn or (is_talk and event.expected is None)
+        elif is_turn:
             settings = replace(settings, stop=config.turn_stop, length=turn_length(settings.length, config))
         context, warning = trim(event.context if event.retry or values.go_on else "", event.typed)
         return cls(
@@ -218,6 +240,8 @@ class ChatRequest:
             expected=event.expected,
             warning=warning,
             is_turn=is_turn,
+            clamp=event.clamp,
+            opening=event.opening,
         )
 
 

@@ -8,9 +8,11 @@ from typing import Annotated, Any, TypedDict, cast
 
 from pydantic import Field, PlainValidator, ValidationError
 
+from hubcharlstm.decoding.clamping import Clamp
+from hubcharlstm.demo.chat.clamps import ClampedCells
 from hubcharlstm.demo.chat.requests import MAX_SIDE_BY_SIDE, Event, Identifier, Seed, to_user_error
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.settings import MAX_MESSAGE, MAX_REPLY, Settings
+from hubcharlstm.demo.settings import MAX_PROMPT, MAX_REPLY, Settings
 from hubcharlstm.demo.words.catalogue import sentence
 from hubcharlstm.engine.sequence import FinishReason
 from hubcharlstm.generation_config import GenerationConfig
@@ -31,7 +33,9 @@ class Reply(TypedDict):
     prompt, shown: as in its turn, where this reply's model reads the message otherwise; else "".
 
     seed: a string, because JavaScript rounds integers above 2**53. ending: one of `ENDINGS`, which the page knows.
-    replay_check: a sentence as JSON, "" for none.
+    replay_check: a sentence as JSON, "" for none. clamp: [layer, unit, value] of each clamped cell.
+
+    opening: the beginning of text that the visitor chose; the model wrote on from there.
     """
 
     id: str
@@ -59,6 +63,8 @@ class Reply(TypedDict):
     command: str
     prompt: str
     shown: str
+    clamp: list[list[float]]
+    opening: str
 
 
 class Turn(TypedDict):
@@ -85,7 +91,7 @@ def check_text(value: Any) -> str:
 
 
 def check_prompt(value: Any) -> str:
-    if len(check_text(value)) > 3 * MAX_MESSAGE:
+    if len(check_text(value)) > MAX_PROMPT:
         raise ValueError("too long")
     return str(value)
 
@@ -111,6 +117,8 @@ class StoredReply(Event):
     device: StoredText
     ending: Any = ""
     prompt: Annotated[str, PlainValidator(check_prompt)] = ""
+    clamp: ClampedCells = ()
+    opening: StoredText = ""
 
 
 class StoredSibling(Event):
@@ -149,6 +157,8 @@ class ContinueTarget:
     seed: int
     settings: Settings
     ended_by_stop: bool
+    clamp: Clamp = ()
+    opening: str = ""
 
     @property
     def reply(self) -> Reply:
@@ -170,14 +180,16 @@ def parse_continue_target(data: Any) -> ContinueTarget:
         reply = StoredReply.model_validate(turn["replies"][event.index])
     except ValidationError as error:
         raise to_user_error(error, unknown) from None
-    if reply.seed is None:
+    if reply.seed is None or not reply.text.startswith(reply.opening):
         raise UserError(unknown)
     settings = Settings(reply.temperature, 1, reply.top_k, reply.top_p, reply.min_p, reply.stop)
     if len(reply.text) >= MAX_REPLY:
         raise UserError(sentence("reply.too_long", count=len(reply.text), max=MAX_REPLY))
     ended_by_stop = reply.ending == ENDINGS["stop"]
     prompt = reply.prompt or event.target.prompt
-    return ContinueTarget(turn, event.index, prompt, reply.text, reply.seed, settings, ended_by_stop)
+    return ContinueTarget(
+        turn, event.index, prompt, reply.text, reply.seed, settings, ended_by_stop, reply.clamp, reply.opening
+    )
 
 
 def text_hash(text: str) -> str:

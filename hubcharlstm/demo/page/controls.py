@@ -50,6 +50,7 @@ class Controls:
     stop: gr.Dropdown
     speaker: gr.HTML
     go_on: gr.Checkbox
+    surprise: gr.Checkbox
 
     @property
     def names(self) -> list[str]:
@@ -127,11 +128,12 @@ def settings_panel(registry: ModelRegistry, speaker: gr.HTML, go_on: gr.Checkbox
     )  # fmt: skip
     seed, draw_seed, locked = seed_row()
     full_speed = gr.Checkbox(label=label("panel.fast"), elem_id="full-speed", min_width=0)
+    surprise = gr.Checkbox(label=label("panel.surprise"), elem_id="field-surprise", min_width=0)
     top_k, top_p, min_p, stop = advanced_settings(defaults)
     export_row()
     panel_end()
     controls = Controls(
-        menu, temperature, length, seed, locked, full_speed, top_k, top_p, min_p, stop, speaker, go_on
+        menu, temperature, length, seed, locked, full_speed, top_k, top_p, min_p, stop, speaker, go_on, surprise
     )  # fmt: skip
     wire(controls, presets, draw_seed, defaults.temperature)
     return SettingsPanel(controls, about_model)

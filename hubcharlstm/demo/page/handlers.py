@@ -13,6 +13,7 @@ from typing import Any
 
 import gradio as gr
 
+from hubcharlstm.demo.chat.clamps import clamp_as_lists
 from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.chat.permalinks import Permalink, parse_link
 from hubcharlstm.demo.chat.replies import CancelToken, Delivery, ReplyWriter
@@ -239,6 +240,8 @@ class ChatHandlers:
             "expected": link.expected.model_dump(),
             "settings": settings,
             "seed": seed,
+            "clamp": clamp_as_lists(link.clamp),
+            "opening": link.opening,
             "model": served_model.label,
         }
         # The seed goes with the message alone: one that is locked in its field would write the next lines, too.

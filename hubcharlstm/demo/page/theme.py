@@ -9,8 +9,10 @@ from gradio.themes import Base, Color, Font
 STATIC = Path(__file__).parent / "static"
 CSS = [
     STATIC / f"{name}.css"
-    for name in ("page", "composer", "panel", "remember", "conversation", "intro", "views", "making/making")
-]
+    for name in (
+        "page", "composer", "panel", "remember", "conversation", "intro", "characters", "views", "making/making",
+    )
+]  # fmt: skip
 
 _INK = Color(
     name="ink",

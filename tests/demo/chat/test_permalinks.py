@@ -19,7 +19,7 @@ from hubcharlstm.demo.errors import UserError
 TURN: dict[str, Any] = {"typed": "To be & <b>\n", "speaker": "", "context": "", "prompt": "To be & <b>\n"}
 REPLY: dict[str, Any] = {
     "seed": str(2**63 - 1), "temperature": 0.8, "length": 40, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "stop": "",
-    "model": "tiny", "precision": "int8", "hash": "0123456789abcdef",
+    "model": "tiny", "precision": "int8", "hash": "0123456789abcdef", "clamp": [], "opening": "",
 }  # fmt: skip
 
 

@@ -121,6 +121,7 @@ function onKeyDown(event) {
     command();
   };
   if (event.key === "Escape" && openedMenu) run(() => closeMenu(true));
+  else if (event.key === "Escape" && openedAlternatives) run(() => closeAlternatives(openedAlternatives.isPinned));
   else if (event.key === "Escape" && pending) run(stop);
   else if (event.key === "Escape" && editing !== null) run(stopEditing);
   else if (isEnter && (event.ctrlKey || event.metaKey)) run(() => last && runAction(last, "retry"));

@@ -51,6 +51,8 @@ function render() {
   const page = document.getElementById("page");
   page.classList.toggle("no-conversation", isEmpty);
   page.classList.toggle("no-undo", undoStack.length === 0);
+  paintChosen();
+  paintSurprise();
   if (isEmpty) view.scrollTop = 0;
   else if (followEnd) scrollToEnd();
 }
@@ -201,7 +203,8 @@ function variantsOf(turn) {
 
 function sendAgain(turn, variants = variantsOf(turn)) {
   const { typed, speaker, context } = turn;
-  sendRequest({ typed, speaker, context, retry: true, ...variants }, placeBeside(turn));
+  const clamp = turn.replies[0].clamp ?? [];
+  sendRequest({ typed, speaker, context, retry: true, clamp, ...variants }, placeBeside(turn));
 }
 
 function continueReply(turn, index, length) {
@@ -250,6 +253,7 @@ function moreItems(turn, reply, node) {
   const { link } = turn.replies[reply];
   const share = { label: words("reply.share"), run: () => copyText(linkOf({ link }), node, words("reply.link_copied")) };
   return [
+    { label: "What else could have stood there", run: () => openAlternatives(startOf(turn, reply), { isPinned: true }) },
     ...(link ? [share] : []),
     ...(turn.replies.length > 1 ? [] : [{ label: words("reply.edit_line"), run: () => startEditing(turn) }]),
     { label: words("reply.delete"), run: () => deleteTurn(turn) },

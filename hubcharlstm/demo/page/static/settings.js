@@ -51,6 +51,7 @@ function restoreSettings(values) {
 }
 
 function keepSettings(values) {
+  setColored(values.surprise === true);
   if (areRestored) keep(SETTINGS_KEY, values);
 }
 

@@ -63,6 +63,8 @@ function captionParts(reply) {
     reply.top_k > 0 && `top-k ${reply.top_k}`,
     reply.top_p < 1 && `top-p ${reply.top_p}`,
     reply.min_p > 0 && `min-p ${reply.min_p}`,
+    reply.clamp?.length > 0 && words("caption.clamped", { n: reply.clamp.length }),
+    reply.opening && words("caption.opening", { place: reply.opening.length }),
     reply.model + (reply.revision ? ` @ ${reply.revision.slice(0, 7)}` : ""),
     words("caption.precision", reply),
     reply.rate > 0 && words("caption.rate", { rate: Math.round(reply.rate) }),
@@ -125,6 +127,10 @@ function renderReply(turn, index, onAction) {
   if (isSideBySide) root.append(make("p", "reply-temperature", columnName(turn, index)));
   const reply = make("div", "reply");
   reply.dir = "auto";
+  reply.tabIndex = 0; // see characters.js
+  reply.setAttribute("role", "group");
+  reply.setAttribute("aria-label", "Reply");
+  reply.setAttribute("aria-describedby", "characters-hint");
   const text = document.createTextNode("");
   const author = make("span", "visually-hidden", isSideBySide ? words("reply.author_column", { column: columnName(turn, index) }) : words("reply.author"));
   author.dir = document.dir; // so that the direction of the reply is that of its own first letter

@@ -18,7 +18,7 @@ function receiveQueued({ turn, sentence }) {
 
 // How long the replies of a turn are to be, as far as this request writes them.
 function goalsOf(turn, { place, length }) {
-  if (!place.id) return turn.replies.map((reply) => reply.length);
+  if (!place.id) return turn.replies.map((reply) => (reply.opening ?? "").length + reply.length);
   return turn.replies.map((reply) => (reply.writing ? reply.text.length + length : 0));
 }
 

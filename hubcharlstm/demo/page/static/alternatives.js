@@ -1,0 +1,194 @@
+// What could have stood at a character of a reply: the likeliest characters with bars; a choice writes on from there.
+
+const MAX_ANSWERS = 300; // that the page remembers
+const answers = new Map(); // by reply and place
+let openedAlternatives = null; // {root, offset, isPinned, panel, abort}
+
+function samplingOf({ temperature, top_k, top_p, min_p }) {
+  return { temperature, top_k, top_p, min_p };
+}
+
+async function alternativesAt({ reply, turn }, offset, signal) {
+  const text = reply.text.slice(0, offset < reply.text.length ? endOfCharacter(reply.text, offset) : offset);
+  const key = `${reply.id} ${offset} ${text.length}`;
+  if (!answers.has(key)) {
+    const position = lengthInCharacters(reply.text.slice(0, offset));
+    const prompt = reply.prompt || turn.prompt;
+    const params = { text, position, prompt, clamp: reply.clamp ?? [], model: reply.model, ...samplingOf(reply) };
+    const answer = await callEndpoint("alternatives", params, signal);
+    if (answers.size >= MAX_ANSWERS) answers.delete(answers.keys().next().value);
+    answers.set(key, answer);
+  }
+  return answers.get(key);
+}
+
+function closeAlternatives(returnFocus = false) {
+  clearTimeout(leaveTimer);
+  if (!openedAlternatives) return;
+  const { root, offset, panel, abort } = openedAlternatives;
+  openedAlternatives = null;
+  abort.abort();
+  panel.remove();
+  if (returnFocus && root.isConnected) {
+    cursor = { root, offset };
+    root.focus({ preventScroll: true });
+  }
+  paintPlace();
+}
+
+// isPinned: stays until it is closed, and takes the focus.
+async function openAlternatives(place, { isPinned }) {
+  const found = replyAt(place.root);
+  if (!found || found.reply.writing) return;
+  if (isPinned && isSamePlace(openedAlternatives, place) && !openedAlternatives.isPinned) {
+    openedAlternatives.isPinned = true;
+    focusChoice(openedAlternatives.panel);
+    return;
+  }
+  closeAlternatives();
+  closeMenu();
+  const panel = make("div", "alternatives");
+  panel.setAttribute("role", "dialog");
+  panel.setAttribute("aria-label", `What could have stood at ${describePlace(place)}`);
+  panel.tabIndex = -1;
+  const opened = (openedAlternatives = { ...place, isPinned, panel, abort: new AbortController() });
+  panel.append(make("p", "alternatives-wait", "…"));
+  panel.addEventListener("pointerenter", () => clearTimeout(leaveTimer));
+  panel.addEventListener("pointerleave", () => leaveSoon());
+  panel.addEventListener("keydown", onAlternativesKeyDown);
+  document.querySelector(".gradio-container").append(panel);
+  paintPlace();
+  placePanel(opened, found);
+  if (isPinned) panel.focus({ preventScroll: true });
+  try {
+    const answer = await alternativesAt(found, place.offset, opened.abort.signal);
+    if (openedAlternatives !== opened) return;
+    fillPanel(panel, answer, found, place.offset);
+    placePanel(opened, found);
+    if (opened.isPinned) focusChoice(panel);
+  } catch (error) {
+    if (openedAlternatives !== opened) return;
+    const sentence = make("p", "alternatives-error", error.message);
+    sentence.setAttribute("role", "alert");
+    panel.replaceChildren(sentence);
+    placePanel(opened, found);
+  }
+}
+
+function placePanel({ panel, offset }, { node, root }) {
+  const range = offset < node.length ? rangeOf(node, offset, endOfCharacter(node.data, offset)) : rangeOf(node, node.length, node.length);
+  const box = [...range.getClientRects()].at(-1) ?? root.getBoundingClientRect();
+  const size = panel.getBoundingClientRect();
+  const below = box.bottom + size.height + 10 <= innerHeight;
+  const above = box.top - size.height - 4;
+  panel.style.left = `${Math.max(8, Math.min(box.left - 24, innerWidth - size.width - 8))}px`;
+  panel.style.top = `${below || above < 8 ? Math.max(8, Math.min(box.bottom + 4, innerHeight - size.height - 8)) : above}px`;
+}
+
+function percent(probability) {
+  if (probability === 0) return "0 %";
+  if (probability < 0.001) return "< 0.1 %";
+  return `${(100 * probability).toFixed(probability < 0.0995 ? 1 : 0)} %`;
+}
+
+const GLYPHS = { "\n": "↵", " ": "␣", "\t": "⇥" };
+
+function bar(className, share) {
+  const node = make("span", `bar ${className}`);
+  node.style.width = `${(100 * share).toFixed(1)}%`;
+  return node;
+}
+
+// What temperature and filters are, as the panel's second column says it.
+function samplingName({ temperature, top_k, top_p, min_p }) {
+  const parts = [temperature === 0 ? "greedy" : `temperature ${temperature}`];
+  if (top_k) parts.push(`top-k ${top_k}`);
+  if (top_p < 1) parts.push(`top-p ${top_p}`);
+  if (min_p) parts.push(`min-p ${min_p}`);
+  return parts.join(", ");
+}
+
+function fillPanel(panel, answer, found, offset) {
+  const { actual, choices } = answer;
+  const bits = actual ? `${(-Math.log2(actual.probability)).toFixed(1)} bits of surprise` : "what could come next";
+  const head = make("p", "alternatives-head");
+  head.append(make("span", "alternatives-name", actual ? nameOf(actual.character) : "The end"), make("span", "", bits));
+  const legend = make("p", "alternatives-legend");
+  legend.append(make("span", "key before", "by itself"), make("span", "key after", `at ${samplingName(answer)}`));
+  const rows = actual && !choices.some((choice) => choice.character === actual.character) ? [...choices, actual] : choices;
+  const most = Math.max(...rows.map((choice) => Math.max(choice.probability, choice.sampling_probability)), 1e-9);
+  const options = make("div", "alternatives-list");
+  options.setAttribute("role", "listbox");
+  options.setAttribute("aria-label", "Choose a character: the model writes on from there");
+  for (const choice of rows) {
+    const isActual = actual?.character === choice.character;
+    const option = make("div", isActual ? "alternative came" : "alternative");
+    option.setAttribute("role", "option");
+    option.setAttribute("aria-selected", String(isActual));
+    option.tabIndex = -1;
+    const spoken = [nameOf(choice.character), `${percent(choice.probability)} by itself`, `${percent(choice.sampling_probability)} as sampled`];
+    if (choice.rank > choices.length) spoken.push(`rank ${choice.rank}`);
+    if (isActual) spoken.push("the one that came");
+    option.setAttribute("aria-label", spoken.join(", "));
+    const glyph = make("span", "glyph", GLYPHS[choice.character] ?? choice.character);
+    const bars = make("span", "bars");
+    bars.append(bar("before", choice.probability / most), bar("after", choice.sampling_probability / most));
+    const came = make("span", "came-mark", isActual ? (choice.rank > choices.length ? `came, #${choice.rank}` : "came") : "");
+    option.append(glyph, bars, make("span", "share", percent(choice.probability)), make("span", "share", percent(choice.sampling_probability)), came);
+    option.addEventListener("click", () => choose(found, offset, choice.character));
+    options.append(option);
+  }
+  panel.replaceChildren(head, legend, options, make("p", "alternatives-foot", footOf(answer)));
+}
+
+function footOf({ warnings }) {
+  const note = pending ? "The model is writing: choose when it is done." : "Choose one, and the model writes on from there.";
+  return [note, ...warnings].join(" ");
+}
+
+function focusChoice(panel) {
+  const option = panel.querySelector(".alternative.came") ?? panel.querySelector(".alternative");
+  (option ?? panel).focus({ preventScroll: true });
+}
+
+function onAlternativesKeyDown(event) {
+  const { panel, root, offset } = openedAlternatives;
+  const options = [...panel.querySelectorAll(".alternative")];
+  const at = options.indexOf(document.activeElement);
+  const to = { ArrowDown: at + 1, ArrowUp: at - 1 + options.length, Home: 0, End: options.length - 1 }[event.key];
+  if (event.key === "Tab") closeAlternatives(true);
+  else if (["ArrowLeft", "ArrowRight"].includes(event.key)) {
+    event.preventDefault();
+    const next = moved(replyAt(root).reply.text, offset, event.key);
+    if (next !== offset) openAlternatives({ root, offset: next }, { isPinned: true });
+  } else if (to !== undefined && options.length > 0) {
+    event.preventDefault();
+    options[to % options.length].focus({ preventScroll: true });
+    options[to % options.length].scrollIntoView({ block: "nearest" });
+  } else if (["Enter", " "].includes(event.key) && at >= 0) {
+    event.preventDefault();
+    options[at].click();
+  }
+  event.stopPropagation();
+}
+
+function choose({ turn, index }, offset, character) {
+  if (pending) return;
+  closeAlternatives();
+  view.focus({ preventScroll: true });
+  writeOn(turn, index, turn.replies[index].text.slice(0, offset) + character);
+}
+
+// Another version of a reply that begins with `opening`: all else as it was, so that it can be written again.
+function writeOn(turn, index, opening) {
+  const { typed, speaker, context } = turn;
+  const { seed, model, clamp = [], length, stop, ...reply } = turn.replies[index];
+  const settings = { ...samplingOf(reply), length, stop };
+  sendRequest({ typed, speaker, context, retry: true, settings, seed, model, clamp, opening, length }, placeBeside(turn));
+}
+
+document.addEventListener("pointerdown", (event) => {
+  if (openedAlternatives && !openedAlternatives.panel.contains(event.target) && !event.target.closest?.(".reply")) closeAlternatives();
+});
+addEventListener("resize", () => closeAlternatives());
+view.addEventListener("scroll", () => closeAlternatives());

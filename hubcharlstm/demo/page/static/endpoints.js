@@ -1,0 +1,27 @@
+// The app's own endpoints for programs, called by the page: one answer, or an error with the sentence of the server.
+
+async function callEndpoint(name, params, signal) {
+  const url = `gradio_api/call/v2/${name}`;
+  const post = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(params), signal };
+  const begun = await fetch(url, post);
+  const { event_id, error } = await begun.json();
+  if (!event_id) throw new Error(error ?? `The server answered with status ${begun.status}; expected 200: try again.`);
+  const events = await (await fetch(`${url}/${event_id}`, { signal })).text();
+  let answer = null;
+  for (const block of events.split("\n\n")) {
+    const [kind, data] = [/^event: (.*)$/m.exec(block)?.[1], /^data: (.*)$/m.exec(block)?.[1]];
+    if (kind === "error") throw new Error(sentenceOf(data));
+    if (kind === "complete") answer = JSON.parse(data);
+  }
+  if (answer === null) throw new Error("The server ended its answer early; expected all of it: try again.");
+  return Array.isArray(answer) ? answer[0] : answer;
+}
+
+function sentenceOf(data) {
+  try {
+    const content = JSON.parse(data);
+    return typeof content === "string" ? content : content.error ?? content.message ?? data;
+  } catch {
+    return data;
+  }
+}

@@ -1,0 +1,80 @@
+// Replies coloured by surprise: the bits of each character, by one request for each reply.
+
+const MAX_BITS = 8; // from here on the strongest colour
+const LEVELS = 8;
+const MAX_SCORED = 10_000; // characters of a text, and of what stands before it, that the server scores
+
+const surprises = new Map(); // the bits of each character of a reply, by its id and length
+let isColored = false;
+let isScoring = false;
+let painted = ""; // the replies that are painted now
+
+const scale = make("p", "surprise-scale");
+scale.append(make("span", "scale-name", "Surprise: 0 bits"));
+for (let level = 0; level <= LEVELS; level += 1) scale.append(make("span", `swatch level-${level}`));
+const scaleNote = make("span", "scale-note");
+scale.append(make("span", "", "8 and more"), scaleNote);
+const SCALE_NOTE = "1 bit is a coin toss, 8 bits one chance in 256; faint letters were expected, strong ones were not.";
+
+function setColored(value) {
+  if (value === isColored) return;
+  isColored = value;
+  scaleNote.textContent = SCALE_NOTE;
+  if (isColored) composer().before(scale);
+  else scale.remove();
+  paintSurprise();
+}
+
+const surpriseKey = ({ id, text }) => `${id} ${text.length}`;
+
+// A reply that grows is painted once it is done: nothing is painted again meanwhile.
+function paintSurprise() {
+  if (isColored) scoreNext();
+  const done = isColored ? entries.flatMap(({ turn }) => turn.replies.filter((reply) => !reply.writing && surprises.has(surpriseKey(reply)))) : [];
+  const signature = done.map(surpriseKey).join();
+  if (signature === painted) return;
+  painted = signature;
+  const ranges = Array.from({ length: LEVELS + 1 }, () => []);
+  if (isColored) {
+    for (const { turn, replies } of entries) turn.replies.forEach((reply, index) => addRanges(ranges, reply, replies[index].text));
+  }
+  ranges.forEach((of, level) => level > 0 && paint(`surprise-${level}`, of));
+}
+
+// One range for neighbours of one level.
+function addRanges(ranges, reply, node) {
+  const bits = surprises.get(surpriseKey(reply));
+  if (!bits || node.data !== reply.text) return;
+  let [offset, from, last] = [0, 0, 0];
+  for (const value of [...bits, 0]) {
+    const level = Math.round(LEVELS * Math.min(Math.max(value, 0) / MAX_BITS, 1));
+    if (level !== last || offset >= node.length) {
+      if (last > 0) ranges[last].push(rangeOf(node, from, offset));
+      [from, last] = [offset, level];
+    }
+    if (offset < node.length) offset = endOfCharacter(node.data, offset);
+  }
+}
+
+// Of the replies on the page, the last one without its bits: one request at a time.
+async function scoreNext() {
+  if (isScoring) return;
+  const all = entries.flatMap(({ turn }) => turn.replies.map((reply) => ({ turn, reply })));
+  const next = all.findLast(({ reply }) => reply.text && !reply.writing && !surprises.has(surpriseKey(reply)));
+  if (!next) return;
+  isScoring = true;
+  const { turn, reply } = next;
+  const key = surpriseKey(reply);
+  try {
+    const text = [...reply.text].slice(0, MAX_SCORED).join("");
+    const prompt = [...(reply.prompt || turn.prompt)].slice(-MAX_SCORED).join("");
+    const { log_probs } = await callEndpoint("score", { text, prompt, model: reply.model });
+    surprises.set(key, log_probs.map((value) => -value / Math.LN2));
+    scaleNote.textContent = reply.clamp?.length > 0 ? `${SCALE_NOTE} Clamped cells are let go for it.` : SCALE_NOTE;
+  } catch (error) {
+    surprises.set(key, []); // not asked again before the page is loaded anew
+    scaleNote.textContent = error.message;
+  }
+  isScoring = false;
+  paintSurprise();
+}

@@ -1,0 +1,296 @@
+"""In a real browser: a character of a reply shows what else could have stood there, and a choice is written on from."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.browser_app import App, BrowserUser
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+BOX = """at => {
+  const node = [...document.querySelectorAll('.reply')].at(-1).lastChild;
+  const range = document.createRange();
+  while (node.data[at] === '\\n') at += 1;
+  range.setStart(node, at);
+  range.setEnd(node, at + 1);
+  const box = range.getClientRects()[0];
+  return { x: box.left + box.width / 2, y: box.top + box.height / 2, at };
+}"""
+LETTERS = "e => [...document.querySelectorAll('.alternative .glyph')].map(one => one.textContent)"
+VISIBLE = {"↵": "\n", "␣": " ", "⇥": "\t"}
+
+
+def reply_text(user: BrowserUser) -> str:
+    """The reply alone, without what stands before it."""
+    return str(user.page.locator(".reply").last.evaluate("e => e.lastChild.data"))
+
+
+def point_at(user: BrowserUser, at: int) -> tuple[float, float, int]:
+    box = user.page.evaluate(BOX, at)
+    return box["x"], box["y"], box["at"]
+
+
+def open_at(user: BrowserUser, at: int) -> int:
+    """Click a character, wait for its alternatives; returns where it stands."""
+    x, y, found = point_at(user, at)
+    user.page.mouse.click(x, y)
+    user.page.wait_for_selector(".alternative")
+    return found
+
+
+def choose_other(user: BrowserUser) -> str:
+    """Click the first choice that did not come; returns its character."""
+    option = user.page.locator(".alternative:not(.came)").first
+    glyph = str(option.locator(".glyph").text_content())
+    user.act(option.click)
+    return VISIBLE.get(glyph, glyph)
+
+
+def test_a_click_shows_the_likeliest_and_marks_the_one_that_came(user: BrowserUser) -> None:
+    user.send("To be", length=30)
+    text, page = reply_text(user), user.page
+    at = open_at(user, 12)
+    options = page.locator(".alternatives [role=listbox] [role=option]")
+    came = page.locator(".alternative.came")
+    assert options.count() in (10, 11) and came.count() == 1
+    glyph = came.locator(".glyph").text_content()
+    assert VISIBLE.get(glyph, glyph) == text[at] and came.get_attribute("aria-selected") == "true"
+    assert "the one that came" in came.get_attribute("aria-label")
+    shares = page.locator(".alternative .bar.before").evaluate_all("all => all.map(one => parseFloat(one.style.width))")
+    assert shares[:10] == sorted(shares[:10], reverse=True)
+    assert f"character {at + 1} of 30" in page.locator(".alternatives").get_attribute("aria-label")
+    assert "temperature 0.8" in page.text_content(".alternatives-legend")
+    page.keyboard.press("Escape")
+    assert page.locator(".alternatives").count() == 0
+    assert page.evaluate("document.activeElement.classList.contains('reply')")
+    open_at(user, 12)
+    page.mouse.click(5, 400)
+    assert page.locator(".alternatives").count() == 0
+    user.leave()
+
+
+def test_another_choice_is_written_on_from_as_a_version(user: BrowserUser) -> None:
+    user.send("To be", length=30)
+    first, seed, page = reply_text(user), user.seed, user.page
+    at = open_at(user, 12)
+    character = choose_other(user)
+    second = reply_text(user)
+    assert second.startswith(first[:at] + character) and len(second) == at + 1 + 30 and second != first
+    assert user.seed == seed and page.text_content(".version-place") == "2/2" and user.turns == 1
+    assert f"written on after character {at + 1}" in user.caption
+    page.get_by_role("button", name="Previous version").focus()
+    page.keyboard.press("ArrowLeft")
+    assert reply_text(user) == first
+    page.keyboard.press("ArrowRight")
+    assert reply_text(user) == second
+    page.keyboard.press("Alt+Enter")
+    page.wait_for_function("text => document.querySelector('.reply').lastChild.data.length > text.length", arg=second)
+    user.until_done()
+    assert reply_text(user).startswith(second) and page.text_content(".version-place") == "2/2"
+    page.locator(".details summary").click()
+    longer = reply_text(user)
+    link = page.locator(".detail-row.link pre").text_content()
+    user.page.evaluate("localStorage.clear(); sessionStorage.clear()")
+    user.open(link[link.index("?") :])
+    page.wait_for_selector(".reply-warning:not(:empty)")
+    user.until_done()
+    assert "Replay: same text." in page.text_content(".reply-warning") and longer in reply_text(user)
+
+
+def test_the_keyboard_does_all_of_it(user: BrowserUser) -> None:
+    user.send("To be", length=30)
+    first, page = reply_text(user), user.page
+    page.locator(".reply").focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft"):
+        page.keyboard.press(key)
+    said = page.locator("#conversation [role=status]").text_content()
+    assert said.startswith("character 3 of 30: ") and page.evaluate("CSS.highlights.get('place').size") == 1
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".alternative:focus")
+    assert page.locator(".alternative.came:focus").count() == 1
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "document.querySelector('.alternatives')?.getAttribute('aria-label').includes('character 4 of 30')"
+    )
+    page.wait_for_selector(".alternative:focus")
+    page.keyboard.press("Home")
+    if page.locator(".alternative.came:focus").count():
+        page.keyboard.press("ArrowDown")
+    glyph = page.locator(".alternative:focus .glyph").text_content()
+    user.act(lambda: page.keyboard.press("Enter"))
+    assert reply_text(user).startswith(first[:3] + VISIBLE.get(glyph, glyph)) and reply_text(user) != first
+    assert page.text_content(".version-place") == "2/2" and page.evaluate("CSS.highlights.get('chosen').size") == 1
+    page.locator(".reply").focus()
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".alternative:focus")
+    assert page.locator(".alternative.came").count() == 0  # nothing came after the end
+
+
+def test_a_pointer_at_rest_shows_them_and_leaving_hides_them(user: BrowserUser) -> None:
+    user.send("To be", length=30)
+    page = user.page
+    x, y, _ = point_at(user, 12)
+    page.mouse.move(x + 1, y)
+    page.mouse.move(x, y)
+    page.wait_for_selector(".alternative")
+    assert page.evaluate("document.activeElement.closest('.alternatives')") is None  # the focus stays where it was
+    box = page.locator(".alternatives").bounding_box()
+    page.mouse.move(x, box["y"] + 8)
+    page.wait_for_timeout(600)
+    assert page.locator(".alternatives").count() == 1
+    page.mouse.move(5, 5)
+    page.wait_for_selector(".alternatives", state="detached")
+    user.leave()
+
+
+def test_selecting_text_shows_nothing(user: BrowserUser) -> None:
+    user.send("To be", length=30)
+    (x, y, _), (to, _, _) = point_at(user, 2), point_at(user, 8)
+    page = user.page
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(to, y)
+    page.mouse.up()
+    assert page.evaluate("getSelection().toString().length") > 2
+    page.wait_for_timeout(150)
+    assert page.locator(".alternatives").count() == 0
+
+
+def test_a_tap_on_a_phone_shows_them_within_the_screen(app: App, browser: Any) -> None:
+    user = BrowserUser(browser, app.url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    user.send("To be", length=60)
+    x, y, _ = point_at(user, 20)
+    user.page.touchscreen.tap(x, y)
+    user.page.wait_for_selector(".alternative")
+    box = user.page.locator(".alternatives").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["y"] >= 0 and box["y"] + box["height"] <= 844
+    option = user.page.locator(".alternative:not(.came)").first
+    user.act(option.tap)
+    assert user.page.text_content(".version-place") == "2/2"
+    user.leave()
+
+
+def test_a_reply_of_several_is_written_on_alone(user: BrowserUser) -> None:
+    page = user.page
+    user.act(lambda: page.get_by_text("the same line at 0.2, 0.8 and 1.4").click())
+    first = reply_text(user)
+    at = open_at(user, 5)
+    assert "temperature 1.4" in page.text_content(".alternatives-legend")
+    character = choose_other(user)
+    assert page.locator(".reply").count() == 1 and "temperature 1.4" in user.caption
+    assert reply_text(user).startswith(first[:at] + character) and page.text_content(".version-place") == "2/2"
+
+
+def test_a_refusal_is_one_sentence_in_the_panel(user: BrowserUser) -> None:
+    user.send("To be", length=20)
+    body = 'event: error\ndata: {"error": "The app is busy: try again in about 3 seconds."}\n\n'
+    user.page.route("**/call/v2/alternatives", lambda route: route.fulfill(json={"event_id": "x"}))
+    user.page.route(
+        "**/call/v2/alternatives/x", lambda route: route.fulfill(content_type="text/event-stream", body=body)
+    )
+    x, y, _ = point_at(user, 5)
+    user.page.mouse.click(x, y)
+    sentence = user.page.locator(".alternatives [role=alert]").text_content()
+    assert sentence == "The app is busy: try again in about 3 seconds."
+
+
+def test_what_the_server_sends_is_shown_as_text(user: BrowserUser) -> None:
+    user.send("To be", length=20)
+    choice = {"character": "<b>", "rank": 1, "probability": 0.5, "sampling_probability": 0.5}
+    answer = {
+        "choices": [choice],
+        "actual": choice,
+        "warnings": ["<i>x</i>"],
+        "temperature": 0.8,
+        "top_k": 0,
+        "top_p": 1,
+        "min_p": 0,
+    }
+    body = f"event: complete\ndata: {json.dumps([answer])}\n\n"
+    user.page.route("**/call/v2/alternatives", lambda route: route.fulfill(json={"event_id": "x"}))
+    user.page.route(
+        "**/call/v2/alternatives/x", lambda route: route.fulfill(content_type="text/event-stream", body=body)
+    )
+    open_at(user, 5)
+    assert user.page.text_content(".alternative .glyph") == "<b>" and "<i>x</i>" in user.page.text_content(
+        ".alternatives-foot"
+    )
+    assert user.page.locator(".alternatives :is(b, i)").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(app: App, browser: Any, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    user = BrowserUser(browser, app.url, reduced_motion="reduce")
+    if scheme == "dark":
+        user.open("?__theme=dark")
+    user.send("To be", length=30)
+    user.page.locator("#field-surprise input").check()
+    user.page.wait_for_function("[...CSS.highlights.keys()].some(name => name.startsWith('surprise'))")
+    open_at(user, 12)
+    results = Axe().run(user.page)
+    found = [
+        (one["id"], one["impact"], [node["html"][:160] for node in one["nodes"]][:4])
+        for one in results.response["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert found == []
+    user.leave()
+
+
+# --- surprise ---------------------------------------------------------------------------------------------------------
+
+
+def colored(user: BrowserUser) -> int:
+    """How many stretches of the page are coloured."""
+    sizes = "[...CSS.highlights].filter(([name]) => name.startsWith('surprise')).map(([, of]) => of.size)"
+    return int(user.page.evaluate(f"{sizes}.reduce((sum, size) => sum + size, 0)"))
+
+
+def test_a_switch_colours_replies_by_surprise_and_is_kept(user: BrowserUser) -> None:
+    page = user.page
+    user.send("To be", length=30)
+    user.send("Who is there?", length=30)
+    assert colored(user) == 0 and not page.is_visible(".surprise-scale")
+    requests = len(user.requests)
+    page.locator("#field-surprise").get_by_role("checkbox").press("Space")
+    page.wait_for_selector(".surprise-scale")
+    assert "1 bit is a coin toss" in page.text_content(".surprise-scale")
+    page.wait_for_function("[...CSS.highlights.keys()].some(name => name.startsWith('surprise'))")
+    page.wait_for_timeout(1_000)
+    scored = [url for url in user.requests[requests:] if url.endswith("call/v2/score")]
+    assert len(scored) == 2 and colored(user) > 4  # one request for each reply
+    page.reload()
+    page.wait_for_selector(".surprise-scale")
+    page.wait_for_function("[...CSS.highlights.keys()].some(name => name.startsWith('surprise'))")
+    before = colored(user)
+    user.send("And on?", length=30)
+    page.wait_for_timeout(1_000)
+    assert colored(user) > before
+    page.locator("#field-surprise input").uncheck()
+    page.wait_for_selector(".surprise-scale", state="detached")
+    assert colored(user) == 0
+    user.leave()
+
+
+# --- a clamp ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_link_with_a_clamp_is_written_so_and_retry_keeps_it(user: BrowserUser) -> None:
+    user.open("?message=To+be&length=20&seed=7&clamp=0:3:2.5")
+    user.page.wait_for_selector(".turn")
+    user.until_done()
+    assert "1 cell clamped" in user.caption
+    user.act(lambda: user.page.keyboard.press("Control+Enter"))
+    assert "1 cell clamped" in user.caption and "seed 7" not in user.caption
+    open_at(user, 5)
+    choose_other(user)
+    assert "1 cell clamped" in user.caption
+    assert "clamp=" in user.page.locator(".detail-row.link pre").text_content()
