@@ -16,6 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from hubcharlstm.demo.api import add_api
 from hubcharlstm.demo.chat.pacing import UpdatePacer
+from hubcharlstm.demo.inside.routes import add_inside
 from hubcharlstm.demo.model_source import ModelSource
 from hubcharlstm.demo.models import ModelRegistry, ServedModel
 from hubcharlstm.demo.openai_api.routes import add_openai_api
@@ -146,6 +147,7 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
     # Gradio adds no CORS headers to an app that has its own; its own would allow every origin on any other host.
     asgi.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
     add_openai_api(asgi, app.registry, app.admission, app.pacer)
+    add_inside(asgi, app.registry, app.admission, app.pacer)
     add_preview_image(asgi, app.registry)
     mount(asgi, app.demo, host, port, root, credentials)
     gradio_compat.configure_mcp(app.demo, app.tools)

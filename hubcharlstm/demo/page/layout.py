@@ -11,6 +11,7 @@ from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.page.controls import UNQUEUED, settings_panel, speaker_chips
 from hubcharlstm.demo.page.handlers import ChatHandlers
+from hubcharlstm.demo.page.inside import view_switch
 from hubcharlstm.demo.page.theme import STATIC
 from hubcharlstm.demo.page.welcome import intro
 from hubcharlstm.demo.serving.admission import AdmissionController
@@ -53,6 +54,7 @@ def run_command(name: str, *, with_text: bool = False) -> str:
 def chat_page(registry: ModelRegistry, admission: AdmissionController, pacer: UpdatePacer) -> ChatHandlers:
     """Lay out the page and wire its events, inside a `gr.Blocks`."""
     first = registry.first
+    view_switch()
     with gr.Row(elem_id="page"):
         with gr.Column(elem_id="main-column", min_width=0):
             chat = gr.HTML(

@@ -7,7 +7,7 @@ from pathlib import Path
 from gradio.themes import Base, Color, Font
 
 STATIC = Path(__file__).parent / "static"
-CSS = [STATIC / f"{name}.css" for name in ("page", "composer", "panel", "conversation", "intro")]
+CSS = [STATIC / f"{name}.css" for name in ("page", "composer", "panel", "conversation", "intro", "views")]
 
 _INK = Color(
     name="ink",

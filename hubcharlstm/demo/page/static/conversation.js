@@ -243,11 +243,18 @@ function deleteTurn(turn) {
   messageField().focus();
 }
 
+// Opens the second view with a reply and what was written before it: see views.js.
+function lookInside(turn, index) {
+  const { prompt, text, model } = turn.replies[index];
+  document.dispatchEvent(new CustomEvent("look-inside", { detail: { text: (prompt || turn.prompt) + text, model } }));
+}
+
 function moreItems(turn, reply, node) {
   const { link } = turn.replies[reply];
   const share = { label: "Share: copy the link", run: () => copyText(linkOf({ link }), node, "Link copied") };
   return [
     ...(link ? [share] : []),
+    { label: "Look inside", run: () => lookInside(turn, reply) },
     ...(turn.replies.length > 1 ? [] : [{ label: "Edit the line", run: () => startEditing(turn) }]),
     { label: "Delete line and reply", run: () => deleteTurn(turn) },
   ];
