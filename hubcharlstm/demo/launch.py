@@ -16,7 +16,9 @@ from starlette.middleware.cors import CORSMiddleware
 
 from hubcharlstm.demo.api import add_api
 from hubcharlstm.demo.chat.pacing import UpdatePacer
+from hubcharlstm.demo.inside.api import add_trace_endpoint
 from hubcharlstm.demo.inside.routes import add_inside
+from hubcharlstm.demo.inside.tracing import Tracer
 from hubcharlstm.demo.model_source import ModelSource
 from hubcharlstm.demo.models import ModelRegistry, ServedModel
 from hubcharlstm.demo.openai_api.routes import add_openai_api
@@ -52,6 +54,7 @@ class ChatApp:
     admission: AdmissionController
     pacer: UpdatePacer
     tools: Tools
+    tracer: Tracer
 
 
 def launch(
@@ -110,7 +113,7 @@ def build(registry: ModelRegistry, admission: AdmissionController | None = None)
     """The page and the API over the models of `registry`, not yet served. admission: by default the environment's."""
     disable_telemetry()
     admission = admission or AdmissionController(Limits.of(os.environ))
-    pacer = UpdatePacer()
+    pacer, tracer = UpdatePacer(), Tracer()
     first = registry.first
     title = intro(first.model, first.label)["title"]
     demo = gr.Blocks(title=f"{title} · hubcharlstm", analytics_enabled=False, fill_height=True)
@@ -120,9 +123,10 @@ def build(registry: ModelRegistry, admission: AdmissionController | None = None)
             handlers.on_load, None, handlers.outputs, queue=False, api_visibility="private", show_progress="hidden"
         )
         endpoints = add_api(registry, admission, pacer)
+        add_trace_endpoint(registry, admission, tracer)
     gradio_compat.set_job_slots(demo, admission.limits.max_concurrent + admission.limits.max_queued + SPARE_SLOTS)
     demo.queue(api_open=False)  # a direct POST would get the first update only
-    return ChatApp(demo, registry, admission, pacer, Tools(endpoints, registry))
+    return ChatApp(demo, registry, admission, pacer, Tools(endpoints, registry), tracer)
 
 
 def serve(app: ChatApp, host: str | None = None, port: int | None = None, *, auth: str | None = None) -> None:
@@ -147,7 +151,7 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
     # Gradio adds no CORS headers to an app that has its own; its own would allow every origin on any other host.
     asgi.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
     add_openai_api(asgi, app.registry, app.admission, app.pacer)
-    add_inside(asgi, app.registry, app.admission, app.pacer)
+    add_inside(asgi, app.registry, app.admission, app.pacer, app.tracer)
     add_preview_image(asgi, app.registry)
     mount(asgi, app.demo, host, port, root, credentials)
     gradio_compat.configure_mcp(app.demo, app.tools)

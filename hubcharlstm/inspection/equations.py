@@ -16,7 +16,6 @@ from torch.nn.functional import linear
 from hubcharlstm.decoding.clamping import Clamp
 from hubcharlstm.network import CharLSTMNetwork, State
 
-
 COPY_STEPS = 16
 """From here on a copy of the weights in the other order costs less than it saves."""
 

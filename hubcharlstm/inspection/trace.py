@@ -37,10 +37,11 @@ class Trace:
 
     text: the text as encoded. ids: its ids. layers, units: those that were chosen, in the order of the arrays.
     input_gate, forget_gate, candidate, output_gate, cell, hidden: (layers, T, units) float32, at the step that reads
-    character t. initial_cell, initial_hidden: (layers, units) float32, before the first character. log_probs (T, V) float32: the natural logarithm of the guess for character t, made before it is read.
-    surprise (T,) float32: bits of the character that came, -log2 of its probability. next_log_probs (V,): the guess for
-    the character after the text. state: to go on from, for another trace or for `generate`. warnings: substituted and
-    dropped characters, for a person.
+    character t. initial_cell, initial_hidden: (layers, units) float32, before the first character. log_probs (T, V)
+    float32: the natural logarithm of the guess for character t, made before it is read. surprise (T,) float32: bits of
+    the character that came, -log2 of its probability. next_log_probs (V,): the guess for the character after the text.
+    state: to go on from, for another trace or for `generate`. warnings: substituted and dropped characters, for a
+    person.
     """
 
     text: str

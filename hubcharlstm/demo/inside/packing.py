@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hubcharlstm.demo.inside.requests import Cell
 from hubcharlstm.inspection.maps import byte_map, likeness_order
 from hubcharlstm.inspection.report_page import liveliest
 from hubcharlstm.inspection.terms import unit_terms
 from hubcharlstm.inspection.trace import SERIES, Trace
-from hubcharlstm.demo.inside.requests import Cell
 from hubcharlstm.model import CharLSTM
 
 ALIGNMENT = 4
@@ -90,5 +90,7 @@ def cell_arrays(model: CharLSTM, trace: Trace, cells: list[Cell]) -> dict[str, N
 
 def map_arrays(trace: Trace, maps: tuple[tuple[str, int], ...]) -> dict[str, NDArray[Any]]:
     """Each map (units, T) uint8 as `map:SERIES:LAYER`, and the order of its layer's units as `order:LAYER`."""
-    arrays: dict[str, NDArray[Any]] = {f"map:{series}:{layer}": byte_map(trace, series, layer) for series, layer in maps}
+    arrays: dict[str, NDArray[Any]] = {
+        f"map:{series}:{layer}": byte_map(trace, series, layer) for series, layer in maps
+    }
     return arrays | {f"order:{layer}": likeness_order(trace, layer) for layer in {layer for _, layer in maps}}

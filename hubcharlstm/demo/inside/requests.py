@@ -59,7 +59,9 @@ class InsideRequest:
         for name in ("text", "before"):
             values[name] = check_text(data.get(name, ""), name)
         if data.get("cells") is not None:
-            values["cells"] = tuple(parse_pair(pair, "cell", int) for pair in bounded(data["cells"], "cells", MAX_CELLS))
+            values["cells"] = tuple(
+                parse_pair(pair, "cell", int) for pair in bounded(data["cells"], "cells", MAX_CELLS)
+            )
         values["maps"] = tuple(parse_pair(pair, "map", str) for pair in bounded(data.get("maps", []), "maps", MAX_MAPS))
         for name, high in (("position", MAX_TEXT), ("length", MAX_WRITTEN), ("seed", 2**53)):
             check_number(name, data.get(name, 1), int(name == "length"), high, whole=True)

@@ -123,7 +123,10 @@ class InsideRoutes:
 
     async def _lines(self, request: Request, inside: InsideRequest) -> AsyncGenerator[str, None]:
         async with self._admitted(request, inside) as served_model:
-            streams = [open_stream(served_model, inside, clamp) for clamp in ({}, dict.fromkeys(inside.cells or (), inside.value))]
+            streams = [
+                open_stream(served_model, inside, clamp)
+                for clamp in ({}, dict.fromkeys(inside.cells or (), inside.value))
+            ]
             yield json.dumps({"seed": inside.seed}) + "\n"
             following = follow(
                 streams, self._pacer, full_speed=True, is_cancelled=lambda: self._admission.must_stop
@@ -170,14 +173,10 @@ def held_out_bpc(served_model: ServedModel) -> float | None:
 
 def open_stream(served_model: ServedModel, inside: InsideRequest, clamp: dict[tuple[int, int], float]) -> TextStream:
     """A stream after the text, with cells held at values."""
-    settings = Settings.of(
-        served_model.model.generation_config, temperature=inside.temperature, length=inside.length
-    )
+    settings = Settings.of(served_model.model.generation_config, temperature=inside.temperature, length=inside.length)
     sampling = SamplingParams(settings.temperature, settings.top_k, settings.top_p, settings.min_p)
     options = GenerationOptions(settings.length, sampling, clamp=clamp)
-    return TextStream(
-        served_model, inside.before + inside.text, options, seed=inside.seed, engine=served_model.engine
-    )
+    return TextStream(served_model, inside.before + inside.text, options, seed=inside.seed, engine=served_model.engine)
 
 
 def refusal(error: Exception) -> JSONResponse:
@@ -188,9 +187,11 @@ def refusal(error: Exception) -> JSONResponse:
     return JSONResponse({"error": str(error)}, status)
 
 
-def add_inside(app: FastAPI, registry: ModelRegistry, admission: AdmissionController, pacer: UpdatePacer) -> None:
+def add_inside(
+    app: FastAPI, registry: ModelRegistry, admission: AdmissionController, pacer: UpdatePacer, tracer: Tracer
+) -> None:
     """Add the view's routes and its scripts to `app`, before anything is mounted at its root."""
-    routes = InsideRoutes(registry, admission, pacer, Tracer())
+    routes = InsideRoutes(registry, admission, pacer, tracer)
     for answer in (routes.trace, routes.connectivity, routes.scores, routes.report):
         app.add_route(f"{PREFIX}/{answer.__name__}", routes.route(answer), methods=["POST"])
     app.add_route(f"{PREFIX}/write", routes.write, methods=["POST"])
