@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from hubcharlstm import BusyError, TextStream
@@ -195,4 +196,4 @@ def add_inside(
     for answer in (routes.trace, routes.connectivity, routes.scores, routes.report):
         app.add_route(f"{PREFIX}/{answer.__name__}", routes.route(answer), methods=["POST"])
     app.add_route(f"{PREFIX}/write", routes.write, methods=["POST"])
-    app.mount(PREFIX, StaticFiles(directory=STATIC / "inside"))
+    app.mount(PREFIX, GZipMiddleware(StaticFiles(directory=STATIC / "inside")))

@@ -1,4 +1,4 @@
-"""The routes under `/inside` and the endpoint `/trace`: equal to the library, within their bounds and the app's limits."""
+"""The routes under `/inside` and the endpoint `/trace`: equal to the library, bounded, under the app's limits."""
 
 from __future__ import annotations
 

@@ -7,6 +7,8 @@ import { cellDrawing } from "./drawing.js";
 import { equations } from "./equations.js";
 import { layerMap } from "./map.js";
 import { explain, stepOf } from "./step.js";
+import { stretchPanel } from "./stretch.js";
+import { takeAlong } from "./take.js";
 import { textStrip } from "./text.js";
 import { cellCard } from "./card.js";
 import { guide } from "./walk.js";
@@ -37,7 +39,7 @@ const LEGENDS = {
 };
 
 export function mountView(root, { fileUrl, nameOfModel }) {
-  const state = { trace: null, before: "", model: "", at: 0, layer: 0, unit: 0, color: "surprise", series: "cell", range: null, weights: null };
+  const state = { trace: null, before: "", model: "", at: 0, layer: 0, unit: 0, color: "surprise", series: "cell", range: null, anchor: 0, weights: null };
   let asked = 0; // the number of the latest question, so that late answers to earlier ones are dropped
   let weightTimer = 0;
 
@@ -47,6 +49,9 @@ export function mountView(root, { fileUrl, nameOfModel }) {
   const map = layerMap({ onPick: pick, onSeries: chooseSeries });
   const card = cellCard({ ask: askServer, state, cell: currentCell });
   const walk = guide({ state, cell: currentCell, go: moveTo, light });
+
+  const stretch = stretchPanel({ state, cellMap, chooseUnit, go: moveTo });
+  const take = takeAlong({ ask: askServer, state, canvas: map.canvas, showError: (sentence) => setText(error, sentence) });
 
   const color = select("Colour by", (value) => {
     const [kind, layer, unit] = value.split(":");
@@ -94,6 +99,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
         error,
         make("section", "text-card", make("div", "text-tools", color.root, legend), text.strip, text.plain, facts),
         text.bar,
+        stretch.root,
         make("section", "cell-card",
           make("div", "section-head", make("h2", "", "One cell at this character"), make("div", "pickers", layerMenu.root, unitMenu.root, unitNumber)),
           make("div", "cell-columns", make("div", "drawing-column", drawing.root, explanation), terms.root),
@@ -107,6 +113,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
           make("div", "", make("h2", "", "What it expects next"), guessTitle, guesses),
           card.root,
         ),
+        take.root,
       ),
     ),
     walk.root,
@@ -170,6 +177,8 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     chooseUnit(state.layer, state.unit, state.color);
     moveTo(Math.min(trace.characters.length - 1, state.at));
     walk.refresh();
+    take.reset();
+    selectRange(null);
   }
 
   // --- what is chosen ---
@@ -224,6 +233,17 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     map.map.trace = trace;
   }
 
+  // The map of the cell in the chosen layer, whichever is shown.
+  async function cellMap() {
+    const { trace, layer } = state;
+    const name = `map:cell:${layer}`;
+    if (!trace.maps.has(name)) {
+      const answer = unpack(await (await askServer("trace", { cells: [], maps: [["cell", layer]] })).arrayBuffer());
+      for (const [key, array] of mapsOf(answer)) trace.maps.set(key, array);
+    }
+    return { bytes: trace.maps.get(name), count: trace.characters.length, size: trace.size };
+  }
+
   function pick(place, unit) {
     if (unit !== state.unit) chooseUnit(state.layer, unit);
     moveTo(place);
@@ -232,6 +252,16 @@ export function mountView(root, { fileUrl, nameOfModel }) {
   function selectRange(range) {
     state.range = range;
     text.setSelection(range);
+    stretch.refresh();
+  }
+
+  // Shift with an arrow key selects as in any text.
+  function extendRange(by) {
+    const anchor = state.range === null ? state.at : state.anchor;
+    const to = Math.max(0, Math.min(state.trace.characters.length - 1, state.at + by));
+    state.anchor = anchor;
+    moveTo(to);
+    selectRange([Math.min(anchor, to), Math.max(anchor, to) + 1]);
   }
 
   // --- what is shown ---
@@ -340,6 +370,11 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     const tag = event.target.tagName;
     if (tag === "TEXTAREA" || tag === "SELECT" || (tag === "INPUT" && event.target !== text.slider)) return;
     const last = state.trace.characters.length - 1;
+    if (event.shiftKey && ["ArrowLeft", "ArrowRight"].includes(event.key)) {
+      extendRange(event.key === "ArrowRight" ? 1 : -1);
+      event.preventDefault();
+      return;
+    }
     const to = { ArrowLeft: state.at - 1, ArrowRight: state.at + 1, Home: 0, End: last }[event.key];
     if (event.key === " " && (tag !== "BUTTON" || event.target.classList.contains("term"))) text.togglePlay();
     else if (to !== undefined) moveTo(to);
