@@ -15,6 +15,7 @@ const IS_SIGNED = { cell: true, candidate: true, hidden: true };
 
 export function layerMap({ onPick, onSeries }) {
   const canvas = make("canvas", "map-canvas");
+  const [source, rows] = [make("canvas"), make("canvas")]; // never shown
   const [column, row] = [make("div", "map-column"), make("div", "map-row")];
   const frame = make("div", "map-frame", canvas, column, row);
   frame.tabIndex = 0;
@@ -33,8 +34,10 @@ export function layerMap({ onPick, onSeries }) {
     return shown.isSigned ? byte / 127.5 - 1 : byte / 255;
   };
 
+  // Drawn as large as it is shown: many units blend into a row of pixels, a character stays a column with sharp edges.
   function draw() {
-    if (!shown) return;
+    const { clientWidth: width, clientHeight: height } = frame;
+    if (!shown || width === 0) return;
     const { bytes, order, count, size } = shown;
     const colors = palette(shown.isSigned);
     const image = new ImageData(count, size);
@@ -43,10 +46,19 @@ export function layerMap({ onPick, onSeries }) {
       const start = order[rank] * count;
       for (let place = 0; place < count; place += 1) pixels[rank * count + place] = colors[bytes[start + place]];
     }
-    canvas.width = count;
-    canvas.height = size;
-    canvas.getContext("2d").putImageData(image, 0, 0);
+    Object.assign(source, { width: count, height: size });
+    source.getContext("2d").putImageData(image, 0, 0);
+    const [wide, high] = [width, height].map((length) => Math.round(length * Math.min(devicePixelRatio, 2)));
+    Object.assign(rows, { width: count, height: high });
+    const blend = rows.getContext("2d");
+    blend.imageSmoothingEnabled = size > high;
+    blend.drawImage(source, 0, 0, count, high);
+    Object.assign(canvas, { width: wide, height: high });
+    const picture = canvas.getContext("2d");
+    picture.imageSmoothingEnabled = false;
+    picture.drawImage(rows, 0, 0, wide, high);
   }
+  new ResizeObserver(draw).observe(frame);
 
   function setMap(name, bytes, order, count) {
     const rank = new Uint16Array(order.length);

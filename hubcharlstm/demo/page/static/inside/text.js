@@ -43,6 +43,8 @@ export function textStrip({ onMove, onSelect }) {
   strip.addEventListener("pointerdown", (event) => {
     from = indexAt(event);
     if (from < 0) return;
+    event.preventDefault();
+    slider.focus({ preventScroll: true }); // so that the arrow keys go on from here
     onSelect(null);
     onMove(from);
   });
@@ -84,7 +86,7 @@ export function textStrip({ onMove, onSelect }) {
     const chance = percent(2 ** -surprise[at]);
     setText(place, `${visible(char)}  ${at + 1}/${characters.length} · ${surprise[at].toFixed(1)} bits`);
     slider.setAttribute("aria-valuetext", `${nameOf(char)}, character ${at + 1} of ${characters.length}, expected with ${chance}`);
-    const top = span.offsetTop - strip.offsetTop;
+    const top = span.offsetTop;
     if (top < strip.scrollTop) strip.scrollTop = top - 8;
     else if (top + span.offsetHeight > strip.scrollTop + strip.clientHeight) strip.scrollTop = top + span.offsetHeight - strip.clientHeight + 8;
   }

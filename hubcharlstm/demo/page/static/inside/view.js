@@ -302,8 +302,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
       const char = trace.characters[state.at];
       drawing.refresh(values, char, state.layer === 0);
       terms.refresh(values);
-      if (lit) explainTerm(lit);
-      else setText(explanation, `The network reads ${nameOf(char)}. Point at anything here, and this line says what it is.`);
+      describe();
     }
     showGuesses();
     card.moveTo();
@@ -346,15 +345,18 @@ export function mountView(root, { fileUrl, nameOfModel }) {
 
   let lit = "";
 
-  function explainTerm(term) {
+  function describe() {
     const cell = currentCell();
-    if (cell) setText(explanation, explain(term, stepOf(cell, state.at), state.trace.characters[state.at], state.layer === 0));
+    if (!cell) return;
+    const char = state.trace.characters[state.at];
+    const sentence = lit ? explain(lit, stepOf(cell, state.at), char, state.layer === 0) : `The network reads ${nameOf(char)}. Point at anything here, and this line says what it is.`;
+    setText(explanation, sentence);
   }
 
   function light(term) {
     lit = term;
     for (const node of root.querySelectorAll(".part")) node.classList.toggle("lit", term !== "" && node.dataset.term === term);
-    if (term) explainTerm(term);
+    describe();
   }
 
   const cellSection = root.querySelector(".cell-card");
@@ -365,8 +367,9 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     });
   }
 
-  root.addEventListener("keydown", (event) => {
-    if (!state.trace || event.ctrlKey || event.metaKey || event.altKey) return;
+  document.addEventListener("keydown", (event) => {
+    if (!state.trace || root.hidden || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target !== document.body && !root.contains(event.target)) return;
     const tag = event.target.tagName;
     if (tag === "TEXTAREA" || tag === "SELECT" || (tag === "INPUT" && event.target !== text.slider)) return;
     const last = state.trace.characters.length - 1;
@@ -381,10 +384,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     else return;
     event.preventDefault();
   });
-  new MutationObserver(() => {
-    if (!state.trace) return;
-    map.draw();
-  }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  new MutationObserver(() => map.draw()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
 
   return { open, state };
 }

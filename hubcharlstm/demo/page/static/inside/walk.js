@@ -78,9 +78,9 @@ export function guide({ state, cell, go, light }) {
   const start = button("secondary start-walk", "A walk in six steps", () => show(0));
   let at = 0;
 
-  function show(number) {
+  function show(step) {
     if (!state.trace) return;
-    at = Math.max(0, number);
+    at = Math.max(0, step);
     root.hidden = false;
     root.parentElement.classList.add("walking");
     refresh();
