@@ -17,6 +17,9 @@ from starlette.middleware.cors import CORSMiddleware
 from hubcharlstm.demo.alternatives_api import add_alternatives
 from hubcharlstm.demo.api import add_api
 from hubcharlstm.demo.chat.pacing import UpdatePacer
+from hubcharlstm.demo.inside.api import add_trace_endpoint
+from hubcharlstm.demo.inside.routes import add_inside
+from hubcharlstm.demo.inside.tracing import Tracer
 from hubcharlstm.demo.making.limits import MakingLimits
 from hubcharlstm.demo.making.manager import TrainingManager
 from hubcharlstm.demo.making.routes import TextUpload, add_making
@@ -65,6 +68,7 @@ class ChatApp:
     tools: Tools
     private: PrivateModels
     making_limits: MakingLimits | None
+    tracer: Tracer
 
 
 def launch(
@@ -123,7 +127,7 @@ def build(registry: ModelRegistry, admission: AdmissionController | None = None)
     """The page and the API over the models of `registry`, not yet served. admission: by default the environment's."""
     disable_telemetry()
     admission = admission or AdmissionController(Limits.of(os.environ))
-    pacer = UpdatePacer()
+    pacer, tracer = UpdatePacer(), Tracer()
     first = registry.first
     title = page_title(first.model, first.label)
     demo = gr.Blocks(title=f"{title} · hubcharlstm", analytics_enabled=False, fill_height=True)
@@ -135,10 +139,11 @@ def build(registry: ModelRegistry, admission: AdmissionController | None = None)
         )
         endpoints = add_api(registry, admission, pacer)
         alternatives = add_alternatives(registry, admission)
+        add_trace_endpoint(registry, admission, tracer)
     gradio_compat.set_job_slots(demo, admission.limits.max_concurrent + admission.limits.max_queued + SPARE_SLOTS)
     demo.queue(api_open=False)  # a direct POST would get the first update only
     tools = Tools(endpoints, registry, alternatives)
-    return ChatApp(demo, registry, admission, pacer, tools, handlers.private, making_limits)
+    return ChatApp(demo, registry, admission, pacer, tools, handlers.private, making_limits, tracer)
 
 
 def serve(app: ChatApp, host: str | None = None, port: int | None = None, *, auth: str | None = None) -> None:
@@ -168,6 +173,7 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
     if app.making_limits is not None:
         manager = TrainingManager(app.making_limits, app.private, Storage())
         add_making(asgi, manager, app.registry)
+    add_inside(asgi, app.registry, app.admission, app.pacer, app.tracer)
     add_preview_image(asgi, app.registry)
     mount(asgi, app.demo, host, port, root, credentials)
     gradio_compat.configure_mcp(app.demo, app.tools)

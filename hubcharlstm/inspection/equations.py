@@ -16,6 +16,9 @@ from torch.nn.functional import linear
 from hubcharlstm.decoding.clamping import Clamp
 from hubcharlstm.network import CharLSTMNetwork, State
 
+COPY_STEPS = 16
+"""From here on a copy of the weights in the other order costs less than it saves."""
+
 
 @dataclass(frozen=True)
 class LayerSteps:
@@ -34,7 +37,9 @@ def layer_steps(network: CharLSTMNetwork, layer: int, inputs: Tensor, state: Sta
     lstm, size = network.lstm, network.config.hidden_size
     bias = lstm.get_parameter(f"bias_ih_l{layer}") + lstm.get_parameter(f"bias_hh_l{layer}")
     gates = linear(inputs, lstm.get_parameter(f"weight_ih_l{layer}"), bias)  # (T, B, 4H), ordered i, f, g, o
-    recurrent = lstm.get_parameter(f"weight_hh_l{layer}").T.contiguous()
+    recurrent = lstm.get_parameter(f"weight_hh_l{layer}").T
+    if len(inputs) > COPY_STEPS:
+        recurrent = recurrent.contiguous()
     cell, hidden = (torch.empty(*inputs.shape[:2], size, dtype=inputs.dtype, device=inputs.device) for _ in range(2))
     clamped = [(unit, value) for number, unit, value in clamp if number == layer]
     h, c = state

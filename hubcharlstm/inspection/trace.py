@@ -37,10 +37,11 @@ class Trace:
 
     text: the text as encoded. ids: its ids. layers, units: those that were chosen, in the order of the arrays.
     input_gate, forget_gate, candidate, output_gate, cell, hidden: (layers, T, units) float32, at the step that reads
-    character t. log_probs (T, V) float32: the natural logarithm of the guess for character t, made before it is read.
-    surprise (T,) float32: bits of the character that came, -log2 of its probability. next_log_probs (V,): the guess for
-    the character after the text. state: to go on from, for another trace or for `generate`. warnings: substituted and
-    dropped characters, for a person.
+    character t. initial_cell, initial_hidden: (layers, units) float32, before the first character. log_probs (T, V)
+    float32: the natural logarithm of the guess for character t, made before it is read. surprise (T,) float32: bits of
+    the character that came, -log2 of its probability. next_log_probs (V,): the guess for the character after the text.
+    state: to go on from, for another trace or for `generate`. warnings: substituted and dropped characters, for a
+    person.
     """
 
     text: str
@@ -53,6 +54,8 @@ class Trace:
     output_gate: Floats
     cell: Floats
     hidden: Floats
+    initial_cell: Floats
+    initial_hidden: Floats
     log_probs: Floats
     surprise: Floats
     next_log_probs: Floats
@@ -102,6 +105,7 @@ def trace(
     count, before = len(context.text.ids), len(context.before)
     check_size(count, len(SERIES) * len(chosen_layers) * len(chosen_units) + config.vocab_size)
     series = {name: np.empty((len(chosen_layers), count, len(chosen_units)), np.float32) for name in SERIES}
+    initial = np.empty((2, len(chosen_layers), len(chosen_units)), np.float32)  # c and h before the first character
     log_probs = np.empty((count + 1, config.vocab_size), np.float32)
     device = network.head.weight.device
     ids = torch.tensor((*context.before, *context.text.ids), device=device)[:, None]
@@ -114,7 +118,12 @@ def trace(
         last_state, states = (h, c), []
         for layer, (steps, after) in enumerate(network_steps(network, ids[start:end], (h, c), context.clamp)):
             if layer in chosen_layers and offset < end - start:
-                _store(series, chosen_layers.index(layer), rows, steps, offset, chosen_units)
+                place = chosen_layers.index(layer)
+                _store(series, place, rows, steps, offset, chosen_units)
+                if rows.start == 0:
+                    parts = (steps.cell, steps.hidden) if offset else (c[None, layer], h[None, layer])
+                    for part, values in zip(initial, parts, strict=True):
+                        part[place] = values[offset - 1 if offset else 0, 0].float().cpu().numpy()[list(chosen_units)]
             states.append(after)
             hidden = steps.hidden
         h, c = (torch.stack(parts) for parts in zip(*states, strict=True))
@@ -125,8 +134,9 @@ def trace(
     surprise = -log_probs[np.arange(count), list(context.text.ids)] / np.float32(math.log(2))
     state_after = context.state_at(count - 1, last_state, context.text.ids[-1], fingerprint)
     return Trace(
-        context.text.text, context.text.ids, chosen_layers, chosen_units, **series, log_probs=log_probs[:-1],
-        surprise=surprise, next_log_probs=log_probs[-1], state=state_after, warnings=context.warnings,
+        context.text.text, context.text.ids, chosen_layers, chosen_units, **series, initial_cell=initial[0],
+        initial_hidden=initial[1], log_probs=log_probs[:-1], surprise=surprise, next_log_probs=log_probs[-1],
+        state=state_after, warnings=context.warnings,
     )  # fmt: skip
 
 

@@ -40,7 +40,8 @@ def test_the_endpoints_are_offered_described_and_typed(client: Client) -> None:
     offered = client.view_api(return_format="dict", print_info=False)
     assert isinstance(offered, dict)
     endpoints = offered["named_endpoints"]
-    assert set(endpoints) == {"/complete", "/score", "/models", "/alternatives"} and not offered["unnamed_endpoints"]
+    names = {"/complete", "/score", "/models", "/alternatives", "/trace"}
+    assert set(endpoints) == names and not offered["unnamed_endpoints"]
     parameters = {one["parameter_name"]: one for one in endpoints["/complete"]["parameters"]}
     assert list(parameters) == [
         "prompt", "max_new_tokens", "temperature", "seed", "top_k", "top_p", "min_p", "stop", "model"

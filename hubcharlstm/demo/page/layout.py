@@ -12,9 +12,9 @@ from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.page.controls import UNQUEUED, settings_panel, speaker_chips
 from hubcharlstm.demo.page.handlers import ChatHandlers
 from hubcharlstm.demo.page.localization import label
-from hubcharlstm.demo.page.making import view_switch
 from hubcharlstm.demo.page.remembering import RememberHandlers
 from hubcharlstm.demo.page.theme import STATIC
+from hubcharlstm.demo.page.views import view_switch
 from hubcharlstm.demo.page.welcome import intro
 from hubcharlstm.demo.serving.admission import AdmissionController
 
@@ -59,8 +59,7 @@ def chat_page(
 ) -> ChatHandlers:
     """Lay out the page and wire its events, inside a `gr.Blocks`. has_making: with the view "Make your own"."""
     first = registry.first
-    if has_making:
-        view_switch()
+    view_switch(has_making=has_making)
     with gr.Row(elem_id="page"):
         with gr.Column(elem_id="main-column", min_width=0):
             chat = gr.HTML(

@@ -113,6 +113,7 @@ document.addEventListener("input", (event) => {
 });
 
 function onKeyDown(event) {
+  if (document.getElementById("main-column").inert) return; // another view lies over the chat
   const last = conversation.at(-1)?.id;
   const isEnter = event.key === "Enter" && !event.shiftKey && !event.isComposing;
   const run = (command) => {

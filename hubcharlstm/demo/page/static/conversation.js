@@ -249,14 +249,21 @@ function deleteTurn(turn) {
   messageField().focus();
 }
 
+// Opens the second view with a reply and what was written before it: see views.js.
+function lookInside(turn, index) {
+  const { prompt, text, model } = turn.replies[index];
+  document.dispatchEvent(new CustomEvent("look-inside", { detail: { text: (prompt || turn.prompt) + text, model } }));
+}
+
 function moreItems(turn, reply, node) {
   const { link } = turn.replies[reply];
   const share = { label: words("reply.share"), run: () => copyText(linkOf({ link }), node, words("reply.link_copied")) };
   return [
     { label: "What else could have stood there", run: () => openAlternatives(startOf(turn, reply), { isPinned: true }) },
     ...(link ? [share] : []),
-    ...(turn.replies.length > 1 ? [] : [{ label: words("reply.edit_line"), run: () => startEditing(turn) }]),
-    { label: words("reply.delete"), run: () => deleteTurn(turn) },
+      { label: words("reply.look_inside"), run: () => lookInside(turn, reply) },
+      ...(turn.replies.length > 1 ? [] : [{ label: words("reply.edit_line"), run: () => startEditing(turn) }]),
+      { label: words("reply.delete"), run: () => deleteTurn(turn) },
   ];
 }
 

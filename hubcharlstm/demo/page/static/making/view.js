@@ -4,7 +4,7 @@ const POLL_MILLISECONDS = { checking: 700, queued: 1500, training: 700 };
 const IDLE_MILLISECONDS = 60_000; // tells the server that somebody is still here
 const TIME_NAMES = new Map([[30, "30 seconds"], [60, "1 minute"], [180, "3 minutes"]]);
 
-const makeView = addView("make", "Make your own", () => refresh());
+const makeView = addView("make", words("views.make"), () => refresh());
 const status = part("p", "visually-hidden");
 status.setAttribute("role", "status");
 const problem = part("p", "error-message");
@@ -217,5 +217,3 @@ function submitText(text, title) {
   commandChat("identify", { key: makerKey() });
   act(() => ask(`text?title=${encodeURIComponent(title)}`, { body: text }));
 }
-
-startViews();

@@ -1,0 +1,1 @@
+"""The view "Look inside": its routes, and the endpoint `/trace` for programs."""

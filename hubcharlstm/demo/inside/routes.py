@@ -1,0 +1,199 @@
+"""The routes of the view under `/inside`: traces as bytes, what mattered for a character, a clamped text, a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.staticfiles import StaticFiles
+
+from hubcharlstm import BusyError, TextStream
+from hubcharlstm.decoding.sampling import SamplingParams
+from hubcharlstm.demo.chat.pacing import UpdatePacer, follow
+from hubcharlstm.demo.inside.packing import cell_arrays, map_arrays, menu_cells, pack, trace_arrays
+from hubcharlstm.demo.inside.requests import InsideRequest
+from hubcharlstm.demo.inside.tracing import Tracer
+from hubcharlstm.demo.models import ModelRegistry, ServedModel
+from hubcharlstm.demo.page.theme import STATIC
+from hubcharlstm.demo.serving.admission import SHUTTING_DOWN, AdmissionController, ClientIdentity
+from hubcharlstm.demo.settings import Settings
+from hubcharlstm.errors import EngineError
+from hubcharlstm.generation.request import GenerationOptions
+from hubcharlstm.hub import model_card
+from hubcharlstm.inspection import report_page
+from hubcharlstm.inspection.connectivity import connectivity
+from hubcharlstm.inspection.trace import Trace
+from hubcharlstm.introduction import passage
+
+PREFIX = "/inside"
+MAX_PASSAGE = 240
+"""Characters of a model's own text."""
+TURN_SECONDS = 60.0
+"""Between two checks whether it is a waiting request's turn; the turn itself wakes it."""
+
+Answer = Callable[[InsideRequest, ServedModel], Awaitable[Response]]
+
+
+class InsideRoutes:
+    """The handlers of the routes, over the models of a registry and under the app's limits."""
+
+    def __init__(
+        self, registry: ModelRegistry, admission: AdmissionController, pacer: UpdatePacer, tracer: Tracer
+    ) -> None:
+        self._registry, self._admission, self._pacer, self._tracer = registry, admission, pacer, tracer
+
+    def route(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+        """The handler that parses a request, waits for its turn and answers it, or refuses it in one sentence."""
+
+        async def handle(request: Request) -> Response:
+            try:
+                inside = InsideRequest.parse(await request.body())
+                async with self._admitted(request, inside) as served_model:
+                    return await answer(inside, served_model)
+            except (ValueError, EngineError) as error:
+                return refusal(error)
+
+        return handle
+
+    @asynccontextmanager
+    async def _admitted(self, request: Request, inside: InsideRequest) -> AsyncIterator[ServedModel]:
+        with self._admission.enter(ClientIdentity.of_http(request)) as ticket:
+            while not await ticket.wait_for_turn(TURN_SECONDS):
+                pass
+            async with self._registry.acquire(inside.model) as served_model:
+                inside.check_cells(served_model.model.config)
+                yield served_model
+
+    async def trace(self, inside: InsideRequest, served_model: ServedModel) -> Response:
+        """Surprise and guesses of a text, exact values of some cells, and maps of whole layers, as bytes."""
+        text = inside.text or passage_of(served_model)
+        found = await self._tracer.trace(served_model, text, inside.before)
+        packed = await self._tracer.run(pack_answer, served_model, inside, found)
+        return Response(packed, media_type="application/octet-stream")
+
+    async def connectivity(self, inside: InsideRequest, served_model: ServedModel) -> Response:
+        """How much each earlier character moves the guess at a position."""
+        found = await self._tracer.run(
+            connectivity, served_model.model, served_model.vocabulary, inside.text, inside.position,
+            start_text=inside.before or served_model.start_text, fingerprint=served_model.fingerprint,
+        )  # fmt: skip
+        norms = [round(float(norm), 5) for norm in found.norms]
+        return JSONResponse({"position": found.position, "character": found.character, "norms": norms})
+
+    async def scores(self, inside: InsideRequest, served_model: ServedModel) -> Response:
+        """Bits per character of the text by every model in memory, and of each model's own held-out text."""
+        rows = []
+        for label in (served_model.label, *(one.label for one in self._registry.loaded)):
+            if label in [row["model"] for row in rows]:
+                continue
+            async with self._registry.acquire(label) as other:
+                bpc = (await self._tracer.run(other.score, inside.text)).bpc
+                rows.append({"model": label, "bpc": bpc, "held_out": held_out_bpc(other)})
+        return JSONResponse({"rows": rows})
+
+    async def report(self, inside: InsideRequest, served_model: ServedModel) -> Response:
+        """The text's surprise and cells as one HTML file to take along."""
+        found = await self._tracer.trace(served_model, inside.text, inside.before)
+        cells = served_model.model.cells.strongest if served_model.model.cells else ()
+        page = await self._tracer.run(
+            report_page.page, found, served_model.vocabulary.chars, title=served_model.label, cells=cells
+        )
+        return HTMLResponse(page, headers={"content-disposition": 'attachment; filename="inside.html"'})
+
+    async def write(self, request: Request) -> Response:
+        """What follows the text as it is, and with one cell held at a value, by the same seed: JSON lines of pieces."""
+        try:
+            inside = InsideRequest.parse(await request.body())
+            lines = self._lines(request, inside)
+            first = await anext(lines)  # a refusal has a status of its own
+        except (ValueError, EngineError) as error:
+            return refusal(error)
+
+        async def body() -> AsyncGenerator[str, None]:
+            async with aclosing(lines):
+                yield first
+                async for line in lines:
+                    yield line
+
+        return StreamingResponse(body(), media_type="application/x-ndjson", headers={"cache-control": "no-store"})
+
+    async def _lines(self, request: Request, inside: InsideRequest) -> AsyncGenerator[str, None]:
+        async with self._admitted(request, inside) as served_model:
+            streams = [
+                open_stream(served_model, inside, clamp)
+                for clamp in ({}, dict.fromkeys(inside.cells or (), inside.value))
+            ]
+            yield json.dumps({"seed": inside.seed}) + "\n"
+            following = follow(
+                streams, self._pacer, full_speed=True, is_cancelled=lambda: self._admission.must_stop
+            )  # fmt: skip
+            async with aclosing(following) as pieces:
+                async for texts in pieces:
+                    yield json.dumps({"pieces": texts}) + "\n"
+
+
+def pack_answer(served_model: ServedModel, inside: InsideRequest, found: Trace) -> bytes:
+    """The answer of `/inside/trace`. Without `cells` it also tells which cells have a name, with their values."""
+    model = served_model.model
+    header: dict[str, Any] = {"text": found.text, "warnings": list(found.warnings), "model": served_model.label}
+    arrays = {}
+    if inside.cells is None:
+        header["menu"] = menu_cells(model, found)
+        header["sizes"] = [model.config.num_layers, model.config.hidden_size]
+        header["characters"] = list(served_model.vocabulary.chars)
+        header["held_out"] = held_out_bpc(served_model)
+        arrays |= trace_arrays(found)
+    cells = [(cell["layer"], cell["unit"]) for cell in header["menu"]] if inside.cells is None else list(inside.cells)
+    header["cells"] = cells
+    arrays |= cell_arrays(model, found, cells) | map_arrays(found, inside.maps)
+    return pack(header, arrays)
+
+
+def passage_of(served_model: ServedModel) -> str:
+    """A text of the model's own, for a page that opens the view without one."""
+    model = served_model.model
+    if model.cells is not None and model.cells.passage:
+        return model.cells.passage
+    sample = passage(model_card.valid_record(model.record))
+    if sample:
+        return (sample["prompt"] + sample["text"])[:MAX_PASSAGE]
+    examples = model.generation_config.examples
+    return examples[0] if examples else served_model.vocabulary.chars[0]
+
+
+def held_out_bpc(served_model: ServedModel) -> float | None:
+    """Bits per character on the model's own held-out text, where its record knows them."""
+    value = served_model.model.record.get("val_bpc")
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def open_stream(served_model: ServedModel, inside: InsideRequest, clamp: dict[tuple[int, int], float]) -> TextStream:
+    """A stream after the text, with cells held at values."""
+    settings = Settings.of(served_model.model.generation_config, temperature=inside.temperature, length=inside.length)
+    sampling = SamplingParams(settings.temperature, settings.top_k, settings.top_p, settings.min_p)
+    options = GenerationOptions(settings.length, sampling, clamp=clamp)
+    return TextStream(served_model, inside.before + inside.text, options, seed=inside.seed, engine=served_model.engine)
+
+
+def refusal(error: Exception) -> JSONResponse:
+    """One sentence with its status."""
+    status = 500 if isinstance(error, EngineError) else 400
+    if isinstance(error, BusyError):
+        status = 503 if str(error) == SHUTTING_DOWN else 429
+    return JSONResponse({"error": str(error)}, status)
+
+
+def add_inside(
+    app: FastAPI, registry: ModelRegistry, admission: AdmissionController, pacer: UpdatePacer, tracer: Tracer
+) -> None:
+    """Add the view's routes and its scripts to `app`, before anything is mounted at its root."""
+    routes = InsideRoutes(registry, admission, pacer, tracer)
+    for answer in (routes.trace, routes.connectivity, routes.scores, routes.report):
+        app.add_route(f"{PREFIX}/{answer.__name__}", routes.route(answer), methods=["POST"])
+    app.add_route(f"{PREFIX}/write", routes.write, methods=["POST"])
+    app.mount(PREFIX, GZipMiddleware(StaticFiles(directory=STATIC / "inside")))

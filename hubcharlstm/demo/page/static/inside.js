@@ -1,0 +1,32 @@
+// The view "Look inside": a module of its own, loaded when it is first opened.
+
+let insideView = null; // once it is loaded
+
+const nameOfModel = () => document.querySelector("#field-model input")?.value ?? "";
+
+// The URL of a file of the view, beside the page wherever it is served.
+const fileUrl = (name) => new URL(`inside/${name}`, document.baseURI).href;
+
+async function loadInside() {
+  const sheet = document.createElement("link");
+  Object.assign(sheet, { rel: "stylesheet", href: fileUrl("inside.css") });
+  document.head.append(sheet);
+  const { mountView } = await import(fileUrl("view.js"));
+  return mountView(insideSection, { fileUrl, nameOfModel });
+}
+
+const insideSection = addView("inside", words("views.inside"), async (request) => {
+  try {
+    insideView ??= loadInside();
+    (await insideView).open(request ?? null);
+  } catch {
+    insideView = null;
+    insideSection.textContent = words("views.inside_failed");
+  }
+});
+
+// A reply's menu: see conversation.js.
+document.addEventListener("look-inside", ({ detail }) => {
+  history.pushState(null, "", "#inside");
+  showView("inside", detail);
+});

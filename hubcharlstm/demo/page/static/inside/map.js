@@ -1,0 +1,114 @@
+// A layer at a glance: characters along, units down, neighbours alike. A click picks a place and a unit.
+
+import { palette } from "./colors.js";
+import { make, select, setOptions, setText, visible } from "./dom.js";
+
+const SERIES = [
+  ["cell", "cell, tanh(c)"],
+  ["forget_gate", "forget gate f"],
+  ["input_gate", "input gate i"],
+  ["output_gate", "output gate o"],
+  ["candidate", "candidate g"],
+  ["hidden", "hidden state h"],
+];
+const IS_SIGNED = { cell: true, candidate: true, hidden: true };
+
+export function layerMap({ onPick, onSeries }) {
+  const canvas = make("canvas", "map-canvas");
+  const [source, rows] = [make("canvas"), make("canvas")]; // never shown
+  const [column, row] = [make("div", "map-column"), make("div", "map-row")];
+  const frame = make("div", "map-frame", canvas, column, row);
+  frame.tabIndex = 0;
+  frame.setAttribute("role", "application");
+  frame.setAttribute("aria-roledescription", "heat map");
+  const series = select("Show", onSeries);
+  setOptions(series.node, [["", SERIES]]);
+  const hint = make("p", "map-hint");
+  let shown = null; // {bytes, order, rank, count, size}
+  let at = 0;
+  let unit = 0;
+
+  // Byte of the map at a row of the picture and a character.
+  const valueAt = (rank, place) => {
+    const byte = shown.bytes[shown.order[rank] * shown.count + place];
+    return shown.isSigned ? byte / 127.5 - 1 : byte / 255;
+  };
+
+  // Drawn as large as it is shown: many units blend into a row of pixels, a character stays a column with sharp edges.
+  function draw() {
+    const { clientWidth: width, clientHeight: height } = frame;
+    if (!shown || width === 0) return;
+    const { bytes, order, count, size } = shown;
+    const colors = palette(shown.isSigned);
+    const image = new ImageData(count, size);
+    const pixels = new Uint32Array(image.data.buffer);
+    for (let rank = 0; rank < size; rank += 1) {
+      const start = order[rank] * count;
+      for (let place = 0; place < count; place += 1) pixels[rank * count + place] = colors[bytes[start + place]];
+    }
+    Object.assign(source, { width: count, height: size });
+    source.getContext("2d").putImageData(image, 0, 0);
+    const [wide, high] = [width, height].map((length) => Math.round(length * Math.min(devicePixelRatio, 2)));
+    Object.assign(rows, { width: count, height: high });
+    const blend = rows.getContext("2d");
+    blend.imageSmoothingEnabled = size > high;
+    blend.drawImage(source, 0, 0, count, high);
+    Object.assign(canvas, { width: wide, height: high });
+    const picture = canvas.getContext("2d");
+    picture.imageSmoothingEnabled = false;
+    picture.drawImage(rows, 0, 0, wide, high);
+  }
+  new ResizeObserver(draw).observe(frame);
+
+  function setMap(name, bytes, order, count) {
+    const rank = new Uint16Array(order.length);
+    order.forEach((one, n) => (rank[one] = n));
+    shown = { bytes, order, rank, count, size: order.length, isSigned: Boolean(IS_SIGNED[name]) };
+    series.node.value = name;
+    draw();
+  }
+
+  function moveTo(place, chosen, characters) {
+    if (!shown) return;
+    [at, unit] = [place, chosen];
+    const { rank, count, size } = shown;
+    column.style.left = `${(100 * place) / count}%`;
+    column.style.width = `${100 / count}%`;
+    row.style.top = `${(100 * (rank[unit] + 0.5)) / size}%`;
+    frame.setAttribute("aria-label", `Unit ${unit} at ${visible(characters[place])}: ${valueAt(rank[unit], place).toFixed(2)}. Arrow keys move by characters and units, ${count} by ${size}.`);
+  }
+
+  const placeOf = (event) => {
+    const { left, top, width, height } = canvas.getBoundingClientRect();
+    const clip = (share, most) => Math.max(0, Math.min(most - 1, Math.floor(share * most)));
+    return [clip((event.clientX - left) / width, shown.count), clip((event.clientY - top) / height, shown.size)];
+  };
+  let isDown = false;
+  const pick = (event) => {
+    const [place, rank] = placeOf(event);
+    onPick(place, shown.order[rank]);
+  };
+  frame.addEventListener("pointerdown", (event) => {
+    if (!shown || event.button !== 0) return;
+    pick(event);
+    isDown = event.pointerType === "mouse";
+  });
+  addEventListener("pointerup", () => (isDown = false));
+  frame.addEventListener("pointermove", (event) => {
+    if (!shown) return;
+    const [place, rank] = placeOf(event);
+    if (isDown) onPick(place, unit);
+    setText(hint, `Unit ${shown.order[rank]}, character ${place + 1}: ${valueAt(rank, place).toFixed(2)}`);
+  });
+  frame.addEventListener("pointerleave", () => setText(hint, ""));
+  frame.addEventListener("keydown", (event) => {
+    const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], PageUp: [0, -20], PageDown: [0, 20] }[event.key];
+    if (!steps || !shown) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const rank = Math.max(0, Math.min(shown.size - 1, shown.rank[unit] + steps[1]));
+    onPick(Math.max(0, Math.min(shown.count - 1, at + steps[0])), shown.order[rank]);
+  });
+
+  return { frame, series: series.root, hint, setMap, moveTo, draw, canvas, get map() { return shown; } };
+}

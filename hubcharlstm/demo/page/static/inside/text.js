@@ -1,0 +1,95 @@
+// The text as characters, and the slider that moves through it.
+
+import { button, make, nameOf, percent, setText, visible } from "./dom.js";
+
+const PLAY_MILLISECONDS = 260;
+
+export function textStrip({ onMove, onSelect }) {
+  const strip = make("div", "strip");
+  strip.setAttribute("aria-hidden", "true"); // the slider tells the same
+  strip.dir = "auto";
+  const plain = make("p", "visually-hidden");
+  const slider = make("input", "scrubber");
+  Object.assign(slider, { type: "range", min: 0, step: 1, id: "inside-scrubber" });
+  slider.setAttribute("aria-label", "Character");
+  const place = make("output", "place");
+  place.htmlFor = "inside-scrubber";
+  const back = button("step", "‹", () => onMove(Number(slider.value) - 1));
+  const forth = button("step", "›", () => onMove(Number(slider.value) + 1));
+  back.setAttribute("aria-label", "Character before");
+  forth.setAttribute("aria-label", "Next character");
+  const play = button("play", "Play", () => setPlaying(!timer));
+  const bar = make("div", "scrub-bar", play, back, slider, forth, place);
+  let spans = [];
+  let here = -1;
+  let timer = 0;
+  let from = -1; // where a selection by the pointer began
+
+  function setPlaying(isPlaying) {
+    clearInterval(timer);
+    timer = 0;
+    if (isPlaying) {
+      if (Number(slider.value) >= Number(slider.max)) onMove(0);
+      timer = setInterval(() => {
+        if (Number(slider.value) >= Number(slider.max)) setPlaying(false);
+        else onMove(Number(slider.value) + 1);
+      }, PLAY_MILLISECONDS);
+    }
+    play.textContent = timer ? "Pause" : "Play";
+  }
+
+  slider.addEventListener("input", () => onMove(Number(slider.value)));
+  const indexAt = (event) => Number(event.target.closest?.("[data-at]")?.dataset.at ?? -1);
+  strip.addEventListener("pointerdown", (event) => {
+    from = indexAt(event);
+    if (from < 0) return;
+    event.preventDefault();
+    slider.focus({ preventScroll: true }); // so that the arrow keys go on from here
+    onSelect(null);
+    onMove(from);
+  });
+  strip.addEventListener("pointerover", (event) => {
+    const to = indexAt(event);
+    if (event.buttons !== 1 || from < 0 || to < 0 || to === from) return;
+    onSelect([Math.min(from, to), Math.max(from, to) + 1]);
+  });
+
+  function setTrace(trace) {
+    setPlaying(false);
+    here = -1;
+    spans = trace.characters.map((char, at) => {
+      const span = make("span", "char", char === "\n" ? "⏎\n" : char);
+      if (char === "\n") span.classList.add("break");
+      span.dataset.at = at;
+      return span;
+    });
+    strip.replaceChildren(...spans);
+    plain.textContent = trace.text;
+    slider.max = spans.length - 1;
+  }
+
+  function setColors(colors) {
+    spans.forEach((span, at) => (span.style.backgroundColor = colors[at] ?? ""));
+  }
+
+  function setSelection(range) {
+    spans.forEach((span, at) => span.classList.toggle("selected", range !== null && at >= range[0] && at < range[1]));
+  }
+
+  function moveTo(at, { characters, surprise }) {
+    spans[here]?.classList.remove("here");
+    here = at;
+    const span = spans[at];
+    span.classList.add("here");
+    slider.value = at;
+    const char = characters[at];
+    const chance = percent(2 ** -surprise[at]);
+    setText(place, `${visible(char)}  ${at + 1}/${characters.length} · ${surprise[at].toFixed(1)} bits`);
+    slider.setAttribute("aria-valuetext", `${nameOf(char)}, character ${at + 1} of ${characters.length}, expected with ${chance}`);
+    const top = span.offsetTop;
+    if (top < strip.scrollTop) strip.scrollTop = top - 8;
+    else if (top + span.offsetHeight > strip.scrollTop + strip.clientHeight) strip.scrollTop = top + span.offsetHeight - strip.clientHeight + 8;
+  }
+
+  return { strip, plain, bar, slider, setTrace, setColors, setSelection, moveTo, togglePlay: () => setPlaying(!timer), stop: () => setPlaying(false) };
+}

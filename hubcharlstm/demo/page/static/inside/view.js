@@ -1,0 +1,390 @@
+// The view: what it shows of one text, and the one place where that changes.
+
+import { ofGate, ofSurprise, ofValue, ofWeight } from "./colors.js";
+import { ask, cellsOf, keyOf, mapsOf, unpack } from "./data.js";
+import { button, make, nameOf, percent, select, setOptions, setText, visible } from "./dom.js";
+import { cellDrawing } from "./drawing.js";
+import { equations } from "./equations.js";
+import { layerMap } from "./map.js";
+import { explain, stepOf } from "./step.js";
+import { stretchPanel } from "./stretch.js";
+import { takeAlong } from "./take.js";
+import { textStrip } from "./text.js";
+import { cellCard } from "./card.js";
+import { guide } from "./walk.js";
+
+const MAX_TEXT = 2000;
+const WAIT_MILLISECONDS = 150; // before the server is asked what mattered, so that scrubbing asks once
+
+const COLORINGS = [
+  ["surprise", "surprise"],
+  ["weights", "what mattered here"],
+  ["none", "nothing"],
+];
+const OF_UNIT = [
+  ["cell", "cell c"],
+  ["forget_gate", "forget gate f"],
+  ["input_gate", "input gate i"],
+  ["candidate", "candidate g"],
+  ["output_gate", "output gate o"],
+  ["hidden", "hidden state h"],
+];
+const LEGENDS = {
+  surprise: ["expected", "8 bits: one in 256"],
+  weights: ["no matter", "mattered most"],
+  none: null,
+  cell: ["−1", "tanh(c)", "+1"],
+  candidate: ["−1", "g", "+1"],
+  hidden: ["−1", "h", "+1"],
+};
+
+export function mountView(root, { fileUrl, nameOfModel }) {
+  const state = { trace: null, before: "", model: "", at: 0, layer: 0, unit: 0, color: "surprise", series: "cell", range: null, anchor: 0, weights: null };
+  let asked = 0; // the number of the latest question, so that late answers to earlier ones are dropped
+  let weightTimer = 0;
+
+  const text = textStrip({ onMove: moveTo, onSelect: selectRange });
+  const drawing = cellDrawing();
+  const terms = equations();
+  const map = layerMap({ onPick: pick, onSeries: chooseSeries });
+  const card = cellCard({ ask: askServer, state, cell: currentCell });
+  const walk = guide({ state, cell: currentCell, go: moveTo, light });
+
+  const stretch = stretchPanel({ state, cellMap, chooseUnit, go: moveTo });
+  const take = takeAlong({ ask: askServer, state, canvas: map.canvas, showError: (sentence) => setText(error, sentence) });
+
+  const color = select("Colour by", (value) => {
+    const [kind, layer, unit] = value.split(":");
+    if (kind === "named") chooseUnit(Number(layer), Number(unit), "cell");
+    else setColor(kind);
+  });
+  const unitMenu = select("Unit", (value) => value !== "" && chooseUnit(...value.split(":").map(Number)));
+  const unitNumber = make("input", "unit-number");
+  Object.assign(unitNumber, { type: "number", min: 0, step: 1 });
+  unitNumber.setAttribute("aria-label", "Number of the unit");
+  unitNumber.addEventListener("change", () => {
+    const unit = Math.round(Number(unitNumber.value));
+    if (unit >= 0 && unit < state.trace.size) chooseUnit(state.layer, unit);
+    else unitNumber.value = state.unit;
+  });
+  const layerMenu = select("Layer", (value) => chooseUnit(Number(value), state.unit));
+
+  const field = make("textarea", "own-text");
+  Object.assign(field, { rows: 2, maxLength: MAX_TEXT, placeholder: "A text of your own …", spellcheck: false });
+  field.setAttribute("aria-label", "A text of your own");
+  const submit = button("primary", "Look inside", () => open({ text: field.value, isOwn: true }));
+  field.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    submit.click();
+  });
+  const error = make("p", "error-message");
+  error.setAttribute("role", "alert");
+  const facts = make("p", "facts");
+  facts.setAttribute("role", "status");
+  const legend = make("p", "legend");
+  const explanation = make("p", "explanation");
+  explanation.setAttribute("aria-live", "polite");
+  const guesses = make("ol", "guesses");
+  const guessTitle = make("h3", "");
+
+  root.append(
+    make("div", "inside-scroll",
+      make("div", "inside-page",
+        make("header", "inside-head",
+          make("div", "", make("h1", "", "Look inside"), make("p", "lead", "Every gate of the network at every character, computed by the model itself.")),
+          walk.start,
+        ),
+        make("div", "own", field, submit),
+        error,
+        make("section", "text-card", make("div", "text-tools", color.root, legend), text.strip, text.plain, facts),
+        text.bar,
+        stretch.root,
+        make("section", "cell-card",
+          make("div", "section-head", make("h2", "", "One cell at this character"), make("div", "pickers", layerMenu.root, unitMenu.root, unitNumber)),
+          make("div", "cell-columns", make("div", "drawing-column", drawing.root, explanation), terms.root),
+        ),
+        make("section", "map-card",
+          make("div", "section-head", make("h2", "", "The whole layer"), make("div", "pickers", map.series)),
+          make("p", "note", "Characters run along, units down, those alike beside each other. Click to pick a unit and a place."),
+          map.frame, map.hint,
+        ),
+        make("section", "more-columns",
+          make("div", "", make("h2", "", "What it expects next"), guessTitle, guesses),
+          card.root,
+        ),
+        take.root,
+      ),
+    ),
+    walk.root,
+  );
+
+  // --- what is asked ---
+
+  const askServer = (name, body) => ask(fileUrl(name), { text: state.trace.text, before: state.before, model: state.model, ...body });
+
+  async function load(body) {
+    const response = await ask(fileUrl("trace"), body);
+    return unpack(await response.arrayBuffer());
+  }
+
+  async function open(request) {
+    if (!request && state.trace) return;
+    const own = Array.from(request?.text ?? "");
+    const [before, shown] = [own.slice(-2 * MAX_TEXT, -MAX_TEXT).join(""), own.slice(-MAX_TEXT).join("")];
+    const model = request?.model ?? nameOfModel();
+    const question = (asked += 1);
+    root.classList.add("busy");
+    try {
+      const answer = await load({ text: shown, before, model, maps: [[state.series, 0]] });
+      if (question !== asked) return;
+      setText(error, "");
+      Object.assign(state, { before, model: answer.header.model, at: 0, range: null, weights: null });
+      if (request?.isOwn) history.replaceState(null, "", shown.length <= 500 ? `#inside=${encodeURIComponent(shown)}` : "#inside");
+      receive(answer);
+    } catch (problem) {
+      if (question === asked) setText(error, problem.message);
+    } finally {
+      if (question === asked) root.classList.remove("busy");
+    }
+  }
+
+  function receive(answer) {
+    const { header, arrays } = answer;
+    const isSameModel = state.trace?.model === header.model;
+    state.trace = {
+      text: header.text, model: header.model, menu: header.menu, heldOut: header.held_out, warnings: header.warnings,
+      characters: Array.from(header.text), alphabet: header.characters, layers: header.sizes[0], size: header.sizes[1],
+      surprise: arrays.surprise, guessIds: arrays.guess_ids, guessProbs: arrays.guess_probs,
+      cells: cellsOf(answer), maps: new Map(mapsOf(answer)),
+    };
+    const { trace } = state;
+    if (!isSameModel) {
+      const [first] = trace.menu;
+      [state.layer, state.unit] = [first.layer, first.unit];
+    }
+    const unitName = ({ layer, unit, name, strength }) => [keyOf(layer, unit), name ? `${unit}: ${name} (${strength > 0 ? "+" : "−"}${Math.abs(strength).toFixed(2)})` : `${unit}`];
+    setOptions(unitMenu.node, [["", [["", "another"]]], [trace.menu[0].name ? "Cells with a name" : "The liveliest cells", trace.menu.map(unitName)]]);
+    const named = trace.menu.filter(({ name }) => name).map(({ layer, unit, name }) => [`named:${layer}:${unit}`, name]);
+    setOptions(color.node, [["", COLORINGS], ["The unit below", OF_UNIT], ...(named.length > 0 ? [["Cells with a name", named]] : [])]);
+    setOptions(layerMenu.node, [["", Array.from({ length: trace.layers }, (_, n) => [n, `${n}`])]]);
+    layerMenu.root.hidden = trace.layers < 2;
+    unitNumber.max = trace.size - 1;
+    text.setTrace(trace);
+    const bits = trace.surprise.reduce((sum, one) => sum + one, 0) / trace.surprise.length;
+    const held = trace.heldOut ? `; on text that it has not read it needs ${trace.heldOut.toFixed(2)}` : "";
+    setText(facts, [`${trace.model}: ${trace.characters.length} characters, ${bits.toFixed(2)} bits each${held}.`, ...trace.warnings].join(" "));
+    chooseUnit(state.layer, state.unit, state.color);
+    moveTo(Math.min(trace.characters.length - 1, state.at));
+    walk.refresh();
+    take.reset();
+    selectRange(null);
+  }
+
+  // --- what is chosen ---
+
+  function currentCell() {
+    return state.trace?.cells.get(keyOf(state.layer, state.unit)) ?? null;
+  }
+
+  async function chooseUnit(layer, unit, color = state.color) {
+    const { trace } = state;
+    const isOther = layer !== state.layer;
+    [state.layer, state.unit] = [layer, unit];
+    unitMenu.node.value = trace.menu.some((one) => one.layer === layer && one.unit === unit) ? keyOf(layer, unit) : "";
+    unitNumber.value = unit;
+    layerMenu.node.value = layer;
+    if (!trace.cells.has(keyOf(layer, unit))) {
+      try {
+        const answer = unpack(await (await askServer("trace", { cells: [[layer, unit]] })).arrayBuffer());
+        for (const [key, cell] of cellsOf(answer)) trace.cells.set(key, cell);
+      } catch (problem) {
+        setText(error, problem.message);
+        return;
+      }
+      if (state.trace !== trace || state.layer !== layer || state.unit !== unit) return;
+    }
+    setColor(color);
+    if (isOther || !map.map || map.map.trace !== trace) await showMap();
+    card.refresh();
+    moveTo(state.at);
+  }
+
+  async function chooseSeries(series) {
+    state.series = series;
+    await showMap();
+    moveTo(state.at);
+  }
+
+  async function showMap() {
+    const { trace, series, layer } = state;
+    const name = `map:${series}:${layer}`;
+    if (!trace.maps.has(name)) {
+      try {
+        const answer = unpack(await (await askServer("trace", { cells: [], maps: [[series, layer]] })).arrayBuffer());
+        for (const [key, array] of mapsOf(answer)) trace.maps.set(key, array);
+      } catch (problem) {
+        setText(error, problem.message);
+        return;
+      }
+    }
+    if (state.trace !== trace || state.series !== series || state.layer !== layer) return;
+    map.setMap(series, trace.maps.get(name), trace.maps.get(`order:${layer}`), trace.characters.length);
+    map.map.trace = trace;
+  }
+
+  // The map of the cell in the chosen layer, whichever is shown.
+  async function cellMap() {
+    const { trace, layer } = state;
+    const name = `map:cell:${layer}`;
+    if (!trace.maps.has(name)) {
+      const answer = unpack(await (await askServer("trace", { cells: [], maps: [["cell", layer]] })).arrayBuffer());
+      for (const [key, array] of mapsOf(answer)) trace.maps.set(key, array);
+    }
+    return { bytes: trace.maps.get(name), count: trace.characters.length, size: trace.size };
+  }
+
+  function pick(place, unit) {
+    if (unit !== state.unit) chooseUnit(state.layer, unit);
+    moveTo(place);
+  }
+
+  function selectRange(range) {
+    state.range = range;
+    text.setSelection(range);
+    stretch.refresh();
+  }
+
+  // Shift with an arrow key selects as in any text.
+  function extendRange(by) {
+    const anchor = state.range === null ? state.at : state.anchor;
+    const to = Math.max(0, Math.min(state.trace.characters.length - 1, state.at + by));
+    state.anchor = anchor;
+    moveTo(to);
+    selectRange([Math.min(anchor, to), Math.max(anchor, to) + 1]);
+  }
+
+  // --- what is shown ---
+
+  function setColor(kind) {
+    state.color = kind;
+    color.node.value = kind;
+    paint();
+    const parts = LEGENDS[kind] === undefined ? ["0, shut", "1, open"] : LEGENDS[kind];
+    legend.className = `legend ${kind}`;
+    legend.replaceChildren(...(parts ?? []).map((part) => make("span", "", part)));
+  }
+
+  function paint() {
+    const { trace, color: kind } = state;
+    const cell = currentCell();
+    if (kind === "surprise") text.setColors(Array.from(trace.surprise, ofSurprise));
+    else if (kind === "none") text.setColors([]);
+    else if (kind === "weights") {
+      const norms = state.weights?.norms ?? [];
+      const most = Math.max(...norms, 1e-9);
+      text.setColors(norms.map((norm) => ofWeight(norm / most)));
+    } else if (cell) {
+      const show = { cell: (value) => ofValue(Math.tanh(value)), candidate: ofValue, hidden: ofValue }[kind] ?? ofGate;
+      text.setColors(Array.from(cell[kind], show));
+    }
+  }
+
+  function moveTo(at) {
+    const { trace } = state;
+    if (!trace) return;
+    state.at = Math.max(0, Math.min(trace.characters.length - 1, at));
+    text.moveTo(state.at, trace);
+    map.moveTo(state.at, state.unit, trace.characters);
+    const cell = currentCell();
+    if (cell) {
+      const values = stepOf(cell, state.at);
+      const char = trace.characters[state.at];
+      drawing.refresh(values, char, state.layer === 0);
+      terms.refresh(values);
+      describe();
+    }
+    showGuesses();
+    card.moveTo();
+    if (state.color === "weights") askWeights();
+  }
+
+  function showGuesses() {
+    const { trace, at } = state;
+    const most = trace.guessIds.length / (trace.characters.length + 1);
+    const next = trace.characters[at + 1];
+    setText(guessTitle, next === undefined ? "The text ends here." : `What came: ${visible(next)}`);
+    const rows = Array.from({ length: most }, (_, n) => [trace.alphabet[trace.guessIds[(at + 1) * most + n]], trace.guessProbs[(at + 1) * most + n]]);
+    while (guesses.children.length < rows.length) guesses.append(make("li", "", make("span", "guess-char"), make("span", "guess-bar"), make("span", "guess-chance")));
+    rows.forEach(([char, chance], n) => {
+      const row = guesses.children[n];
+      row.classList.toggle("came", char === next);
+      setText(row.children[0], visible(char));
+      row.children[1].style.setProperty("--share", chance.toFixed(4));
+      setText(row.children[2], percent(chance));
+    });
+  }
+
+  function askWeights() {
+    clearTimeout(weightTimer);
+    const { trace, at } = state;
+    if (state.weights?.trace === trace && state.weights.at === at) return;
+    weightTimer = setTimeout(async () => {
+      try {
+        const { norms } = await (await askServer("connectivity", { position: at })).json();
+        if (state.trace !== trace || state.at !== at) return;
+        state.weights = { trace, at, norms };
+        if (state.color === "weights") paint();
+      } catch (problem) {
+        setText(error, problem.message);
+      }
+    }, WAIT_MILLISECONDS);
+  }
+
+  // --- terms answer to the pointer and to the focus ---
+
+  let lit = "";
+
+  function describe() {
+    const cell = currentCell();
+    if (!cell) return;
+    const char = state.trace.characters[state.at];
+    const sentence = lit ? explain(lit, stepOf(cell, state.at), char, state.layer === 0) : `The network reads ${nameOf(char)}. Point at anything here, and this line says what it is.`;
+    setText(explanation, sentence);
+  }
+
+  function light(term) {
+    lit = term;
+    for (const node of root.querySelectorAll(".part")) node.classList.toggle("lit", term !== "" && node.dataset.term === term);
+    describe();
+  }
+
+  const cellSection = root.querySelector(".cell-card");
+  for (const [event, isOn] of [["pointerover", true], ["focusin", true], ["pointerleave", false], ["focusout", false]]) {
+    cellSection.addEventListener(event, ({ target }) => {
+      const term = target.closest?.(".part")?.dataset.term ?? "";
+      if (isOn ? term && term !== lit : lit) light(isOn ? term : "");
+    });
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (!state.trace || root.hidden || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target !== document.body && !root.contains(event.target)) return;
+    const tag = event.target.tagName;
+    if (tag === "TEXTAREA" || tag === "SELECT" || (tag === "INPUT" && event.target !== text.slider)) return;
+    const last = state.trace.characters.length - 1;
+    if (event.shiftKey && ["ArrowLeft", "ArrowRight"].includes(event.key)) {
+      extendRange(event.key === "ArrowRight" ? 1 : -1);
+      event.preventDefault();
+      return;
+    }
+    const to = { ArrowLeft: state.at - 1, ArrowRight: state.at + 1, Home: 0, End: last }[event.key];
+    if (event.key === " " && (tag !== "BUTTON" || event.target.classList.contains("term"))) text.togglePlay();
+    else if (to !== undefined) moveTo(to);
+    else return;
+    event.preventDefault();
+  });
+  new MutationObserver(() => map.draw()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+
+  return { open, state };
+}
