@@ -19,7 +19,8 @@ const insideSection = addView("inside", words("views.inside"), async (request) =
   try {
     insideView ??= loadInside();
     (await insideView).open(request ?? null);
-  } catch {
+  } catch (error) {
+    console.error(error);
     insideView = null;
     insideSection.textContent = words("views.inside_failed");
   }
