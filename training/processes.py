@@ -13,7 +13,9 @@ from functools import cache
 from typing import TypeVar
 
 import torch
+import torch.distributed
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 T = TypeVar("T")
 AGREE_STEPS = 10
@@ -101,8 +103,25 @@ def join() -> Processes:
         return Processes()
     from accelerate import PartialState
 
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        _init_process_group()
     state = PartialState(cpu=not torch.cuda.is_available())
     return Processes(state.num_processes, state.process_index)
+
+
+def _init_process_group() -> None:
+    """Initialize PyTorch's group, as Accelerate would, but with keys of its own for each restart by torchrun.
+
+    torchrun's store outlives its workers, and Gloo would find the addresses of those that were killed.
+    """
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store, rank, count = next(rendezvous("env://"))
+    torch.distributed.init_process_group(
+        "nccl" if torch.cuda.is_available() else "gloo",
+        store=torch.distributed.PrefixStore(f"attempt-{attempt}", store),
+        rank=rank,
+        world_size=count,
+    )
 
 
 def check_divides(batch_size: int, count: int) -> None:
