@@ -32,7 +32,7 @@ function closeAlternatives(returnFocus = false) {
   if (returnFocus && root.isConnected) {
     cursor = { root, offset };
     root.focus({ preventScroll: true });
-  }
+  } else if (document.activeElement !== root) cursor = null;
   paintPlace();
 }
 
@@ -41,10 +41,12 @@ async function openAlternatives(place, { isPinned }) {
   const found = replyAt(place.root);
   if (!found || found.reply.writing) return;
   if (isPinned && isSamePlace(openedAlternatives, place) && !openedAlternatives.isPinned) {
+    clearTimeout(dwellTimer);
     openedAlternatives.isPinned = true;
     focusChoice(openedAlternatives.panel);
     return;
   }
+  clearTimeout(dwellTimer);
   closeAlternatives();
   closeMenu();
   const panel = make("div", "alternatives");
@@ -87,7 +89,7 @@ function placePanel({ panel, offset }, { node, root }) {
 
 function percent(probability) {
   if (probability === 0) return "0 %";
-  if (probability < 0.001) return "< 0.1 %";
+  if (probability < 0.001) return "<0.1 %";
   return `${(100 * probability).toFixed(probability < 0.0995 ? 1 : 0)} %`;
 }
 
@@ -142,7 +144,7 @@ function fillPanel(panel, answer, found, offset) {
 }
 
 function footOf({ warnings }) {
-  const note = pending ? "The model is writing: choose when it is done." : "Choose one, and the model writes on from there.";
+  const note = pending ? "The model is writing: choose when it is done." : "Choose one: the model writes on from there.";
   return [note, ...warnings].join(" ");
 }
 

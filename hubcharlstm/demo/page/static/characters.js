@@ -90,7 +90,7 @@ function paintChosen() {
   for (const { turn, replies } of entries) {
     turn.replies.forEach(({ opening }, index) => {
       const node = replies[index].text;
-      if (opening && opening.length <= node.length) ranges.push(rangeOf(node, startBefore(opening, opening.length), opening.length));
+      if (typeof opening === "string" && opening && opening.length <= node.length) ranges.push(rangeOf(node, startBefore(opening, opening.length), opening.length));
     });
   }
   paint("chosen", ranges);

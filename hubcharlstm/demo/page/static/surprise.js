@@ -13,7 +13,7 @@ const scale = make("p", "surprise-scale");
 scale.append(make("span", "scale-name", "Surprise: 0 bits"));
 for (let level = 0; level <= LEVELS; level += 1) scale.append(make("span", `swatch level-${level}`));
 const scaleNote = make("span", "scale-note");
-scale.append(make("span", "", "8 and more"), scaleNote);
+scale.append(make("span", "scale-end", "8 and more"), scaleNote);
 const SCALE_NOTE = "1 bit is a coin toss, 8 bits one chance in 256; faint letters were expected, strong ones were not.";
 
 function setColored(value) {
