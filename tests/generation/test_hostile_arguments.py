@@ -176,7 +176,7 @@ def test_a_damaged_state_is_refused_in_every_verb(model: CharLSTM) -> None:
                 call()
             assert len(str(refused.value)) < 300, name
     for other in (5, "state", object()):
-        with pytest.raises(ValueError, match="^state is "):
+        with pytest.raises(ValueError, match=r"^state is "):
             model.generate("be", state=other)  # type: ignore[arg-type]
 
 
@@ -212,7 +212,7 @@ def test_a_state_that_loads_can_be_saved_again_and_a_damaged_one_is_neither(mode
 )  # fmt: skip
 def test_extra_files_stay_within_the_folder(model: CharLSTM, tmp_path: Path, extra_files: Any) -> None:
     """{"../x": ...} wrote beside the folder, and "config.json" made a folder that does not load."""
-    with pytest.raises(ValueError, match="^extra_files "):
+    with pytest.raises(ValueError, match=r"^extra_files "):
         model.save_pretrained(tmp_path / "model", extra_files=extra_files)
     assert list(tmp_path.iterdir()) == []
 
@@ -227,6 +227,6 @@ def test_a_record_that_no_file_can_hold_is_refused_before_anything_is_written(
     model: CharLSTM, tmp_path: Path, record: Any
 ) -> None:
     model.record = record
-    with pytest.raises(ValueError, match="^record cannot be stored as JSON"):
+    with pytest.raises(ValueError, match=r"^record cannot be stored as JSON"):
         model.save_pretrained(tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
