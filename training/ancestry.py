@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PureWindowsPath
@@ -59,8 +60,15 @@ def hub_id(ancestors: list[dict[str, Any]]) -> str | None:
     return name if REPO_ID.fullmatch(name) else None
 
 
+TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}")
+SEPARATOR = re.compile(r"[=,;]")
+
+
 def public_command(command: str) -> str:
-    """A command line without the paths of one's machine: of a path only the last part stays, but for relative ones."""
+    """A command line without the paths of one's machine, without passwords and tokens.
+
+    Of a path only the last part stays, but for relative ones.
+    """
     try:
         parts = shlex.split(command)
     except ValueError:  # written by hand into run.json
@@ -69,9 +77,13 @@ def public_command(command: str) -> str:
 
 
 def _public(part: str) -> str:
-    option, equals, value = part.partition("=")
-    if part.startswith("--") and equals:
-        return f"{option}={_public(value)}"
+    part = re.sub(r"(?<=://)[^/\s]*@", "", TOKEN.sub("hf_...", part))
+    if re.match(r"file:", part, re.IGNORECASE):
+        return PureWindowsPath(part).name
+    if "://" in part:
+        return part.partition("?")[0]
+    if found := SEPARATOR.search(part):
+        return "".join((_public(part[: found.start()]), found[0], _public(part[found.end() :])))
     place = os.path.normpath(part) if "/" in part else part  # ./../home is ../home
     if place.startswith(("/", "~", "..")) or PureWindowsPath(part).drive or "\\" in part:
         return PureWindowsPath(place).name or "."

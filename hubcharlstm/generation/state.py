@@ -62,6 +62,10 @@ class GenerationState:
     def save(self, path: str | Path) -> None:
         """Write it as a safetensors file; raises `ValueError` for a damaged state, and `OSError` as files do."""
         path = checked_path("path", path)
+        if path.exists() and not path.is_file():  # the file is renamed into place, over a device as well
+            raise ValueError(
+                f"path is {shown(str(path))}, which is no regular file; expected a file: choose another name."
+            )
         if not _is_state(self, MAX_COUNT):
             raise ValueError("The state is damaged; expected one that a completion returned: save another one.")
         numbers = {

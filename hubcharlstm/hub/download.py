@@ -8,15 +8,17 @@ import os
 import re
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, constants, hf_hub_download
+from huggingface_hub import HfApi, constants
 from huggingface_hub.file_download import repo_folder_name
 
 from hubcharlstm.arguments import checked_path, shown
 from hubcharlstm.errors import HubError, NotAModelError
+from hubcharlstm.hub.guarded_download import COMMIT, guarded_download
 from hubcharlstm.hub.messages import check_repo_id, check_token, reason, to_load_error
 from hubcharlstm.hub.model_folder import (
     CONFIG,
@@ -32,14 +34,24 @@ from hubcharlstm.hub.model_folder import (
     missing_files,
 )
 from hubcharlstm.hub.model_id import parse_model_id
-from hubcharlstm.hub.retry import ANSWER_SECONDS, CLIENT_ERRORS, call_with_deadline, is_transient, with_retries
+from hubcharlstm.hub.retry import (
+    ANSWER_SECONDS,
+    CLIENT_ERRORS,
+    bounded_operation,
+    call_with_deadline,
+    is_transient,
+    with_retries,
+)
 
 PAUSES = (0.5, 2.0)
+STALL_SECONDS = 60.0
+"""A file of which nothing arrives for so long is given up,"""
+STALL_SECONDS_BESIDE_COPY = 10.0
+"""and for so long where a copy of an earlier commit can stand in."""
 REVISION = re.compile(
     r"(?!.*\.\.)[^\s\x00-\x1f\x7f\ud800-\udfff~^:?*\[\\/.][^\s\x00-\x1f\x7f\ud800-\udfff~^:?*\[\\]{0,254}"
 )
 """What git allows as a name, in short: nothing that leads out of a folder of references."""
-COMMIT = re.compile(r"[0-9a-f]{40}")
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 logger = logging.getLogger(__name__)
@@ -135,7 +147,10 @@ def download(
     if offline:
         raise _offline_error(model_id, revision, is_cached=cached is not None)
     try:
-        return _fetch_snapshot(model_id, repo_cache, revision, cache_dir, token, force_download, retry=cached is None)
+        with bounded_operation():
+            return _fetch_snapshot(
+                model_id, repo_cache, revision, cache_dir, token, force_download, has_copy=cached is not None
+            )
     except (NotAModelError, HubError):
         raise
     except CLIENT_ERRORS as error:
@@ -186,37 +201,53 @@ def _fetch_snapshot(
     token: str | bool | None,
     force: bool,
     *,
-    retry: bool,
+    has_copy: bool,
 ) -> Path:
     """The snapshot in the cache, after the files that it lacks were fetched.
 
-    retry: call again while the Hub is busy; False where a cached copy can stand in.
+    has_copy: a cached copy can stand in, so that nothing waits for a Hub that is busy.
     """
     request = partial(
         HfApi(token=token).model_info, model_id, revision=revision, files_metadata=True, timeout=ANSWER_SECONDS
     )
-    info = with_retries(lambda: call_with_deadline(ANSWER_SECONDS, request), pauses=PAUSES if retry else ())
+    info = with_retries(lambda: call_with_deadline(ANSWER_SECONDS, request), pauses=() if has_copy else PAUSES)
+    if not COMMIT.fullmatch(str(info.sha)):
+        raise HubError(
+            f"The Hub names the commit {str(info.sha)[:80]!r} for {model_id}; expected 40 digits: check HF_ENDPOINT, "
+            "for this is not the Hub."
+        )
     entries = {entry.rfilename: entry for entry in info.siblings or ()}
     pickles = [name for name in entries if name.endswith(PICKLE_SUFFIXES)]
     if missing := [file for file in REQUIRED_FILES if file not in entries]:
         raise missing_files(model_id, missing, pickles=pickles)
     options = {"revision": info.sha, "cache_dir": cache_dir, "token": token}
-    fetch = partial(_fetch_file, model_id, options, force)
+    stall = STALL_SECONDS_BESIDE_COPY if has_copy else STALL_SECONDS
+    fetch = partial(_fetch_file, model_id, options, force, repo_cache / "blobs", stall)
     small_files = [entries[file] for file in MODEL_FILES if file in entries and file != WEIGHTS]
     with ThreadPoolExecutor(len(small_files)) as pool:
-        (folder,) = {path.parent for path in pool.map(fetch, small_files)}
+        fetched = [pool.submit(copy_context().run, fetch, entry) for entry in small_files]
+        (folder,) = {one.result().parent for one in fetched}
     check_weights_size(folder / CONFIG, entries[WEIGHTS].size, name=model_id)
     fetch(entries[WEIGHTS])  # last: a snapshot that has them is complete, even after an interrupted download
-    if revision != info.sha:
-        _store_ref(repo_cache / "refs" / (revision or "main"), str(info.sha))
+    ref = repo_cache / "refs" / (revision or "main")
+    if revision != info.sha and not _names(ref, str(info.sha)):
+        for entry in (*small_files, entries[WEIGHTS]):  # a server that gives one ETag to two files mixes them up
+            if not _matches_listing(folder / entry.rfilename, entry):
+                raise NotAModelError(
+                    f"{entry.rfilename} of {model_id} is not what the Hub lists; expected what was published: try "
+                    "again later, or check HF_ENDPOINT."
+                )
+        load_folder(folder, name=model_id)  # raises, and the copy of before stays the current one
+        _store_ref(ref, str(info.sha))
     return folder
 
 
-def _fetch_file(model_id: str, options: dict[str, Any], force: bool, entry: Any) -> Path:
+def _fetch_file(model_id: str, options: dict[str, Any], force: bool, blobs: Path, stall: float, entry: Any) -> Path:
     """The file in the cache; fetched once more if its content does not have the listed hash."""
     for force_download in (force, True):
-        get = partial(hf_hub_download, model_id, entry.rfilename, force_download=force_download, **options)
-        path = Path(with_retries(get, pauses=PAUSES[:1]))
+        get = partial(guarded_download, model_id, entry.rfilename, force_download=force_download, **options)
+        fetch = partial(call_with_deadline, float("inf"), get, progress=partial(_size, blobs), stall=stall)
+        path = with_retries(fetch, pauses=PAUSES[:1])
         if _matches_listing(path, entry):
             return path
         logger.warning("%s of %s is damaged in the cache.", entry.rfilename, model_id)
@@ -228,11 +259,25 @@ def _fetch_file(model_id: str, options: dict[str, Any], force: bool, entry: Any)
     )
 
 
+def _size(blobs: Path) -> int:
+    """Bytes of all files, whole or not."""
+    try:
+        return sum(file.stat().st_size for file in blobs.iterdir())
+    except OSError:  # not there yet, or one renamed meanwhile
+        return 0
+
+
+def _names(ref: Path, commit: str) -> bool:
+    """Whether the cache has noted that commit."""
+    try:
+        return ref.read_text(encoding="ascii") == commit
+    except (OSError, ValueError):
+        return False
+
+
 def _store_ref(ref: Path, commit: str) -> None:
     """Store the commit of a branch or tag after its files are complete; the client stores it before them."""
     try:
-        if ref.is_file() and ref.read_text(encoding="ascii") == commit:
-            return
         ref.parent.mkdir(parents=True, exist_ok=True)
         new = ref.with_name(f".{ref.name}.{secrets.token_hex(4)}")
         new.write_text(commit, encoding="ascii")

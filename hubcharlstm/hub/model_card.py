@@ -27,6 +27,7 @@ MAX_SHOWN_CHARS = 300
 """How many characters of the vocabulary the card shows."""
 REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 SPACE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
+PASSWORD = re.compile(r"[^/]*//[^/]*@")
 INSTALL_URL = re.compile(r"(git\+)?https?://[A-Za-z0-9_.~:/?#@%&=+,;-]+")
 """Nothing that a shell would read within double quotes."""
 
@@ -104,6 +105,11 @@ def install_commands(install_from: str) -> list[str]:
             f"hf download {install_from} --repo-type space --local-dir {folder}",
             f"pip install ./{folder}",
         ]
+    if isinstance(install_from, str) and PASSWORD.match(install_from):
+        raise ValueError(
+            "The address to install the library from holds a name or a password; expected one without, for the card is "
+            "public: leave it out."
+        )
     if isinstance(install_from, str) and INSTALL_URL.fullmatch(install_from):
         return [f'pip install "{install_from}"']
     raise ValueError(

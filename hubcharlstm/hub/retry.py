@@ -6,42 +6,121 @@ the cache (FileNotFoundError), failures of its upload threads (RuntimeError), an
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from typing import TypeVar
 
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # httpx is exported lazily
+
+from hubcharlstm.errors import HubError
 
 T = TypeVar("T")
 
 ANSWER_SECONDS = 4.0
 """Deadline of the first answer of the Hub; later requests keep the client's own timeouts."""
 MAX_PAUSE = 20.0
+"""However long the Hub asks to wait, no single pause is longer."""
+MAX_RETRY_AFTER = 86_400.0
+TIMEOUT_VARIABLE = "HUBCHARLSTM_HUB_TIMEOUT"
+OPERATION_SECONDS = 900.0
+"""Deadline of a whole pull or push, with all its requests, pauses and files, unless the variable says otherwise."""
+MAX_OPERATION_SECONDS = 86_400.0
+REPORT_SECONDS = 15.0
+"""After so many seconds of waiting the log says so."""
 CLIENT_ERRORS = (OSError, httpx.HTTPError, RuntimeError, ValueError)
 
 
-def call_with_deadline(seconds: float, call: Callable[[], T]) -> T:
-    """What `call` returns or raises; `TimeoutError` after `seconds`.
+logger = logging.getLogger(__name__)
+_operation_end: ContextVar[float | None] = ContextVar("operation_end", default=None)
 
-    The client's timeouts do not bound a whole request: the name lookup has none, and each address of the name is tried
-    for the full timeout. The thread that waits is left behind as a daemon.
+
+@contextmanager
+def bounded_operation() -> Iterator[None]:
+    """One deadline for all requests and pauses of the block; one within another keeps the deadline of the outer one."""
+    if _operation_end.get() is not None:
+        yield
+        return
+    before = _operation_end.set(time.monotonic() + operation_seconds())
+    try:
+        yield
+    finally:
+        _operation_end.reset(before)
+
+
+def operation_seconds() -> float:
+    """Seconds that a whole pull or push may take; raises `HubError` for a variable that is no such number."""
+    value = os.environ.get(TIMEOUT_VARIABLE, "")
+    if not value:
+        return OPERATION_SECONDS
+    if value.isascii() and value.isdecimal() and len(value) <= 5 and 1 <= int(value) <= MAX_OPERATION_SECONDS:
+        return float(value)
+    raise HubError(
+        f"{TIMEOUT_VARIABLE} is {value[:40]!r}; expected whole seconds from 1 to {MAX_OPERATION_SECONDS:.0f}: correct "
+        "it, or leave it out."
+    )
+
+
+def remaining_seconds() -> float:
+    """Seconds until the deadline of the operation; infinite outside of one."""
+    end = _operation_end.get()
+    return float("inf") if end is None else max(0.0, end - time.monotonic())
+
+
+def call_with_deadline(
+    seconds: float, call: Callable[[], T], *, progress: Callable[[], int] | None = None, stall: float = 60.0
+) -> T:
+    """What `call` returns or raises; `TimeoutError` after `seconds`, or at the deadline of the operation.
+
+    progress: bytes so far; where they stay the same for `stall` seconds, the call ends, too. The client's timeouts do
+    not bound a whole request: the name lookup has none, each address of the name is tried for the full timeout, it
+    sleeps for as long as the Hub asks, and a body may come byte by byte. The thread that waits is left behind as a
+    daemon.
     """
     result: Future[T] = Future()
+    context = copy_context()
 
     def run() -> None:
         try:
-            result.set_result(call())
+            result.set_result(context.run(call))
         except BaseException as error:
             result.set_exception(error)
 
+    start = grown = time.monotonic()
+    reported, arrived, limit = start, 0, min(seconds, remaining_seconds())
     threading.Thread(target=run, daemon=True).start()
-    try:
-        return result.result(timeout=seconds)
-    except TimeoutError as error:
-        raise error if result.done() else TimeoutError(f"no answer within {seconds:g} seconds") from None
+    while True:
+        now = time.monotonic()
+        if progress is not None and (count := progress()) != arrived:
+            arrived, grown = count, now
+        left = min(start + limit, grown + stall if progress is not None else float("inf")) - now
+        if left <= 0 and not result.done():
+            what = f"no answer within {limit:g} seconds" if now >= start + limit else f"{stall:g} seconds of silence"
+            raise TimeoutError(what)
+        if now - reported >= REPORT_SECONDS:
+            reported = now
+            logger.warning("Waiting for the Hub for %.0f seconds, at most %.0f.", now - start, limit)
+        try:
+            return result.result(timeout=max(0.0, min(left, REPORT_SECONDS if progress is None else 0.5)))
+        except TimeoutError:
+            if result.done():
+                raise
+
+
+def pause_before_retry(seconds: float, error: BaseException) -> None:
+    """Sleep for `seconds` or as long as the Hub asks, `MAX_PAUSE` at most; raises `error` where no time is left."""
+    wait = min(MAX_PAUSE, max(seconds, retry_after(error)))
+    if wait >= remaining_seconds():
+        raise error
+    if wait >= 4:
+        logger.warning("The Hub is busy; trying again in %.0f seconds.", wait)
+    time.sleep(wait)
 
 
 def with_retries(call: Callable[[], T], *, pauses: Sequence[float]) -> T:
@@ -51,12 +130,12 @@ def with_retries(call: Callable[[], T], *, pauses: Sequence[float]) -> T:
     """
     for pause in pauses:
         try:
-            return call()
+            return call_with_deadline(float("inf"), call)
         except CLIENT_ERRORS as error:
             if not is_transient(error) or is_unreachable(error):
                 raise
-            time.sleep(min(MAX_PAUSE, max(pause, retry_after(error))))
-    return call()
+            pause_before_retry(pause, error)
+    return call_with_deadline(float("inf"), call)
 
 
 def is_unreachable(error: BaseException) -> bool:
@@ -78,10 +157,11 @@ def is_transient(error: BaseException) -> bool:
 
 
 def retry_after(error: BaseException) -> float:
-    """Seconds of the response's Retry-After header; 0 without one."""
+    """Seconds of the response's Retry-After header, a day at most; 0 without one."""
     if isinstance(error, HfHubHTTPError):
         header = error.response.headers.get("Retry-After", "")
-        return float(header) if header.isascii() and header.isdecimal() else 0.0
+        if header.isascii() and header.isdecimal():
+            return MAX_RETRY_AFTER if len(header) > 5 else min(MAX_RETRY_AFTER, float(header))
     return 0.0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hubcharlstm.hub import model_card, model_folder, upload
 from hubcharlstm.hub.model_folder import Artifact
+from hubcharlstm.hub.retry import bounded_operation
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,19 @@ def save(
     The arguments are those of `CharLSTM.save_pretrained`. Raises `ValueError` before anything is written or sent where
     one is out of range.
     """
+    with bounded_operation():
+        return _save(artifact, folder, push, options, repo_id, install_from, extra_files)
+
+
+def _save(
+    artifact: Artifact,
+    folder: Path,
+    push: bool,
+    options: PushOptions,
+    repo_id: str | None,
+    install_from: str | None,
+    extra_files: Mapping[str, bytes] | None,
+) -> str | None:
     model_folder.check_dtype(artifact.dtype)
     model_folder.check_extra_files(extra_files)
     model_folder.check_record(artifact.record)

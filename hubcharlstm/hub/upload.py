@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,16 +20,18 @@ from hubcharlstm.hub.model_folder import MODEL_FILES
 from hubcharlstm.hub.retry import (
     ANSWER_SECONDS,
     CLIENT_ERRORS,
+    bounded_operation,
     call_with_deadline,
     is_transient,
     is_unreachable,
-    retry_after,
+    pause_before_retry,
     with_retries,
 )
 from hubcharlstm.hub.staging import current_files
 
 COMMIT_MESSAGE = "Upload a character-level LSTM"
 PAUSES = (0.5, 3.0)
+SPARE_TAG = "-next"
 CREATE_SECONDS = 30.0
 """Deadline for creating a repository, which takes the Hub some seconds."""
 
@@ -168,6 +169,20 @@ def push_files(
     of it, so that nothing is sent twice, a commit whose response was lost is found, and concurrent pushes do not mix.
     Raises `HubError` if the Hub refuses.
     """
+    with bounded_operation():
+        return _push_files(repo_id, files, is_owned, commit_message, repo_type, token, branch, create_pr)
+
+
+def _push_files(
+    repo_id: str,
+    files: Mapping[str, Path],
+    is_owned: Callable[[str], bool],
+    commit_message: str,
+    repo_type: str,
+    token: str | None,
+    branch: str | None,
+    create_pr: bool | None,
+) -> PushResult:
     api = HfApi(token=token)
     for pause in (*PAUSES, None):
         try:
@@ -177,7 +192,8 @@ def push_files(
                 return PushResult(f"{api.endpoint}/{prefix}{repo_id}/commit/{head}", head, (), ())
             size = sum(files[path].stat().st_size for path in changed)
             logger.info("Sending %d of %d files, %.1f MB, to %s", len(changed), len(files), size / 1e6, repo_id)
-            commit = api.create_commit(
+            create = partial(
+                api.create_commit,
                 repo_id,
                 [CommitOperationAdd(path_in_repo=path, path_or_fileobj=str(files[path])) for path in changed]
                 + [CommitOperationDelete(path_in_repo=path) for path in deleted],
@@ -187,6 +203,7 @@ def push_files(
                 create_pr=create_pr,
                 parent_commit=head,
             )
+            commit = call_with_deadline(float("inf"), create)
             return PushResult(str(commit.commit_url), commit.oid, tuple(changed), tuple(deleted))
         except RevisionNotFoundError:
             raise HubError(
@@ -197,7 +214,10 @@ def push_files(
             if pause is None or not retriable or create_pr:  # a second attempt would open a second pull request
                 raise to_push_error(error, repo_id) from error
             logger.info("The push failed (%s); trying again", reason(error))
-            time.sleep(max(pause, retry_after(error)))
+            try:
+                pause_before_retry(pause, error)
+            except CLIENT_ERRORS:
+                raise to_push_error(error, repo_id) from error
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -219,18 +239,44 @@ def compare(
 
 def set_tag(repo_id: str, name: str, commit: str, *, token: str | None = None) -> None:
     """Point the tag `name` at `commit`; it may exist."""
-    api = HfApi(token=token)
-
-    def move_tag() -> None:
-        targets = {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id).tags}
-        if targets.get(name) == commit:
-            return
-        if name in targets:
-            api.delete_tag(repo_id, tag=name)
-        api.create_tag(repo_id, tag=name, revision=commit, exist_ok=True)
-
     try:
-        with_retries(move_tag, pauses=PAUSES)
+        with bounded_operation():
+            with_retries(partial(_move_tag, HfApi(token=token), repo_id, name, commit), pauses=PAUSES)
+    except CLIENT_ERRORS as error:
+        raise to_push_error(error, repo_id) from error
+
+
+def _move_tag(api: HfApi, repo_id: str, name: str, commit: str) -> None:
+    """The Hub cannot move a tag, so the old one is deleted first.
+
+    Before that a tag of another name shows that one can be created at `commit`. It stays where the connection breaks
+    between the two, and until the tag is there again.
+    """
+    spare = f"{name}{SPARE_TAG}"
+    targets = {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id).tags}
+    if targets.get(name) != commit:
+        if name in targets:
+            if spare in targets and targets[spare] != commit:
+                api.delete_tag(repo_id, tag=spare)
+            api.create_tag(repo_id, tag=spare, revision=commit, exist_ok=True)
+            api.delete_tag(repo_id, tag=name)
+        try:
+            api.create_tag(repo_id, tag=name, revision=commit, exist_ok=True)
+        except CLIENT_ERRORS as error:
+            if name in targets and not is_transient(error):
+                api.create_tag(repo_id, tag=name, revision=targets[name], exist_ok=True)
+            raise
+        targets |= {spare: commit} if name in targets else {}
+    if spare in targets:
+        api.delete_tag(repo_id, tag=spare)
+
+
+def ensure_branch(repo_id: str, branch: str, *, token: str | None = None) -> None:
+    """Create `branch` at the head of the main one unless it exists; raises `HubError` if the Hub refuses."""
+    create = partial(HfApi(token=token).create_branch, repo_id, branch=branch, exist_ok=True)
+    try:
+        with bounded_operation():
+            with_retries(create, pauses=PAUSES)
     except CLIENT_ERRORS as error:
         raise to_push_error(error, repo_id) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -192,9 +193,12 @@ def test_a_state_that_loads_can_be_saved_again_and_a_damaged_one_is_neither(mode
     assert not (tmp_path / "bad").exists()
     with pytest.raises(OSError, match="cannot be written"):
         state.save(tmp_path / "absent" / "state")
+    os.mkfifo(tmp_path / "pipe")
+    for other in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(ValueError, match="no regular file"):  # a device was replaced by a file
+            state.save(other)
+    assert (tmp_path / "pipe").is_fifo()
     (tmp_path / "large").touch()
-    import os
-
     os.truncate(tmp_path / "large", 2**30)
     with pytest.raises(ValueError, match="no saved state"):
         GenerationState.load(tmp_path / "large")

@@ -73,10 +73,11 @@ def test_one_command_leads_from_a_text_to_a_space(hub: Hub, author: Client, publ
     assert 'from_pretrained("user/road")' in card and "license: mit" in card
     assert space.variables == {"HUBCHARLSTM_MODEL": "user/road"}
     assert len(space.commits) == 2
-    assert hub.requested("POST", "user/road/commit") == ["/api/models/user/road/commit/main"] * 3
+    pushes = [path.rpartition("/")[2] for path in hub.requested("POST", "user/road/commit")]
+    assert pushes == ["epochs", "epochs", "main"]
 
 
-def test_chosen_epochs_are_earlier_commits_with_tags(
+def test_chosen_epochs_are_commits_with_tags_beside_the_main_branch(
     hub: Hub, author: Client, reader: Client, published: Published
 ) -> None:
     repo = hub.repos["user/road"]
@@ -85,7 +86,7 @@ def test_chosen_epochs_are_earlier_commits_with_tags(
     ]  # fmt: skip
     commits = list(repo.commits)
     assert repo.tags == {"epoch-01": commits[1], "epoch-03": commits[2]}
-    assert repo.branches["main"] == commits[3]
+    assert repo.branches == {"epochs": commits[2], "main": commits[3]}
     loaded = {revision: reader.call("load", "user/road", revision=revision) for revision in (*repo.tags, "main")}
     assert len({model["fingerprint"] for model in loaded.values()}) >= 2
     for revision, epoch in (("epoch-01", 1), ("epoch-03", 3)):

@@ -7,10 +7,10 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-Kind = Literal["status", "slow", "cut", "flip", "reset", "lost"]
+Kind = Literal["status", "slow", "cut", "flip", "reset", "lost", "stall", "headers"]
 
 
 @dataclass
@@ -19,7 +19,8 @@ class Fault:
 
     kind: "status" answers with `status`; "slow" answers after `seconds`; "cut" sends half of the body and closes;
     "flip" changes one bit of the body; "reset" breaks the connection after half of the body; "lost" does what was
-    asked and closes without an answer. skip: how many such requests go well first.
+    asked and closes without an answer; "stall" sends half of the body and then nothing for `seconds`; "headers" sends
+    `headers` instead of the right ones. skip: how many such requests go well first.
     """
 
     method: str
@@ -56,13 +57,18 @@ class Fault:
             handler.send(answer())
             return
         response = answer()
+        if self.kind == "headers":
+            handler.send(replace(response, headers=response.headers | self.headers))
+            return
         half = response.body[: len(response.body) // 2]
         if self.kind == "flip":
             handler.send(response, half + bytes([response.body[len(half)] ^ 1]) + response.body[len(half) + 1 :])
             return
-        if self.kind in ("cut", "reset"):
+        if self.kind in ("cut", "reset", "stall"):
             handler.send(response, half)
             handler.wfile.flush()
+        if self.kind == "stall":
+            time.sleep(self.seconds)
         handler.close_connection = True
         if self.kind == "reset":
             time.sleep(0.1)  # what was sent before arrives first

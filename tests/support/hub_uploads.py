@@ -102,6 +102,15 @@ def commit(request: Request) -> Response:
     return as_json(answer | {"commitOid": oid, "commitUrl": f"{request.hub.url}/{prefix}{repo.name}/commit/{oid}"})
 
 
+def create_branch(request: Request) -> Response:
+    repo = request.repo(write=True)
+    branch = request.parts["revision"]
+    if branch in repo.branches:
+        raise HTTPException(409, f"Reference already exists: {branch}")
+    repo.branches[branch] = repo.branches[json.loads(request.body or b"{}").get("startingPoint", "main")]
+    return as_json({})
+
+
 def create_tag(request: Request) -> Response:
     repo = request.repo(write=True)
     tag = json.loads(request.body)["tag"]

@@ -1,4 +1,4 @@
-"""A run's model folder -> the Hub, with the epochs that it stored as earlier commits."""
+"""A run's model folder -> the Hub, with the epochs that it stored on a branch of their own."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from training.publishing.privacy import note_of_folder
 
 __all__ = ["check_account", "push"]
 
+EPOCHS_BRANCH = "epochs"
+
 logger = logging.getLogger("hubcharlstm.publish")
 
 
@@ -30,8 +32,9 @@ def push(
 ) -> str:
     """Publish the model of a run (or a model folder), its card naming `repo_id`; return the commit's URL.
 
-    Each epoch that the run stored is a commit of its own before it, with a tag. What is there already is not sent
-    again, so a push that broke off is repeated. install_from: where the card's reader can install this library from,
+    Each epoch that the run stored is a commit with a tag, on a branch of their own: the main branch shows the model
+    alone, also where a push breaks off. What is there already is not sent again, so a push that broke off is repeated.
+    install_from: where the card's reader can install this library from,
     a URL for pip or a Space (default: the Space that the run is published with, if any).
     Raises `ValueError` if there is no model or the Hub refuses.
     """
@@ -45,11 +48,14 @@ def push(
         logger.info("%s", note)
     repo_id = upload.create_repository(repo_id, private=private, token=token)
     install_from = install_from or space_of(run, repo_id)
-    for epoch in sorted((run / model_folder.EPOCHS_IN_RUN).glob("epoch-*")):
+    epochs = sorted((run / model_folder.EPOCHS_IN_RUN).glob("epoch-*"))
+    if epochs:
+        upload.ensure_branch(repo_id, EPOCHS_BRANCH, token=token)
+    for epoch in epochs:
         with _with_card(epoch, repo_id, revision=epoch.name, install_from=install_from) as ready:
             if not upload.has_model_files(ready, repo_id, epoch.name, token=token):
                 pushed = upload.push_model_files(
-                    ready, repo_id, commit_message=f"Upload {run.name}, {epoch.name}", token=token
+                    ready, repo_id, commit_message=f"Upload {run.name}, {epoch.name}", token=token, branch=EPOCHS_BRANCH
                 )
                 upload.set_tag(repo_id, epoch.name, pushed.commit, token=token)
     with _with_card(source, repo_id, install_from=install_from) as ready:
@@ -77,11 +83,11 @@ def _with_card(
     source: Path, repo_id: str, *, revision: str | None = None, install_from: str | None = None
 ) -> Iterator[Path]:
     """A copy of a model folder whose card names the repository that it goes to."""
-    artifact = model_folder.load_folder(source, name=str(source))
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary)
         for name, file in current_files(source, model_folder.MODEL_FILES).items():
             shutil.copy(file, copy / name)
+        artifact = model_folder.load_folder(copy, name=str(source))  # the copy: a save may land between two files
         text = model_card.render(
             artifact.config,
             artifact.vocabulary,

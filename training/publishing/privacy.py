@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from hubcharlstm import GenerationConfig
+from hubcharlstm.hub.json_files import load_json
 from hubcharlstm.hub.model_folder import GENERATION, RECORD
 
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
@@ -56,5 +56,4 @@ def note_of_folder(folder: Path) -> str:
 def _content(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return content if isinstance(content, dict) else {}
+    return load_json(path)

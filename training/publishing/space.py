@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import tempfile
@@ -14,15 +13,18 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
-from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub import HfApi
 from huggingface_hub.errors import EntryNotFoundError
 
 from hubcharlstm.errors import HubError
 from hubcharlstm.hub import preview_image, upload
+from hubcharlstm.hub.guarded_download import guarded_download
+from hubcharlstm.hub.json_files import load_json
 from hubcharlstm.hub.messages import to_load_error
 from hubcharlstm.hub.model_folder import RECORD
-from hubcharlstm.hub.retry import CLIENT_ERRORS, with_retries
+from hubcharlstm.hub.retry import CLIENT_ERRORS, bounded_operation, with_retries
 from training.publishing import front_matter
 from training.publishing.front_matter import THUMBNAIL
 
@@ -104,7 +106,8 @@ def _configure(api: HfApi, space_id: str, variables: Mapping[str, str], hardware
             api.request_space_hardware(space_id, hardware)  # type: ignore[arg-type]  # as create_repo takes it
 
     try:
-        with_retries(configure, pauses=upload.PAUSES)
+        with bounded_operation():
+            with_retries(configure, pauses=upload.PAUSES)
     except CLIENT_ERRORS as error:
         raise upload.to_push_error(error, space_id) from error
 
@@ -115,17 +118,19 @@ def _configure(api: HfApi, space_id: str, variables: Mapping[str, str], hardware
 def load_record(model_id: str, *, token: str | None = None) -> dict[str, Any]:
     """The record of a model on the Hub, {} if it has none; raises `HubError` if the Hub does not give it."""
 
-    def download() -> str | None:
+    def download() -> Path | None:
         with suppress(EntryNotFoundError):
-            return hf_hub_download(model_id, RECORD, token=token)
+            return guarded_download(model_id, RECORD, token=token)
         return None
 
     try:
-        path = with_retries(download, pauses=upload.PAUSES)
+        with bounded_operation():
+            path = with_retries(download, pauses=upload.PAUSES)
+    except HubError:
+        raise
     except CLIENT_ERRORS as error:
         raise to_load_error(error, model_id) from error
-    record = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
-    return record if isinstance(record, dict) else {}
+    return load_json(path) if path else {}
 
 
 def try_load_record(model_id: str) -> tuple[dict[str, Any], str]:
@@ -201,8 +206,7 @@ def requirements(torch_index: str | None = None, *, make_your_own: bool = False)
         pins += "".join(f"{pin}\n" for pin in training_pins() if pin not in pins.splitlines())
     if torch_index is None:
         return pins
-    if not re.fullmatch(r"https?://[^\s#]+", torch_index):
-        raise ValueError(f"--torch-index is {torch_index!r}; expected an address such as https://...: correct it.")
+    check_torch_index(torch_index)
     return f"--extra-index-url {torch_index}\n{pins}"
 
 
@@ -212,6 +216,29 @@ def training_pins() -> list[str]:
     names = [re.split(r"[<>=\[;]", one)[0].strip() for one in project["optional-dependencies"]["train"]]
     versions = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.M))
     return [f"{name}=={versions[name]}" for name in names]
+
+
+def check_torch_index(address: str) -> None:
+    """Raise `ValueError` for what is no address, or one with a password: the Space's requirements are public."""
+    try:
+        parts = urlsplit(address)
+        has_password = "@" in parts.netloc or bool(parts.query)
+    except ValueError:
+        parts, has_password = None, False
+    if parts is None or not re.fullmatch(r"https?://[^\s#]+", address) or not parts.hostname:
+        raise ValueError(
+            f"--torch-index is {without_password(address)!r}; expected an address such as https://...: correct it."
+        )
+    if has_password:
+        raise ValueError(
+            f"--torch-index is {without_password(address)!r} with a name, a password or a query; expected an address "
+            "without, for the Space's requirements.txt is public: use an index that asks for none."
+        )
+
+
+def without_password(address: str) -> str:
+    """`address` without what stands before its host and without its query, for a message."""
+    return re.sub(r"\?.*", "?…", re.sub(r"(?<=//)[^/]*@", "…@", address))
 
 
 def front_page(

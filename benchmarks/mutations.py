@@ -1,0 +1,45 @@
+"""Damaged model folders, by the thousand: each works whole or is refused by one sentence.
+
+    python -m benchmarks.mutations [COUNT] [FIRST]
+
+Prints one line for each failure, with the number that repeats it, and counts of the rest.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.hub.test_damaged_folders import sound_folders
+from tests.support.mutations import check, damage
+
+
+def main() -> None:
+    count, first = (int(word) for word in [*sys.argv[1:], *("1000", "0")[len(sys.argv) - 1 :]])
+    counts: Counter[str] = Counter()
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary)
+        sound, other, fingerprint = sound_folders(root)
+        for number in range(first, first + count):
+            folder, again = root / "damaged", root / "again"
+            shutil.copytree(sound, folder)
+            names = damage(folder, other, f"mutations {number}")
+            try:
+                outcome, is_other = check(folder, again, fingerprint)
+                counts[outcome] += 1
+                counts["works with other numbers"] += is_other
+            except Exception as error:
+                counts["failed"] += 1
+                print(f"{number}: {names}: {type(error).__name__}: {str(error)[:200]}", flush=True)
+            for path in (folder, again):
+                shutil.rmtree(path, ignore_errors=True)
+    print(f"{count} folders from {first} in {time.monotonic() - start:.0f} s: {dict(counts)}")
+
+
+if __name__ == "__main__":
+    main()
