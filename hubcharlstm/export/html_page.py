@@ -27,7 +27,7 @@ MODULE_SYNTAX = re.compile(
     r'^(import \{[^}]*\} from "\./\w+\.js";\n|export (?=class |const |function |async function ))', re.MULTILINE
 )
 MAX_STARTERS = 4
-PART_BYTES = 3 * 65536
+PART_BYTES = 3 * 262_144
 """Of the weights in one data block: the browser decodes it while it parses the next."""
 TAKE_PART = "takeWeights(document.currentScript)"
 

@@ -95,6 +95,7 @@ class Reply {
     this.showCycle(isGreedy ? (cycle ?? cycleIn(this.text)) : "");
     this.refresh();
     refreshWriting();
+    followEnd();
   }
 
   /** prompt: as the model read it, null where a continuation reads none. */
