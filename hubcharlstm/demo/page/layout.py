@@ -143,6 +143,7 @@ def wire_models(handlers: ChatHandlers, chat: gr.HTML, serving: gr.State) -> Non
         handlers.select_model, [controls.model, serving], handlers.outputs, preprocess=False, **options
     )  # fmt: skip
     chat.open_link(handlers.open_link, outputs=[chat, *controls.all], **options)
+    chat.use_model(handlers.restore_model, serving, handlers.outputs, **options)
     chat.identify(handlers.identify, outputs=[chat, controls.model], **UNQUEUED)
 
 

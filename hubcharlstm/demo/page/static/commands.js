@@ -92,7 +92,7 @@ const commands = {
   "save-json": () => download("conversation.json", "application/json", asJson()),
   "load-json": loadFile,
   identify: ({ key }) => trigger("identify", { owner: key }),
-  "use-model": ({ model }) => trigger("restore_model", { model }),
+  "use-model": ({ model }) => trigger("use_model", { model }),
   "keep-settings": ({ values }) => keepSettings(values),
   "restore-settings": (detail) => (detail.values = restoreSettings(detail.values)),
 };
