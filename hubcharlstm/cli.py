@@ -101,6 +101,15 @@ def _add_generate_options(generate: argparse.ArgumentParser) -> None:
     generate.add_argument(
         "--novel", action="store_true", help="of a list, such as names: one line each that it was not trained on"
     )
+    generate.add_argument(
+        "--adapt", default=None, metavar="FILE", help="read this UTF-8 text first and go on in its voice; - for a pipe"
+    )
+    generate.add_argument(
+        "--adapt-seconds", type=float, default=None, metavar="S", help="learn from it for S seconds (default: 10)"
+    )
+    generate.add_argument(
+        "--adapt-steps", type=int, default=None, metavar="N", help="in N steps instead, for the same model each time"
+    )
     generate.add_argument("--json", action="store_true", help="print one JSON object for each text")
 
 
@@ -136,7 +145,10 @@ def run_generate(arguments: argparse.Namespace) -> int:
     if arguments.num_samples < 1:
         raise ValueError(f"--num-samples is {arguments.num_samples}; expected at least 1: leave it out for one.")
     prompt, stops = prompt_and_stops(arguments)
+    adapt_to = text_to_adapt_to(arguments)
     model = CharLSTM.from_pretrained(arguments.model, **loading_options(arguments))
+    if adapt_to is not None:
+        model = adapted(model, adapt_to, arguments)
     options: dict[str, Any] = {
         name: getattr(arguments, name) for name in ("max_new_tokens", "temperature", "top_k", "top_p", "min_p")
     }
@@ -149,6 +161,31 @@ def run_generate(arguments: argparse.Namespace) -> int:
         assert done.seed is not None
         seed = done.seed + 1
     return 0
+
+
+def text_to_adapt_to(arguments: argparse.Namespace) -> str | None:
+    """The text of --adapt; `ValueError` for one that cannot be had, and for options that need it."""
+    if arguments.adapt is None:
+        if arguments.adapt_seconds is not None or arguments.adapt_steps is not None:
+            raise ValueError("--adapt-seconds or --adapt-steps is given without --adapt; expected a text: name a file.")
+        return None
+    if arguments.adapt == "-" and arguments.prompt in (None, "-"):
+        raise ValueError("--adapt is -, and no prompt is given; expected one beside the text from the pipe: give it.")
+    return load_text(arguments.adapt)
+
+
+def adapted(model: CharLSTM, text: str, arguments: argparse.Namespace) -> CharLSTM:
+    """`model` after reading a text; says on standard error what that did."""
+    done = model.adapt(text, seconds=arguments.adapt_seconds, steps=arguments.adapt_steps)
+    facts = done.adaptation
+    assert facts is not None
+    print_warnings(*facts.warnings)
+    print(
+        f"adapted to {facts.characters:,} characters in {facts.steps:,} steps: "
+        f"{facts.nats_before / math.log(2):.3f} bits per character before, {facts.nats_after / math.log(2):.3f} after",
+        file=sys.stderr,
+    )
+    return done
 
 
 def write_novel(model: CharLSTM, prompt: str, arguments: argparse.Namespace, options: dict[str, Any]) -> int:

@@ -21,11 +21,13 @@ def expectation(model: CharLSTM) -> str:
     """What the model is, so that no visitor takes it for an assistant."""
     record = model_card.valid_record(model.record)
     title, ancestors = record.get("corpus", {}).get("title"), record.get("ancestors", ())
-    is_alone = not ancestors and "teachers" not in record
+    adapted = record.get("adapted", ())
+    is_alone = not ancestors and not adapted and "teachers" not in record
     corpus = f"has read {'only ' if is_alone else ''}{title}" if title else "has read one text"
     if title and ancestors:
         corpus += f", and before that {ancestors[0].get('title') or ancestors[0]['name']},"
-    return f"Not an assistant: a small network that {corpus.rstrip(',')}."
+    then = f", and then {adapted[-1]['characters']:,} characters of another text" if adapted else ""
+    return f"Not an assistant: a small network that {corpus.rstrip(',')}{then}."
 
 
 def passage(record: Mapping[str, Any]) -> dict[str, Any] | None:

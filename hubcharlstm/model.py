@@ -3,13 +3,14 @@
 # No `from __future__ import annotations` here: it would make the Hub's mixin see annotations as strings.
 import hashlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, Unpack, overload
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 
+from hubcharlstm.adaptation import Adaptation, adapt, adapted_record
 from hubcharlstm.decoding import openmp
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.devices import resolve_precision, select_device
@@ -20,6 +21,7 @@ from hubcharlstm.generation.request import GenerationArguments, GenerationOption
 from hubcharlstm.generation.stream import Completion, GenerationState, TextStream
 from hubcharlstm.generation_config import GenerationConfig
 from hubcharlstm.hub import download
+from hubcharlstm.hub.model_card import valid_record
 from hubcharlstm.hub.model_folder import Artifact
 from hubcharlstm.hub.save import PushOptions, save
 from hubcharlstm.inspection.alternatives import Alternatives, alternatives
@@ -38,7 +40,8 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
 
     generation_config: defaults, start text and examples. record: what is known of its training. cells: those with a
     name, where a run has found them. name, revision: where it was loaded from. stored_dtype: how its weights were
-    stored there. Raises `ValueError` if vocabulary and config disagree.
+    stored there. adaptation: what `adapt` did that made it, until it is saved. Raises `ValueError` if vocabulary and
+    config disagree.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         self.name = "a new model"
         self.revision: str | None = None
         self.cells: CellReport | None = None
+        self.adaptation: Adaptation | None = None
         self.stored_dtype = "float32"
         self.precision = "auto"
         self._decoder_cache: tuple[tuple[Any, ...], Decoder, str] | None = None
@@ -367,6 +371,39 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
             self, self.vocabulary, text, position, state=state, start_text=self._start_text(start_text, state),
             fingerprint=self.fingerprint,
         )  # fmt: skip
+
+    # --- learn -----------------------------------------------------------------------------------------------
+
+    def adapt(
+        self,
+        text: str,
+        *,
+        seconds: float | None = None,
+        steps: int | None = None,
+        is_cancelled: Callable[[], bool] = lambda: False,
+    ) -> Self:
+        """A new model that has read `text` and goes on in its voice, by dynamic evaluation; this one stays as it is.
+
+        text: 30 to 100,000 characters that the model can read. seconds: for which it learns (default: 10). steps: how
+        many it takes instead, which gives the same model each time on one machine. is_cancelled: asked after each
+        step, and ends it early. In fp32 whatever the precision, on the model's device.
+        The new model's `record` says that it was adapted, on how many characters, in how many steps, and the loss on
+        them before and after, but nothing of the text; what was measured of this model and no longer fits is not in it.
+        Its `adaptation` also has `warnings`: what was substituted or skipped. Raises `ValueError` for an argument out
+        of range.
+        """
+        model, adaptation = adapt(
+            self, self.vocabulary, text, start_text=self.start_text, seconds=seconds, steps=steps,
+            is_cancelled=is_cancelled,
+        )  # fmt: skip
+        return model._as_adapted(adaptation)
+
+    def _as_adapted(self, adaptation: Adaptation) -> Self:
+        """This copy, with the record, the name and the facts of an adapted model."""
+        entries = valid_record(self.record).get("adapted", ())
+        self.adaptation, self.record = adaptation, adapted_record(self.record, entries, adaptation)
+        self.name, self.revision, self.cells, self.stored_dtype = f"{self.name}, adapted", None, None, "float32"
+        return self
 
     def _start_text(self, start_text: str | None, state: GenerationState | None) -> str:
         return start_text if start_text is not None else self.start_text if state is None else ""

@@ -140,6 +140,30 @@ def test_a_folder_that_is_no_model_is_one_sentence_and_exit_code_2(
         assert err.count("\n") == 1
 
 
+def test_generate_adapts_to_a_file_first(
+    model: CharLSTM, model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "SECOND:\nWhether 'tis nobler to be É.\n\n" * 4
+    (tmp_path / "mine.txt").write_text(text, encoding="utf-8")
+    options = ["generate", "To be", "--model", str(model_folder), "--max-new-tokens", "20", "--seed", "1"]
+    adapting = ["--adapt", str(tmp_path / "mine.txt"), "--adapt-steps", "4"]
+    code, out, err = run([*options, *adapting], capsys)
+    expected = model.adapt(text, steps=4).generate("To be", max_new_tokens=20, seed=1)
+    assert (code, out) == (0, f"To be{expected}\n") and expected != model.generate("To be", max_new_tokens=20, seed=1)
+    assert "warning: É read as E" in err and f"adapted to {len(text)} characters in 4 steps: " in err
+    for wrong, sentence in (
+        (["--adapt-steps", "4"], "without --adapt"),
+        (["--adapt", str(tmp_path / "none.txt")], "cannot be read"),
+        ([*adapting, "--adapt-seconds", "1"], "expected one of them"),
+        ([*adapting[:2], "--adapt-seconds", "0"], "expected a number above 0"),
+        ([*adapting[:2], "--adapt-steps", "0"], "expected a whole number of at least 1"),
+    ):
+        code, out, err = run([*options, *wrong], capsys)
+        assert (code, out) == (2, "") and sentence in err
+    code, out, err = run(["generate", "--model", str(model_folder), "--adapt", "-"], capsys)
+    assert code == 2 and "no prompt is given" in err
+
+
 def test_the_flags_are_these() -> None:
     """People write them into scripts: a change here is a change for them."""
     commands = parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]
@@ -150,6 +174,9 @@ def test_the_flags_are_these() -> None:
         "generate": sorted(
             [
                 *model,
+                "--adapt",
+                "--adapt-seconds",
+                "--adapt-steps",
                 "--escapes",
                 "--json",
                 "--keep-newline",

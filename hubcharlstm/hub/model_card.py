@@ -66,6 +66,7 @@ def render(
         install=install_commands(install_from) if install_from is not None else [],
         ancestry=ancestry(record),
         teachers=", ".join(_texts_of(record.get("teachers", []))),
+        adapted=adapted_text(record),
         fence=fence,
         bits=lambda nats: nats / math.log(2),
         escape_markdown=escape_markdown,
@@ -150,6 +151,16 @@ def ancestry(record: Mapping[str, Any]) -> str:
     return ", and before that ".join(_texts_of(ancestors))
 
 
+def adapted_text(record: Mapping[str, Any]) -> str:
+    """What the model has read last, by `CharLSTM.adapt`, as one sentence; "" for a model that was not adapted."""
+    parts = [
+        f"{entry['characters']:,} characters in {entry['steps']:,} steps of dynamic evaluation, with a loss on them of "
+        f"{entry['nats_before']:.3f} nats per character before and {entry['nats_after']:.3f} after"
+        for entry in record.get("adapted", ())
+    ]
+    return f"It was then adapted to another text: {'; and to a further one: '.join(parts)}." if parts else ""
+
+
 def _texts_of(models: list[dict[str, Any]]) -> list[str]:
     """What each of the record's entries on other models has read, as Markdown."""
     parts = []
@@ -224,6 +235,7 @@ PARTS: dict[str, dict[str, Kind]] = {
     "moments": {"chars": int, "text": str},
     "time_lapse": {"characters_read": int, "text": str},
     "baselines": {"nats": NUMBER},
+    "adapted": {"characters": int, "steps": int, "nats_before": NUMBER, "nats_after": NUMBER},
 }
 SCALARS: dict[str, Kind] = {
     "name": str, "sample_prompt": str, "command": str, "hardware": str,
@@ -238,6 +250,8 @@ def valid_record(record: Mapping[str, Any]) -> dict[str, Any]:
         known["corpus"] = record["corpus"]
     if _all_have_fields(record.get("samples"), "samples"):
         known["samples"] = record["samples"]
+    if _all_have_fields(record.get("adapted"), "adapted"):
+        known["adapted"] = record["adapted"]
     if snapshots := _time_lapse(record):
         known["time_lapse"] = snapshots
     if baselines := _entries(record.get("baselines"), lambda part: _has_fields(part, "baselines")):

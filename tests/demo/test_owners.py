@@ -12,13 +12,13 @@ from hubcharlstm import BusyError
 from hubcharlstm.demo import owners
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.owners import Owners, check_owner
-from tests.support.clock import Clock
+from tests.support.clock import ManualClock
 
 KEY, OTHER = "0" * 32, "f" * 32
 
 
 def test_an_owner_is_absent_once_its_last_tab_has_gone() -> None:
-    clock = Clock()
+    clock = ManualClock()
     known = Owners(clock)
     assert known.absent_seconds(KEY) == math.inf and known.of("one") == "" and known.of(None) == ""
     for session in ("one", "two"):
@@ -37,7 +37,7 @@ def test_an_owner_is_absent_once_its_last_tab_has_gone() -> None:
 
 
 def test_a_page_that_is_loaded_again_is_the_same_owners() -> None:
-    clock = Clock()
+    clock = ManualClock()
     known = Owners(clock)
     known.connect("before")
     known.identify("before", KEY)
@@ -51,7 +51,7 @@ def test_a_page_that_is_loaded_again_is_the_same_owners() -> None:
 
 
 def test_tabs_are_forgotten_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock()
+    clock = ManualClock()
     known = Owners(clock)
     known.connect("nobody")
     known.disconnect("nobody")

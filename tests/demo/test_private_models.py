@@ -17,19 +17,19 @@ from hubcharlstm.demo.owners import Owners
 from hubcharlstm.demo.private_models import ABSENT_SECONDS, MAX_AGE, PrivateModels
 from hubcharlstm.demo.settings import Settings
 from tests.conftest import tiny_model
-from tests.support.clock import Clock
+from tests.support.clock import ManualClock
 
 KEY, OTHER = "0" * 32, "f" * 32
 LABEL = "first, remembering your text"
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def private(model: CharLSTM, clock: Clock) -> Iterator[PrivateModels]:
+def private(model: CharLSTM, clock: ManualClock) -> Iterator[PrivateModels]:
     registry = ModelRegistry(model, "user/first", open_to_all=True)
     models = PrivateModels(registry, Owners(clock), clock)
     for session, key in (("mine", KEY), ("theirs", OTHER)):
@@ -66,7 +66,7 @@ def test_a_private_model_is_its_owners_alone(private: PrivateModels, own: CharLS
 
 
 def test_a_model_goes_ten_minutes_after_the_last_tab_and_after_an_hour(
-    private: PrivateModels, own: CharLSTM, clock: Clock
+    private: PrivateModels, own: CharLSTM, clock: ManualClock
 ) -> None:
     removed = []
 
@@ -96,7 +96,7 @@ def test_a_model_goes_ten_minutes_after_the_last_tab_and_after_an_hour(
 
 
 def test_expiry_needs_no_request(
-    private: PrivateModels, own: CharLSTM, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    private: PrivateModels, own: CharLSTM, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(private_models, "CHECK_SECONDS", 0.01)
 
@@ -112,7 +112,7 @@ def test_expiry_needs_no_request(
 
 
 def test_the_number_of_models_is_bounded(
-    private: PrivateModels, own: CharLSTM, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    private: PrivateModels, own: CharLSTM, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def run() -> None:
         for _ in range(private_models.MAX_PER_OWNER):

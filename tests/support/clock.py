@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Clock:
+class ManualClock:
     """Monotonic seconds; a test adds to `now`."""
 
     def __init__(self) -> None:

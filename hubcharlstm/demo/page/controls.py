@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from hubcharlstm.demo.models import ModelRegistry
+from hubcharlstm.demo.page.remember_panel import remember_panel
 from hubcharlstm.demo.page.theme import STATIC
 from hubcharlstm.demo.page.welcome import about
 from hubcharlstm.demo.settings import MAX_LENGTH, MAX_MESSAGE, MAX_TEMPERATURE, Settings
@@ -108,6 +109,7 @@ def settings_panel(registry: ModelRegistry, speaker: gr.HTML, go_on: gr.Checkbox
         js_on_load=None,
         apply_default_css=False,
     )
+    remember_panel()
     presets = gr.Radio(list(PRESETS), value="Balanced", label="How bold", elem_id="presets", min_width=0)
     temperature = gr.Slider(
         0,

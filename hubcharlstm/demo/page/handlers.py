@@ -68,7 +68,7 @@ class ChatHandlers:
     ) -> None:
         self.registry, self.admission, self.controls = registry, admission, controls
         self.private = PrivateModels(registry, Owners())
-        self.chat = chat
+        self.chat, self.serving = chat, serving
         self.outputs = [
             chat, controls.model, serving, about_model, controls.speaker, controls.temperature, controls.length
         ]  # fmt: skip
@@ -165,12 +165,15 @@ class ChatHandlers:
             self.private.owners.identify(request.session_hash or "", owner)
         except ValueError as error:
             sentence = str(error)
-        return self.show_models(owner, sentence)
+        return self.show_models(owner, sentence=sentence, is_error=bool(sentence))
 
-    def show_models(self, owner: str, sentence: str = "") -> list[Any]:
-        """Values of the conversation and the model menu that offer what an owner may use. sentence: an error, or ""."""
+    def show_models(self, owner: str, **more: Any) -> list[Any]:
+        """Values of the conversation and the model menu that offer what an owner may use.
+
+        more: for the page, `sentence` with `is_error`, or with `chosen`, the model that it then shows.
+        """
         labels = self.private.labels(owner)
-        return [{"kind": "models", "models": labels, "sentence": sentence}, gr.update(choices=labels, interactive=True)]
+        return [{"kind": "models", "models": labels, **more}, gr.update(choices=labels, interactive=True)]
 
     async def select_model(self, name: Any, serving: Any, request: gr.Request) -> list[Any]:
         """Switch the page to another model; back to the one that serves if it does not load."""
@@ -197,7 +200,12 @@ class ChatHandlers:
         model, labels = served_model.model, self.private.labels(owner)
         defaults = Settings.of(model.generation_config)
         return [
-            {"kind": "intro", "intro": intro(model, served_model.label), "models": labels},
+            {
+                "kind": "intro",
+                "intro": intro(model, served_model.label),
+                "models": labels,
+                "is_private": served_model.is_private,
+            },
             gr.update(choices=labels, value=served_model.label),
             served_model.label,
             about(model),

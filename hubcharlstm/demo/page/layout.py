@@ -12,13 +12,14 @@ from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.page.controls import UNQUEUED, settings_panel, speaker_chips
 from hubcharlstm.demo.page.handlers import ChatHandlers
 from hubcharlstm.demo.page.making import view_switch
+from hubcharlstm.demo.page.remembering import RememberHandlers
 from hubcharlstm.demo.page.theme import STATIC
 from hubcharlstm.demo.page.welcome import intro
 from hubcharlstm.demo.serving.admission import AdmissionController
 
 SCRIPTS = (
     "store.js", "owner.js", "intro.js", "menu.js", "turn.js", "error.js", "files.js", "settings.js", "compare.js",
-    "connection.js", "conversation.js", "commands.js", "updates.js",
+    "connection.js", "conversation.js", "remember.js", "commands.js", "updates.js",
 )  # fmt: skip
 """Gradio runs them as one script, in this order."""
 
@@ -85,6 +86,7 @@ def chat_page(
     wire_conversation(handlers, chat)
     wire_models(handlers, chat, serving)
     wire_settings(handlers, chat, serving)
+    RememberHandlers(handlers).wire()
     return handlers
 
 
@@ -143,7 +145,6 @@ def wire_models(handlers: ChatHandlers, chat: gr.HTML, serving: gr.State) -> Non
         handlers.select_model, [controls.model, serving], handlers.outputs, preprocess=False, **options
     )  # fmt: skip
     chat.open_link(handlers.open_link, outputs=[chat, *controls.all], **options)
-    chat.use_model(handlers.restore_model, serving, handlers.outputs, **options)
     chat.identify(handlers.identify, outputs=[chat, controls.model], **UNQUEUED)
 
 

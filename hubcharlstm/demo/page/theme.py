@@ -7,9 +7,8 @@ from pathlib import Path
 from gradio.themes import Base, Color, Font
 
 STATIC = Path(__file__).parent / "static"
-CSS = [
-    STATIC / f"{name}.css" for name in ("page", "composer", "panel", "conversation", "intro", "views", "making/making")
-]
+NAMES = ("page", "composer", "panel", "remember", "conversation", "intro", "views", "making/making")
+CSS = [STATIC / f"{name}.css" for name in NAMES]
 
 _INK = Color(
     name="ink",

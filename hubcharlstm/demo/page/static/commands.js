@@ -92,7 +92,9 @@ const commands = {
   "save-json": () => download("conversation.json", "application/json", asJson()),
   "load-json": loadFile,
   identify: ({ key }) => trigger("identify", { owner: key }),
-  "use-model": ({ model }) => trigger("use_model", { model }),
+  "use-model": ({ model }) => trigger("show_model", { model }),
+  "remember-text": rememberText,
+  "forget-text": forgetText,
   "keep-settings": ({ values }) => keepSettings(values),
   "restore-settings": (detail) => (detail.values = restoreSettings(detail.values)),
 };
@@ -100,7 +102,7 @@ document.getElementById("conversation").addEventListener("command", (event) => c
 
 // The buttons that are named after a command. Gradio's own events of a button stand still while the server is gone.
 document.addEventListener("click", (event) => {
-  const id = event.target.closest?.("#composer button, #tools button, #export-row button")?.id;
+  const id = event.target.closest?.("#composer button, #tools button, #export-row button, #remember-row button")?.id;
   if (id !== "send" && Object.hasOwn(commands, id ?? "")) commands[id]({});
 });
 

@@ -75,9 +75,13 @@ function messageField() {
   return document.querySelector("#field-message textarea");
 }
 
+function setText(field, text) {
+  field.value = text;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
 function setMessage(text) {
-  messageField().value = text;
-  messageField().dispatchEvent(new Event("input", { bubbles: true }));
+  setText(messageField(), text);
 }
 
 const editingHint = make("p", "hint");

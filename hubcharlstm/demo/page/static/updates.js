@@ -77,14 +77,8 @@ function receiveIntro(value) {
   models = value.models ?? [];
   renderIntro(intro, startFrom);
   element.classList.toggle("code", Boolean(intro.is_code));
+  document.getElementById("page").classList.toggle("own-model", Boolean(value.is_private));
   document.title = `${intro.title} · hubcharlstm`;
-}
-
-// The models of this browser's own that the server still has; then what waits for them.
-function receiveModels(value) {
-  models = value.models;
-  if (value.sentence) showError("model", value.sentence);
-  openConversation();
 }
 
 function receiveValue() {
@@ -96,6 +90,7 @@ function receiveValue() {
   else if (value?.kind === "permalink") sendRequest(value.request, placeAtEnd());
   else if (value?.kind === "intro") receiveIntro(value);
   else if (value?.kind === "models") receiveModels(value);
+  else if (value?.kind === "remember") receiveRemember(value);
 }
 
 // Sends the link to the server, and keeps of the URL only what belongs to the host.
@@ -115,18 +110,22 @@ function start() {
   messageField().dir = "auto";
   restoreDraft();
   render();
-  if (location.search.length > 1) openLink();
-  if (loadOwner()) trigger("identify", { owner: loadOwner() });
-  else openConversation();
+  if (loadOwner()) {
+    trigger("identify", { owner: loadOwner() });
+    setTimeout(openConversation, IDENTIFY_MILLISECONDS);
+  } else openConversation();
 }
+
+const IDENTIFY_MILLISECONDS = 4000; // after which the page opens without knowing of its own models
 
 let isOpened = false;
 
-// Restores the settings and what was interrupted, which may both need a model of this browser's own.
+// Restores the settings and what was interrupted, which may need a model of this browser's own, and opens a link.
 function openConversation() {
   if (isOpened) return;
   isOpened = true;
   trigger("restore", {});
+  if (location.search.length > 1) openLink();
   continueInterrupted();
 }
 

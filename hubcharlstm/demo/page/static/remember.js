@@ -1,0 +1,82 @@
+// "Remember a text": a copy of the model reads it on the server, for this browser alone.
+
+const MAX_REMEMBERED = 20_000; // characters, as on the server
+const REMEMBER_SECONDS = 60; // without a word from the server, after which the page stops waiting
+const OWN_MODEL = /, (remembering your text|made by you)( \(\d+\))?$/;
+
+const rememberStatus = make("p", "hint remember-status");
+rememberStatus.setAttribute("role", "status");
+
+let isRemembering = false;
+let rememberTimer = 0;
+
+const rememberField = () => document.querySelector("#field-remember textarea");
+
+function setRemembering(value) {
+  isRemembering = value;
+  clearTimeout(rememberTimer);
+  document.getElementById("remember-text").setAttribute("aria-disabled", String(value));
+}
+
+function showRemembering(sentence) {
+  document.getElementById("remember-row").after(rememberStatus);
+  if (rememberStatus.textContent !== sentence) rememberStatus.textContent = sentence;
+}
+
+function waitForServer() {
+  clearTimeout(rememberTimer);
+  rememberTimer = setTimeout(() => {
+    setRemembering(false);
+    showRemembering("The server did not answer; expected it to: check that it runs, then try again.");
+  }, REMEMBER_SECONDS * 1000);
+}
+
+function rememberText() {
+  if (isRemembering) return;
+  hideError();
+  const text = rememberField().value;
+  if (text.length > MAX_REMEMBERED) {
+    const count = `${text.length.toLocaleString("en")} characters; expected ${MAX_REMEMBERED.toLocaleString("en")} at most`;
+    showError("remember", `The text has ${count}: shorten it.`);
+    return;
+  }
+  setRemembering(true);
+  showRemembering("Sent …");
+  waitForServer();
+  trigger("remember", { owner: makeOwner(), text, model: document.querySelector("#field-model input").value });
+}
+
+function forgetText() {
+  if (isRemembering) return;
+  hideError();
+  trigger("forget", { model: document.querySelector("#field-model input").value });
+}
+
+// A word of the server on the text that is read.
+function receiveRemember({ is_done: isDone, field, sentence }) {
+  if (!isDone) {
+    waitForServer();
+    showRemembering(sentence);
+    return;
+  }
+  setRemembering(false);
+  rememberStatus.remove();
+  showError(field, sentence);
+}
+
+// What this browser may use has changed. chosen: the model to show now, "" for the default.
+function receiveModels(value) {
+  models = value.models;
+  if (value.is_error) showError("model", value.sentence);
+  else if (value.chosen !== undefined) {
+    setRemembering(false);
+    showRemembering(value.sentence);
+    if (value.chosen) setText(rememberField(), "");
+    trigger("show_model", { model: value.chosen });
+  }
+  const chosenBefore = keptSettings?.model;
+  if (!isOpened && OWN_MODEL.test(chosenBefore) && !models.includes(chosenBefore)) {
+    showNote(`“${chosenBefore}” is gone, and so is its text: choose a model from the menu, or give it the text again.`);
+  }
+  openConversation();
+}
