@@ -1,5 +1,6 @@
 // The switch between the views. The chat is the page itself; another view is a section over it, which says by its own
-// script (`onShow`) what it does when it is opened. `#NAME` in the URL opens the view of that name.
+// script (`onShow`) what it does when it is opened. `#NAME` in the URL opens the view of that name, `#NAME=VALUE` with
+// a value.
 
 const sections = new Map(); // name -> {root, onShow}
 
@@ -13,7 +14,7 @@ function addView(name, label, onShow) {
   return root;
 }
 
-function showView(wanted) {
+function showView(wanted, value = null) {
   const name = sections.has(wanted) ? wanted : "chat";
   for (const link of element.querySelectorAll(".view-link")) {
     if (link.dataset.view === name) link.setAttribute("aria-current", "page");
@@ -24,10 +25,17 @@ function showView(wanted) {
     root.hidden = other !== name;
   }
   for (const id of ["main-column", "panel"]) document.getElementById(id).toggleAttribute("inert", name !== "chat");
-  sections.get(name)?.onShow();
+  sections.get(name)?.onShow(value);
 }
 
-const viewOfHash = () => location.hash.slice(1);
+function followHash() {
+  const [, name, value] = /^#?([^=]*)=?(.*)$/s.exec(location.hash);
+  try {
+    showView(name, value ? decodeURIComponent(value) : null);
+  } catch {
+    showView(name); // a damaged link opens the view without its value
+  }
+}
 
 // Once all of the page is there, which may be after this script has run.
 function startViews() {
@@ -35,6 +43,6 @@ function startViews() {
     requestAnimationFrame(startViews);
     return;
   }
-  showView(viewOfHash());
-  addEventListener("hashchange", () => showView(viewOfHash()));
+  followHash();
+  addEventListener("hashchange", followHash);
 }
