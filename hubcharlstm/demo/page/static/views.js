@@ -28,13 +28,17 @@ function showView(wanted, value = null) {
   sections.get(name)?.onShow(value);
 }
 
+function decode(value) {
+  try {
+    return value ? decodeURIComponent(value) : null;
+  } catch {
+    return null; // a damaged link opens the view without its value
+  }
+}
+
 function followHash() {
   const [, name, value] = /^#?([^=]*)=?(.*)$/s.exec(location.hash);
-  try {
-    showView(name, value ? decodeURIComponent(value) : null);
-  } catch {
-    showView(name); // a damaged link opens the view without its value
-  }
+  showView(name, decode(value));
 }
 
 // Once all of the page is there, which may be after this script has run.
