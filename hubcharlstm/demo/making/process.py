@@ -21,8 +21,8 @@ from hubcharlstm.decoding.cores import available_cores
 CHILD = Path(__file__).with_name("child.py")
 PACKAGES = Path(__file__).parents[3]
 """The folder that holds the packages `hubcharlstm` and `training`, the very ones that the server runs."""
-MEMORY_BYTES = 12 * 2**30
-"""Of addresses, of which a training uses a tenth; a process with a GPU reserves far more, and gets no bound."""
+MEMORY_BYTES = 6 * 2**30
+"""Of addresses, of which a training uses a third; a process with a GPU reserves far more, and gets no bound."""
 MAX_THREADS = 4
 POLL_SECONDS = 0.1
 STOP_SECONDS = 20.0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import constants
 from starlette.requests import HTTPConnection
 
 from hubcharlstm.demo.errors import UserError
@@ -78,7 +78,7 @@ def publish(folder: Path, name: str, *, license_name: str, private: bool) -> dic
 
     Raises `ValueError` if nobody is logged in or the Hub refuses.
     """
-    if os.environ.get("HF_HUB_OFFLINE") in ("1", "true", "TRUE", "ON", "on", "YES", "yes"):
+    if constants.HF_HUB_OFFLINE:
         raise UserError("The app runs without the Hub (HF_HUB_OFFLINE); expected it online: start it without that.")
     model = CharLSTM.from_pretrained(str(folder), device="cpu")
     if license_name:

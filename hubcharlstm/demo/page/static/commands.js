@@ -94,7 +94,7 @@ const commands = {
   "remember-text": rememberText,
   "forget-text": forgetText,
   identify: ({ key }) => trigger("identify", { owner: key }),
-  "use-model": ({ model }) => trigger("restore_model", { model }),
+  "use-model": ({ model }) => trigger("show_model", { model }),
   "keep-settings": ({ values }) => keepSettings(values),
   "restore-settings": (detail) => (detail.values = restoreSettings(detail.values)),
 };

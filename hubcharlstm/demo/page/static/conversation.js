@@ -82,7 +82,9 @@ function setText(field, text) {
   field.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-const setMessage = (text) => setText(messageField(), text);
+function setMessage(text) {
+  setText(messageField(), text);
+}
 
 const editingHint = make("p", "hint");
 editingHint.setAttribute("role", "status");

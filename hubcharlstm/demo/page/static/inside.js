@@ -15,10 +15,10 @@ async function loadInside() {
   return mountView(insideSection, { fileUrl, nameOfModel });
 }
 
-const insideSection = addView("inside", words("views.inside"), async (request) => {
+const insideSection = addView("inside", words("views.inside"), async (value) => {
   try {
     insideView ??= loadInside();
-    (await insideView).open(request ?? null);
+    (await insideView).open(typeof value === "string" ? { text: value } : value);
   } catch (error) {
     console.error(error);
     insideView = null;

@@ -111,18 +111,22 @@ function start() {
   messageField().dir = "auto";
   restoreDraft();
   render();
-  if (location.search.length > 1) openLink();
-  if (loadOwner()) trigger("identify", { owner: loadOwner() });
-  else openConversation();
+  if (loadOwner()) {
+    trigger("identify", { owner: loadOwner() });
+    setTimeout(openConversation, IDENTIFY_MILLISECONDS);
+  } else openConversation();
 }
+
+const IDENTIFY_MILLISECONDS = 4000; // after which the page opens without knowing of its own models
 
 let isOpened = false;
 
-// Restores the settings and what was interrupted, which may both need a model of this browser's own.
+// Restores the settings and what was interrupted, which may need a model of this browser's own, and opens a link.
 function openConversation() {
   if (isOpened) return;
   isOpened = true;
   trigger("restore", {});
+  if (location.search.length > 1) openLink();
   continueInterrupted();
 }
 

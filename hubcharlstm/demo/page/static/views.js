@@ -1,6 +1,6 @@
 // The switch between the views. The chat is the page itself; another view is a section over it, which says by its own
-// script (`onShow`) what it does when it is opened. `#NAME` in the URL opens the view of that name, `#NAME=TEXT` with a
-// text.
+// script (`onShow`) what it does when it is opened. `#NAME` in the URL opens the view of that name, `#NAME=VALUE` with
+// a value.
 
 const sections = new Map(); // name -> {root, onShow}
 
@@ -14,8 +14,7 @@ function addView(name, label, onShow) {
   return root;
 }
 
-// request: what the view is to show, undefined for what is there.
-function showView(wanted, request) {
+function showView(wanted, value = null) {
   const name = sections.has(wanted) ? wanted : "chat";
   for (const link of element.querySelectorAll(".view-link")) {
     if (link.dataset.view === name) link.setAttribute("aria-current", "page");
@@ -26,20 +25,20 @@ function showView(wanted, request) {
     root.hidden = other !== name;
   }
   for (const id of ["main-column", "panel"]) document.getElementById(id).toggleAttribute("inert", name !== "chat");
-  sections.get(name)?.onShow(request);
+  sections.get(name)?.onShow(value);
+}
+
+function decode(value) {
+  try {
+    return value ? decodeURIComponent(value) : null;
+  } catch {
+    return null; // a damaged link opens the view without its value
+  }
 }
 
 function followHash() {
-  const [name, text] = location.hash.slice(1).split(/=(.*)/s);
-  showView(name, textRequest(text));
-}
-
-function textRequest(text) {
-  try {
-    return text === undefined ? undefined : { text: decodeURIComponent(text) };
-  } catch {
-    return undefined; // a damaged link opens the view without its text
-  }
+  const [, name, value] = /^#?([^=]*)=?(.*)$/s.exec(location.hash);
+  showView(name, decode(value));
 }
 
 // Once all of the page is there, which may be after this script has run.
