@@ -184,7 +184,7 @@ def refusal(error: Exception) -> JSONResponse:
     """One sentence with its status."""
     status = 500 if isinstance(error, EngineError) else 400
     if isinstance(error, BusyError):
-        status = 503 if str(error) == SHUTTING_DOWN else 429
+        status = 503 if str(error) == str(SHUTTING_DOWN) else 429
     return JSONResponse({"error": str(error)}, status)
 
 

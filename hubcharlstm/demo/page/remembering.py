@@ -19,6 +19,7 @@ from hubcharlstm.demo.page.handlers import ChatHandlers, Value
 from hubcharlstm.demo.private_models import ENDING, REMEMBERING
 from hubcharlstm.demo.serving.admission import SHUTTING_DOWN, ClientIdentity
 from hubcharlstm.demo.serving.gradio_compat import event_data
+from hubcharlstm.demo.words.catalogue import sentence
 from hubcharlstm.model import CharLSTM
 
 MAX_WARNING = 200
@@ -60,7 +61,7 @@ class RememberHandlers:
             try:
                 wanted = RememberEvent.model_validate(event_data(event))
             except ValidationError as error:
-                raise to_user_error(error, "The page sent no text; expected one: load the page again.") from None
+                raise to_user_error(error, sentence("request.no_message")) from None
             self.private.owners.identify(request.session_hash or "", wanted.owner)
             client = ClientIdentity.of(request)
             address = client.address if self.admission.limits.max_per_address else ""
