@@ -15,6 +15,7 @@ from typing import TypeVar
 import torch
 import torch.distributed
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 T = TypeVar("T")
@@ -118,7 +119,7 @@ def _init_process_group() -> None:
     store, rank, count = next(rendezvous("env://"))
     torch.distributed.init_process_group(
         "nccl" if torch.cuda.is_available() else "gloo",
-        store=torch.distributed.PrefixStore(f"attempt-{attempt}", store),
+        store=PrefixStore(f"attempt-{attempt}", store),
         rank=rank,
         world_size=count,
     )
