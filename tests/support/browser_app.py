@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
@@ -63,7 +63,7 @@ RECORD: dict[str, Any] = {
 }
 
 
-def missing(what: str) -> None:
+def missing(what: str) -> NoReturn:
     """Skip where the browser is not installed, but not where the tests must all run."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"{what} is missing; expected it where CI=true: install it.")
