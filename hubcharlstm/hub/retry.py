@@ -1,7 +1,8 @@
 """Calls of the Hub's client with a deadline and with retries, and which of its errors are worth one.
 
 The client's errors have no common base class: HTTP errors (OSError), broken connections (httpx), a file that is not in
-the cache (FileNotFoundError), failures of its upload threads (RuntimeError), refused arguments (ValueError), and a wait of 400 digits (OverflowError).
+the cache (FileNotFoundError), failures of its upload threads (RuntimeError), refused arguments (ValueError), and a wait
+of 400 digits (OverflowError).
 """
 
 from __future__ import annotations
