@@ -32,7 +32,8 @@ def main() -> None:
             try:
                 outcome, is_other = check(folder, again, fingerprint)
                 counts[outcome] += 1
-                counts["works with other numbers"] += is_other
+                if is_other:  # a whole save of another model that was left behind, and finished
+                    counts[f"works with other numbers after {names}"] += 1
             except Exception as error:
                 counts["failed"] += 1
                 print(f"{number}: {names}: {type(error).__name__}: {str(error)[:200]}", flush=True)

@@ -95,7 +95,8 @@ class GenerationConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The content of `generation_config.json`, without empty fields."""
-        return {name: value for name, value in asdict(self).items() if value not in ((), "")}
+        empty = {field.name: field.default for field in fields(self) if field.default in ((), "")}
+        return {name: value for name, value in asdict(self).items() if empty.get(name) != value}
 
 
 def _is_short_text(value: object) -> bool:

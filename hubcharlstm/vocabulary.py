@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hubcharlstm.arguments import shown
+
 BYTE_ORDER_MARK = "\ufeff"
 
 # Characters with a plain spelling that Unicode's own compatibility decomposition does not give.
@@ -93,7 +95,7 @@ class Vocabulary:
         for char in self.chars:
             if not isinstance(char, str) or len(char) != 1 or 0xD800 <= ord(char) <= 0xDFFF:
                 raise ValueError(
-                    f"The vocabulary holds {char!r}; expected single characters that UTF-8 can encode: "
+                    f"The vocabulary holds {shown(char)}; expected single characters that UTF-8 can encode: "
                     "rebuild it from the corpus."
                 )
         self._id_of: dict[str, int] = {char: i for i, char in enumerate(self.chars)}
@@ -208,7 +210,7 @@ class Vocabulary:
         vocabulary = cls(data["chars"], lowercase=lowercase is True)
         if not isinstance(lowercase, bool) or dict(rules) != vocabulary.to_dict()["reading"]:
             raise ValueError(
-                f"vocab.json has the normalization rules {dict(rules)!r}, which this version does not know; "
+                f"vocab.json has the normalization rules {shown(dict(rules))}, which this version does not know; "
                 f"expected {vocabulary.to_dict()['reading']!r}: install the version of hubcharlstm that wrote it."
             )
         return vocabulary

@@ -251,8 +251,9 @@ def _fetch_file(model_id: str, options: dict[str, Any], force: bool, blobs: Path
         if _matches_listing(path, entry):
             return path
         logger.warning("%s of %s is damaged in the cache.", entry.rfilename, model_id)
-    path.resolve().unlink()
-    path.unlink(missing_ok=True)
+        blob = path.resolve()
+        path.unlink(missing_ok=True)  # the name alone at first: other names may share what it links to
+    blob.unlink(missing_ok=True)
     raise NotAModelError(
         f"{entry.rfilename} of {model_id} arrives damaged, twice (its hash is not the one that the Hub names); "
         "expected what was published: try again later, or over another connection."
@@ -306,6 +307,9 @@ def has_listed_hash(path: Path, entry: Any) -> bool:
 
 
 def _matches_listing(path: Path, entry: Any) -> bool:
+    """Whether a file is there and has the listed hash, if any: two names may share a blob that was removed."""
+    if not path.is_file():
+        return False
     return (entry.lfs is None and entry.blob_id is None) or has_listed_hash(path, entry)
 
 

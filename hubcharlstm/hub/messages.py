@@ -19,6 +19,8 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 from hubcharlstm.errors import HubError, NotAModelError
 from hubcharlstm.hub.retry import causes, is_transient, retry_after
 
+MAX_REASON = 500
+"""Characters of a server's message."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -109,4 +111,5 @@ def reason(error: BaseException) -> str:
     message = str(error)
     if isinstance(error, HfHubHTTPError):
         message = f"{error.response.status_code}: {error.server_message or error.response.reason_phrase}"
-    return " ".join(message.split()).rstrip(".") or type(error).__name__
+    text = "".join(char if char.isprintable() else " " for char in message)  # a server may send anything
+    return " ".join(text.split())[:MAX_REASON].rstrip(".") or type(error).__name__

@@ -1,7 +1,8 @@
 """Calls of the Hub's client with a deadline and with retries, and which of its errors are worth one.
 
 The client's errors have no common base class: HTTP errors (OSError), broken connections (httpx), a file that is not in
-the cache (FileNotFoundError), failures of its upload threads (RuntimeError), and refused arguments (ValueError).
+the cache (FileNotFoundError), failures of its upload threads (RuntimeError), refused arguments (ValueError), and a wait
+of 400 digits (OverflowError).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ OPERATION_SECONDS = 900.0
 MAX_OPERATION_SECONDS = 86_400.0
 REPORT_SECONDS = 15.0
 """After so many seconds of waiting the log says so."""
-CLIENT_ERRORS = (OSError, httpx.HTTPError, RuntimeError, ValueError)
+CLIENT_ERRORS = (OSError, httpx.HTTPError, RuntimeError, ValueError, OverflowError)
 
 
 logger = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ def call_with_deadline(
             arrived, grown = count, now
         left = min(start + limit, grown + stall if progress is not None else float("inf")) - now
         if left <= 0 and not result.done():
-            what = f"no answer within {limit:g} seconds" if now >= start + limit else f"{stall:g} seconds of silence"
+            what = f"no answer within {limit:.3g} seconds" if now >= start + limit else f"{stall:g} seconds of silence"
             raise TimeoutError(what)
         if now - reported >= REPORT_SECONDS:
             reported = now

@@ -77,6 +77,13 @@ def test_damaged_folders_work_whole_or_are_refused(tmp_path: Path, part: int) ->
     assert outcomes == {"works", "refused"}
 
 
+def test_an_empty_start_text_stays_empty(model: CharLSTM, tmp_path: Path) -> None:
+    """It was left out as an empty field, and the default came back at the next load."""
+    model.generation_config = GenerationConfig(start_text="")
+    model.save_pretrained(tmp_path)
+    assert CharLSTM.from_pretrained(tmp_path).generation_config == model.generation_config
+
+
 # --- the hash of the weights -------------------------------------------------------------------------------------
 
 

@@ -150,7 +150,7 @@ def damage(folder: Path, other: Path, seed: str) -> str:
     names = []
     for _ in range(draw.choice([1, 1, 1, 2, 3])):
         change = draw.choice(CHANGES)
-        with contextlib.suppress(ValueError, KeyError, FileExistsError, IndexError, AttributeError, struct.error):
+        with contextlib.suppress(ValueError, KeyError, OSError, IndexError, AttributeError, struct.error):
             change(draw, folder, other)  # an earlier change may have left nothing to change in this way
             names.append(change.__name__)
     return " ".join(names)
