@@ -44,12 +44,13 @@ WATCH = """() => {
 }"""
 
 
-def start_app(port: int) -> subprocess.Popen[bytes]:
+def start_app(port: int, folder: Path = ROOT) -> subprocess.Popen[bytes]:
+    """Start the app of the checkout in `folder`."""
     named = ("HUBCHARLSTM_MODEL", "SPACE_ID", "PYTHONPATH")
     environment = {name: value for name, value in os.environ.items() if name not in named}
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "app.py")],
-        cwd=ROOT,
+        [sys.executable, str(folder / "app.py")],
+        cwd=folder,
         env={**environment, "GRADIO_SERVER_PORT": str(port)},
         stdout=subprocess.DEVNULL,
     )

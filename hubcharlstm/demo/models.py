@@ -151,7 +151,7 @@ class ModelRegistry:
         sources: Iterable[str | None] = (),
         *,
         open_to_all: bool = False,
-        notice: Sentence | None = None,
+        notice: Sentence | str | None = None,
     ) -> None:
         self.open_to_all = open_to_all
         self.notice = notice

@@ -42,7 +42,7 @@ def test_a_model_that_comes_later_takes_over(model: CharLSTM, tmp_path: Path) ->
     source = ModelSource(str(folder), on_change=changed.append, first_pause=0.02)
     before = source.model
     assert before.name == "the shipped model"
-    assert source.notice is not None and str(folder) in source.notice and source.notice.endswith(".")
+    assert source.notice is not None and str(folder) in str(source.notice) and str(source.notice).endswith(".")
     stream = before.stream("To be", max_new_tokens=30, seed=1)
     next(stream)
     model.save_pretrained(folder)
@@ -81,7 +81,7 @@ import json, sys, time
 from hubcharlstm.demo.model_source import ModelSource
 
 source = ModelSource("user/late", first_pause=0.2, longest_pause=0.2)
-print(json.dumps([source.model.name, source.notice]), flush=True)
+print(json.dumps([source.model.name, str(source.notice)]), flush=True)
 while source.notice:
     time.sleep(0.01)
 print(json.dumps([source.model.name, source.model.fingerprint]), flush=True)

@@ -16,6 +16,7 @@ from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.page import welcome
 from hubcharlstm.demo.settings import Settings
 from tests.conftest import tiny_model
+from tests.support.chat_doubles import in_english
 
 
 def get(offered: models.ModelRegistry, name: object) -> models.ServedModel:
@@ -138,8 +139,12 @@ def test_a_model_that_is_replaced_serves_its_holders_to_the_end(model: CharLSTM,
 
 def test_the_intro_is_filled_from_the_model(model: CharLSTM) -> None:
     shown = welcome.intro(model, "tiny")
-    assert shown["title"] == "Tiny, one letter at a time" and shown["passage"] is None and shown["time_lapse"] is None
-    assert shown["lines"][0] == "Not an assistant: a small network that has read one text."
+    assert (
+        in_english(shown["title"]) == "Tiny, one letter at a time"
+        and shown["passage"] is None
+        and shown["time_lapse"] is None
+    )
+    assert in_english(shown["lines"][0]) == "Not an assistant: a small network that has read one text."
     assert [starter["typed"] for starter in shown["starters"]] == ["To be, ", "FIRST:\n", "To be, "]
     assert shown["starters"][-1]["temperatures"] == [0.2, 0.8, 1.4]
     corpus = {
@@ -147,10 +152,10 @@ def test_the_intro_is_filled_from_the_model(model: CharLSTM) -> None:
     }  # fmt: skip
     model.record = {"name": "charlstm-macbeth", "corpus": corpus}
     shown = welcome.intro(model, "tiny")
-    assert shown["title"] == "Shakespeare's Macbeth, one letter at a time"
-    assert "has read only Shakespeare's Macbeth." in shown["lines"][0]
+    assert in_english(shown["title"]) == "Shakespeare's Macbeth, one letter at a time"
+    assert "has read only Shakespeare's Macbeth." in in_english(shown["lines"][0])
     model.record |= {"teachers": [{"name": "user/teacher"}]}
-    assert "has read Shakespeare's Macbeth." in welcome.intro(model, "tiny")["lines"][0]
+    assert "has read Shakespeare's Macbeth." in in_english(welcome.intro(model, "tiny")["lines"][0])
 
 
 def test_the_passage_is_the_one_nearest_the_usual_temperature(model: CharLSTM) -> None:
@@ -161,6 +166,8 @@ def test_the_passage_is_the_one_nearest_the_usual_temperature(model: CharLSTM) -
         "prompt": "p",
         "text": "at 0.7",
         "caption": "seed 7, temperature 0.7",
+        "seed": "7",
+        "temperature": 0.7,
     }
 
 
@@ -193,12 +200,12 @@ def test_the_time_lapse_tells_how_far_the_training_was(model: CharLSTM) -> None:
 
 
 def test_the_lines_about_a_model(model: CharLSTM) -> None:
-    lines = welcome.about(model)
+    lines = [*map(in_english, welcome.about_sentences(model))]
     assert lines[0].startswith("A network of ") and "It is not an assistant" in lines[0]
     assert lines[-1].endswith(" on cpu") and not any("bits per character" in line for line in lines)
     model.record, model.revision = {"val_loss": 1.0, "val_bpc": 1.4427}, "abcdef1234567890"
-    assert "1.443 bits per character on text it has not read" in welcome.about(model)
-    assert welcome.about(model)[-1].endswith(", revision abcdef1")
+    assert "1.443 bits per character on text it has not read" in map(in_english, welcome.about_sentences(model))
+    assert in_english(welcome.about_sentences(model)[-1]).endswith(", revision abcdef1")
 
 
 @pytest.mark.parametrize(

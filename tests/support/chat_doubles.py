@@ -14,6 +14,7 @@ from hubcharlstm.demo.chat.replies import Delivery, ReplyWriter
 from hubcharlstm.demo.chat.requests import ChatRequest
 from hubcharlstm.demo.chat.turns import Turn
 from hubcharlstm.demo.models import ServedModel
+from hubcharlstm.demo.words.catalogue import Sentence
 
 LETTERS = "\n !&'*,-.:;<>?_`ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz{}"
 TURN = "0123456789abcdef"
@@ -54,6 +55,16 @@ def reply_updates(served_model: ServedModel, *args: Any, **data: Any) -> list[Tu
     """Every update of the turn that answers a `chat_request`."""
     request = chat_request(served_model, *args, **data)
     return collect(ReplyWriter(UpdatePacer()).reply(request, served_model, Delivery(request.full_speed)))
+
+
+def in_english(message: Any) -> str:
+    """A sentence that the page gets as JSON, in English; a text as it is."""
+    if not isinstance(message, dict):
+        return str(message)
+    params = {
+        name: in_english(value) if isinstance(value, dict) else value for name, value in message["params"].items()
+    }
+    return str(Sentence(message["key"], params))
 
 
 class FinishedStream:

@@ -100,6 +100,16 @@ StoredText = Annotated[str, PlainValidator(check_text)]
 """Text with lone surrogates, which pydantic's own check of a string refuses."""
 
 
+def check_stored_message(value: Any) -> Any:
+    if not isinstance(value, str) and not (isinstance(value, dict) and isinstance(value.get("key"), str)):
+        raise ValueError("neither a text nor a sentence")
+    return value
+
+
+StoredMessage = Annotated[Any, PlainValidator(check_stored_message)]
+"""A sentence as JSON; a text in pages of earlier versions."""
+
+
 class StoredReply(Event):
     """What continuing a reply needs of it. `Settings` checks the ranges of the sampling settings."""
 
@@ -135,7 +145,7 @@ class StoredTurn(Event):
     context: StoredText
     prompt: Annotated[str, PlainValidator(check_prompt)]
     shown: StoredText
-    warnings: list[Any]
+    warnings: list[StoredMessage]
     replies: list[StoredSibling] = Field(min_length=1, max_length=MAX_SIDE_BY_SIDE)
 
 

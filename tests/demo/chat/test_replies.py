@@ -17,7 +17,7 @@ from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.chat.replies import CancelToken, Delivery, ReplyWriter
 from hubcharlstm.demo.chat.turns import Turn, cycle_in
 from hubcharlstm.demo.models import ServedModel
-from tests.support.chat_doubles import chat_request, reply_updates, tiny_model
+from tests.support.chat_doubles import chat_request, in_english, reply_updates, tiny_model
 
 pytestmark = pytest.mark.usefixtures("fast_pacing")
 
@@ -28,11 +28,14 @@ def test_a_reply_grows_at_its_end_and_is_what_the_library_writes(served_model: S
     assert texts[0] == "" and texts[-1] == served_model.model.generate("To be", max_new_tokens=40, seed=7)
     assert all(later.startswith(earlier) for earlier, later in pairwise(texts)) and len(texts) > 4
     assert [update["replies"][0]["writing"] for update in updates] == [True] * (len(updates) - 1) + [False]
-    caption = updates[-1]["replies"][0]["caption"]
-    assert caption.startswith("40 characters · seed 7 · temperature 0.8 · tiny · ") and caption.endswith(
-        " · length reached"
+    reply = updates[-1]["replies"][0]
+    assert (reply["seed"], reply["temperature"], reply["model"], reply["ending"]) == (
+        "7",
+        0.8,
+        "tiny",
+        "length reached",
     )
-    assert f"{served_model.model.decoder.precision} on cpu" in caption and "characters/s" in caption
+    assert (reply["precision"], reply["device"]) == (served_model.model.decoder.precision, "cpu") and reply["rate"] > 0
 
 
 def test_full_speed_and_the_reading_pace_write_the_same_text(served_model: ServedModel) -> None:
@@ -54,12 +57,12 @@ def test_hostile_text_passes_through_untouched(served_model: ServedModel) -> Non
 
 def test_substituted_and_dropped_characters_are_reported(served_model: ServedModel) -> None:
     turn = reply_updates(served_model, "É😀")[-1]
-    assert turn["prompt"] == "E" and turn["warnings"] == ["É read as E; 😀 skipped"]
+    assert turn["prompt"] == "E" and [*map(in_english, turn["warnings"])] == ["É read as E", "😀 skipped"]
 
 
 def test_an_empty_message_starts_from_the_models_start_text_and_says_so(served_model: ServedModel) -> None:
     turn = reply_updates(served_model, "")[-1]
-    assert len(turn["replies"][0]["text"]) == 40 and "nothing to start from" in turn["warnings"][0]
+    assert len(turn["replies"][0]["text"]) == 40 and "nothing to start from" in in_english(turn["warnings"][0])
 
 
 def test_a_seed_is_drawn_unless_it_is_locked(served_model: ServedModel) -> None:
@@ -93,7 +96,7 @@ def test_a_cancelled_reply_keeps_its_text_and_says_so(served_model: ServedModel)
     seen = asyncio.run(run())
     reply = seen[-1]["replies"][0]
     assert reply["text"] == seen[-2]["replies"][0]["text"] and len(reply["text"]) < 2_000
-    assert not reply["writing"] and reply["caption"].endswith("stopped") and writer.num_states == 0
+    assert not reply["writing"] and reply["ending"] == "stopped" and writer.num_states == 0
 
 
 def test_greedy_cycles_are_found() -> None:

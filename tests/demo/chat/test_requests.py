@@ -79,7 +79,7 @@ def test_a_message_goes_on_from_the_text_so_far_only_if_wanted(served_model: Ser
     assert chat_request(served_model, "x", context="before").context == ""
     assert chat_request(served_model, "x", context="before", controls={"go_on": True}).context == "before"
     long = chat_request(served_model, "x" * 9_990, context="y" * 50 + "0123456789", controls={"go_on": True})
-    assert long.context == "0123456789" and "only the last 10 characters" in long.warning
+    assert long.context == "0123456789" and "only the last 10 characters" in str(long.warning)
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------

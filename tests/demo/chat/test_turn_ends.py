@@ -16,7 +16,7 @@ from hubcharlstm.demo.chat.sentences import cut_after_sentence
 from hubcharlstm.demo.chat.turns import CUT_ENDING, Turn, parse_continue_target
 from hubcharlstm.demo.models import ServedModel
 from hubcharlstm.demo.settings import TURN_LENGTH, Settings
-from tests.support.chat_doubles import CONTROLS, TURN, chat_request, collect
+from tests.support.chat_doubles import CONTROLS, TURN, chat_request, collect, in_english
 
 pytestmark = pytest.mark.usefixtures("fast_pacing")
 
@@ -75,8 +75,8 @@ def test_a_turn_that_reaches_its_length_ends_in_a_whole_sentence_and_goes_on_fro
     whole, shown = texts[seed], cut_after_sentence(texts[seed][:length])
     turn = written(writer, replace(turn_of(served_model, length), seed=seed), served_model)
     reply = turn["replies"][0]
-    assert reply["text"] == shown and reply["ending"] == CUT_ENDING and reply["caption"].endswith(CUT_ENDING)
-    assert f"{len(shown)} characters" in reply["caption"] and f"max_new_tokens={len(shown)}," in reply["python"]
+    assert reply["text"] == shown and reply["ending"] == CUT_ENDING
+    assert f"max_new_tokens={len(shown)}," in reply["python"]
     target = parse_continue_target({"target": turn, "index": 0})
     assert target.is_turn(model.generation_config)
     more = collect(writer.continue_reply(target, TURN, 300, served_model, Delivery(full_speed=True)))[-1]["replies"][0]
@@ -98,4 +98,4 @@ def test_the_permalink_of_a_cut_turn_writes_what_was_shown(served_model: ServedM
         reply = written(writer, request, served_model)["replies"][0]
         expected = served_model.model.generate(PROMPT, max_new_tokens=request.settings.length, seed=7, stop="\n\n")
         assert reply["text"] == expected and reply["ending"] != CUT_ENDING
-        assert reply["replay_check"] != "differs" or not link.expected.hash
+        assert in_english(reply["replay_check"]) == ("same text" if link.expected.hash else "")

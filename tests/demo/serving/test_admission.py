@@ -78,7 +78,7 @@ def test_the_queue_is_served_in_order_and_is_bounded() -> None:
             with second, third, fourth:
                 assert await first.wait_for_turn(0) and await second.wait_for_turn(0)
                 assert not await third.wait_for_turn(0.01) and third.position == 0 and fourth.position == 1
-                assert fourth.status_message == "The app is busy: 1 before you, in about 3 seconds."
+                assert str(fourth.status_message) == "The app is busy: 1 before you, in about 3 seconds."
                 with pytest.raises(
                     BusyError, match=r"busy \(4 requests are written or wait\): try again in about 5 seconds"
                 ):
@@ -112,7 +112,10 @@ def test_the_wait_is_estimated_from_past_durations(monkeypatch: pytest.MonkeyPat
     for _ in range(200):
         with admission.enter(ClientIdentity()):
             now += 30.0
-    assert admission.estimated_wait(0) == "about 3 seconds" and admission.estimated_wait(99) == "about 300 seconds"
+    assert (
+        str(admission.estimated_wait(0)) == "about 3 seconds"
+        and str(admission.estimated_wait(99)) == "about 300 seconds"
+    )
 
 
 def test_shutdown_refuses_the_queued_and_lets_the_running_finish() -> None:

@@ -18,7 +18,7 @@ function showError(field, sentence) {
   hideError();
   const control = document.getElementById(`field-${field}`) ?? document.getElementById("field-message");
   control.classList.add("invalid");
-  for (const input of control.querySelectorAll("input, textarea")) {
+  for (const input of control.querySelectorAll("input,textarea")) {
     input.setAttribute("aria-invalid", "true");
     input.setAttribute("aria-describedby", "error-message");
   }

@@ -44,7 +44,8 @@ function openMenu(anchor, label, items) {
   document.querySelector(".gradio-container").append(root);
   const [place, size] = [anchor.getBoundingClientRect(), root.getBoundingClientRect()];
   const below = place.bottom + size.height + 8 <= innerHeight;
-  root.style.left = `${Math.max(8, Math.min(place.left, innerWidth - size.width - 8))}px`;
+  const left = document.dir === "rtl" ? place.right - size.width : place.left;
+  root.style.left = `${Math.max(8, Math.min(left, innerWidth - size.width - 8))}px`;
   root.style.top = `${Math.max(8, below ? place.bottom + 2 : place.top - size.height - 2)}px`;
   root.querySelector(".menu-item")?.focus({ preventScroll: true });
 }

@@ -46,13 +46,19 @@ function renderChips() {
   }));
 }
 
+// Where the writing runs from right to left, the first chip is the one on the right.
+function scrollToChip(chip) {
+  const [at, row] = [chip.getBoundingClientRect(), chips.getBoundingClientRect()];
+  chips.scrollLeft += document.dir === "rtl" ? at.right - row.right + 8 : at.left - row.left - 8;
+}
+
 // Shows the value, whoever has set it.
 function refresh() {
   const name = props.value ?? "";
   renderChips();
   for (const radio of chips.querySelectorAll("input")) {
     radio.checked = radio.value === name;
-    if (radio.checked) chips.scrollLeft = radio.parentElement.offsetLeft - chips.offsetLeft - 8;
+    if (radio.checked) scrollToChip(radio.parentElement);
   }
   const field = messageField();
   if (field) {

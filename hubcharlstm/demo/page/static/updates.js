@@ -109,6 +109,7 @@ function start() {
     return;
   }
   messageField().dir = "auto";
+  document.documentElement.style.setProperty("--go-on", JSON.stringify(words("tools.go_on_short")));
   restoreDraft();
   render();
   if (loadOwner()) {
