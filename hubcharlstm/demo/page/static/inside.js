@@ -9,9 +9,10 @@ const fileUrl = (name) => new URL(`inside/${name}`, document.baseURI).href;
 
 async function loadInside() {
   const sheet = document.createElement("link");
+  const styled = new Promise((resolve, reject) => Object.assign(sheet, { onload: resolve, onerror: reject }));
   Object.assign(sheet, { rel: "stylesheet", href: fileUrl("inside.css") });
   document.head.append(sheet);
-  const { mountView } = await import(fileUrl("view.js"));
+  const [{ mountView }] = await Promise.all([import(fileUrl("view.js")), styled]);
   return mountView(insideSection, { fileUrl, nameOfModel });
 }
 
