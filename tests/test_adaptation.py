@@ -87,7 +87,7 @@ def test_what_a_step_computes(model: CharLSTM) -> None:
     loss = cross_entropy(logits[0], ids[0, 1:])
     gradients = torch.autograd.grad(loss, list(twin.parameters()))
     norm = torch.sqrt(sum((gradient**2).sum() for gradient in gradients))
-    assert float(losses.mean()) == pytest.approx(float(loss), rel=1e-5)
+    assert float(losses.mean()) == pytest.approx(float(loss.detach()), rel=1e-5)
     for first, after, gradient in zip(model.parameters(), evaluation.network.parameters(), gradients, strict=True):
         clipped = gradient * min(1.0, CLIP / (float(norm) + 1e-6))
         mean_square = (1 - MEMORY) * clipped**2 / (1 - MEMORY)  # with Adam's correction of its first steps
@@ -116,7 +116,8 @@ def test_the_record_says_what_happened_and_nothing_of_the_text(model: CharLSTM, 
     (entry,) = adapted.record["adapted"]
     assert entry["characters"] == len(MINE) and entry["steps"] == 5
     assert entry["nats_before"] == pytest.approx(model.score(MINE).nats, rel=0.01)
-    assert entry["nats_after"] == pytest.approx(adapted.score(MINE).nats, rel=0.01) < entry["nats_before"]
+    assert entry["nats_after"] == pytest.approx(adapted.score(MINE).nats, rel=0.01)
+    assert entry["nats_after"] < entry["nats_before"]
     assert set(adapted.record) == {"name", "corpus", "adapted"} and adapted.cells is None
     assert adapted.adaptation is not None and adapted.adaptation.warnings == ("日本 skipped",)
     assert "Whether" not in json.dumps(adapted.record)

@@ -96,10 +96,10 @@ def test_by_the_keyboard_with_markup_and_errors(user: BrowserUser) -> None:
     page.fill("#field-remember textarea", "short")
     page.focus("#remember-text")
     page.keyboard.press("Space")
-    page.wait_for_function("document.querySelector('.error-message').textContent.includes('expected 30 at least')")
+    page.wait_for_function("document.querySelector('.error-message')?.textContent.includes('expected 30 at least')")
     page.fill("#field-remember textarea", "x" * 20_001)
     page.click("#remember-text")
-    page.wait_for_function("document.querySelector('.error-message').textContent.includes('20,001 characters')")
+    page.wait_for_function("document.querySelector('.error-message')?.textContent.includes('20,001 characters')")
     remember(user, "<img src=x onerror=alert(1)> & **bold** é 日本\n" * 12)
     assert page.locator(".error-message").count() == 0
     assert page.locator(".remember-status img").count() == 0
