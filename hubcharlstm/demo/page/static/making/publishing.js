@@ -35,9 +35,9 @@ function publishForm(parts, content) {
   const nodes = [part("p", "hint", "It goes to the account of `hf auth login` on this machine. Besides the weights, everybody who sees it sees this of your text:")];
   for (const [key, label] of PUBLIC_PARTS) {
     if (parts[key].length === 0) continue;
-    const list = part("ul", "public-lines");
+    const list = part("ul", key === "speakers" ? "public-lines in-a-row" : "public-lines");
     list.append(...parts[key].map((line) => part("li", "", line)));
-    nodes.push(part("p", "", label), list);
+    nodes.push(part("p", "public-label", label), list);
   }
   const name = part("input");
   Object.assign(name, { type: "text", value: parts.name, maxLength: 82, autocomplete: "off", spellcheck: false });

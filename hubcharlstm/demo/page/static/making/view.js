@@ -115,7 +115,7 @@ function renderQueued(state) {
 
 function timeLine(state) {
   const { run, seconds, elapsed } = state;
-  if (run.phase === "reporting") return "It writes its report …";
+  if (run.phase === "reporting") return "Almost done …";
   if (run.phase === "starting") return "It gets ready …";
   return `${minutesAndSeconds(seconds - elapsed)} left`;
 }
@@ -171,12 +171,13 @@ function renderReady(state) {
   );
   const card = snapshotCard();
   card.update(state.run.snapshots);
-  const note = state.sentence ? [part("p", "hint", state.sentence)] : [];
+  const warm = "It began with another model. If that one has read this text before, the number says little.";
+  const note = [state.sentence, state.is_warm ? warm : ""].filter(Boolean).map((line) => part("p", "hint", line));
   const use = part("p", "hint", `In the chat's menu it is “${state.label}”, for you alone. The download is a folder in a zip file; in Python, after unpacking:`);
   const code = part("pre", "code-lines", 'from hubcharlstm import CharLSTM\nmodel = CharLSTM.from_pretrained("the-unpacked-folder")');
   status.textContent = "Your model is ready.";
   const publishing = state.may_publish ? [renderPublishing()] : [];
-  return [heading(state, "It is ready"), ...note, part("p", "verdict", comparison(state.run, state.findings)), buttons, card.root,
+  return [heading(state, "It is ready"), part("p", "verdict", comparison(state.run, state.findings)), ...note, buttons, card.root,
     chartFigure(state.run, number, 1), use, code, ...publishing];
 }
 
