@@ -65,12 +65,12 @@ class SpeakerClassifier:
         self.totals = {speaker: counts.total() for speaker, counts in self.counts.items()}
         self.num_words = len(set().union(*self.counts.values()))
 
-    def rank(self, speaker: str, text: str, *, left_out: bool = False) -> int:
-        """The place of `speaker` among all, 1 for the likeliest. left_out: `text` is one of the speeches."""
+    def rank(self, speaker: str, text: str, *, is_held_out: bool = False) -> int:
+        """The place of `speaker` among all, 1 for the likeliest. is_held_out: `text` is one of the speeches."""
         own = Counter(words(text))
         scores = {}
         for name, counts in self.counts.items():
-            minus = own if left_out and name == speaker else Counter[str]()
+            minus = own if is_held_out and name == speaker else Counter[str]()
             total = self.totals[name] - minus.total() + self.num_words
             scores[name] = sum(n * math.log((counts[word] - minus[word] + 1) / total) for word, n in own.items())
         return sorted(scores, key=lambda name: -scores[name]).index(speaker) + 1
@@ -136,7 +136,7 @@ def main() -> None:
         print(f"{reply.question}\n{reply.speaker}:\n{reply.text}\n")
     results = {name: shares(replies, classifier) for name, replies in columns.items()}
     real = [(name, text) for name, text in speeches if len(words(text)) >= FEWEST_WORDS]
-    of_real = mean(classifier.rank(name, text, left_out=True) <= 3 for name, text in real)
+    of_real = mean(classifier.rank(name, text, is_held_out=True) <= 3 for name, text in real)
     print(f"{len(QUESTIONS) * len(speakers)} replies; {conditions(torch.get_num_threads())}\n")
     print(f"| | {' | '.join(results)} |\n|---|{'---|' * len(results)}")
     for name in next(iter(results.values())):

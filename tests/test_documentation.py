@@ -11,6 +11,8 @@ import shlex
 from pathlib import Path
 
 import pytest
+from accelerate.commands.launch import launch_command_parser
+from torch.distributed.run import get_args_parser as torchrun_parser
 
 from hubcharlstm import cli as hubcharlstm_cli
 from tests.support.markdown import (
@@ -77,6 +79,11 @@ def make_targets() -> set[str]:
     return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
+def module_of(launched: list[str]) -> str:
+    """The command line that a launcher is to start."""
+    return shlex.join(["python", *launched[launched.index("-m") :]])
+
+
 def complaint(command: str) -> str:
     """Why a command that the documentation prints would not work, "" if it would."""
     words = [word.removeprefix(".venv/bin/") for word in shlex.split(command)]
@@ -90,6 +97,10 @@ def complaint(command: str) -> str:
             return parse(hubcharlstm_cli.parser(), rest) if rest else ""
         case ["python", "-m", "training", *rest]:
             return parse(training_options.parser(), rest) if rest else ""
+        case ["torchrun", *rest]:
+            return parse(torchrun_parser(), rest) or complaint(module_of(rest))
+        case ["accelerate", "launch", *rest]:
+            return parse(launch_command_parser(), rest) or complaint(module_of(rest))
         case ["python", "-m", "pytest", *rest] | ["pytest", *rest]:
             paths = [word.partition("::")[0] for word in rest if "/" in word]
             return "".join(f"no file {path}" for path in paths if not (ROOT / path).exists())
@@ -115,6 +126,9 @@ def complaint(command: str) -> str:
         "python -m benchmarks.nothing",
         "pip install hubcharlstm",
         "hubcharlstm-app",
+        "torchrun --processes 2 -m training fit mine.txt",
+        "torchrun --nproc-per-node 2 -m training fit",
+        "accelerate launch --cpu -m training fit mine.txt --outt x",
     ],
 )
 def test_a_command_that_would_not_work_is_noticed(command: str) -> None:

@@ -16,7 +16,7 @@ class TrainingNetwork(nn.Module):
     Both draw one mask per window: locked dropout (Gal & Ghahramani 2016) and DropConnect on the recurrent weights
     (Merity et al. 2018). A mask per time step would take up to a third of the step.
 
-    rows: the rows of the batch of `batch_size` that this process reads; None for all of them. Masks are drawn for the
+    rows: the rows of the batch of `batch_size` that this process reads; None for all of them. Masks are uniforms for the
     whole batch, so that they do not depend on how many processes share it.
     """
 
@@ -37,8 +37,8 @@ class TrainingNetwork(nn.Module):
                 w_hh = w_hh * weight_mask(w_hh.shape, self.weight_drop, w_hh.device)
             x, h, c = lstm(x, h, c, (w_ih, w_hh, b_ih + b_hh))
             if self.training and rate:
-                drawn = torch.rand((1, self.batch_size if self.rows else x.shape[1], x.shape[2]), device=x.device)
-                mask = (drawn[:, self.rows] if self.rows else drawn) >= rate
+                uniforms = torch.rand((1, self.batch_size if self.rows else x.shape[1], x.shape[2]), device=x.device)
+                mask = (uniforms[:, self.rows] if self.rows else uniforms) >= rate
                 x = x * (mask * (1 / (1 - rate))).to(x.dtype)
             after.append((h, c))
         head = self.network.head
@@ -55,7 +55,7 @@ class TrainingNetwork(nn.Module):
 def weight_mask(shape: torch.Size, rate: float, device: torch.device) -> Tensor:
     """Inverted-dropout mask: 0 with probability `rate` (to the nearest 256th), else the factor that makes the mean 1.
 
-    Each weight takes one random byte, eight of which are drawn at once: random floats would take a tenth of the step.
+    Each weight takes one random byte, eight of which are uniforms at once: random floats would take a tenth of the step.
     """
     count, dropped = shape.numel(), round(256 * rate)
     words = torch.empty(-(-count // 8), dtype=torch.int64, device=device).random_(-(2**63), 2**63 - 1)

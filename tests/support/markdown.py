@@ -21,8 +21,8 @@ PAGES = [
 PAGE_NAMES = [path.relative_to(ROOT).as_posix() for path in PAGES]
 PACKAGES = ("hubcharlstm", "training")
 
-OPTIONS_OF_OTHERS = {"--help", "--kills", "--megabytes", "--minutes", "--layers"}
-"""Of argparse and of benchmarks."""
+OPTIONS_OF_OTHERS = {"--help", "--kills", "--megabytes", "--minutes", "--layers", "--max-restarts"}
+"""Of argparse, of benchmarks and of torchrun."""
 
 
 def page_text(name: str) -> str:
