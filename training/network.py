@@ -16,7 +16,7 @@ class TrainingNetwork(nn.Module):
     Both draw one mask per window: locked dropout (Gal & Ghahramani 2016) and DropConnect on the recurrent weights
     (Merity et al. 2018). A mask per time step would take up to a third of the step.
 
-    rows: the rows of the batch of `batch_size` that this process reads; None for all of them. Masks are uniforms for the
+    rows: the rows of the batch of `batch_size` that this process reads; None for all of them. Masks are drawn for the
     whole batch, so that they do not depend on how many processes share it.
     """
 
@@ -55,7 +55,7 @@ class TrainingNetwork(nn.Module):
 def weight_mask(shape: torch.Size, rate: float, device: torch.device) -> Tensor:
     """Inverted-dropout mask: 0 with probability `rate` (to the nearest 256th), else the factor that makes the mean 1.
 
-    Each weight takes one random byte, eight of which are uniforms at once: random floats would take a tenth of the step.
+    Each weight takes one random byte, eight of which are drawn at once: random floats would take a tenth of the step.
     """
     count, dropped = shape.numel(), round(256 * rate)
     words = torch.empty(-(-count // 8), dtype=torch.int64, device=device).random_(-(2**63), 2**63 - 1)
