@@ -13,6 +13,7 @@ import gradio as gr
 import huggingface_hub.constants
 from fastapi import FastAPI, Response
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 
 from hubcharlstm.demo.api import add_api
 from hubcharlstm.demo.chat.pacing import UpdatePacer
@@ -147,6 +148,8 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
     asgi.add_middleware(gradio_compat.UnknownEventMiddleware, demo=app.demo)
     # Gradio adds no CORS headers to an app that has its own; its own would allow every origin on any other host.
     asgi.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
+    # Gradio compresses files by their endings, but not the page itself, which is the largest response.
+    asgi.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=6)
     add_openai_api(asgi, app.registry, app.admission, app.pacer)
     add_preview_image(asgi, app.registry)
     mount(asgi, app.demo, host, port, root, credentials)
