@@ -13,6 +13,7 @@ import gradio as gr
 import huggingface_hub.constants
 from fastapi import FastAPI, Response
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 
 from hubcharlstm.demo.alternatives_api import add_alternatives
 from hubcharlstm.demo.api import add_api
@@ -168,6 +169,8 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
     asgi.add_middleware(PresenceMiddleware, owners=app.private.owners)
     # Gradio adds no CORS headers to an app that has its own; its own would allow every origin on any other host.
     asgi.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
+    # Gradio compresses files by their endings, but not the page itself, which is the largest response.
+    asgi.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=6)
     add_openai_api(asgi, app.registry, app.admission, app.pacer)
     manager = None
     if app.making_limits is not None:

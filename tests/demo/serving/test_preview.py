@@ -45,6 +45,19 @@ def test_a_shared_link_previews_with_title_and_picture(monkeypatch: pytest.Monke
         served.close()
 
 
+def test_the_page_comes_compressed_and_in_the_visitors_language() -> None:
+    served = Served(tiny_model())
+    try:
+        headers = {"accept-encoding": "gzip", "accept-language": "de-AT,en;q=0.5"}
+        answer = httpx.get(served.url + "/", headers=headers, timeout=60)
+        assert answer.headers["content-encoding"] == "gzip" and answer.num_bytes_downloaded < len(answer.content) / 3
+        assert '<html\n\tlang="de" dir="ltr"' in answer.text and "Rückgängig" in answer.text
+        for other in ("Surprise me", "Sorpréndeme", "__i18n__"):
+            assert other not in answer.text
+    finally:
+        served.close()
+
+
 def size(png: bytes) -> tuple[int, int]:
     from PIL import Image
 
