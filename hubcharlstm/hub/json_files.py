@@ -28,7 +28,7 @@ def load_json(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_BYTES:
         raise NotAModelError(f"{path} is larger than {MAX_BYTES // 2**20} MiB; expected a small JSON file: check it.")
     content = path.read_bytes()
-    values = sum(content.count(mark) for mark in (b"[", b"{", b","))
+    values = sum(content.count(sign) for sign in (b"[", b"{", b","))
     if values > MAX_VALUES:
         raise NotAModelError(f"{path} holds {values:,} values; expected at most {MAX_VALUES:,}: check it.")
     try:

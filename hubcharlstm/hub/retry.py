@@ -94,21 +94,21 @@ def call_with_deadline(
             result.set_exception(error)
 
     start = grown = time.monotonic()
-    reported, arrived, limit = start, 0, min(seconds, remaining_seconds())
+    reported, arrived, limit = start, 0, min(seconds, remaining_seconds(), operation_seconds())
     threading.Thread(target=run, daemon=True).start()
     while True:
         now = time.monotonic()
         if progress is not None and (count := progress()) != arrived:
             arrived, grown = count, now
-        left = min(start + limit, grown + stall if progress is not None else float("inf")) - now
-        if left <= 0 and not result.done():
+        remaining = min(start + limit, grown + stall if progress is not None else float("inf")) - now
+        if remaining <= 0 and not result.done():
             what = f"no answer within {limit:.3g} seconds" if now >= start + limit else f"{stall:g} seconds of silence"
             raise TimeoutError(what)
         if now - reported >= REPORT_SECONDS:
             reported = now
             logger.warning("Waiting for the Hub for %.0f seconds, at most %.0f.", now - start, limit)
         try:
-            return result.result(timeout=max(0.0, min(left, REPORT_SECONDS if progress is None else 0.5)))
+            return result.result(timeout=max(0.0, min(remaining, REPORT_SECONDS if progress is None else 0.5)))
         except TimeoutError:
             if result.done():
                 raise

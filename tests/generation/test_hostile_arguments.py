@@ -83,7 +83,7 @@ def test_layers_and_units_are_checked(model: CharLSTM, numbers: Any) -> None:
             model.trace("To be", **{name: numbers})
 
 
-def test_half_of_a_surrogate_pair_is_skipped_as_any_unknown_character(model: CharLSTM) -> None:
+def test_half_of_a_surrogate_pair_is_dropped_as_any_unknown_character(model: CharLSTM) -> None:
     done = model.complete("To\ud800 be", max_new_tokens=3)
     assert done.prompt.text == "To be" and "U+D800" in done.warnings[0]
     assert model.score("To\ud800 be").text == "To be"

@@ -108,8 +108,8 @@ def test_one_etag_for_several_files_is_no_snapshot(hub: Hub, author: Client, rea
     if "error" in outcome:
         assert main.read_text() == first
         hub.faults.clear()
-        kept = reader.call("load", "user/one-etag", cache_dir=str(tmp_path), local_files_only=True)
-        assert kept["fingerprint"] == old["fingerprint"]
+        cached = reader.call("load", "user/one-etag", cache_dir=str(tmp_path), local_files_only=True)
+        assert cached["fingerprint"] == old["fingerprint"]
         assert reader.call("load", "user/one-etag", cache_dir=str(tmp_path))["record"] == {"name": "New"}
 
 
@@ -118,8 +118,8 @@ def test_a_snapshot_that_does_not_load_is_not_noted(hub: Hub, author: Client, re
     first = reader.call("load", "user/broken-head", cache_dir=str(tmp_path))["revision"]
     hub.repos["user/broken-head"].commit({"generation_config.json": b'{"temperature": NaN}'})
     reader.refusal("load", "user/broken-head", cache_dir=str(tmp_path))
-    kept = reader.call("load", "user/broken-head", cache_dir=str(tmp_path), local_files_only=True)
-    assert (kept["revision"], kept["fingerprint"]) == (first, old["fingerprint"])
+    cached = reader.call("load", "user/broken-head", cache_dir=str(tmp_path), local_files_only=True)
+    assert (cached["revision"], cached["fingerprint"]) == (first, old["fingerprint"])
 
 
 def test_a_message_of_the_server_is_one_line_of_text(hub: Hub, reader: Client, tmp_path: Path) -> None:

@@ -139,6 +139,24 @@ def test_a_model_file_that_is_a_link_is_replaced_and_its_target_is_not(model: Ch
     assert CharLSTM.from_pretrained(folder).fingerprint == other_model().fingerprint
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs special files")
+def test_special_files_and_holes_stay_as_they_are(model: CharLSTM, tmp_path: Path) -> None:
+    """All files were copied: holes were filled, hard links parted, and a pipe blocked the save."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "note").write_text("mine")
+    os.link(tmp_path / "note", tmp_path / "same")
+    (tmp_path / "dangling").symlink_to(tmp_path / "absent")
+    with (tmp_path / "sparse").open("wb") as sparse:
+        sparse.truncate(2**30)
+    before = {path.name: path.lstat() for path in tmp_path.iterdir()}
+    model.save_pretrained(tmp_path)
+    for name, status in before.items():
+        now = (tmp_path / name).lstat()
+        assert (now.st_ino, now.st_mode, now.st_nlink, now.st_blocks, now.st_mtime_ns) == (
+            status.st_ino, status.st_mode, status.st_nlink, status.st_blocks, status.st_mtime_ns,
+        ), name  # fmt: skip
+
+
 # --- failures and concurrency -----------------------------------------------------------------------------------
 
 

@@ -26,7 +26,7 @@ HOSTILE = (
     "[]", "{}", "[[]]", "[null]", "[1,2,3]", '{"a":1}', "[" * 3000 + "]" * 3000, '["a","a"]', "[" + "0," * 5000 + "0]",
 )  # fmt: skip
 
-Outcome = Literal["works", "refused"]
+CheckResult = Literal["works", "refused"]
 Change = Callable[[random.Random, Path, Path], None]
 
 
@@ -159,7 +159,7 @@ def damage(folder: Path, other: Path, seed: str) -> str:
 # --- what must hold ----------------------------------------------------------------------------------------------
 
 
-def check(folder: Path, again: Path, fingerprint: str) -> tuple[Outcome, bool]:
+def check(folder: Path, again: Path, fingerprint: str) -> tuple[CheckResult, bool]:
     """Load and use a folder -> what came of it, and whether its numbers are other than those of `fingerprint`.
 
     again: where it is saved again. Any exception but one `ValueError` of one sentence at load is a failure.
