@@ -118,7 +118,7 @@ def test_keys_move_through_the_text_and_space_plays(inside: Inside) -> None:
     inside.press("Home", "ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft")
     assert inside.place == 2
     value = str(inside.page.get_attribute("#inside-scrubber", "aria-valuetext"))
-    assert value.startswith(f"space, character 3 of {len(TEXT)}, expected with ")
+    assert value.startswith(f"the space, character 3 of {len(TEXT)}, expected with ")
     inside.press("Space")
     inside.page.wait_for_function("() => Number(document.getElementById('inside-scrubber').value) > 3")
     inside.press("Space")
@@ -140,7 +140,7 @@ def test_the_text_is_text_and_a_click_moves_to_its_character(inside: Inside) -> 
 def test_terms_answer_to_the_pointer_and_to_the_keyboard(inside: Inside) -> None:
     inside.open()
     inside.page.locator("#inside .term[data-term='x.f']").hover()
-    assert inside.explanation().startswith("W x: what the character “T” itself says to the forget gate: ")
+    assert inside.explanation().startswith("W x: what “T” itself says to the forget gate: ")
     inside.page.locator("#inside .term").first.focus()
     assert inside.explanation().startswith("f, the forget gate: ")
     inside.press("ArrowRight")

@@ -43,7 +43,7 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-const NAMES = { "\n": "line break", "\t": "tab", " ": "space" };
+const NAMES = { "\n": "the line break", "\t": "the tab", " ": "the space" };
 export const visible = (char) => ({ "\n": "⏎", "\t": "⇥", " ": "␣" })[char] ?? char;
 export const nameOf = (char) => NAMES[char] ?? `“${char}”`;
 

@@ -56,7 +56,7 @@ export function explain(term, values, char, isFirst) {
   const [kind, name] = term.split(".");
   const sums = values.sums[name];
   const gate = GATE_NAMES[name];
-  const source = isFirst ? `the character ${nameOf(char)}` : "the layer below";
+  const source = isFirst ? nameOf(char) : "the layer below";
   const texts = {
     x: () => `W x: what ${source} itself says to the ${gate}: ${signed(sums.x)}, ${push(name, sums.x)}.`,
     u: () => `U h: what all outputs h of the step before say to the ${gate}: ${signed(sums.u)}, ${push(name, sums.u)}.`,

@@ -121,7 +121,9 @@ export function mountView(root, { fileUrl, nameOfModel }) {
 
   // --- what is asked ---
 
-  const askServer = (name, body) => ask(fileUrl(name), { text: state.trace.text, before: state.before, model: state.model, ...body });
+  function askServer(name, body) {
+    return ask(fileUrl(name), { text: state.trace.text, before: state.before, model: state.model, ...body });
+  }
 
   async function load(body) {
     const response = await ask(fileUrl("trace"), body);
@@ -270,6 +272,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     state.color = kind;
     color.node.value = kind;
     paint();
+    if (kind === "weights") askWeights();
     const parts = LEGENDS[kind] === undefined ? ["0, shut", "1, open"] : LEGENDS[kind];
     legend.className = `legend ${kind}`;
     legend.replaceChildren(...(parts ?? []).map((part) => make("span", "", part)));
