@@ -39,8 +39,8 @@ BATCH_SIZE = 8
 """Parts of a text that `adapt` reads side by side: eight take little longer than one."""
 
 ADAPTATION_RATE = 2e-3
-MAX_PASSES = 3
-"""Passes over a text, after which its own loss still falls and that of its continuation no longer does."""
+MAX_PASSES = 2
+"""Passes over a text for a given time: another one gains little and costs what the model knew before."""
 
 MAX_SCORED = 20_000
 """Characters of a text on which the losses before and after are measured."""

@@ -41,7 +41,7 @@ def offered(user: BrowserUser) -> list[str]:
     return [label.replace("✓", "").strip() for label in labels]
 
 
-def test_a_text_is_remembered_for_this_visitor_alone(app: App, browser: Any) -> None:
+def test_a_text_is_remembered_for_its_owner_alone(app: App, browser: Any) -> None:
     one, other = BrowserUser(browser, app.url), BrowserUser(browser, app.url)
     open_panel(one)
     assert not one.page.is_visible("#forget-text")

@@ -47,7 +47,7 @@ async def remember(handlers: RememberHandlers, session: str = "mine", **data: An
     return [values[0] async for values in handlers.remember(event, request(session))]
 
 
-def test_the_copy_is_offered_to_its_visitor(handlers: RememberHandlers, chat_model: CharLSTM) -> None:
+def test_the_copy_is_offered_to_its_owner(handlers: RememberHandlers, chat_model: CharLSTM) -> None:
     fingerprint = chat_model.fingerprint
 
     async def run() -> None:
