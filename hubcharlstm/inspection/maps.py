@@ -21,7 +21,7 @@ ITERATIONS = 12
 
 def byte_map(trace: Trace, series: str, layer: int) -> Bytes:
     """(units, T): 0 to 255 for the lowest to the highest value that the series can have."""
-    values = getattr(trace, series)[trace.layers.index(layer)].T
+    values: NDArray[np.float32] = getattr(trace, series)[trace.layers.index(layer)].T
     if series in GATES:
         return np.rint(values * 255).astype(np.uint8)
     return np.rint((np.tanh(values) if series == "cell" else values) * 127.5 + 127.5).astype(np.uint8)
