@@ -199,7 +199,7 @@ class ModelRegistry:
         with self._lock:
             if label in self._sources:
                 return self._sources[label]
-        raise UserError(f"The model {label[:100]!r} is not one of the app's own; expected one: choose it.", "model")
+        raise UserError(sentence("make.not_own", model=label[:100]), "model")
 
     def take_over(self, source: str | None, model: CharLSTM) -> None:
         """Serve `model` by default from now on, without a notice. Requests under way finish with what they hold."""

@@ -24,7 +24,9 @@ from tests.support.chat_doubles import tiny_model
 
 DEMO = FOLDER.parent
 STATIC = DEMO / "page" / "static"
-SCRIPTS = sorted(STATIC.glob("*.js"))
+UNTRANSLATED = STATIC / "inside"
+"""Scripts of the view "Look inside", which shows English so far."""
+SCRIPTS = [path for path in sorted(STATIC.rglob("*.js")) if UNTRANSLATED not in path.parents]
 
 PLURAL_FORMS = {
     "en": {"one", "other"},
@@ -46,8 +48,10 @@ PROGRAMS_ONLY = ("settings.py", "api.py", "tools.py", "openai_api", "serving/bac
 
 VISIBLE = re.compile(
     r"""(?:showNote|announce)\(\s*["`]"""
-    r"""|make\("\w+",\s*["`][^"`]*["`],\s*["`][^"`]*[A-Za-z]"""
-    r"""|button\(["`][^"`]*["`],\s*["`]"""
+    r"""|(?:make|part)\("\w+",\s*["`][^"`]*["`],\s*["`][^"`]*[A-Za-z]"""
+    r"""|(?:tell|onProblem|new Error)\(\s*["`]"""
+    r"""|heading\(state,\s*["`]"""
+    r"""|(?:button|press)\(["`][^"`]*["`],\s*["`]"""
     r"""|\.(?:textContent|placeholder|title)\s*=\s*["`][^"`]*[A-Za-z]"""
     r"""|["']aria-label["'],\s*["`]"""
     r"""|\blabel:\s*["`]"""
@@ -106,7 +110,7 @@ def test_the_code_names_keys_of_the_catalogue_and_every_key_is_used() -> None:
     ] == []
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(STATIC)))
 def test_no_script_shows_a_text_of_its_own(script: Path) -> None:
     text = without_code(script.read_text(encoding="utf-8"))
     assert [found[0] for found in VISIBLE.finditer(text)] == []
@@ -128,12 +132,22 @@ def test_no_template_shows_a_text_of_its_own(page: Path) -> None:
     assert [text for text in found if text] == []
 
 
+def prose_of(node: ast.AST) -> list[str]:
+    """The literals in an expression that are words for people."""
+    texts = [one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    return [text for text in texts if PROSE.search(text)]
+
+
 def literal_texts(path: Path) -> Iterator[str]:
     """The texts that a module gives to Gradio's components or to an error of the page, where they are literals."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith(".sentence"):
+            yield from (f"{path.name}:{node.lineno}: {text}" for text in prose_of(node.value))
         if not isinstance(node, ast.Call):
             continue
         name = ast.unparse(node.func)
+        if name == "Refused":
+            yield from (f"{path.name}:{node.lineno}: {text}" for text in prose_of(node))
         shown = [keyword.value for keyword in node.keywords if keyword.arg in ("label", "info", "placeholder")]
         if name in ("gr.Button", "gr.Accordion", "gr.Markdown", "gr.Warning", "gr.Info", "UserError", "BusyError"):
             shown += node.args[:1]

@@ -23,6 +23,7 @@ from hubcharlstm.demo.making.storage import Storage
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.owners import Owners
 from hubcharlstm.demo.private_models import PrivateModels
+from hubcharlstm.demo.words.catalogue import sentence
 from tests.support.clock import Clock
 
 ANN, BOB, CY = ("a" * 32, "b" * 32, "c" * 32)
@@ -103,12 +104,14 @@ def test_one_trains_while_the_others_wait_in_order(play: Any) -> None:
             await checked(manager, owner)
             manager.start(owner, 180, "")
         queues = [manager.state(owner)["queue"] for owner in (BOB, CY)]
-        assert [queue["before"] for queue in queues] == [1, 2] and queues[1]["wait"] == "4 minutes"
+        assert [queue["before"] for queue in queues] == [1, 2] and queues[1]["wait"] == sentence(
+            "make.minutes", n=4
+        ).as_json()
         manager.stop(BOB)
         assert manager.state(BOB)["phase"] == "checked" and manager.state(CY)["queue"]["before"] == 1
         manager.stop(ANN)
         state = await until(manager, ANN, "ready")
-        assert state["sentence"].startswith("You stopped it: this is the best")
+        assert state["sentence"] == sentence("make.stopped_best").as_json()
         await until(manager, CY, "ready")
 
     play(scenario)
@@ -139,17 +142,17 @@ def test_an_address_has_a_bound(play: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "sentence"),
-    [("FULL", "No space"), ("DIE", "ended from outside"), ("REFUSE", "text holds no character but a")],
+    ("what", "words"),
+    [("FULL", "No space"), ("DIE", "make.training_ended"), ("REFUSE", "text holds no character but a")],
 )
-def test_what_fails_says_so_and_makes_room(play: Any, what: str, sentence: str) -> None:
+def test_what_fails_says_so_and_makes_room(play: Any, what: str, words: str) -> None:
     async def scenario(manager: TrainingManager, clock: Clock) -> None:
         await manager.submit(ANN, "", "my text", text_that(what))
         if what != "REFUSE":
             await until(manager, ANN, "checked")
             manager.start(ANN, 30, "")
         state = await until(manager, ANN, "failed")
-        assert sentence in state["sentence"] and "my-text" not in state["sentence"]
+        assert words in str(state["sentence"]) and "my-text" not in str(state["sentence"])
         await checked(manager, BOB)
         manager.start(BOB, 30, "")
         await until(manager, BOB, "ready")
@@ -163,7 +166,7 @@ def test_a_killed_training_can_be_begun_anew(play: Any) -> None:
         process = manager._jobs[ANN].process
         assert process is not None
         os.kill(process.pid, signal.SIGKILL)
-        assert "ended from outside" in (await until(manager, ANN, "failed"))["sentence"]
+        assert (await until(manager, ANN, "failed"))["sentence"] == sentence("make.training_ended").as_json()
         await manager.again(ANN)
         assert manager.state(ANN)["phase"] == "checked" and not manager._jobs[ANN].run.exists()
 
