@@ -65,7 +65,7 @@ function receive(state) {
   shown = state.phase;
   live = null;
   stage.replaceChildren(...STAGES[state.phase](state));
-  if (hadFocus) stage.querySelector("[data-first], button, textarea")?.focus();
+  if (hadFocus) stage.querySelector("[data-first],button,textarea")?.focus();
 }
 
 const another = () => press("button", words("make.another_text"), () => act(() => ask("forget")));
