@@ -39,7 +39,7 @@ PLURAL_FORMS = {
 """The categories of each language for whole numbers (CLDR); `words.js` takes "other" for Spanish millions."""
 
 COMPOSED = re.compile(
-    r"(setting|bounds)\.[\w-]+|tools\.(surprise|undo|clear|settings)|panel\.(careful|balanced|wild|greedy)|panel\.(save|load)_\w+"
+    r"(setting|bounds)\.[\w-]+|views\.chat|tools\.(surprise|undo|clear|settings)|panel\.(careful|balanced|wild|greedy)|panel\.(save|load)_\w+"
 )
 """Keys that the code composes."""
 
