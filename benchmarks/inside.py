@@ -23,7 +23,7 @@ from hubcharlstm import CharLSTM
 LENGTH = 200
 
 # From Enter until the frame with the new text, its cell and its layer is on the screen.
-DRAWN = """(text) => new Promise((resolve) => {
+PAINTED = """(text) => new Promise((resolve) => {
   const field = document.querySelector("#inside .own-text");
   field.value = text;
   const start = performance.now();
@@ -77,7 +77,7 @@ def measure(tries: int) -> dict[str, float]:
             page.goto(f"{url}/#inside")
             page.wait_for_selector("#inside .char")
             time.sleep(1)
-            drawn = [page.evaluate(DRAWN, text) for text in texts[:tries]]
+            painted = [page.evaluate(PAINTED, text) for text in texts[:tries]]
             steps = [step for _ in range(3) for step in page.evaluate(STEPS, LENGTH - 1)]
             requests = [request(url, text) for text in texts[tries:]]
         finally:
@@ -85,8 +85,8 @@ def measure(tries: int) -> dict[str, float]:
             app.wait(10)
             browser.close()
     return {
-        "milliseconds from Enter to the drawn text, median": statistics.median(drawn),
-        "milliseconds from Enter to the drawn text, p95": p95(drawn),
+        "milliseconds from Enter to the drawn text, median": statistics.median(painted),
+        "milliseconds from Enter to the drawn text, p95": p95(painted),
         "of these the answer of the server, median": statistics.median(requests),
         "of these the answer of the server, p95": p95(requests),
         "milliseconds of a step of the scrubber, median": statistics.median(steps),

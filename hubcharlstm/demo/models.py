@@ -96,14 +96,14 @@ class ServedModel:
 
         return start() if len(prompt) <= MAX_INLINE_PROMPT else await asyncio.to_thread(start)
 
-    def prompt_as_read(self, prompt: str) -> str:
+    def encoded_prompt(self, prompt: str) -> str:
         """The prompt as the model reads it: its start text where the prompt holds nothing to read."""
         return self.vocabulary.encode(prompt).text or self.vocabulary.encode(self.start_text).text
 
     def score(self, text: str, prompt: str = "") -> Score:
         """Score `text` after `prompt` in a worker thread, and release that thread's OpenMP team afterwards."""
         with compute_threads():
-            return self.model.score(text, start_text=self.prompt_as_read(prompt))
+            return self.model.score(text, start_text=self.encoded_prompt(prompt))
 
     def alternatives(
         self, text: str, position: int, *, prompt: str, settings: Settings, clamp: Clamp, k: int
@@ -114,7 +114,7 @@ class ServedModel:
         with compute_threads():
             return alternatives(
                 self.decoder, self.vocabulary, text, position, k=k, sampling=sampling, clamp=checked,
-                start_text=self.prompt_as_read(prompt), fingerprint=self.fingerprint,
+                start_text=self.encoded_prompt(prompt), fingerprint=self.fingerprint,
             )  # fmt: skip
 
 
@@ -199,7 +199,7 @@ class ModelRegistry:
         with self._lock:
             if label in self._sources:
                 return self._sources[label]
-        raise UserError(sentence("make.not_own", model=label[:100]), "model")
+        raise UserError(sentence("model.not_own", model=repr(label[:100])), "model")
 
     def take_over(self, source: str | None, model: CharLSTM) -> None:
         """Serve `model` by default from now on, without a notice. Requests under way finish with what they hold."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from hubcharlstm import BusyError
 from hubcharlstm.demo.errors import UserError
+from hubcharlstm.demo.words.catalogue import sentence
 
 MAX_TABS = 5_000
 """Tabs that have named their owner; more are refused."""
@@ -31,7 +32,7 @@ class Tab:
 def check_owner(value: Any) -> str:
     """Return the key that a browser made up for itself, 128 random bits in hexadecimal; raise `UserError` otherwise."""
     if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{32}", value):
-        raise UserError("The page sent no key of its browser; expected 32 hexadecimal digits: load the page again.")
+        raise UserError(sentence("owner.no_key"))
     return value
 
 
@@ -52,7 +53,7 @@ class Owners:
             return
         self._forget()
         if session not in self._tabs and len(self._tabs) >= MAX_TABS:
-            raise BusyError("Too many pages are open here; expected fewer: try again later.")
+            raise BusyError(sentence("owner.too_many"))
         tab = self._tabs.setdefault(session, Tab())
         tab.owner, tab.last_seen = owner, self._clock()
 

@@ -14,6 +14,7 @@ from hubcharlstm import BusyError
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ModelRegistry, ServedModel
 from hubcharlstm.demo.owners import Owners
+from hubcharlstm.demo.words.catalogue import Sentence, sentence
 from hubcharlstm.model import CharLSTM
 
 MAX_PRIVATE = 12
@@ -77,16 +78,14 @@ class PrivateModels:
     def check_room(self, owner: str, address: str = "") -> None:
         """Raise `BusyError` if no further model of `owner` would be added. address: the owner's, "" for no limit."""
         if len(self._models.get(owner, {})) >= MAX_PER_OWNER:
-            raise BusyError(
-                f"You have {MAX_PER_OWNER} models of your own here; expected no more at once: forget one of them first."
-            )
+            raise BusyError(sentence("private.own_limit", limit=MAX_PER_OWNER))
         self.remove_expired()
         everyone = [private for own in self._models.values() for private in own.values()]
         if len(everyone) >= MAX_PRIVATE:
-            raise self._is_full(f"Visitors have {MAX_PRIVATE} models of their own here", everyone)
+            raise BusyError(sentence("private.full", limit=MAX_PRIVATE, wait=self._wait_for(everyone)))
         same_address = [private for private in everyone if address and private.address == address]
         if len(same_address) >= MAX_PER_ADDRESS:
-            raise self._is_full(f"Your network address has {MAX_PER_ADDRESS} models of its own here", same_address)
+            raise BusyError(sentence("private.address_full", limit=MAX_PER_ADDRESS, wait=self._wait_for(same_address)))
 
     async def add(
         self,
@@ -137,11 +136,7 @@ class PrivateModels:
         private = self._models.get(owner, {}).get(name.strip()) if isinstance(name, str) else None
         if private is None:
             if isinstance(name, str) and ENDING.search(name) and not self.registry.offers(name):
-                raise UserError(
-                    f"“{name}” is gone, and so is its text: such a model stays for ten minutes after its page is "
-                    "closed, and for an hour at most. Choose another from the menu, or give it the text again.",
-                    "model",
-                )
+                raise UserError(sentence("private.expired", name=name), "model")
             async with self.registry.acquire(name) as served_model:
                 yield served_model
             return
@@ -189,10 +184,7 @@ class PrivateModels:
             free = f"{label} ({number})"
         return free
 
-    def _is_full(self, found: str, models: list[PrivateModel]) -> BusyError:
+    def _wait_for(self, models: list[PrivateModel]) -> Sentence:
+        """The minutes until the first of some models goes by its age."""
         seconds = min(private.added for private in models) + MAX_AGE - self._clock()
-        minutes = max(1, math.ceil(seconds / 60))
-        return BusyError(
-            f"{found}; expected no more at once: try again later, in {minutes} minute{'' if minutes == 1 else 's'} at "
-            "the latest."
-        )
+        return sentence("private.minutes", n=max(1, math.ceil(seconds / 60)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -247,9 +247,12 @@ class Tools:
         try:
             if name == "models":
                 return {"models": await self.endpoints.models()}
-            runs = {"complete": self.endpoints.complete, "score": self.endpoints.score}
-            run = runs.get(name, self.inspection.alternatives)
-            return await last_of(run(**arguments, request=request))
+            runs: dict[str, Callable[..., AsyncGenerator[dict[str, Any], None]]] = {
+                "complete": self.endpoints.complete,
+                "score": self.endpoints.score,
+                "alternatives": self.inspection.alternatives,
+            }
+            return await last_of(runs[name](**arguments, request=request))
         except gr.Error as error:
             raise ValueError(error.message) from None
 

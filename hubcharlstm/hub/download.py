@@ -21,11 +21,9 @@ from hubcharlstm.errors import HubError, NotAModelError
 from hubcharlstm.hub.guarded_download import COMMIT, guarded_download
 from hubcharlstm.hub.messages import check_repo_id, check_token, reason, to_load_error
 from hubcharlstm.hub.model_folder import (
-    CONFIG,
     MODEL_FILES,
     PRETRAINED,
     REQUIRED_FILES,
-    WEIGHTS,
     Artifact,
     check_stopped_run,
     check_weights_size,
@@ -42,6 +40,7 @@ from hubcharlstm.hub.retry import (
     is_transient,
     with_retries,
 )
+from hubcharlstm.hub.weights_file import CONFIG, WEIGHTS
 
 PAUSES = (0.5, 2.0)
 STALL_SECONDS = 60.0

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
@@ -348,7 +348,7 @@ def _entries(parts: Any, is_valid: Callable[[Any], bool]) -> dict[str, Any]:
     return {name: part for name, part in parts.items() if isinstance(name, str) and is_valid(part)}
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Whether a value of a record is a number that can be computed with and printed."""
     return _has_type(value, NUMBER)
 

@@ -208,7 +208,7 @@ def test_the_language_is_the_one_asked_for_else_chosen_else_wanted(asked: Reques
     assert language_of(asked) == language
 
 
-def test_only_the_visitors_language_is_sent_and_the_config_is_not_changed() -> None:
+def test_only_one_language_is_sent_and_the_config_is_not_changed() -> None:
     config = {"components": [{"props": {"label": label("tools.undo"), "choices": [[label("panel.stop_line"), "\n"]]}}]}
     page = localize_page(request("lang=de"), config)
     assert page.language == "de" and page.direction == "ltr" and page.words["entries"] is catalogue("de")

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import EntryNotFoundError
@@ -221,15 +221,14 @@ def training_pins() -> list[str]:
 def check_torch_index(address: str) -> None:
     """Raise `ValueError` for what is no address, or one with a password: the Space's requirements are public."""
     try:
-        parts = urlsplit(address)
-        has_password = "@" in parts.netloc or bool(parts.query)
+        parts: SplitResult | None = urlsplit(address)
     except ValueError:
-        parts, has_password = None, False
+        parts = None
     if parts is None or not re.fullmatch(r"https?://[^\s#]+", address) or not parts.hostname:
         raise ValueError(
             f"--torch-index is {without_password(address)!r}; expected an address such as https://...: correct it."
         )
-    if has_password:
+    if "@" in parts.netloc or parts.query:
         raise ValueError(
             f"--torch-index is {without_password(address)!r} with a name, a password or a query; expected an address "
             "without, for the Space's requirements.txt is public: use an index that asks for none."

@@ -10,6 +10,7 @@ from pydantic import PlainValidator
 from hubcharlstm.arguments import finite_number, whole_number
 from hubcharlstm.decoding.clamping import MAX_CLAMP, Clamp, cell_as_text, parse_cell
 from hubcharlstm.demo.errors import UserError
+from hubcharlstm.demo.words.catalogue import sentence
 
 MAX_CELLS = 16
 """Cells that one request may clamp."""
@@ -22,14 +23,14 @@ def check_clamp(value: Any) -> Clamp:
     """
     cells = [] if value is None else value
     if not isinstance(cells, (list, tuple)):
-        raise UserError("The clamp is no list; expected [layer, unit, value] of each cell: send it as such.")
+        raise UserError(sentence("clamp.no_list"))
     if len(cells) > MAX_CELLS:
-        raise UserError(f"{len(cells)} cells are clamped; expected {MAX_CELLS} at most: release some.")
+        raise UserError(sentence("clamp.too_many", count=len(cells), max=MAX_CELLS))
     clamp: dict[tuple[int, int], float] = {}
     for cell in cells:
         layer, unit, number = check_cell(cell)
         if (layer, unit) in clamp:
-            raise UserError(f"The clamp names layer {layer}, unit {unit} twice; expected it once: leave one out.")
+            raise UserError(sentence("clamp.twice", layer=layer, unit=unit))
         clamp[layer, unit] = float(np.float32(number))
     return tuple((layer, unit, number) for (layer, unit), number in sorted(clamp.items()))
 
@@ -41,10 +42,7 @@ def check_cell(cell: Any) -> tuple[int, int, float]:
         is_cell = layer is not None and unit is not None and min(layer, unit) >= 0
         if is_cell and value is not None and abs(value) <= MAX_CLAMP:
             return int(cell[0]), int(cell[1]), value
-    raise UserError(
-        f"The clamp holds {str(cell)[:60]}; expected [layer, unit, value] with a value from {-MAX_CLAMP:g} to "
-        f"{MAX_CLAMP:g}: correct it."
-    )
+    raise UserError(sentence("clamp.invalid", cell=str(cell)[:60], low=-MAX_CLAMP, high=MAX_CLAMP))
 
 
 def clamp_as_lists(clamp: Clamp) -> list[list[float]]:
@@ -59,12 +57,15 @@ def clamp_as_text(cells: list[list[float]]) -> str:
 
 def parse_clamp(text: str) -> Clamp:
     """The clamp of such a parameter; raises `UserError` for a damaged one."""
+    return check_clamp([parse_linked_cell(part) for part in text[:2_000].split(",")] if text else [])
+
+
+def parse_linked_cell(text: str) -> tuple[int, int, float]:
+    """The clamped cell of a part of such a parameter."""
     try:
-        return check_clamp([parse_cell(part) for part in text[:2_000].split(",")] if text else [])
-    except UserError:
-        raise
-    except ValueError as error:
-        raise UserError(f"{error} It stands in the link.") from None
+        return parse_cell(text)
+    except ValueError:
+        raise UserError(sentence("clamp.damaged_link", cell=repr(text[:40]))) from None
 
 
 ClampedCells = Annotated[Clamp, PlainValidator(check_clamp)]

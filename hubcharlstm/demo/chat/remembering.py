@@ -17,6 +17,7 @@ from hubcharlstm.decoding import openmp
 from hubcharlstm.demo.chat.requests import Event, Text
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.owners import check_owner
+from hubcharlstm.demo.words.catalogue import Sentence, sentence
 from hubcharlstm.model import CharLSTM
 
 MAX_TEXT = 20_000
@@ -33,17 +34,15 @@ NICENESS = 10
 
 UPDATE_SECONDS = 0.25
 
-WORKING = f"A copy of the model reads your text, for about {SECONDS:.0f} seconds …"
+WORKING = sentence("remember.working", wait=sentence("busy.wait", n=round(SECONDS)))
 
 
 def check_text(value: object) -> str:
     """Return the text; raise `UserError` if it is none, empty or too long."""
     if not isinstance(value, str) or not value.strip():
-        raise UserError("There is no text to remember yet; expected some lines: paste them first.", "remember")
+        raise UserError(sentence("remember.nothing"), "remember")
     if len(value) > MAX_TEXT:
-        raise UserError(
-            f"The text has {len(value):,} characters; expected {MAX_TEXT:,} at most: shorten it.", "remember"
-        )
+        raise UserError(sentence("remember.too_long", count=len(value), max=MAX_TEXT), "remember")
     return value
 
 
@@ -74,16 +73,16 @@ class AdaptationQueue:
 
     async def adapt(
         self, model: CharLSTM, text: str, owner: str, is_cancelled: Callable[[], bool]
-    ) -> AsyncGenerator[str | CharLSTM, None]:
+    ) -> AsyncGenerator[Sentence | CharLSTM, None]:
         """Yield sentences about the progress, then the adapted model.
 
         Raises `BusyError` if too many wait or `owner` has one under way, and the model's own `ValueError`. A generator
         that is closed ends its work at the next step.
         """
         if owner in self._owners:
-            raise BusyError("A text of yours is being read; expected one at a time: wait until it is done.")
+            raise BusyError(sentence("remember.under_way"))
         if len(self._owners) > MAX_WAITING:
-            raise BusyError(f"{MAX_WAITING} texts wait to be read here; expected fewer: try again in a minute.")
+            raise BusyError(sentence("remember.full", limit=MAX_WAITING))
         is_closed = threading.Event()
         job = self._executor.submit(adapt, model, text, lambda: is_closed.is_set() or is_cancelled())
         self._owners.append(owner)
@@ -99,10 +98,9 @@ class AdaptationQueue:
             self._owners.remove(owner)
 
 
-def waiting_sentence(before: int) -> str:
+def waiting_sentence(before: int) -> Sentence:
     """What the page says while other texts are read first."""
-    seconds = round(before * SECONDS)
-    return f"{before} text{'' if before == 1 else 's'} before yours, about {seconds} seconds."
+    return sentence("remember.waiting", n=before, wait=sentence("busy.wait", n=round(before * SECONDS)))
 
 
 def adapt(model: CharLSTM, text: str, is_cancelled: Callable[[], bool]) -> CharLSTM:

@@ -90,7 +90,7 @@ class ReplyWriter:
                     model.model.generation_config, request.typed, request.speaker, request.context
                 )  # fmt: skip
                 if request.opening:
-                    prompt = model.prompt_as_read(prompt)
+                    prompt = model.encoded_prompt(prompt)
                 stream = await model.stream(
                     prompt + request.opening,
                     settings,
@@ -100,8 +100,8 @@ class ReplyWriter:
                 )
                 streams.append(stream)
                 openings.append(stream.prompt.text[len(prompt) :] if request.opening else "")
-                read = stream.prompt.text.removesuffix(openings[-1])
-                encoded.append((read, model.vocabulary.encode(shown).text))
+                prompt = stream.prompt.text.removesuffix(openings[-1])
+                encoded.append((prompt, model.vocabulary.encode(shown).text))
             turn = new_turn(request, encoded[0], columns, streams)
             turn["replies"] = [
                 new_reply(model, settings, request, opening, *(("", "") if texts == encoded[0] else texts))

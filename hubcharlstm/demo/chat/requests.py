@@ -46,9 +46,7 @@ def check_id(value: Any) -> str:
 def check_opening(value: Any) -> str:
     """Return the beginning of a reply; raise `UserError` if it is no text or leaves no room to write."""
     if not isinstance(value, str) or len(value) >= MAX_REPLY:
-        raise UserError(
-            f"The beginning of the reply is no text of fewer than {MAX_REPLY:,} characters: choose an earlier place."
-        )
+        raise UserError(sentence("opening.invalid", max=MAX_REPLY))
     return value
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from numpy.typing import NDArray
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
@@ -87,7 +88,7 @@ class InsideRoutes:
 
     async def scores(self, inside: InsideRequest, served_model: ServedModel) -> Response:
         """Bits per character of the text by every model in memory, and of each model's own held-out text."""
-        rows = []
+        rows: list[dict[str, Any]] = []
         for label in (served_model.label, *(one.label for one in self._registry.loaded)):
             if label in [row["model"] for row in rows]:
                 continue
@@ -141,7 +142,7 @@ def pack_answer(served_model: ServedModel, inside: InsideRequest, found: Trace) 
     """The answer of `/inside/trace`. Without `cells` it also tells which cells have a name, with their values."""
     model = served_model.model
     header: dict[str, Any] = {"text": found.text, "warnings": list(found.warnings), "model": served_model.label}
-    arrays = {}
+    arrays: dict[str, NDArray[Any]] = {}
     if inside.cells is None:
         header["menu"] = menu_cells(model, found)
         header["sizes"] = [model.config.num_layers, model.config.hidden_size]
@@ -161,7 +162,7 @@ def passage_of(served_model: ServedModel) -> str:
         return model.cells.passage
     sample = passage(model_card.valid_record(model.record))
     if sample:
-        return (sample["prompt"] + sample["text"])[:MAX_PASSAGE]
+        return f"{sample['prompt']}{sample['text']}"[:MAX_PASSAGE]
     examples = model.generation_config.examples
     return examples[0] if examples else served_model.vocabulary.chars[0]
 

@@ -161,18 +161,18 @@ class ChatHandlers:
 
     def identify(self, event: gr.EventData, request: gr.Request) -> list[Any]:
         """Tell a page that has opened of the models that its browser's visitor has made before."""
-        sentence, owner = "", ""
+        refusal, owner = "", ""
         try:
             owner = check_owner(event_data(event).get("owner"))
             self.private.owners.identify(request.session_hash or "", owner)
         except ValueError as error:
-            sentence = str(error)
-        return self.show_models(owner, sentence=sentence, is_error=bool(sentence))
+            refusal = message_of(error)
+        return self.show_models(owner, sentence=refusal, is_error=bool(refusal))
 
     def show_models(self, owner: str, **more: Any) -> list[Any]:
         """Values of the conversation and the model menu that offer what an owner may use.
 
-        more: for the page, `sentence` with `is_error`, or with `chosen`, the model that it then shows.
+        more: for the page, `sentence` with `is_error`, or with `chosen`, the model that it then shows, and `warnings`.
         """
         labels = self.private.labels(owner)
         return [{"kind": "models", "models": labels, **more}, gr.update(choices=labels, interactive=True)]

@@ -16,7 +16,7 @@ import gradio as gr
 from starlette.requests import HTTPConnection
 
 from hubcharlstm.demo.page.theme import STATIC
-from hubcharlstm.demo.words.catalogue import LANGUAGES, RIGHT_TO_LEFT, catalogue
+from hubcharlstm.demo.words.catalogue import LANGUAGES, RTL_LANGUAGES, catalogue
 from hubcharlstm.demo.words.language import language_of
 
 MARK = re.compile(r"__i18n__(\{.*?\})")
@@ -61,7 +61,7 @@ def localize_page(request: HTTPConnection, config: dict[str, Any]) -> LocalizedP
 
     return LocalizedPage(
         language,
-        "rtl" if language in RIGHT_TO_LEFT else "ltr",
+        "rtl" if language in RTL_LANGUAGES else "ltr",
         translate(config),
         {"language": language, "languages": LANGUAGES, "entries": entries},
         (STATIC / "words.js").read_text(encoding="utf-8"),

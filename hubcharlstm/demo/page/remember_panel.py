@@ -5,24 +5,23 @@ from __future__ import annotations
 import gradio as gr
 
 from hubcharlstm.demo.chat.remembering import MAX_TEXT, SECONDS
-
-EXPLANATION = (
-    f"Paste up to {MAX_TEXT:,} characters. A copy of the model reads them for {SECONDS:.0f} seconds and then goes on "
-    "in that voice, for you alone. It is in this server's memory only, and gone ten minutes after you close the page, "
-    "or after an hour."
-)
+from hubcharlstm.demo.page.localization import label
+from hubcharlstm.demo.words.catalogue import sentence
 
 
 def remember_panel() -> None:
     """The text and its buttons, folded away below the model; `remember.js` runs them by their `elem_id`."""
-    with gr.Accordion("Remember a text", open=False, elem_id="remember"):
+    with gr.Accordion(label("remember.title"), open=False, elem_id="remember"):
         gr.HTML(
-            EXPLANATION, elem_id="remember-note", html_template="<p>{{value}}</p>", js_on_load=None,
+            sentence("remember.explanation", max=MAX_TEXT, seconds=round(SECONDS)).as_json(),
+            elem_id="remember-note",
+            html_template="<p></p>",
+            js_on_load="element.querySelector('p').textContent = wordsOf(props.value);",
             apply_default_css=False,
-        )  # fmt: skip
+        )
         gr.Textbox(
-            label="Your text",
-            placeholder="A page of a diary, a poem, a chat …",
+            label=label("remember.text"),
+            placeholder=label("remember.placeholder"),
             lines=4,
             max_lines=8,
             min_width=0,
@@ -30,5 +29,5 @@ def remember_panel() -> None:
             html_attributes=gr.InputHTMLAttributes(autocapitalize="off", autocorrect="off", spellcheck=False),
         )
         with gr.Row(elem_id="remember-row"):
-            gr.Button("Remember it", elem_id="remember-text", size="sm", min_width=0)
-            gr.Button("Forget it", elem_id="forget-text", size="sm", min_width=0)
+            gr.Button(label("remember.start"), elem_id="remember-text", size="sm", min_width=0)
+            gr.Button(label("remember.forget"), elem_id="forget-text", size="sm", min_width=0)

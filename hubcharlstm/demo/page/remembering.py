@@ -11,19 +11,18 @@ import gradio as gr
 from pydantic import ValidationError
 
 from hubcharlstm import BusyError
+from hubcharlstm.adaptation import MIN_CHARACTERS
+from hubcharlstm.demo.chat.encoding_warnings import encoding_warnings
 from hubcharlstm.demo.chat.remembering import AdaptationQueue, ForgetEvent, RememberEvent
 from hubcharlstm.demo.chat.requests import to_user_error
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.page.controls import UNQUEUED
-from hubcharlstm.demo.page.handlers import ChatHandlers, Value
+from hubcharlstm.demo.page.handlers import ChatHandlers, Value, message_of
 from hubcharlstm.demo.private_models import ENDING, REMEMBERING
 from hubcharlstm.demo.serving.admission import SHUTTING_DOWN, ClientIdentity
 from hubcharlstm.demo.serving.gradio_compat import event_data
-from hubcharlstm.demo.words.catalogue import sentence
+from hubcharlstm.demo.words.catalogue import Sentence, sentence
 from hubcharlstm.model import CharLSTM
-
-MAX_WARNING = 200
-"""Characters of what is said about substituted letters."""
 
 
 class RememberHandlers:
@@ -68,6 +67,11 @@ class RememberHandlers:
             self.private.check_room(wanted.owner, address)
             async with self.private.acquire(wanted.model, wanted.owner) as served_model:
                 label, adapted = served_model.label, None
+                encoding = served_model.vocabulary.encode(wanted.text)
+                if len(encoding.ids) < MIN_CHARACTERS:
+                    few = sentence("remember.too_short", count=len(encoding.ids), min=MIN_CHARACTERS)
+                    raise UserError(few, "remember")
+                warnings = [warning.as_json() for warning in encoding_warnings(served_model, "", encoding)]
                 updates = self.queue.adapt(
                     served_model.model, wanted.text, wanted.owner, lambda: self.admission.must_stop
                 )
@@ -83,32 +87,28 @@ class RememberHandlers:
             label = await self.private.add(
                 wanted.owner, f"{ENDING.sub('', label)}, {REMEMBERING}", adapted, address=address
             )
-            yield self.chat_handlers.show_models(wanted.owner, chosen=label, sentence=remembered(adapted))
+            yield self.chat_handlers.show_models(
+                wanted.owner, chosen=label, sentence=remembered(adapted), warnings=warnings
+            )
         except ValueError as error:
             field = error.field if isinstance(error, UserError) else "remember"
-            yield [{"kind": "remember", "is_done": True, "field": field, "sentence": str(error)}, gr.skip()]
+            yield [{"kind": "remember", "is_done": True, "field": field, "sentence": message_of(error)}, gr.skip()]
 
     def forget(self, event: gr.EventData, request: gr.Request) -> list[Any]:
         """Remove a model of a visitor, and show the default in its place."""
         owner = self.private.owners.of(request.session_hash)
         label = ForgetEvent.model_validate(event_data(event)).model
         self.private.remove(owner, label)
-        return self.chat_handlers.show_models(owner, chosen="", sentence="Forgotten: that copy of the model is gone.")
+        return self.chat_handlers.show_models(owner, chosen="", sentence=sentence("remember.forgotten").as_json())
 
 
-def progress(sentence: str) -> Value:
-    return {"kind": "remember", "is_done": False, "field": "", "sentence": sentence}
+def progress(update: Sentence) -> Value:
+    return {"kind": "remember", "is_done": False, "field": "", "sentence": update.as_json()}
 
 
-def remembered(adapted: CharLSTM) -> str:
+def remembered(adapted: CharLSTM) -> dict[str, Any]:
     """What the page says of a model that has read a text."""
     facts = adapted.adaptation
     assert facts is not None
     before, after = facts.nats_before / math.log(2), facts.nats_after / math.log(2)
-    warning = "; ".join(facts.warnings)
-    warning = warning if len(warning) <= MAX_WARNING else f"{warning[:MAX_WARNING]} …"
-    changed = f" ({warning})" if warning else ""
-    return (
-        f"It has read your {facts.characters:,} characters{changed}: a letter of them cost it {before:.2f} bits "
-        f"before, and {after:.2f} now. It is chosen in the menu; start a line."
-    )
+    return sentence("remember.done", count=facts.characters, before=f"{before:.2f}", after=f"{after:.2f}").as_json()

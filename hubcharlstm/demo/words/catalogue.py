@@ -24,7 +24,7 @@ LANGUAGES = {
 }
 """The name of each language in itself, by its tag."""
 
-RIGHT_TO_LEFT = ("ar",)
+RTL_LANGUAGES = ("ar",)
 
 FOLDER = Path(__file__).parent
 

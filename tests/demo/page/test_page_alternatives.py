@@ -11,7 +11,7 @@ from tests.support.browser_app import App, BrowserUser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-BOX = """at => {
+CENTRE = """at => {
   const node = [...document.querySelectorAll('.reply')].at(-1).lastChild;
   const range = document.createRange();
   while (node.data[at] === '\\n') at += 1;
@@ -29,8 +29,8 @@ def reply_text(user: BrowserUser) -> str:
 
 
 def point_at(user: BrowserUser, at: int) -> tuple[float, float, int]:
-    box = user.page.evaluate(BOX, at)
-    return box["x"], box["y"], box["at"]
+    centre = user.page.evaluate(CENTRE, at)
+    return centre["x"], centre["y"], centre["at"]
 
 
 def open_at(user: BrowserUser, at: int) -> int:
@@ -49,7 +49,7 @@ def choose_other(user: BrowserUser) -> str:
     return VISIBLE.get(glyph, glyph)
 
 
-def test_a_click_shows_the_likeliest_and_marks_the_one_that_came(user: BrowserUser) -> None:
+def test_a_click_shows_the_likeliest_and_which_one_came(user: BrowserUser) -> None:
     user.send("To be", length=30)
     text, page = reply_text(user), user.page
     at = open_at(user, 12)
@@ -138,8 +138,8 @@ def test_a_pointer_at_rest_shows_them_and_leaving_hides_them(user: BrowserUser) 
     page.mouse.move(x, y)
     page.wait_for_selector(".alternative")
     assert page.evaluate("document.activeElement.closest('.alternatives')") is None  # the focus stays where it was
-    box = page.locator(".alternatives").bounding_box()
-    page.mouse.move(x, box["y"] + 8)
+    bounds = page.locator(".alternatives").bounding_box()
+    page.mouse.move(x, bounds["y"] + 8)
     page.wait_for_timeout(600)
     assert page.locator(".alternatives").count() == 1
     page.mouse.move(5, 5)
@@ -165,8 +165,13 @@ def test_a_tap_on_a_phone_shows_them_within_the_screen(app: App, browser: Any) -
     x, y, _ = point_at(user, 20)
     user.page.touchscreen.tap(x, y)
     user.page.wait_for_selector(".alternative")
-    box = user.page.locator(".alternatives").bounding_box()
-    assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["y"] >= 0 and box["y"] + box["height"] <= 844
+    bounds = user.page.locator(".alternatives").bounding_box()
+    assert (
+        bounds["x"] >= 0
+        and bounds["x"] + bounds["width"] <= 390
+        and bounds["y"] >= 0
+        and bounds["y"] + bounds["height"] <= 844
+    )
     option = user.page.locator(".alternative:not(.came)").first
     user.act(option.tap)
     assert user.page.text_content(".version-place") == "2/2"

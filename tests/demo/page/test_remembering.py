@@ -20,6 +20,7 @@ from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.page.layout import chat_page
 from hubcharlstm.demo.page.remembering import RememberHandlers
 from hubcharlstm.demo.serving.admission import AdmissionController, Limits
+from tests.support.chat_doubles import in_english
 
 KEY, OTHER = "0" * 32, "f" * 32
 MINE = "The lantern at the ferry burned low.\n" * 20
@@ -54,11 +55,11 @@ def test_the_copy_is_offered_to_its_owner(handlers: RememberHandlers, chat_model
         *working, done = await remember(handlers)
         assert {value["kind"] for value in working} == {"remember"} and not any(value["is_done"] for value in working)
         assert done["kind"] == "models" and done["chosen"] == LABEL and done["models"] == ["tiny", LABEL]
-        assert done["sentence"].startswith(f"It has read your {len(MINE)} characters: ")
+        assert in_english(done["sentence"]).startswith(f"It has read your {len(MINE)} characters: ")
         values = await handlers.chat_handlers.select_model(LABEL, "tiny", request("mine"))
         assert values[0]["is_private"] and "and then 740 characters of another text" in str(values[0]["intro"])
         values = await handlers.chat_handlers.select_model(LABEL, "tiny", request("theirs"))
-        assert values[0]["kind"] == "error" and "is gone" in values[0]["sentence"]
+        assert values[0]["kind"] == "error" and "is gone" in in_english(values[0]["sentence"])
         again = (await remember(handlers, model=LABEL))[-1]  # a copy reads a further text
         assert again["chosen"] == f"{LABEL} (2)"
         async with handlers.private.acquire(again["chosen"], KEY) as served_model:
@@ -89,7 +90,7 @@ def test_a_wrong_request_is_one_sentence(
     handlers: RememberHandlers, data: dict[str, Any], field: str, sentence: str
 ) -> None:
     value = asyncio.run(remember(handlers, **data))[-1]
-    assert value["is_done"] and value["field"] == field and sentence in value["sentence"]
+    assert value["is_done"] and value["field"] == field and sentence in in_english(value["sentence"])
     assert len(handlers.private) == len(handlers.queue) == 0
 
 
@@ -115,7 +116,7 @@ def test_one_text_is_read_at_a_time_and_a_page_that_closes_ends_its_work(
         first = queue.adapt(chat_model, "first", KEY, lambda: False)
         assert await anext(first) == remembering.WORKING
         second = queue.adapt(chat_model, "second", OTHER, lambda: False)
-        assert await anext(second) == "1 text before yours, about 6 seconds."
+        assert str(await anext(second)) == "1 text before yours, about 6 seconds."
         for owner, sentence in ((KEY, "A text of yours is being read"), ("a" * 32, "1 texts wait to be read here")):
             with pytest.raises(BusyError, match=sentence):
                 await anext(queue.adapt(chat_model, "third", owner, lambda: False))

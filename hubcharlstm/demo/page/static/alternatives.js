@@ -51,7 +51,7 @@ async function openAlternatives(place, { isPinned }) {
   closeMenu();
   const panel = make("div", "alternatives");
   panel.setAttribute("role", "dialog");
-  panel.setAttribute("aria-label", `What could have stood at ${describePlace(place)}`);
+  panel.setAttribute("aria-label", words("alternatives.label", { place: describePlace(place) }));
   panel.tabIndex = -1;
   const opened = (openedAlternatives = { ...place, isPinned, panel, abort: new AbortController() });
   panel.append(make("p", "alternatives-wait", "…"));
@@ -88,9 +88,9 @@ function placePanel({ panel, offset }, { node, root }) {
 }
 
 function percent(probability) {
-  if (probability === 0) return "0 %";
-  if (probability < 0.001) return "<0.1 %";
-  return `${(100 * probability).toFixed(probability < 0.0995 ? 1 : 0)} %`;
+  const inPercent = (share, digits) => inDigits(share, { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits });
+  if (probability === 0) return inPercent(0, 0);
+  return probability < 0.001 ? `<${inPercent(0.001, 1)}` : inPercent(probability, probability < 0.0995 ? 1 : 0);
 }
 
 const GLYPHS = { "\n": "↵", " ": "␣", "\t": "⇥" };
@@ -103,40 +103,42 @@ function bar(className, share) {
 
 // What temperature and filters are, as the panel's second column says it.
 function samplingName({ temperature, top_k, top_p, min_p }) {
-  const parts = [temperature === 0 ? "greedy" : `temperature ${temperature}`];
+  const parts = [temperature === 0 ? words("alternatives.greedy") : words("caption.temperature", { temperature })];
   if (top_k) parts.push(`top-k ${top_k}`);
   if (top_p < 1) parts.push(`top-p ${top_p}`);
   if (min_p) parts.push(`min-p ${min_p}`);
-  return parts.join(", ");
+  return parts.join(words("list.comma"));
 }
 
 function fillPanel(panel, answer, found, offset) {
   const { actual, choices } = answer;
-  const bits = actual ? `${(-Math.log2(actual.probability)).toFixed(1)} bits of surprise` : "what could come next";
+  const surprise = actual && inDigits(-Math.log2(actual.probability), { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  const bits = actual ? words("alternatives.bits", { bits: surprise }) : words("alternatives.next");
   const head = make("p", "alternatives-head");
-  head.append(make("span", "alternatives-name", actual ? nameOf(actual.character) : "The end"), make("span", "", bits));
+  head.append(make("span", "alternatives-name", actual ? nameOf(actual.character) : words("alternatives.end")), make("span", "", bits));
   const legend = make("p", "alternatives-legend");
-  legend.append(make("span", "key before", "by itself"), make("span", "key after", `at ${samplingName(answer)}`));
+  legend.append(make("span", "key before", words("alternatives.itself")), make("span", "key after", samplingName(answer)));
   const rows = actual && !choices.some((choice) => choice.character === actual.character) ? [...choices, actual] : choices;
   const most = Math.max(...rows.map((choice) => Math.max(choice.probability, choice.sampling_probability)), 1e-9);
   const options = make("div", "alternatives-list");
   options.setAttribute("role", "listbox");
-  options.setAttribute("aria-label", "Choose a character: the model writes on from there");
+  options.setAttribute("aria-label", words("alternatives.choose"));
   for (const choice of rows) {
     const isActual = actual?.character === choice.character;
     const option = make("div", isActual ? "alternative came" : "alternative");
     option.setAttribute("role", "option");
     option.setAttribute("aria-selected", String(isActual));
     option.tabIndex = -1;
-    const spoken = [nameOf(choice.character), `${percent(choice.probability)} by itself`, `${percent(choice.sampling_probability)} as sampled`];
-    if (choice.rank > choices.length) spoken.push(`rank ${choice.rank}`);
-    if (isActual) spoken.push("the one that came");
-    option.setAttribute("aria-label", spoken.join(", "));
+    const [byItself, asSampled] = [percent(choice.probability), percent(choice.sampling_probability)];
+    const spoken = [nameOf(choice.character), words("alternatives.share_itself", { share: byItself }), words("alternatives.share_sampled", { share: asSampled })];
+    if (choice.rank > choices.length) spoken.push(words("alternatives.rank", choice));
+    if (isActual) spoken.push(words("alternatives.is_actual"));
+    option.setAttribute("aria-label", spoken.join(words("list.comma")));
     const glyph = make("span", "glyph", GLYPHS[choice.character] ?? choice.character);
     const bars = make("span", "bars");
     bars.append(bar("before", choice.probability / most), bar("after", choice.sampling_probability / most));
-    const came = make("span", "came-mark", isActual ? (choice.rank > choices.length ? `came, #${choice.rank}` : "came") : "");
-    option.append(glyph, bars, make("span", "share", percent(choice.probability)), make("span", "share", percent(choice.sampling_probability)), came);
+    const came = make("span", "came-mark", isActual ? words(choice.rank > choices.length ? "alternatives.came_rank" : "alternatives.came", choice) : "");
+    option.append(glyph, bars, make("span", "share", byItself), make("span", "share", asSampled), came);
     option.addEventListener("click", () => choose(found, offset, choice.character));
     options.append(option);
   }
@@ -144,7 +146,7 @@ function fillPanel(panel, answer, found, offset) {
 }
 
 function footOf({ warnings }) {
-  const note = pending ? "The model is writing: choose when it is done." : "Choose one: the model writes on from there.";
+  const note = words(pending ? "alternatives.note_writing" : "alternatives.note");
   return [note, ...warnings].join(" ");
 }
 

@@ -10,7 +10,7 @@ let hovered = null; // the same under the pointer
 let dwellTimer = 0;
 let leaveTimer = 0;
 
-const charactersHint = make("p", "visually-hidden", "Arrow keys move through the characters; Enter shows what else could have stood there.");
+const charactersHint = make("p", "visually-hidden", words("characters.hint"));
 charactersHint.id = "characters-hint";
 element.querySelector(".view").after(charactersHint);
 
@@ -97,16 +97,17 @@ function paintChosen() {
 }
 
 function nameOf(character) {
-  const names = { "\n": "line break", " ": "space", "\t": "tab" };
-  return names[character] ?? `“${character}”`;
+  const signs = { "\n": "sign.line_break", " ": "sign.space", "\t": "sign.tab" };
+  return Object.hasOwn(signs, character) ? words(signs[character]) : `“${character}”`;
 }
 
 function describePlace({ root, offset }) {
   const { reply } = replyAt(root);
   const text = reply.text;
-  if (offset >= text.length) return `after the last of ${lengthInCharacters(text)} characters`;
+  if (offset >= text.length) return words("characters.after_last", { n: lengthInCharacters(text) });
   const number = lengthInCharacters(text.slice(0, offset)) + 1;
-  return `character ${number} of ${lengthInCharacters(text)}: ${nameOf(text.slice(offset, endOfCharacter(text, offset)))}`;
+  const name = nameOf(text.slice(offset, endOfCharacter(text, offset)));
+  return words("characters.place", { number, count: lengthInCharacters(text), name });
 }
 
 function moved(text, offset, key) {

@@ -261,7 +261,7 @@ function moreItems(turn, reply, node) {
   const { link } = turn.replies[reply];
   const share = { label: words("reply.share"), run: () => copyText(linkOf({ link }), node, words("reply.link_copied")) };
   return [
-    { label: "What else could have stood there", run: () => openAlternatives(startOf(turn, reply), { isPinned: true }) },
+    { label: words("alternatives.open"), run: () => openAlternatives(startOf(turn, reply), { isPinned: true }) },
     ...(link ? [share] : []),
       { label: words("reply.look_inside"), run: () => lookInside(turn, reply) },
       ...(turn.replies.length > 1 ? [] : [{ label: words("reply.edit_line"), run: () => startEditing(turn) }]),

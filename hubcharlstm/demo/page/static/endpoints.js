@@ -5,7 +5,7 @@ async function callEndpoint(name, params, signal) {
   const post = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(params), signal };
   const begun = await fetch(url, post);
   const { event_id, error } = await begun.json();
-  if (!event_id) throw new Error(error ?? `The server answered with status ${begun.status}; expected 200: try again.`);
+  if (!event_id) throw new Error(error ?? words("endpoint.status", { status: begun.status }));
   const events = await (await fetch(`${url}/${event_id}`, { signal })).text();
   let answer = null;
   for (const block of events.split("\n\n")) {
@@ -13,7 +13,7 @@ async function callEndpoint(name, params, signal) {
     if (kind === "error") throw new Error(sentenceOf(data));
     if (kind === "complete") answer = JSON.parse(data);
   }
-  if (answer === null) throw new Error("The server ended its answer early; expected all of it: try again.");
+  if (answer === null) throw new Error(words("endpoint.ended"));
   return Array.isArray(answer) ? answer[0] : answer;
 }
 

@@ -2,6 +2,7 @@
 
 const MAX_REMEMBERED = 20_000; // characters, as on the server
 const REMEMBER_SECONDS = 60; // without a word from the server, after which the page stops waiting
+const MAX_WARNINGS = 200; // characters of what is said about letters that the model does not know
 const OWN_MODEL = /, (remembering your text|made by you)( \(\d+\))?$/;
 
 const rememberStatus = make("p", "hint remember-status");
@@ -27,7 +28,7 @@ function waitForServer() {
   clearTimeout(rememberTimer);
   rememberTimer = setTimeout(() => {
     setRemembering(false);
-    showRemembering("The server did not answer; expected it to: check that it runs, then try again.");
+    showRemembering(words("remember.silent"));
   }, REMEMBER_SECONDS * 1000);
 }
 
@@ -36,12 +37,11 @@ function rememberText() {
   hideError();
   const text = rememberField().value;
   if (text.length > MAX_REMEMBERED) {
-    const count = `${text.length.toLocaleString("en")} characters; expected ${MAX_REMEMBERED.toLocaleString("en")} at most`;
-    showError("remember", `The text has ${count}: shorten it.`);
+    showError("remember", words("remember.too_long", { count: text.length, max: MAX_REMEMBERED }));
     return;
   }
   setRemembering(true);
-  showRemembering("Sent …");
+  showRemembering(words("remember.sent"));
   waitForServer();
   trigger("remember", { owner: makeOwner(), text, model: document.querySelector("#field-model input").value });
 }
@@ -56,12 +56,18 @@ function forgetText() {
 function receiveRemember({ is_done: isDone, field, sentence }) {
   if (!isDone) {
     waitForServer();
-    showRemembering(sentence);
+    showRemembering(wordsOf(sentence));
     return;
   }
   setRemembering(false);
   rememberStatus.remove();
   showError(field, sentence);
+}
+
+// What became of letters that the model does not know, in brackets.
+function substitutions(warnings) {
+  const text = warnings.map(wordsOf).join("; ");
+  return text && `(${text.length > MAX_WARNINGS ? `${text.slice(0, MAX_WARNINGS)} …` : text})`;
 }
 
 // What this browser may use has changed. chosen: the model to show now, "" for the default.
@@ -70,13 +76,13 @@ function receiveModels(value) {
   if (value.is_error) showError("model", value.sentence);
   else if (value.chosen !== undefined) {
     setRemembering(false);
-    showRemembering(value.sentence);
+    showRemembering([wordsOf(value.sentence), substitutions(value.warnings ?? [])].filter(Boolean).join(" "));
     if (value.chosen) setText(rememberField(), "");
     trigger("show_model", { model: value.chosen });
   }
   const chosenBefore = keptSettings?.model;
   if (!isOpened && OWN_MODEL.test(chosenBefore) && !models.includes(chosenBefore)) {
-    showNote(`“${chosenBefore}” is gone, and so is its text: choose a model from the menu, or give it the text again.`);
+    showNote(words("private.gone", { name: chosenBefore }));
   }
   openConversation();
 }

@@ -10,11 +10,11 @@ let isScoring = false;
 let painted = ""; // the replies that are painted now
 
 const scale = make("p", "surprise-scale");
-scale.append(make("span", "scale-name", "Surprise: 0 bits"));
+scale.append(make("span", "scale-name", words("surprise.scale")));
 for (let level = 0; level <= LEVELS; level += 1) scale.append(make("span", `swatch level-${level}`));
 const scaleNote = make("span", "scale-note");
-scale.append(make("span", "scale-end", "8 and more"), scaleNote);
-const SCALE_NOTE = "1 bit is a coin toss, 8 bits one chance in 256; faint letters were expected, strong ones were not.";
+scale.append(make("span", "scale-end", words("surprise.more")), scaleNote);
+const SCALE_NOTE = words("surprise.note");
 
 function setColored(value) {
   if (value === isColored) return;
@@ -70,7 +70,7 @@ async function scoreNext() {
     const prompt = [...(reply.prompt || turn.prompt)].slice(-MAX_SCORED).join("");
     const { log_probs } = await callEndpoint("score", { text, prompt, model: reply.model });
     surprises.set(key, log_probs.map((value) => -value / Math.LN2));
-    scaleNote.textContent = reply.clamp?.length > 0 ? `${SCALE_NOTE} Clamped cells are let go for it.` : SCALE_NOTE;
+    scaleNote.textContent = reply.clamp?.length > 0 ? `${SCALE_NOTE} ${words("surprise.clamped")}` : SCALE_NOTE;
   } catch (error) {
     surprises.set(key, []); // not asked again before the page is loaded anew
     scaleNote.textContent = error.message;

@@ -129,7 +129,7 @@ function renderReply(turn, index, onAction) {
   reply.dir = "auto";
   reply.tabIndex = 0; // see characters.js
   reply.setAttribute("role", "group");
-  reply.setAttribute("aria-label", "Reply");
+  reply.setAttribute("aria-label", words("reply.label"));
   reply.setAttribute("aria-describedby", "characters-hint");
   const text = document.createTextNode("");
   const author = make("span", "visually-hidden", isSideBySide ? words("reply.author_column", { column: columnName(turn, index) }) : words("reply.author"));
