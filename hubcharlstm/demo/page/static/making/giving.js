@@ -7,7 +7,6 @@ function renderGiving({ min_chars: least, max_chars: most }, { onText, onProblem
   const field = part("textarea", "text-field");
   Object.assign(field, { rows: 10, placeholder: words("make.placeholder"), spellcheck: false });
   field.setAttribute("aria-label", words("make.text"));
-  field.dir = "auto";
   const amount = part("p", "hint amount");
   amount.setAttribute("role", "status");
   const send = press("button primary", words("make.check"), () => submit());
@@ -21,6 +20,7 @@ function renderGiving({ min_chars: least, max_chars: most }, { onText, onProblem
   const fits = () => length() >= least && length() <= most;
   const update = () => {
     const now = length();
+    field.dir = now === 0 ? "" : "auto"; // the placeholder runs as the page does
     const given = { characters: characters(now) };
     if (now === 0) amount.textContent = words("make.bounds", { min: least, max: most });
     else if (now < least) amount.textContent = words("make.needs_more", { ...given, count: least - now });
