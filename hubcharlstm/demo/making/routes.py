@@ -12,7 +12,6 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
-from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from hubcharlstm.demo.errors import UserError
@@ -31,7 +30,8 @@ from hubcharlstm.demo.making.publishing import (
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.owners import check_owner
 from hubcharlstm.demo.serving.admission import ClientIdentity
-from hubcharlstm.demo.serving.middleware import Scope
+from hubcharlstm.demo.serving.middleware import Refused, Scope
+from hubcharlstm.demo.words.catalogue import Sentence, as_json, said_by, sentence
 
 PREFIX = "/make"
 TEXT_PATH = f"{PREFIX}/text"
@@ -54,15 +54,15 @@ class TextUpload:
 
     @contextlib.contextmanager
     def admit(self, scope: Scope) -> Iterator[None]:
-        """Hold a place for one upload; raises `HTTPException` before any of its body is received."""
+        """Hold a place for one upload; raises `Refused` before any of its body is received."""
         connection = HTTPConnection(scope)
         try:
             owner = check_owner(connection.headers.get(OWNER_HEADER))
             self._manager.check_admission(owner, ClientIdentity.of_http(connection).address)
         except ValueError as error:
-            raise HTTPException(429, str(error)) from error
+            raise Refused(429, said_by(error)) from error
         if self._uploading >= MAX_UPLOADS:
-            raise HTTPException(429, "Several texts are being received; expected fewer: send yours again in a moment.")
+            raise Refused(429, sentence("make.uploads_full"))
         self._uploading += 1
         try:
             yield
@@ -81,7 +81,7 @@ class MakingRoutes:
         try:
             text = (await request.body()).decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise UserError(f"The text is no UTF-8 (at byte {error.start:,}); expected UTF-8: convert it.") from error
+            raise UserError(sentence("make.no_utf8", byte=error.start)) from error
         title = check_title(request.query_params.get("title", ""))
         owner = self._owner(request)
         await self._manager.submit(owner, ClientIdentity.of_http(request).address, title, text)
@@ -91,7 +91,7 @@ class MakingRoutes:
         """{"seconds": 30, 60 or 180, "model": the label of the model to begin with, "" for none}."""
         wanted = await json_object(request)
         if not isinstance(wanted.get("model", ""), str):
-            raise UserError("The page sent no choice; expected one: load the page again.")
+            raise UserError(sentence("make.no_choice"))
         owner, seconds = self._owner(request), check_seconds(wanted.get("seconds"))
         label = wanted.get("model", "")
         self._manager.start(owner, seconds, self._source_of(label) if label else "")
@@ -143,10 +143,7 @@ class MakingRoutes:
 
     def _publishable(self, request: Request) -> TrainingJob:
         if not may_publish(request, os.environ):
-            raise UserError(
-                "Publishing uses the login of whoever runs this app; expected a browser on that very machine: download "
-                "the model, and push it from yours."
-            )
+            raise UserError(sentence("make.publish_elsewhere"))
         return self._manager.finished(self._owner(request))
 
     def _owner(self, request: Request) -> str:
@@ -160,22 +157,25 @@ async def json_object(request: Request) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise UserError("The page sent no choice; expected one: load the page again.")
+        raise UserError(sentence("make.no_choice"))
     return value
 
 
+def refusal(said: str | Sentence, status: int) -> Response:
+    """The answer that refuses a request: in English for programs, and as the page takes it."""
+    return JSONResponse({"error": str(said), "sentence": as_json(said)}, status)
+
+
 def answer(handler: Callable[[Request], Awaitable[Any]]) -> Handler:
-    """A handler whose value is answered as JSON, and whose `ValueError` as {"error": sentence} with status 400."""
+    """A handler whose value is answered as JSON, and whose `ValueError` as a `refusal` with status 400."""
 
     async def handle(request: Request) -> Response:
         try:
             value = await handler(request)
         except ValueError as error:
-            return JSONResponse({"error": str(error)}, 400)
+            return refusal(said_by(error), 400)
         except OSError as error:
-            return JSONResponse(
-                {"error": f"The server cannot store the text ({error.strerror}): try again later."}, 507
-            )
+            return refusal(sentence("make.no_storage", reason=error.strerror), 507)
         return value if isinstance(value, Response) else JSONResponse(value, headers={"cache-control": "no-store"})
 
     return handle

@@ -17,6 +17,7 @@ from hubcharlstm.demo.serving.authentication import Authenticator
 from hubcharlstm.demo.serving.gradio_compat import endpoint_parameters, wrong_argument
 from hubcharlstm.demo.serving.openai_errors import error_response, is_openai_path
 from hubcharlstm.demo.settings import unknown_parameter
+from hubcharlstm.demo.words.catalogue import Sentence, as_json
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,14 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Refused(HTTPException):
+    """A refusal whose sentence the page shows in its visitor's language."""
+
+    def __init__(self, status_code: int, said: str | Sentence) -> None:
+        super().__init__(status_code, str(said))
+        self.sentence = as_json(said)
 
 
 class Upload(Protocol):
@@ -206,7 +215,8 @@ def refusal(path: str, error: HTTPException) -> JSONResponse:
     headers = {**(error.headers or {}), "connection": "close"}
     if is_openai_path(path):
         return error_response(error.detail, error.status_code, headers=headers)
-    return JSONResponse({"error": error.detail}, error.status_code, headers)
+    said = {"sentence": error.sentence} if isinstance(error, Refused) else {}
+    return JSONResponse({"error": error.detail, **said}, error.status_code, headers)
 
 
 def too_large(size: str, max_bytes: int) -> HTTPException:

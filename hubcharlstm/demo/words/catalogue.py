@@ -71,6 +71,12 @@ def sentence(key: str, **params: Any) -> Sentence:
     return Sentence(key, params)
 
 
+def said_by(error: Exception) -> str | Sentence:
+    """The sentence of an exception; the text of one that has none, such as one of the library."""
+    first = error.args[0] if error.args else ""
+    return first if isinstance(first, Sentence) else str(error)
+
+
 def as_json(message: Any) -> Any:
     """A `Sentence` as the page takes it; anything else, such as a text of the library, as it is."""
     return message.as_json() if isinstance(message, Sentence) else message

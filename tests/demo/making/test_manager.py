@@ -23,10 +23,11 @@ from hubcharlstm.demo.making.storage import Storage
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.owners import Owners
 from hubcharlstm.demo.private_models import PrivateModels
-from tests.support.clock import Clock
+from hubcharlstm.demo.words.catalogue import sentence
+from tests.support.clock import ManualClock
 
 ANN, BOB, CY = ("a" * 32, "b" * 32, "c" * 32)
-Scenario = Callable[[TrainingManager, Clock], Awaitable[None]]
+Scenario = Callable[[TrainingManager, ManualClock], Awaitable[None]]
 
 
 def text_that(what: str = "LEARN") -> str:
@@ -38,8 +39,8 @@ def play(stub: Path, tmp_path: Path, chat_model: CharLSTM) -> Callable[..., None
     """Runs a scenario with a manager over the stub of a trainer, and checks that nothing of it stays behind."""
 
     @asynccontextmanager
-    async def manager_of(limits: MakingLimits) -> AsyncIterator[tuple[TrainingManager, Clock]]:
-        clock = Clock()
+    async def manager_of(limits: MakingLimits) -> AsyncIterator[tuple[TrainingManager, ManualClock]]:
+        clock = ManualClock()
         registry = ModelRegistry(chat_model, "user/tiny")
         private = PrivateModels(registry, Owners(clock), clock)
         manager = TrainingManager(limits, private, Storage(tmp_path / "making"), clock)
@@ -82,7 +83,7 @@ async def running(manager: TrainingManager, owner: str, what: str) -> Path:
 
 
 def test_a_text_becomes_a_model_that_its_owner_alone_has(play: Any) -> None:
-    async def scenario(manager: TrainingManager, clock: Clock) -> None:
+    async def scenario(manager: TrainingManager, clock: ManualClock) -> None:
         await checked(manager, ANN)
         manager.start(ANN, 60, "pretrained")
         state = await until(manager, ANN, "ready", "failed")
@@ -97,25 +98,27 @@ def test_a_text_becomes_a_model_that_its_owner_alone_has(play: Any) -> None:
 
 
 def test_one_trains_while_the_others_wait_in_order(play: Any) -> None:
-    async def scenario(manager: TrainingManager, clock: Clock) -> None:
+    async def scenario(manager: TrainingManager, clock: ManualClock) -> None:
         await running(manager, ANN, "WAIT")
         for owner in (BOB, CY):
             await checked(manager, owner)
             manager.start(owner, 180, "")
         queues = [manager.state(owner)["queue"] for owner in (BOB, CY)]
-        assert [queue["before"] for queue in queues] == [1, 2] and queues[1]["wait"] == "4 minutes"
+        assert [queue["before"] for queue in queues] == [1, 2] and queues[1]["wait"] == sentence(
+            "make.minutes", n=4
+        ).as_json()
         manager.stop(BOB)
         assert manager.state(BOB)["phase"] == "checked" and manager.state(CY)["queue"]["before"] == 1
         manager.stop(ANN)
         state = await until(manager, ANN, "ready")
-        assert state["sentence"].startswith("You stopped it: this is the best")
+        assert state["sentence"] == sentence("make.stopped_best").as_json()
         await until(manager, CY, "ready")
 
     play(scenario)
 
 
 def test_a_full_queue_says_when_to_come_back(play: Any) -> None:
-    async def scenario(manager: TrainingManager, clock: Clock) -> None:
+    async def scenario(manager: TrainingManager, clock: ManualClock) -> None:
         await running(manager, ANN, "HANG")
         for owner in (BOB, CY):
             await checked(manager, owner)
@@ -128,7 +131,7 @@ def test_a_full_queue_says_when_to_come_back(play: Any) -> None:
 
 
 def test_an_address_has_a_bound(play: Any) -> None:
-    async def scenario(manager: TrainingManager, clock: Clock) -> None:
+    async def scenario(manager: TrainingManager, clock: ManualClock) -> None:
         await checked(manager, ANN, address="10.0.0.1")
         with pytest.raises(BusyError, match="Your network address has 1 texts"):
             await manager.submit(BOB, "10.0.0.1", "x", text_that())
@@ -139,17 +142,17 @@ def test_an_address_has_a_bound(play: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "sentence"),
-    [("FULL", "No space"), ("DIE", "ended from outside"), ("REFUSE", "text holds no character but a")],
+    ("what", "words"),
+    [("FULL", "No space"), ("DIE", "make.training_ended"), ("REFUSE", "text holds no character but a")],
 )
-def test_what_fails_says_so_and_makes_room(play: Any, what: str, sentence: str) -> None:
-    async def scenario(manager: TrainingManager, clock: Clock) -> None:
+def test_what_fails_says_so_and_makes_room(play: Any, what: str, words: str) -> None:
+    async def scenario(manager: TrainingManager, clock: ManualClock) -> None:
         await manager.submit(ANN, "", "my text", text_that(what))
         if what != "REFUSE":
             await until(manager, ANN, "checked")
             manager.start(ANN, 30, "")
         state = await until(manager, ANN, "failed")
-        assert sentence in state["sentence"] and "my-text" not in state["sentence"]
+        assert words in str(state["sentence"]) and "my-text" not in str(state["sentence"])
         await checked(manager, BOB)
         manager.start(BOB, 30, "")
         await until(manager, BOB, "ready")
@@ -158,12 +161,12 @@ def test_what_fails_says_so_and_makes_room(play: Any, what: str, sentence: str) 
 
 
 def test_a_killed_training_can_be_begun_anew(play: Any) -> None:
-    async def scenario(manager: TrainingManager, clock: Clock) -> None:
+    async def scenario(manager: TrainingManager, clock: ManualClock) -> None:
         await running(manager, ANN, "HANG")
         process = manager._jobs[ANN].process
         assert process is not None
         os.kill(process.pid, signal.SIGKILL)
-        assert "ended from outside" in (await until(manager, ANN, "failed"))["sentence"]
+        assert (await until(manager, ANN, "failed"))["sentence"] == sentence("make.training_ended").as_json()
         await manager.again(ANN)
         assert manager.state(ANN)["phase"] == "checked" and not manager._jobs[ANN].run.exists()
 
@@ -171,7 +174,7 @@ def test_a_killed_training_can_be_begun_anew(play: Any) -> None:
 
 
 def test_what_its_owner_forgets_is_gone_with_its_process(play: Any) -> None:
-    async def scenario(manager: TrainingManager, clock: Clock) -> None:
+    async def scenario(manager: TrainingManager, clock: ManualClock) -> None:
         folder = await running(manager, ANN, "HANG")
         process = manager._jobs[ANN].process
         assert process is not None and (folder / "my-text.txt").exists()
@@ -184,7 +187,7 @@ def test_what_its_owner_forgets_is_gone_with_its_process(play: Any) -> None:
 
 
 def test_a_text_goes_ten_minutes_after_its_last_tab(play: Any) -> None:
-    async def scenario(manager: TrainingManager, clock: Clock) -> None:
+    async def scenario(manager: TrainingManager, clock: ManualClock) -> None:
         owners = manager.private.owners
         owners.connect("tab1")
         owners.identify("tab1", ANN)
@@ -204,7 +207,7 @@ def test_a_text_goes_ten_minutes_after_its_last_tab(play: Any) -> None:
 
 
 def test_a_model_goes_an_hour_after_its_training_with_its_text(play: Any) -> None:
-    async def scenario(manager: TrainingManager, clock: Clock) -> None:
+    async def scenario(manager: TrainingManager, clock: ManualClock) -> None:
         manager.private.owners.connect("tab1")
         manager.private.owners.identify("tab1", ANN)
         await checked(manager, ANN)
@@ -222,7 +225,7 @@ def test_a_model_goes_an_hour_after_its_training_with_its_text(play: Any) -> Non
 
 
 def test_a_model_that_is_removed_takes_its_text_with_it(play: Any) -> None:
-    async def scenario(manager: TrainingManager, clock: Clock) -> None:
+    async def scenario(manager: TrainingManager, clock: ManualClock) -> None:
         await checked(manager, ANN)
         folder = manager._jobs[ANN].folder
         manager.start(ANN, 30, "")
@@ -237,7 +240,7 @@ def test_a_model_that_is_removed_takes_its_text_with_it(play: Any) -> None:
 
 @pytest.mark.slow
 def test_many_trainings_begun_and_abandoned_leave_nothing(play: Any, tmp_path: Path) -> None:
-    async def scenario(manager: TrainingManager, clock: Clock) -> None:
+    async def scenario(manager: TrainingManager, clock: ManualClock) -> None:
         processes = []
         for _ in range(20):
             await running(manager, ANN, "HANG")

@@ -30,18 +30,18 @@ function drawChart(run, number, seconds) {
   const path = (points) => points.map(([at, bits], index) => `${index ? "L" : "M"}${x(at).toFixed(1)} ${y(bits).toFixed(1)}`).join("");
   const root = svgPart("svg", { viewBox: `0 0 ${CHART_WIDTH} ${CHART_HEIGHT}`, class: "chart", role: "img" });
   const last = held.at(-1);
-  const now = last ? `it is at ${last[1].toFixed(2)}` : "nothing is measured yet";
-  root.append(svgPart("title", {}, `Bits per character on text it has not read: ${now}; the number to beat is ${number.toFixed(2)}.`));
+  const beat = decimals(number);
+  root.append(svgPart("title", {}, last ? words("make.chart_at", { bits: decimals(last[1]), beat }) : words("make.chart_nothing", { beat })));
   const step = (top - bottom) / 4 > 0.7 ? 1 : 0.5;
   for (let bits = Math.ceil(bottom / step) * step; bits < top; bits += step) {
     root.append(svgPart("line", { class: "grid", x1: MARGIN.left, x2: CHART_WIDTH - MARGIN.right, y1: y(bits), y2: y(bits) }));
-    root.append(svgPart("text", { class: "tick", x: MARGIN.left - 6, y: y(bits) + 4, "text-anchor": "end" }, String(bits)));
+    root.append(svgPart("text", { class: "tick", x: MARGIN.left - 6, y: y(bits) + 4, "text-anchor": "end" }, inDigits(bits, {})));
   }
   root.append(svgPart("line", { class: "beat", x1: MARGIN.left, x2: CHART_WIDTH - MARGIN.right, y1: y(number), y2: y(number) }));
   const label = { class: "beat-label", x: CHART_WIDTH - MARGIN.right, y: y(number) - 6, "text-anchor": "end" };
-  root.append(svgPart("text", label, `to beat: ${number.toFixed(2)}`));
+  root.append(svgPart("text", label, isolated(words("make.to_beat", { bits: beat }))));
   for (const [at, anchor] of [[0, "start"], [end, "end"]]) {
-    root.append(svgPart("text", { class: "tick", x: x(at), y: CHART_HEIGHT - 8, "text-anchor": anchor }, `${Math.round(at)} s`));
+    root.append(svgPart("text", { class: "tick", x: x(at), y: CHART_HEIGHT - 8, "text-anchor": anchor }, isolated(inSeconds(Math.round(at)))));
   }
   if (train.length > 1) root.append(svgPart("path", { class: "train-line", d: path(train) }));
   if (held.length > 1) root.append(svgPart("path", { class: "held-line", d: path(held) }));
@@ -53,9 +53,9 @@ function chartFigure(run, number, seconds) {
   const figure = part("figure", "figure");
   const caption = part("figcaption", "legend");
   caption.append(
-    part("span", "key held", "on text it has not read"),
-    part("span", "key train", "on what it reads"),
-    part("span", "key", "bits per character; lower is better"),
+    part("span", "key held", words("make.key_held_out")),
+    part("span", "key train", words("make.key_train")),
+    part("span", "key", words("make.key_unit")),
   );
   figure.append(drawChart(run, number, seconds), caption);
   return figure;

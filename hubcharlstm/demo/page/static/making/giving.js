@@ -2,31 +2,30 @@
 
 const MAX_FILE_BYTES = 8_000_000;
 
-const EMPTY_NOTE =
-  "The text stays on this server while you are here, and nobody else sees it or its model. Both are deleted ten minutes " +
-  "after you close the page, and an hour after the training at the latest.";
-
 function renderGiving({ min_chars: least, max_chars: most }, { onText, onProblem }) {
   const root = part("div", "giving");
   const field = part("textarea", "text-field");
-  Object.assign(field, { rows: 10, placeholder: "Paste a text, or drop a file here: a chat, poems, a play, code, a diary …", spellcheck: false });
-  field.setAttribute("aria-label", "The text to learn from");
-  field.dir = "auto";
+  Object.assign(field, { rows: 10, placeholder: words("make.placeholder"), spellcheck: false });
+  field.setAttribute("aria-label", words("make.text"));
   const amount = part("p", "hint amount");
   amount.setAttribute("role", "status");
-  const send = press("button primary", "Check the text", () => submit());
+  const send = press("button primary", words("make.check"), () => submit());
   const file = part("input", "visually-hidden");
-  Object.assign(file, { type: "file", tabIndex: -1, ariaLabel: "A text file" });
+  Object.assign(file, { type: "file", tabIndex: -1, ariaLabel: words("make.file") });
   file.setAttribute("aria-hidden", "true");
-  const choose = press("button", "Choose a file", () => file.click());
+  const choose = press("button", words("make.choose_file"), () => file.click());
   let title = "";
 
   const length = () => [...field.value].length;
   const fits = () => length() >= least && length() <= most;
   const update = () => {
     const now = length();
-    amount.textContent = now === 0 ? `${count(least)} to ${count(most)} characters` : `${count(now)} characters; ${
-      now < least ? `it needs ${count(least - now)} more` : now > most ? `it takes ${count(most)} at most` : "that fits"}`;
+    field.dir = now === 0 ? "" : "auto"; // the placeholder runs as the page does
+    const given = { characters: characters(now) };
+    if (now === 0) amount.textContent = words("make.bounds", { min: least, max: most });
+    else if (now < least) amount.textContent = words("make.needs_more", { ...given, count: least - now });
+    else if (now > most) amount.textContent = words("make.takes_at_most", { ...given, count: most });
+    else amount.textContent = words("make.fits", given);
     send.disabled = !fits();
   };
   const submit = () => {
@@ -35,13 +34,13 @@ function renderGiving({ min_chars: least, max_chars: most }, { onText, onProblem
   const readFile = async (given) => {
     if (!given) return;
     if (given.size > MAX_FILE_BYTES) {
-      onProblem(`The file has ${count(given.size)} bytes; expected ${count(MAX_FILE_BYTES)} at most: take a part of it.`);
+      onProblem(words("make.file_too_large", { count: given.size, max: MAX_FILE_BYTES }));
       return;
     }
     try {
       field.value = new TextDecoder("utf-8", { fatal: true }).decode(await given.arrayBuffer());
     } catch {
-      onProblem("The file is no text in UTF-8; expected one: save it as plain text in UTF-8, or paste its text.");
+      onProblem(words("make.file_no_utf8"));
       return;
     }
     title = given.name.replace(/\.[^.]*$/, "");
@@ -67,7 +66,7 @@ function renderGiving({ min_chars: least, max_chars: most }, { onText, onProblem
   });
   const row = part("div", "buttons");
   row.append(send, choose, file, amount);
-  root.append(field, row, part("p", "hint", EMPTY_NOTE));
+  root.append(field, row, part("p", "hint", words("make.promise")));
   update();
   return root;
 }

@@ -4,20 +4,21 @@
 function snapshotCard() {
   const root = part("figure", "sample");
   const text = part("p", "sheet");
+  text.dir = "auto";
   const caption = part("figcaption", "range-row");
   const slider = part("input");
   Object.assign(slider, { type: "range", min: 0, step: 1 });
-  slider.setAttribute("aria-label", "How it learned, from noise to voice");
+  slider.setAttribute("aria-label", words("make.slider"));
   const facts = part("span", "facts-line");
   const range = part("span", "range");
-  range.append(part("span", "", "noise"), slider, part("span", "", "voice"));
+  range.append(part("span", "", words("intro.noise")), slider, part("span", "", words("intro.voice")));
   caption.append(range, facts);
   root.append(text, caption);
   let snapshots = [];
   const show = () => {
     const snapshot = snapshots[slider.value];
     text.replaceChildren(part("span", "prompt-text", snapshot.prompt), snapshot.text);
-    facts.textContent = `after ${count(snapshot.characters_read)} characters`;
+    facts.textContent = words("intro.snapshot", { count: snapshot.characters_read });
     slider.setAttribute("aria-valuetext", facts.textContent);
   };
   slider.addEventListener("input", show);
@@ -31,7 +32,7 @@ function snapshotCard() {
     if (snapshots.length > 0) show();
   };
   slider.disabled = true;
-  facts.textContent = "nothing read yet"; // the card has its place from the start, so that nothing moves
+  facts.textContent = words("make.nothing_yet"); // the card has its place from the start, so that nothing moves
   return { root, update };
 }
 
@@ -40,9 +41,8 @@ function comparison(run, found) {
   const number = found.number_to_beat.bits;
   const best = Math.min(...heldOutPoints(run).map(([, bits]) => bits));
   if (!Number.isFinite(best)) return "";
-  if (found.doubt) return `It needs ${best.toFixed(2)} bits per character.`;
-  const difference = Math.abs(best - number).toFixed(2);
-  return best < number
-    ? `It needs ${best.toFixed(2)} bits per character: ${difference} below the number to beat.`
-    : `It needs ${best.toFixed(2)} bits per character, ${difference} above the number to beat: counting alone does better so far.`;
+  const bits = bitsOf(best);
+  if (found.doubt) return words("make.needs", { bits });
+  const difference = decimals(Math.abs(best - number));
+  return words(best < number ? "make.needs_less" : "make.needs_more_bits", { bits, difference });
 }

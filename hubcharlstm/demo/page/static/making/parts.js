@@ -15,7 +15,11 @@ function press(className, label, run) {
 }
 
 const BITS = 1 / Math.LN2; // of a nat
-const count = (number) => number.toLocaleString("en");
+const decimals = (number) => inDigits(number, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const bitsOf = (number) => words("intro.bits", { bits: decimals(number) });
+const characters = (number) => words("caption.characters", { n: number });
+const inSeconds = (number) => inDigits(number, { style: "unit", unit: "second", unitDisplay: "narrow" });
+const isolated = (text) => `\u2068${text}\u2069`; // runs in its own direction
 
 function minutesAndSeconds(seconds) {
   const whole = Math.max(0, Math.ceil(seconds));
@@ -23,14 +27,14 @@ function minutesAndSeconds(seconds) {
 }
 
 function inTime(seconds) {
-  if (seconds < 90) return `${Math.max(10, 10 * Math.round(seconds / 10))} seconds`;
-  return `${Math.round(seconds / 60)} minutes`;
+  if (seconds < 90) return words("make.seconds", { n: Math.max(10, 10 * Math.round(seconds / 10)) });
+  return words("make.minutes", { n: Math.round(seconds / 60) });
 }
 
 function inList(names, most) {
-  const shown = names.slice(0, most);
-  if (names.length > most) return `${shown.join(", ")} and ${count(names.length - most)} more`;
-  return shown.length > 1 ? `${shown.slice(0, -1).join(", ")} and ${shown.at(-1)}` : shown[0];
+  if (names.length <= most) return listed(names.map(isolated));
+  const shown = names.slice(0, most).map(isolated).join(words("list.comma"));
+  return words("make.and_more", { names: shown, n: names.length - most });
 }
 
 // Radio buttons that look like chips. choices: of [value, label].
@@ -41,7 +45,7 @@ function choiceOf(legend, name, choices, chosen) {
     const option = part("label", "option");
     const radio = part("input");
     Object.assign(radio, { type: "radio", name, value, checked: value === chosen });
-    option.append(radio, part("span", "", label));
+    option.append(radio, part("bdi", "", label));
     root.append(option);
   }
   return root;

@@ -20,9 +20,7 @@ function makerKey() {
   return ownerOfView;
 }
 
-const NO_ANSWER = "The server does not answer; expected it to: check that it runs. What was begun goes on there.";
-
-// The answer of a route, or an `Error` with a sentence for people.
+// The answer of a route, or an `Error` with a sentence for people, in their language.
 async function ask(route, { method = "POST", body, isFile = false } = {}) {
   let response;
   try {
@@ -30,11 +28,11 @@ async function ask(route, { method = "POST", body, isFile = false } = {}) {
       method, body, cache: "no-store", headers: { "x-hubcharlstm-owner": makerKey() },
     });
   } catch {
-    throw new Error(NO_ANSWER);
+    throw new Error(words("make.no_answer"));
   }
   if (response.ok) return isFile ? { blob: await response.blob(), name: fileNameOf(response) } : response.json();
   const answer = await response.json().catch(() => ({}));
-  throw new Error(typeof answer.error === "string" ? answer.error : NO_ANSWER);
+  throw new Error(wordsOf(answer.sentence ?? answer.error) || words("make.no_answer"));
 }
 
 const fileNameOf = (response) => /filename="([^"]+)"/.exec(response.headers.get("content-disposition") ?? "")?.[1] ?? "model.zip";

@@ -2,7 +2,6 @@
 
 const POLL_MILLISECONDS = { checking: 700, queued: 1500, training: 700 };
 const IDLE_MILLISECONDS = 60_000; // tells the server that somebody is still here
-const TIME_NAMES = new Map([[30, "30 seconds"], [60, "1 minute"], [180, "3 minutes"]]);
 
 const makeView = addView("make", words("views.make"), () => refresh());
 const status = part("p", "visually-hidden");
@@ -11,8 +10,8 @@ const problem = part("p", "error-message");
 problem.setAttribute("role", "alert");
 const stage = part("div", "stage");
 makeView.append(
-  part("h1", "title", "Make your own"),
-  part("p", "tagline", "Give it a text and watch a model learn to write like it, letter by letter. Then it is yours to chat with."),
+  part("h1", "title", words("views.make")),
+  part("p", "tagline", words("make.tagline")),
   stage, problem, status,
 );
 
@@ -66,58 +65,61 @@ function receive(state) {
   shown = state.phase;
   live = null;
   stage.replaceChildren(...STAGES[state.phase](state));
-  if (hadFocus) stage.querySelector("[data-first], button, textarea")?.focus();
+  if (hadFocus) stage.querySelector("[data-first],button,textarea")?.focus();
 }
 
-const another = () => press("button", "Another text", () => act(() => ask("forget")));
+const another = () => press("button", words("make.another_text"), () => act(() => ask("forget")));
 const failed = (error) => tell(error);
 
 function cancelling() {
   const buttons = part("div", "buttons");
-  buttons.append(press("button", "Cancel", () => act(() => ask("forget"))));
+  buttons.append(press("button", words("make.cancel"), () => act(() => ask("forget"))));
   return buttons;
 }
 
 function heading(state, text) {
   const node = part("h2", "subtitle", text);
-  node.dir = "auto";
-  node.append(part("span", "about-text", ` “${state.title}”, ${count(state.chars)} characters`));
+  const about = words("make.about_text", { title: isolated(state.title), characters: characters(state.chars) });
+  node.append(" ", part("span", "about-text", about));
   return node;
 }
+
+const timeName = (seconds) => (seconds % 60 ? words("make.seconds", { n: seconds }) : words("make.minutes", { n: seconds / 60 }));
 
 function renderChecked(state) {
   const model = document.querySelector("#field-model input")?.value ?? "";
   const isOwn = model.endsWith("made by you") || model.includes(", remembering your text");
-  const begin = choiceOf("Begin", "making-begin", [["", "from scratch"], ...(isOwn ? [] : [[model, `with ${model}`]])],
+  const begin = choiceOf(words("make.begin"), "making-begin",
+    [["", words("make.from_scratch")], ...(isOwn ? [] : [[model, words("make.with_model", { model })]])],
     state.findings.may_start_warm && !isOwn ? model : "");
-  const time = choiceOf("For", "making-time", state.times.map((seconds) => [String(seconds), TIME_NAMES.get(seconds)]), "60");
-  const train = press("button primary", "Train", () => act(() => postJson("start", { seconds: Number(chosenOf(time)), model: chosenOf(begin) })));
+  const time = choiceOf(words("make.for"), "making-time", state.times.map((seconds) => [String(seconds), timeName(seconds)]), "60");
+  const train = press("button primary", words("make.train"), () => act(() => postJson("start", { seconds: Number(chosenOf(time)), model: chosenOf(begin) })));
   train.dataset.first = "";
   const buttons = part("div", "buttons");
   buttons.append(train, another());
-  const note = part("p", "hint", "A model that begins with another one already spells; one from scratch has nothing but your text.");
-  const last = state.sentence ? [part("p", "hint", state.sentence)] : [];
-  status.textContent = "Your text is checked.";
-  return [heading(state, "What is in it"), renderFindings(state.findings), ...last, begin, note, time, buttons];
+  const note = part("p", "hint", words("make.begin_note"));
+  const last = state.sentence ? [part("p", "hint", wordsOf(state.sentence))] : [];
+  status.textContent = words("make.checked");
+  return [heading(state, words("make.what_is_in_it")), renderFindings(state.findings), ...last, begin, note, time, buttons];
 }
 
 function renderQueued(state) {
   const line = part("p", "waiting");
   const update = ({ queue }) => {
-    if (queue) line.textContent = `One training runs at a time: ${queue.before} before yours, in about ${queue.wait}.`;
+    if (queue) line.textContent = words("make.queue", { count: queue.before, wait: queue.wait });
   };
   update(state);
   live = update;
   const buttons = part("div", "buttons");
-  buttons.append(press("button", "Leave the queue", () => act(() => ask("stop"))));
-  return [heading(state, "It waits for its turn"), line, buttons];
+  buttons.append(press("button", words("make.leave_queue"), () => act(() => ask("stop"))));
+  return [heading(state, words("make.waits")), line, buttons];
 }
 
 function timeLine(state) {
   const { run, seconds, elapsed } = state;
-  if (run.phase === "reporting") return "Almost done …";
-  if (run.phase === "starting") return "It gets ready …";
-  return `${minutesAndSeconds(seconds - elapsed)} left`;
+  if (run.phase === "reporting") return words("make.almost_done");
+  if (run.phase === "starting") return words("make.gets_ready");
+  return words("make.time_left", { time: minutesAndSeconds(seconds - elapsed) });
 }
 
 function renderTraining(state) {
@@ -125,9 +127,9 @@ function renderTraining(state) {
   const head = part("div", "clock");
   const left = part("span", "left");
   const bar = part("progress", "bar");
-  bar.setAttribute("aria-label", "Time");
+  bar.setAttribute("aria-label", words("make.time"));
   bar.max = state.seconds;
-  const stop = press("button", "Stop", () => act(() => ask("stop")));
+  const stop = press("button", words("composer.stop"), () => act(() => ask("stop")));
   head.append(left, bar, stop);
   const card = snapshotCard();
   const graph = part("div", "graph");
@@ -135,7 +137,7 @@ function renderTraining(state) {
   let drawn = -1;
   let hasPassed = false;
   const update = (now) => {
-    left.textContent = now.is_stopped ? "It stops …" : timeLine(now);
+    left.textContent = now.is_stopped ? words("make.stopping") : timeLine(now);
     bar.value = Math.min(now.elapsed, now.seconds);
     stop.disabled = now.is_stopped;
     card.update(now.run.snapshots);
@@ -145,19 +147,19 @@ function renderTraining(state) {
     graph.replaceChildren(chartFigure(now.run, number, now.seconds));
     line.textContent = comparison(now.run, state.findings);
     const passed = !state.findings.doubt && heldOutPoints(now.run).some(([, bits]) => bits < number);
-    if (passed && !hasPassed) status.textContent = "It has passed the number to beat.";
+    if (passed && !hasPassed) status.textContent = words("make.passed");
     hasPassed = passed;
   };
   update(state);
   live = update;
-  status.textContent = "It learns.";
-  return [heading(state, "It learns"), head, card.root, graph, line];
+  status.textContent = words("make.learns");
+  return [heading(state, words("make.learns")), head, card.root, graph, line];
 }
 
 function renderReady(state) {
   const number = state.findings.number_to_beat.bits;
   commandChat("identify", { key: makerKey() });
-  const chat = press("button primary", "Chat with it", () => {
+  const chat = press("button primary", words("make.chat"), () => {
     commandChat("use-model", { model: state.label });
     location.hash = "#chat";
   });
@@ -165,19 +167,18 @@ function renderReady(state) {
   const buttons = part("div", "buttons");
   buttons.append(
     chat,
-    press("button", "Download", (event) => downloadModel(event.currentTarget)),
-    press("button", "Train again", () => act(() => ask("again"))),
+    press("button", words("make.download"), (event) => downloadModel(event.currentTarget)),
+    press("button", words("make.train_again"), () => act(() => ask("again"))),
     another(),
   );
   const card = snapshotCard();
   card.update(state.run.snapshots);
-  const warm = "It began with another model. If that one has read this text before, the number says little.";
-  const note = [state.sentence, state.is_warm ? warm : ""].filter(Boolean).map((line) => part("p", "hint", line));
-  const use = part("p", "hint", `In the chat's menu it is “${state.label}”, for you alone. The download is a folder in a zip file; in Python, after unpacking:`);
+  const note = [wordsOf(state.sentence), state.is_warm ? words("make.warm") : ""].filter(Boolean).map((line) => part("p", "hint", line));
+  const use = part("p", "hint", words("make.use", { label: state.label }));
   const code = part("pre", "code-lines", 'from hubcharlstm import CharLSTM\nmodel = CharLSTM.from_pretrained("the-unpacked-folder")');
-  status.textContent = "Your model is ready.";
+  status.textContent = words("make.is_ready");
   const publishing = state.may_publish ? [renderPublishing()] : [];
-  return [heading(state, "It is ready"), part("p", "verdict", comparison(state.run, state.findings)), ...note, buttons, card.root,
+  return [heading(state, words("make.ready")), part("p", "verdict", comparison(state.run, state.findings)), ...note, buttons, card.root,
     chartFigure(state.run, number, 1), use, code, ...publishing];
 }
 
@@ -197,16 +198,23 @@ async function downloadModel(node) {
   node.disabled = false;
 }
 
+// The trainer writes English.
+function failure(sentence) {
+  const node = part("p", "verdict", wordsOf(sentence));
+  node.dir = "auto";
+  return node;
+}
+
 function renderFailed(state) {
   const buttons = part("div", "buttons");
-  if (state.findings) buttons.append(press("button primary", "Choose again", () => act(() => ask("again"))));
+  if (state.findings) buttons.append(press("button primary", words("make.choose_again"), () => act(() => ask("again"))));
   buttons.append(another());
-  return [heading(state, "That did not work"), part("p", "verdict", state.sentence), buttons];
+  return [heading(state, words("make.failed")), failure(state.sentence), buttons];
 }
 
 const STAGES = {
   none: (state) => [renderGiving(state, { onText: submitText, onProblem: failed })],
-  checking: (state) => [heading(state, "Looking at your text"), part("p", "waiting", "What is in it, and how well can it be guessed by counting alone? A few seconds …"), cancelling()],
+  checking: (state) => [heading(state, words("make.checking")), part("p", "waiting", words("make.checking_note")), cancelling()],
   checked: renderChecked,
   queued: renderQueued,
   training: renderTraining,
@@ -216,5 +224,5 @@ const STAGES = {
 
 function submitText(text, title) {
   commandChat("identify", { key: makerKey() });
-  act(() => ask(`text?title=${encodeURIComponent(title)}`, { body: text }));
+  act(() => ask(`text?title=${encodeURIComponent(title || words("make.default_title"))}`, { body: text }));
 }
