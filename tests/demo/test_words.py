@@ -147,7 +147,7 @@ def literal_texts(path: Path) -> Iterator[str]:
         if not isinstance(node, ast.Call):
             continue
         name = ast.unparse(node.func)
-        if name == "Refused":
+        if name == "LocalizedHTTPException":
             yield from (f"{path.name}:{node.lineno}: {text}" for text in prose_of(node))
         shown = [keyword.value for keyword in node.keywords if keyword.arg in ("label", "info", "placeholder")]
         if name in ("gr.Button", "gr.Accordion", "gr.Markdown", "gr.Warning", "gr.Info", "UserError", "BusyError"):

@@ -30,7 +30,7 @@ from hubcharlstm.demo.making.publishing import (
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.owners import check_owner
 from hubcharlstm.demo.serving.admission import ClientIdentity
-from hubcharlstm.demo.serving.middleware import Refused, Scope
+from hubcharlstm.demo.serving.middleware import LocalizedHTTPException, Scope
 from hubcharlstm.demo.words.catalogue import Sentence, as_json, said_by, sentence
 
 PREFIX = "/make"
@@ -54,15 +54,15 @@ class TextUpload:
 
     @contextlib.contextmanager
     def admit(self, scope: Scope) -> Iterator[None]:
-        """Hold a place for one upload; raises `Refused` before any of its body is received."""
+        """Hold a place for one upload; raises `LocalizedHTTPException` before any of its body is received."""
         connection = HTTPConnection(scope)
         try:
             owner = check_owner(connection.headers.get(OWNER_HEADER))
             self._manager.check_admission(owner, ClientIdentity.of_http(connection).address)
         except ValueError as error:
-            raise Refused(429, said_by(error)) from error
+            raise LocalizedHTTPException(429, said_by(error)) from error
         if self._uploading >= MAX_UPLOADS:
-            raise Refused(429, sentence("make.uploads_full"))
+            raise LocalizedHTTPException(429, sentence("make.uploads_full"))
         self._uploading += 1
         try:
             yield

@@ -59,7 +59,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-class Refused(HTTPException):
+class LocalizedHTTPException(HTTPException):
     """A refusal whose sentence the page shows in its visitor's language."""
 
     def __init__(self, status_code: int, said: str | Sentence) -> None:
@@ -215,7 +215,7 @@ def refusal(path: str, error: HTTPException) -> JSONResponse:
     headers = {**(error.headers or {}), "connection": "close"}
     if is_openai_path(path):
         return error_response(error.detail, error.status_code, headers=headers)
-    said = {"sentence": error.sentence} if isinstance(error, Refused) else {}
+    said = {"sentence": error.sentence} if isinstance(error, LocalizedHTTPException) else {}
     return JSONResponse({"error": error.detail, **said}, error.status_code, headers)
 
 
