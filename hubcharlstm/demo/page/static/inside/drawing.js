@@ -34,7 +34,7 @@ function valve(name, x, y, isAcross) {
   return { root, set };
 }
 
-function label(term, x, y, name, anchor = "middle") {
+function caption(term, x, y, name, anchor = "middle") {
   const value = svg("text", { x, y: y + 17, class: "value", "text-anchor": anchor });
   const root = svg("g", { class: "part", "data-term": term }, svg("text", { x, y, class: "name", "text-anchor": anchor }, name), value);
   return { root, set: (text) => setText(value, text) };
@@ -56,17 +56,17 @@ export function cellDrawing() {
     o: valve("o", OUTPUT, 188, false),
   };
   const labels = {
-    before: label("before", 40, 36, words("inside.c_before")),
-    f: label("f", 119, 36, words("inside.forget")),
-    stays: label("stays", 184, 36, "f · c"),
-    c: label("c", 410, 36, words("inside.c_now")),
-    i: label("i", INPUT - 28, 168, words("inside.input"), "end"),
-    added: label("added", INPUT + 28, 128, "i · g", "start"),
-    g: label("g", INPUT + 28, 222, words("inside.candidate"), "start"),
-    o: label("o", OUTPUT + 28, 184, words("inside.output"), "start"),
-    h: label("h", 440, 284, words("inside.h_leaves")),
-    x: label("x", 52, 244, words("inside.reads")),
-    hBefore: label("hBefore", 128, 244, words("inside.h_before")),
+    before: caption("before", 40, 36, words("inside.c_before")),
+    f: caption("f", 119, 36, words("inside.forget")),
+    stays: caption("stays", 184, 36, "f · c"),
+    c: caption("c", 410, 36, words("inside.c_now")),
+    i: caption("i", INPUT - 28, 168, words("inside.input"), "end"),
+    added: caption("added", INPUT + 28, 128, "i · g", "start"),
+    g: caption("g", INPUT + 28, 222, words("inside.candidate"), "start"),
+    o: caption("o", OUTPUT + 28, 184, words("inside.output"), "start"),
+    h: caption("h", 440, 284, words("inside.h_leaves")),
+    x: caption("x", 52, 244, words("inside.reads")),
+    hBefore: caption("hBefore", 128, 244, words("inside.h_before")),
   };
   const wire = (d) => svg("path", { d, class: "wire" });
   const root = svg(

@@ -66,7 +66,7 @@ export function equations() {
     for (const { node, value, show, symbol } of terms) {
       const text = show(values);
       setText(value, text);
-      node.setAttribute("aria-label", `${symbol} ${text}`);
+      node.setAttribute("aria-label", [symbol, text].join(" "));
     }
     for (const [name, sentence] of Object.entries(sentences)) setText(sentence, SENTENCES[name](values));
   }
