@@ -36,7 +36,7 @@ export function cellCard({ ask, state, cell }) {
   const rects = Array.from({ length: BINS }, (_, n) => svg("rect", { x: n * 10 + 1, width: 8, class: n < BINS / 2 ? "below" : "" }));
   const mark = svg("line", { class: "mark", y1: 0, y2: 64 });
   bars.append(...rects, mark);
-  const axis = make("p", "axis", make("span", "", "−1"), make("span", "", words("inside.card_axis")), make("span", "", "+1"));
+  const axis = make("p", "axis", make("span", "", "−1"), Object.assign(make("span", "", words("inside.card_axis")), { dir: document.dir }), make("span", "", "+1"));
   axis.dir = "ltr";
   const knob = make("input", "knob");
   knob.dir = "ltr";

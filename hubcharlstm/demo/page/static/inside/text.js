@@ -14,6 +14,7 @@ export function textStrip({ onMove, onSelect }) {
   slider.setAttribute("aria-label", words("inside.character"));
   const place = make("output", "place");
   place.htmlFor = "inside-scrubber";
+  place.dir = document.dir;
   const back = button("step", "‹", () => onMove(Number(slider.value) - 1));
   const forth = button("step", "›", () => onMove(Number(slider.value) + 1));
   back.setAttribute("aria-label", words("inside.character_before"));

@@ -40,6 +40,8 @@ const LEGENDS = {
 
 const inThisLanguage = ([value, key]) => [value, words(key)];
 
+const legendPart = (part) => (part.startsWith("inside.") ? Object.assign(make("span", "", words(part)), { dir: document.dir }) : make("span", "", part));
+
 // The library's own probes have words of the catalogue; the name of another is the model's.
 function nameOfCell({ probe, name }) {
   const key = `inside.probe.${probe}`;
@@ -285,7 +287,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     if (kind === "weights") askWeights();
     const parts = LEGENDS[kind] ?? ["inside.legend_shut", "inside.legend_open"];
     legend.className = `legend ${kind}`;
-    legend.replaceChildren(...parts.map((part) => make("span", "", part.startsWith("inside.") ? words(part) : part)));
+    legend.replaceChildren(...parts.map(legendPart));
   }
 
   function paint() {
