@@ -41,11 +41,19 @@ PLURAL_FORMS = {
 
 COMPOSED = re.compile(
     r"(setting|bounds)\.[\w-]+|tools\.(surprise|undo|clear|settings)|panel\.(careful|balanced|wild|greedy)|panel\.(save|load)_\w+"
-    r"|inside\.probe\.\w+"
+    r"|inside\.probe\.\w+|views\.(chat|make)"
 )
 """Keys that the code composes."""
 
-PROGRAMS_ONLY = ("settings.py", "api.py", "tools.py", "openai_api", "serving/backpressure.py", "inside/api.py", "inside/requests.py")
+PROGRAMS_ONLY = (
+    "settings.py",
+    "api.py",
+    "tools.py",
+    "openai_api",
+    "serving/backpressure.py",
+    "inside/api.py",
+    "inside/requests.py",
+)
 """Modules with sentences that only programs meet, in English."""
 
 VISIBLE = re.compile(

@@ -47,7 +47,10 @@ def menu_cells(model: CharLSTM, trace: Trace) -> list[dict[str, Any]]:
         for cell in strongest_of_each(cells, repeat):
             found.append(
                 {
-                    "layer": cell.layer, "unit": cell.unit, "probe": cell.probe, "name": cell.description,
+                    "layer": cell.layer,
+                    "unit": cell.unit,
+                    "probe": cell.probe,
+                    "name": cell.description,
                     "strength": cell.correlation,
                 }
             )

@@ -148,7 +148,7 @@ def pack_answer(served_model: ServedModel, inside: InsideRequest, found: Trace) 
     model, encoding = served_model.model, served_model.vocabulary.encode(inside.text or found.text)
     warnings = [warning.as_json() for warning in encoding_warnings(served_model, "", encoding)]
     header: dict[str, Any] = {"text": found.text, "warnings": warnings, "model": served_model.label}
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, Any] = {}
     if inside.cells is None:
         header["menu"] = menu_cells(model, found)
         header["sizes"] = [model.config.num_layers, model.config.hidden_size]
