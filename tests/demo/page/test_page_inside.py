@@ -190,7 +190,7 @@ def test_the_map_picks_a_unit_and_a_place(inside: Inside) -> None:
     inside.page.wait_for_function("n => Number(document.querySelector('#inside .unit-number').value) !== n", arg=first)
     assert inside.place == 13
     assert f"Unit {inside.unit} at " in str(frame.get_attribute("aria-label"))
-    inside.page.get_by_label("Show", exact=True).select_option("input_gate")
+    inside.page.locator("#inside .map-card select").select_option("input_gate")
     inside.page.wait_for_function(
         "() => /: 0\\.\\d\\d\\. Arrow/.test(document.querySelector('#inside .map-frame').ariaLabel)"
     )
@@ -327,8 +327,9 @@ def test_a_phone_shows_all_of_it(browser: Any, app: App, size: tuple[int, int]) 
 ])  # fmt: skip
 def test_it_speaks_the_language_of_the_page(browser: Any, app: App, language: str, gate: str, refusal: str) -> None:
     user = BrowserUser(browser, app.url)
-    user.open(f"?lang={language}#inside=To be")
+    user.open(f"?lang={language}")
     page = user.page
+    page.evaluate("location.hash = '#inside=To be'")
     page.wait_for_selector("#inside .char")
     entries = catalogue(language, INSIDE)
     assert page.text_content("#inside .start-walk") == entries["inside.walk"]
