@@ -55,7 +55,7 @@ def test_a_clamp_is_heeded(served: Served) -> None:
         ({"text": "x", "prompt": "x" * 30_001}, "The prompt has 30,001 characters; expected 30,000 at most"),
         (
             {"text": "To", "position": 3},
-            "The position is 3; expected a whole number from 0 to 2 characters of the text",
+            "The position is 3; expected a whole number from 0 to 2 characters: choose another.",
         ),
         ({"text": "To", "position": -1}, "The position is -1"),
         ({"text": "😀", "position": 1}, "position is 1; expected a whole number from 0 to 0"),

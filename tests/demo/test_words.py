@@ -17,16 +17,17 @@ from starlette.requests import Request
 from hubcharlstm.demo.page import localization
 from hubcharlstm.demo.page.localization import label, localize_page
 from hubcharlstm.demo.page.welcome import lines
-from hubcharlstm.demo.words.catalogue import FOLDER, LANGUAGES, Entry, catalogue, sentence
+from hubcharlstm.demo.words.catalogue import FOLDER, INSIDE, LANGUAGES, Entry, catalogue, sentence
 from hubcharlstm.demo.words.language import language_of
+from hubcharlstm.inspection.probes import PROBES
 from hubcharlstm.introduction import expectation
 from tests.support.chat_doubles import tiny_model
 
 DEMO = FOLDER.parent
 STATIC = DEMO / "page" / "static"
-UNTRANSLATED = (STATIC / "inside", DEMO / "inside")
-"""The view "Look inside", which shows English so far."""
-SCRIPTS = [path for path in sorted(STATIC.rglob("*.js")) if path.parent not in UNTRANSLATED]
+SCRIPTS = sorted(STATIC.rglob("*.js"))
+PARTS = ("", INSIDE)
+"""Of the catalogue: what every page holds, and what the view "Look inside" adds to it."""
 
 PLURAL_FORMS = {
     "en": {"one", "other"},
@@ -40,11 +41,19 @@ PLURAL_FORMS = {
 
 COMPOSED = re.compile(
     r"(setting|bounds)\.[\w-]+|views\.\w+|tools\.(surprise|undo|clear|settings)"
-    r"|panel\.(careful|balanced|wild|greedy)|panel\.(save|load)_\w+"
+    r"|panel\.(careful|balanced|wild|greedy)|panel\.(save|load)_\w+|inside\.probe\.\w+"
 )
 """Keys that the code composes."""
 
-PROGRAMS_ONLY = ("settings.py", "api.py", "tools.py", "openai_api", "serving/backpressure.py")
+PROGRAMS_ONLY = (
+    "settings.py",
+    "api.py",
+    "tools.py",
+    "openai_api",
+    "serving/backpressure.py",
+    "inside/api.py",
+    "inside/requests.py",
+)
 """Modules with sentences that only programs meet, in English."""
 
 VISIBLE = re.compile(
@@ -52,7 +61,7 @@ VISIBLE = re.compile(
     r"""|(?:make|part)\("\w+",\s*["`][^"`]*["`],\s*["`][^"`]*[A-Za-z]"""
     r"""|(?:tell|onProblem|new Error)\(\s*["`]"""
     r"""|heading\(state,\s*["`]"""
-    r"""|(?:button|press)\(["`][^"`]*["`],\s*["`]"""
+    r"""|(?:button|press)\(["`][^"`]*["`],\s*["`][^"`]*[A-Za-z]"""
     r"""|\.(?:textContent|placeholder|title)\s*=\s*["`][^"`]*[A-Za-z]"""
     r"""|["']aria-label["'],\s*["`]"""
     r"""|\blabel:\s*["`]"""
@@ -62,6 +71,9 @@ VISIBLE = re.compile(
 
 PROSE = re.compile(r"^[A-Z][a-z]+[ .,:…]|[a-z]{2,}[.,;] [a-z]|\b[A-Z][a-z]+ [a-z]+ [a-z]+")
 
+
+SAME = ("caption.precision", "inside.place")
+"""Entries that some languages share with English."""
 
 STORED = ("length reached, cut after a whole sentence",)
 """Values that are stored and not shown."""
@@ -86,9 +98,16 @@ def without_code(script: str) -> str:
     return code.replace("hubcharlstm", "")
 
 
+def is_worded(entry: Entry) -> bool:
+    """Whether an entry has placeholders and words of its own beside them."""
+    text = entry if isinstance(entry, str) else " ".join(entry.values())
+    return holes(entry) != set() and any(char.isalpha() for char in re.sub(r"\{\w+\}", "", text))
+
+
+@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_language_has_every_word(language: str) -> None:
-    english, entries = catalogue("en"), catalogue(language)
+def test_every_language_has_every_word(language: str, part: str) -> None:
+    english, entries = catalogue("en", part), catalogue(language, part)
     assert list(entries) == list(english)
     assert all(entries.values()) and all(all(entry.values()) for entry in entries.values() if isinstance(entry, dict))
     assert [key for key in english if holes(entries[key]) != holes(english[key])] == []
@@ -96,14 +115,21 @@ def test_every_language_has_every_word(language: str) -> None:
     assert {key for key, entry in entries.items() if isinstance(entry, dict)} == plural
     assert all(set(entries[key]) == PLURAL_FORMS[language] for key in plural)
     if language != "en":
-        same = [key for key in english if entries[key] == english[key] and holes(english[key]) != set()]
-        assert same == ["caption.precision"] * ("{precision} on" in str(entries["caption.precision"]))
+        same = [key for key in english if entries[key] == english[key] and is_worded(english[key])]
+        assert [key for key in same if key not in SAME] == []
+
+
+def test_the_views_words_are_beside_the_pages_and_name_the_librarys_probes() -> None:
+    page, view = catalogue("en"), catalogue("en", INSIDE)
+    assert set(page) & set(view) == set()
+    named = {key.rpartition(".")[2]: entry for key, entry in view.items() if key.startswith("inside.probe.")}
+    assert named == {name: description for name, (description, _) in PROBES.items()}
 
 
 def test_the_code_names_keys_of_the_catalogue_and_every_key_is_used() -> None:
     sources = [*SCRIPTS, *(path for path in DEMO.rglob("*.py") if path.parent != FOLDER)]
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
-    english = catalogue("en")
+    english = {**catalogue("en"), **catalogue("en", INSIDE)}
     named = set(re.findall(r"""\b(?:label|sentence|words)\(\s*["']([^"']+)["']""", text))
     assert named - set(english) == set()
     assert [
@@ -159,7 +185,7 @@ def literal_texts(path: Path) -> Iterator[str]:
 
 def test_no_component_and_no_error_shows_a_text_of_its_own() -> None:
     modules = [path for path in DEMO.rglob("*.py") if not str(path.relative_to(DEMO)).startswith(PROGRAMS_ONLY)]
-    assert [text for path in modules if path.parent not in UNTRANSLATED for text in literal_texts(path)] == []
+    assert [text for path in modules for text in literal_texts(path)] == []
 
 
 def test_a_sentence_is_english_for_programs_and_a_key_for_the_page() -> None:

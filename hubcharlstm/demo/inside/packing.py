@@ -46,12 +46,18 @@ def menu_cells(model: CharLSTM, trace: Trace) -> list[dict[str, Any]]:
     for repeat in range(3):
         for cell in strongest_of_each(cells, repeat):
             found.append(
-                {"layer": cell.layer, "unit": cell.unit, "name": cell.description, "strength": cell.correlation}
+                {
+                    "layer": cell.layer,
+                    "unit": cell.unit,
+                    "probe": cell.probe,
+                    "name": cell.description,
+                    "strength": cell.correlation,
+                }
             )
     found = found[:NAMED_CELLS]
     if not found:
         found = [
-            {"layer": layer, "unit": unit, "name": "", "strength": None}
+            {"layer": layer, "unit": unit, "probe": "", "name": "", "strength": None}
             for layer, unit in liveliest(trace, NAMED_CELLS)
         ]
     return found

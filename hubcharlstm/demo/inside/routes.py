@@ -9,13 +9,14 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
-from numpy.typing import NDArray
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from hubcharlstm import BusyError, TextStream
 from hubcharlstm.decoding.sampling import SamplingParams
+from hubcharlstm.demo.chat.encoding_warnings import encoding_warnings
 from hubcharlstm.demo.chat.pacing import UpdatePacer, follow
+from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.inside.packing import cell_arrays, map_arrays, menu_cells, pack, trace_arrays
 from hubcharlstm.demo.inside.requests import InsideRequest
 from hubcharlstm.demo.inside.tracing import Tracer
@@ -23,6 +24,7 @@ from hubcharlstm.demo.models import ModelRegistry, ServedModel
 from hubcharlstm.demo.page.theme import STATIC
 from hubcharlstm.demo.serving.admission import SHUTTING_DOWN, AdmissionController, ClientIdentity
 from hubcharlstm.demo.settings import Settings
+from hubcharlstm.demo.words.catalogue import FOLDER, INSIDE, Sentence, as_json, sentence
 from hubcharlstm.errors import EngineError
 from hubcharlstm.generation.request import GenerationOptions
 from hubcharlstm.hub import model_card
@@ -73,6 +75,8 @@ class InsideRoutes:
     async def trace(self, inside: InsideRequest, served_model: ServedModel) -> Response:
         """Surprise and guesses of a text, exact values of some cells, and maps of whole layers, as bytes."""
         text = inside.text or passage_of(served_model)
+        if not served_model.vocabulary.encode(text).ids:
+            raise UserError(sentence("inside.unreadable"))
         found = await self._tracer.trace(served_model, text, inside.before)
         packed = await self._tracer.run(pack_answer, served_model, inside, found)
         return Response(packed, media_type="application/octet-stream")
@@ -140,9 +144,10 @@ class InsideRoutes:
 
 def pack_answer(served_model: ServedModel, inside: InsideRequest, found: Trace) -> bytes:
     """The answer of `/inside/trace`. Without `cells` it also tells which cells have a name, with their values."""
-    model = served_model.model
-    header: dict[str, Any] = {"text": found.text, "warnings": list(found.warnings), "model": served_model.label}
-    arrays: dict[str, NDArray[Any]] = {}
+    model, encoding = served_model.model, served_model.vocabulary.encode(inside.text or found.text)
+    warnings = [warning.as_json() for warning in encoding_warnings(served_model, "", encoding)]
+    header: dict[str, Any] = {"text": found.text, "warnings": warnings, "model": served_model.label}
+    arrays: dict[str, Any] = {}
     if inside.cells is None:
         header["menu"] = menu_cells(model, found)
         header["sizes"] = [model.config.num_layers, model.config.hidden_size]
@@ -182,11 +187,12 @@ def open_stream(served_model: ServedModel, inside: InsideRequest, clamp: dict[tu
 
 
 def refusal(error: Exception) -> JSONResponse:
-    """One sentence with its status."""
+    """One sentence with its status: English for programs, and for the page by its key, where it has one."""
     status = 500 if isinstance(error, EngineError) else 400
     if isinstance(error, BusyError):
         status = 503 if str(error) == str(SHUTTING_DOWN) else 429
-    return JSONResponse({"error": str(error)}, status)
+    message = error.args[0] if error.args and isinstance(error.args[0], Sentence) else None
+    return JSONResponse({"error": str(error), "sentence": as_json(message)}, status)
 
 
 def add_inside(
@@ -197,4 +203,5 @@ def add_inside(
     for answer in (routes.trace, routes.connectivity, routes.scores, routes.report):
         app.add_route(f"{PREFIX}/{answer.__name__}", routes.route(answer), methods=["POST"])
     app.add_route(f"{PREFIX}/write", routes.write, methods=["POST"])
+    app.mount(f"{PREFIX}/words", GZipMiddleware(StaticFiles(directory=FOLDER / INSIDE)))
     app.mount(PREFIX, GZipMiddleware(StaticFiles(directory=STATIC / "inside")))

@@ -27,14 +27,16 @@ LANGUAGES = {
 RTL_LANGUAGES = ("ar",)
 
 FOLDER = Path(__file__).parent
+INSIDE = "inside"
+"""The part of the catalogue that the page loads with the view "Look inside": a folder of such files."""
 
 Entry = str | dict[str, str]
 
 
 @functools.cache
-def catalogue(language: str) -> dict[str, Entry]:
-    """All entries of a language, by key."""
-    entries: dict[str, Entry] = json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+def catalogue(language: str, part: str = "") -> dict[str, Entry]:
+    """All entries of a language, by key; of the words that every page holds, or of a part that a view loads."""
+    entries: dict[str, Entry] = json.loads((FOLDER / part / f"{language}.json").read_text(encoding="utf-8"))
     return entries
 
 

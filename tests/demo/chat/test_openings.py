@@ -16,7 +16,7 @@ from hubcharlstm.demo.chat.replies import Delivery, ReplyWriter
 from hubcharlstm.demo.chat.turns import Reply, Turn, parse_continue_target
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ServedModel
-from tests.support.chat_doubles import TURN, chat_request, collect, reply_updates
+from tests.support.chat_doubles import TURN, chat_request, collect, in_english, reply_updates
 
 pytestmark = pytest.mark.usefixtures("fast_pacing")
 
@@ -33,7 +33,7 @@ def test_the_model_writes_on_after_the_beginning(served_model: ServedModel) -> N
     assert all(update["replies"][0]["text"].startswith(", or X") for update in updates)
     assert updates[-1]["prompt"] == "To be" and updates[-1]["shown"] == "To be"
     assert reply["text"] == ", or X" + served_model.model.generate("To be, or X", max_new_tokens=30, seed=7)
-    assert reply["opening"] == ", or X" and "written on after character 6" in reply["caption"]
+    assert reply["opening"] == ", or X"
 
 
 def test_after_an_empty_message_the_start_text_stands_before_the_beginning(served_model: ServedModel) -> None:
@@ -72,7 +72,7 @@ def test_the_link_gives_the_same_text_again(served_model: ServedModel, typed: st
     assert link is not None and link.opening == "Ay, X\n" and link.speaker == speaker
     data = {"settings": link.settings, "seed": str(link.seed), "opening": link.opening, "speaker": link.speaker}
     turn = reply_updates(served_model, link.typed, **data, expected=link.expected.model_dump())[-1]
-    assert turn["replies"][0]["text"] == reply["text"] and turn["replies"][0]["replay_check"] == "same text"
+    assert turn["replies"][0]["text"] == reply["text"] and in_english(turn["replies"][0]["replay_check"]) == "same text"
 
 
 def test_python_and_the_command_give_it_too(served_model: ServedModel) -> None:

@@ -115,6 +115,7 @@ def test_what_exceeds_the_bounds_is_told_in_one_sentence(served: Served, body: d
 def test_a_text_that_the_model_cannot_encode_is_refused(served: Served) -> None:
     answer = post(served, "trace", text="😀")
     assert answer.status_code == 400 and "nothing that the model can read" in answer.json()["error"]
+    assert answer.json()["sentence"] == {"key": "inside.unreadable", "params": {}}
     broken = httpx.post(f"{served.url}/inside/trace", content=b"[", timeout=60)
     assert broken.status_code == 400 and "no JSON object" in broken.json()["error"]
 
@@ -174,6 +175,16 @@ def test_a_clamped_cell_writes_the_librarys_text_beside_the_one_as_it_is(served:
 def test_the_scripts_are_served_and_nothing_beside_them(served: Served) -> None:
     assert "export function mountView" in httpx.get(f"{served.url}/inside/view.js").text
     assert httpx.get(f"{served.url}/inside/../chat.html").status_code == 404
+
+
+def test_the_words_are_served_by_language(served: Served) -> None:
+    assert httpx.get(f"{served.url}/inside/words/de.json").json()["inside.gate_f"] == "Vergessens-Gate"
+    assert httpx.get(f"{served.url}/inside/words/fr.json").status_code == 404
+
+
+def test_substituted_characters_are_told_by_their_keys(served: Served) -> None:
+    header, _ = unpack(post(served, "trace", text="To be 😀").content)
+    assert header["warnings"] == [{"key": "warning.dropped", "params": {"text": "😀"}}]
 
 
 # --- in the worker thread ---------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hubcharlstm import CharLSTM
+from hubcharlstm.demo.words.catalogue import INSIDE, catalogue
 from hubcharlstm.inspection.terms import unit_terms
 from tests.support.browser_app import App, BrowserUser
 
@@ -189,7 +190,7 @@ def test_the_map_picks_a_unit_and_a_place(inside: Inside) -> None:
     inside.page.wait_for_function("n => Number(document.querySelector('#inside .unit-number').value) !== n", arg=first)
     assert inside.place == 13
     assert f"Unit {inside.unit} at " in str(frame.get_attribute("aria-label"))
-    inside.page.get_by_label("Show", exact=True).select_option("input_gate")
+    inside.page.locator("#inside .map-card select").select_option("input_gate")
     inside.page.wait_for_function(
         "() => /: 0\\.\\d\\d\\. Arrow/.test(document.querySelector('#inside .map-frame').ariaLabel)"
     )
@@ -263,7 +264,7 @@ def test_a_reply_opens_with_its_prompt_and_the_chat_stays_as_it_is(inside: Insid
     user.send("To be", length=20)
     before = user.text
     user.type("a draft")
-    page.get_by_role("button", name="More").last.click()
+    page.locator(".action.more").last.click()
     page.get_by_role("menuitem", name="Look inside").click()
     page.wait_for_selector("#inside .char")
     strip = "() => document.querySelector('#inside p.visually-hidden').textContent"
@@ -317,4 +318,34 @@ def test_a_phone_shows_all_of_it(browser: Any, app: App, size: tuple[int, int]) 
     inside.to_scrubber()
     inside.press("ArrowRight")
     assert inside.place == 1
+    user.leave()
+
+
+@pytest.mark.parametrize(("language", "gate", "refusal"), [
+    ("de", "Vergessens-Gate", "Der Text enthält nichts"),
+    ("ar", "بوابة النسيان", "ليس في النص ما يستطيع النموذج قراءته"),
+])  # fmt: skip
+def test_it_speaks_the_language_of_the_page(browser: Any, app: App, language: str, gate: str, refusal: str) -> None:
+    user = BrowserUser(browser, app.url)
+    user.open(f"?lang={language}")
+    page = user.page
+    page.evaluate("location.hash = '#inside=To be'")
+    page.wait_for_selector("#inside .char")
+    entries = catalogue(language, INSIDE)
+    assert page.text_content("#inside .start-walk") == entries["inside.walk"]
+    page.locator("#inside .term[data-term='x.f']").hover()
+    assert gate in str(page.text_content("#inside .explanation"))
+    page.locator("#inside .start-walk").click()
+    page.wait_for_function(
+        "text => document.querySelector('#inside .walk-question').textContent === text", arg=entries["inside.walk_f"]
+    )
+    for part in (".equation", ".scrub-bar", ".drawing"):
+        assert page.locator(f"#inside {part}").first.evaluate("e => getComputedStyle(e).direction") == "ltr"
+    page.fill("#inside .own-text", "😀")
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "text => document.querySelector('#inside .error-message').textContent.includes(text)", arg=refusal
+    )
+    assert page.locator("#inside").evaluate("e => /undefined|\\{\\w+\\}|inside\\./.test(e.textContent)") is False
+    user.errors.clear()  # Chromium's own line about the refusal
     user.leave()

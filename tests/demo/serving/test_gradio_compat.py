@@ -234,6 +234,8 @@ PATCHED = {
 """Names without an underscore that Gradio and Uvicorn document nowhere."""
 
 PUBLIC_MODULES = {"gradio", "gradio.themes"}
+DOCUMENTED = {"os._exit"}
+"""Public in spite of its name."""
 
 
 def private_uses(path: Path) -> Iterator[str]:
@@ -243,7 +245,8 @@ def private_uses(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Attribute):
             is_own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
             is_private = node.attr.startswith("_") and not node.attr.startswith("__")
-            if (is_private or node.attr in PATCHED) and not is_own:
+            is_public = is_own or ast.unparse(node) in DOCUMENTED
+            if (is_private or node.attr in PATCHED) and not is_public:
                 yield f"{where}: {ast.unparse(node)}"
         elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "gradio":
             if node.module not in PUBLIC_MODULES:

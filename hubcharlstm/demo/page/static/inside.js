@@ -7,12 +7,20 @@ const nameOfModel = () => document.querySelector("#field-model input")?.value ??
 // The URL of a file of the view, beside the page wherever it is served.
 const fileUrl = (name) => new URL(`inside/${name}`, document.baseURI).href;
 
+// The view's own words, which the page does not hold.
+async function loadWords() {
+  const response = await fetch(fileUrl(`words/${pageWords.language}.json`));
+  if (!response.ok) throw new Error(words("endpoint.status", { status: response.status }));
+  return response.json();
+}
+
 async function loadInside() {
   const sheet = document.createElement("link");
   const styled = new Promise((resolve, reject) => Object.assign(sheet, { onload: resolve, onerror: reject }));
   Object.assign(sheet, { rel: "stylesheet", href: fileUrl("inside.css") });
   document.head.append(sheet);
-  const [{ mountView }] = await Promise.all([import(fileUrl("view.js")), styled]);
+  const [{ mountView }, entries] = await Promise.all([import(fileUrl("view.js")), loadWords(), styled]);
+  Object.assign(pageWords.entries, entries);
   return mountView(insideSection, { fileUrl, nameOfModel });
 }
 

@@ -14,31 +14,42 @@ function histogram(cell) {
 }
 
 // Characters after which half of the content is left, by the geometric mean of the forget gate.
-export function halfLife(cell) {
+function halfLife(cell) {
   const mean = cell.forget_gate.reduce((sum, gate) => sum + Math.log(Math.max(gate, 1e-30)), 0) / cell.forget_gate.length;
   return Math.LN2 / Math.max(-mean, Math.LN2 / 1e6);
+}
+
+export function lifeOf(cell) {
+  const life = halfLife(cell);
+  if (life < 1) return words("inside.life_less");
+  if (life > 9999) return words("inside.life_more", { count: 9999 });
+  return words("inside.life", { n: Number(life.toFixed(life < 10 ? 1 : 0)) });
 }
 
 const share = (values, test) => values.reduce((count, value) => count + test(value), 0) / values.length;
 
 export function cellCard({ ask, state, cell }) {
-  const title = make("h2", "", "This cell");
+  const title = make("h2");
   const name = make("p", "card-name");
   const facts = make("p", "card-facts");
   const bars = svg("svg", { viewBox: "0 0 240 64", class: "histogram", role: "img", preserveAspectRatio: "none" });
   const rects = Array.from({ length: BINS }, (_, n) => svg("rect", { x: n * 10 + 1, width: 8, class: n < BINS / 2 ? "below" : "" }));
   const mark = svg("line", { class: "mark", y1: 0, y2: 64 });
   bars.append(...rects, mark);
-  const axis = make("p", "axis", make("span", "", "−1"), make("span", "", "tanh(c) over this text"), make("span", "", "+1"));
+  const axis = make("p", "axis", make("span", "", "−1"), Object.assign(make("span", "", words("inside.card_axis")), { dir: document.dir }), make("span", "", "+1"));
+  axis.dir = "ltr";
   const knob = make("input", "knob");
+  knob.dir = "ltr";
   Object.assign(knob, { type: "range", min: -3, max: 3, step: 0.1, value: 2, id: "inside-knob" });
   const knobValue = make("output", "knob-value");
   knobValue.htmlFor = "inside-knob";
-  const write = button("secondary", "Write on", run);
-  const clampLabel = make("label", "knob-label", "Hold the cell at");
+  knobValue.dir = "ltr";
+  const write = button("secondary", words("inside.write"), run);
+  const clampLabel = make("label", "knob-label", words("inside.hold"));
   clampLabel.htmlFor = "inside-knob";
-  const texts = ["As it is", "Held"].map((label) => {
+  const texts = [words("inside.written_plain"), ""].map((label) => {
     const shown = make("p", "written-text");
+    shown.dir = "auto";
     const heading = make("h3", "", label);
     return { root: make("div", "", heading, shown), shown, heading };
   });
@@ -48,7 +59,7 @@ export function cellCard({ ask, state, cell }) {
   problem.setAttribute("role", "alert");
   const root = make("div", "card", title, name, bars, axis, facts,
     make("div", "clamp", clampLabel, knob, knobValue, write),
-    make("p", "note", "From the character above on, once as it is and once with the cell held at this value, from one seed."),
+    make("p", "note", words("inside.write_note")),
     problem, written);
   let running = 0;
 
@@ -65,7 +76,7 @@ export function cellCard({ ask, state, cell }) {
     const value = Number(knob.value);
     setText(problem, "");
     written.hidden = false;
-    setText(texts[1].heading, `Unit ${unit} held at ${number(value, 1)}`);
+    setText(texts[1].heading, words("inside.written_held", { unit: String(unit), value: number(value, 1) }));
     for (const { shown } of texts) shown.textContent = "";
     write.disabled = true;
     try {
@@ -92,10 +103,10 @@ export function cellCard({ ask, state, cell }) {
     if (!values) return;
     const { layer, unit, trace } = state;
     const named = trace.menu.find((one) => one.layer === layer && one.unit === unit && one.name);
-    setText(title, trace.layers > 1 ? `Layer ${layer}, unit ${unit}` : `Unit ${unit}`);
+    setText(title, words(trace.layers > 1 ? "inside.card_layer_unit" : "inside.card_unit", { layer: String(layer), unit: String(unit) }));
     setText(name, named
-      ? `It follows: ${named.name}. Its tanh(c) and this go together by ${number(named.strength, 2)}, where 1 is always and 0 is chance.`
-      : "No name: it follows none of the properties that were tried, or not alone.");
+      ? words("inside.card_named", { name: named.name, strength: number(named.strength, 2) })
+      : words("inside.card_unnamed"));
     const counts = histogram(values);
     const most = Math.max(...counts);
     rects.forEach((rect, n) => {
@@ -103,10 +114,14 @@ export function cellCard({ ask, state, cell }) {
       rect.setAttribute("y", 64 - height);
       rect.setAttribute("height", height);
     });
-    bars.setAttribute("aria-label", `Histogram of tanh(c) over this text: ${percent(share(values.cell, (c) => c > 0))} of the characters above 0.`);
-    const life = halfLife(values);
-    const chars = life < 1 ? "less than a character" : life > 9999 ? "more than 9,999 characters" : `${life.toFixed(life < 10 ? 1 : 0)} characters`;
-    setText(facts, `Half of what it holds is gone after ${chars}. Its forget gate is open (above 0.9) ${percent(share(values.forget_gate, (f) => f > OPEN))} of the time and shut (below 0.1) ${percent(share(values.forget_gate, (f) => f < SHUT))}; its output gate is open ${percent(share(values.output_gate, (o) => o > OPEN))} and shut ${percent(share(values.output_gate, (o) => o < SHUT))}.`);
+    bars.setAttribute("aria-label", words("inside.card_histogram", { share: percent(share(values.cell, (c) => c > 0)) }));
+    setText(facts, words("inside.card_facts", {
+      life: lifeOf(values),
+      forget_open: percent(share(values.forget_gate, (f) => f > OPEN)),
+      forget_shut: percent(share(values.forget_gate, (f) => f < SHUT)),
+      output_open: percent(share(values.output_gate, (o) => o > OPEN)),
+      output_shut: percent(share(values.output_gate, (o) => o < SHUT)),
+    }));
     moveTo();
   }
 

@@ -52,9 +52,9 @@ export async function ask(url, body) {
   try {
     response = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
   } catch {
-    throw new Error("The server did not answer; expected it to: check that it runs, then try again.");
+    throw new Error(words("remember.silent"));
   }
   if (response.ok) return response;
-  const { error } = await response.json().catch(() => ({}));
-  throw new Error(error ?? `The server answered with status ${response.status}; expected it to compute: try again.`);
+  const { error, sentence } = await response.json().catch(() => ({}));
+  throw new Error(wordsOf(sentence) || error || words("endpoint.status", { status: response.status }));
 }

@@ -43,11 +43,12 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-const NAMES = { "\n": "the line break", "\t": "the tab", " ": "the space" };
+const NAMES = { "\n": "inside.line_break", "\t": "inside.tab", " ": "inside.space" };
 export const visible = (char) => ({ "\n": "⏎", "\t": "⇥", " ": "␣" })[char] ?? char;
-export const nameOf = (char) => NAMES[char] ?? `“${char}”`;
+export const nameOf = (char) => (NAMES[char] ? words(NAMES[char]) : words("inside.quoted", { text: char }));
 
 // Three decimals with a true minus sign.
 export const number = (value, digits = 3) => (Math.abs(value) < 0.5 * 10 ** -digits ? 0 : value).toFixed(digits).replace("-", "−");
 export const signed = (value, digits = 3) => (value >= 0 ? "+" : "") + number(value, digits);
-export const percent = (share) => `${share > 0 && share < 0.005 ? "under 1" : Math.round(100 * share)}%`;
+const inPercent = (share) => inDigits(share, { style: "percent" });
+export const percent = (share) => (share > 0 && share < 0.005 ? words("inside.percent_under", { share: inPercent(0.01) }) : inPercent(share));

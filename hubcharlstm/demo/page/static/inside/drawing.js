@@ -34,7 +34,7 @@ function valve(name, x, y, isAcross) {
   return { root, set };
 }
 
-function label(term, x, y, name, anchor = "middle") {
+function caption(term, x, y, name, anchor = "middle") {
   const value = svg("text", { x, y: y + 17, class: "value", "text-anchor": anchor });
   const root = svg("g", { class: "part", "data-term": term }, svg("text", { x, y, class: "name", "text-anchor": anchor }, name), value);
   return { root, set: (text) => setText(value, text) };
@@ -56,17 +56,17 @@ export function cellDrawing() {
     o: valve("o", OUTPUT, 188, false),
   };
   const labels = {
-    before: label("before", 40, 36, "c before"),
-    f: label("f", 119, 36, "forget f"),
-    stays: label("stays", 184, 36, "f · c"),
-    c: label("c", 410, 36, "c now"),
-    i: label("i", INPUT - 28, 168, "input i", "end"),
-    added: label("added", INPUT + 28, 128, "i · g", "start"),
-    g: label("g", INPUT + 28, 222, "candidate g", "start"),
-    o: label("o", OUTPUT + 28, 184, "output o", "start"),
-    h: label("h", 440, 284, "h leaves"),
-    x: label("x", 52, 244, "reads x"),
-    hBefore: label("hBefore", 128, 244, "h before"),
+    before: caption("before", 40, 36, words("inside.c_before")),
+    f: caption("f", 119, 36, words("inside.forget")),
+    stays: caption("stays", 184, 36, "f · c"),
+    c: caption("c", 410, 36, words("inside.c_now")),
+    i: caption("i", INPUT - 28, 168, words("inside.input"), "end"),
+    added: caption("added", INPUT + 28, 128, "i · g", "start"),
+    g: caption("g", INPUT + 28, 222, words("inside.candidate"), "start"),
+    o: caption("o", OUTPUT + 28, 184, words("inside.output"), "start"),
+    h: caption("h", 440, 284, words("inside.h_leaves")),
+    x: caption("x", 52, 244, words("inside.reads")),
+    hBefore: caption("hBefore", 128, 244, words("inside.h_before")),
   };
   const wire = (d) => svg("path", { d, class: "wire" });
   const root = svg(
@@ -103,12 +103,13 @@ export function cellDrawing() {
     setFlow("tanh", values.squeezed);
     setFlow("h", values.h);
     for (const name of ["before", "stays", "c", "g", "added", "h", "hBefore"]) labels[name].set(number(values[name]));
-    labels.x.set(isFirst ? visible(char) : "from below");
+    labels.x.set(isFirst ? visible(char) : words("inside.from_below"));
     root.setAttribute(
       "aria-label",
-      `The cell held ${number(values.before)}; the forget gate lets ${percent(values.f)} stay; the input gate lets ` +
-        `${percent(values.i)} of the candidate ${number(values.g)} in; the cell is now ${number(values.c)}; the output gate ` +
-        `shows ${percent(values.o)}; ${number(values.h)} leaves.`,
+      words("inside.drawing_told", {
+        before: number(values.before), f: percent(values.f), i: percent(values.i), g: number(values.g),
+        c: number(values.c), o: percent(values.o), h: number(values.h),
+      }),
     );
   }
 

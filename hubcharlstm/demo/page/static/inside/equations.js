@@ -16,7 +16,7 @@ const ROWS = [
   ["f", gateRow("f", "σ", "sigma")],
   ["i", gateRow("i", "σ", "sigma")],
   ["g", gateRow("g", "tanh", "squash")],
-  ["c", [["c", "c", (v) => number(v.c)], "=", ["f", "f", (v) => number(v.f)], "·", ["c before", "before", (v) => number(v.before)], "+", ["i", "i", (v) => number(v.i)], "·", ["g", "g", (v) => number(v.g)]]],
+  ["c", [["c", "c", (v) => number(v.c)], "=", ["f", "f", (v) => number(v.f)], "·", ["inside.c_before", "before", (v) => number(v.before)], "+", ["i", "i", (v) => number(v.i)], "·", ["g", "g", (v) => number(v.g)]]],
   ["o", gateRow("o", "σ", "sigma")],
   ["h", [["h", "h", (v) => number(v.h)], "=", ["o", "o", (v) => number(v.o)], "·", ["tanh(c)", "tanh", (v) => number(v.squeezed)]]],
 ];
@@ -24,17 +24,19 @@ const ROWS = [
 export function equations() {
   const root = make("div", "equations");
   root.setAttribute("role", "group");
-  root.setAttribute("aria-label", "The equations; arrow keys move between their terms");
+  root.setAttribute("aria-label", words("inside.equations"));
   const terms = [];
   const sentences = {};
   for (const [name, parts] of ROWS) {
     const row = make("div", "equation");
+    row.dir = "ltr";
     for (const part of parts) {
       if (typeof part === "string") {
         row.append(make("span", "operator", part));
         continue;
       }
-      const [symbol, term, show] = part;
+      const [name, term, show] = part;
+      const symbol = name.startsWith("inside.") ? words(name) : name;
       const value = make("span", "term-value");
       const node = button("term part", "", () => {});
       node.append(make("span", "term-symbol", symbol), value);
@@ -64,7 +66,7 @@ export function equations() {
     for (const { node, value, show, symbol } of terms) {
       const text = show(values);
       setText(value, text);
-      node.setAttribute("aria-label", `${symbol} ${text}`);
+      node.setAttribute("aria-label", [symbol, text].join(" "));
     }
     for (const [name, sentence] of Object.entries(sentences)) setText(sentence, SENTENCES[name](values));
   }

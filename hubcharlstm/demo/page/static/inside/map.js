@@ -1,15 +1,15 @@
 // A layer at a glance: characters along, units down, neighbours alike. A click picks a place and a unit.
 
 import { palette } from "./colors.js";
-import { make, select, setOptions, setText, visible } from "./dom.js";
+import { make, number, select, setOptions, setText, visible } from "./dom.js";
 
 const SERIES = [
-  ["cell", "cell, tanh(c)"],
-  ["forget_gate", "forget gate f"],
-  ["input_gate", "input gate i"],
-  ["output_gate", "output gate o"],
-  ["candidate", "candidate g"],
-  ["hidden", "hidden state h"],
+  ["cell", "inside.series_cell_tanh"],
+  ["forget_gate", "inside.series_forget"],
+  ["input_gate", "inside.series_input"],
+  ["output_gate", "inside.series_output"],
+  ["candidate", "inside.series_candidate"],
+  ["hidden", "inside.series_hidden"],
 ];
 const IS_SIGNED = { cell: true, candidate: true, hidden: true };
 
@@ -19,10 +19,11 @@ export function layerMap({ onPick, onSeries }) {
   const [column, row] = [make("div", "map-column"), make("div", "map-row")];
   const frame = make("div", "map-frame", canvas, column, row);
   frame.tabIndex = 0;
+  frame.dir = "ltr";
   frame.setAttribute("role", "application");
-  frame.setAttribute("aria-roledescription", "heat map");
-  const series = select("Show", onSeries);
-  setOptions(series.node, [["", SERIES]]);
+  frame.setAttribute("aria-roledescription", words("inside.map_role"));
+  const series = select(words("inside.map_show"), onSeries);
+  setOptions(series.node, [["", SERIES.map(([value, key]) => [value, words(key)])]]);
   const hint = make("p", "map-hint");
   let shown = null; // {bytes, order, rank, count, size}
   let at = 0;
@@ -75,7 +76,9 @@ export function layerMap({ onPick, onSeries }) {
     column.style.left = `${(100 * place) / count}%`;
     column.style.width = `${100 / count}%`;
     row.style.top = `${(100 * (rank[unit] + 0.5)) / size}%`;
-    frame.setAttribute("aria-label", `Unit ${unit} at ${visible(characters[place])}: ${valueAt(rank[unit], place).toFixed(2)}. Arrow keys move by characters and units, ${count} by ${size}.`);
+    const value = number(valueAt(rank[unit], place), 2);
+    const told = { unit: String(unit), char: visible(characters[place]), value, characters: count, units: size };
+    frame.setAttribute("aria-label", words("inside.map_told", told));
   }
 
   const placeOf = (event) => {
@@ -98,7 +101,7 @@ export function layerMap({ onPick, onSeries }) {
     if (!shown) return;
     const [place, rank] = placeOf(event);
     if (isDown) onPick(place, unit);
-    setText(hint, `Unit ${shown.order[rank]}, character ${place + 1}: ${valueAt(rank, place).toFixed(2)}`);
+    setText(hint, words("inside.map_hint", { unit: String(shown.order[rank]), place: place + 1, value: number(valueAt(rank, place), 2) }));
   });
   frame.addEventListener("pointerleave", () => setText(hint, ""));
   frame.addEventListener("keydown", (event) => {

@@ -30,50 +30,54 @@ export function stepOf(cell, at) {
   return values;
 }
 
-const GATE_NAMES = { i: "input gate", f: "forget gate", o: "output gate", g: "candidate" };
+const GATE_NAMES = { i: "inside.gate_i", f: "inside.gate_f", g: "inside.gate_g", o: "inside.gate_o" };
 
 const push = (name, value) => {
-  if (Math.abs(value) < 0.05) return "which hardly matters here";
-  if (name === "g") return value > 0 ? "which pushes it up" : "which pushes it down";
-  return value > 0 ? "which pushes it open" : "which pushes it shut";
+  if (Math.abs(value) < 0.05) return words("inside.push_none");
+  if (name === "g") return value > 0 ? words("inside.push_up") : words("inside.push_down");
+  return value > 0 ? words("inside.push_open") : words("inside.push_shut");
 };
 
 // One plain sentence for each equation.
 export const SENTENCES = {
-  f: ({ f }) => `The forget gate lets ${percent(f)} of what the cell held stay.`,
-  i: ({ i }) => `The input gate lets ${percent(i)} of the candidate in.`,
-  g: ({ g }) => (Math.abs(g) < 0.05 ? "The candidate proposes next to nothing." : `The candidate proposes to ${g > 0 ? "add" : "take away"} ${number(Math.abs(g), 2)}.`),
-  c: ({ before, stays, added, c }) => {
-    if (Math.abs(added) > Math.abs(stays)) return `The cell goes from ${number(before, 2)} to ${number(c, 2)}: mostly what has just come in.`;
-    return `The cell goes from ${number(before, 2)} to ${number(c, 2)}: mostly what it held before.`;
+  f: ({ f }) => words("inside.says_f", { share: percent(f) }),
+  i: ({ i }) => words("inside.says_i", { share: percent(i) }),
+  g: ({ g }) => {
+    if (Math.abs(g) < 0.05) return words("inside.says_g_none");
+    return words(g > 0 ? "inside.says_g_add" : "inside.says_g_take", { value: number(Math.abs(g), 2) });
   },
-  o: ({ o }) => `The output gate shows ${percent(o)} of the cell.`,
-  h: ({ h }) => `${number(h, 2)} leaves: to all gates of the next step, and upward to the guess of the next character.`,
+  c: ({ before, stays, added, c }) => {
+    const isNew = Math.abs(added) > Math.abs(stays);
+    return words(isNew ? "inside.says_c_new" : "inside.says_c_old", { before: number(before, 2), now: number(c, 2) });
+  },
+  o: ({ o }) => words("inside.says_o", { share: percent(o) }),
+  h: ({ h }) => words("inside.says_h", { value: number(h, 2) }),
 };
 
 // What a term is and does here. char: the character that is read; isFirst: of the lowest layer, which reads characters.
 export function explain(term, values, char, isFirst) {
   const [kind, name] = term.split(".");
   const sums = values.sums[name];
-  const gate = GATE_NAMES[name];
-  const source = isFirst ? nameOf(char) : "the layer below";
+  const gate = () => words(GATE_NAMES[name]);
+  const source = () => (isFirst ? nameOf(char) : words("inside.layer_below"));
+  const summand = (value) => ({ value: signed(value), push: push(name, value) });
   const texts = {
-    x: () => `W x: what ${source} itself says to the ${gate}: ${signed(sums.x)}, ${push(name, sums.x)}.`,
-    u: () => `U h: what all outputs h of the step before say to the ${gate}: ${signed(sums.u)}, ${push(name, sums.u)}.`,
-    b: () => `b: the bias, the same at every step: ${signed(sums.b)}, ${push(name, sums.b)}.`,
-    sigma: () => `σ squeezes ${number(sums.sum)} to a number between 0, shut, and 1, open: ${number(values[name])}. A gate multiplies, so this is the share that passes.`,
-    squash: () => `tanh squeezes ${number(sums.sum)} to a number between −1 and 1: ${number(values.g)}. Unlike a gate it has a sign: it says what is written, up or down.`,
-    f: () => `f, the forget gate: ${percent(values.f)} of the old content stays. At 1 the cell remembers everything, at 0 it starts afresh.`,
-    i: () => `i, the input gate: ${percent(values.i)} of the candidate comes in.`,
-    g: () => `g, the candidate: what could be written into the cell, from −1 to 1. Here ${number(values.g)}.`,
-    o: () => `o, the output gate: ${percent(values.o)} of the cell's tanh leaves.`,
-    before: () => `c of the step before: what the cell held when ${nameOf(char)} came: ${number(values.before)}.`,
-    stays: () => `f · c: what is left of the old content: ${number(values.f)} times ${number(values.before)} is ${number(values.stays)}.`,
-    added: () => `i · g: what is added: ${number(values.i)} times ${number(values.g)} is ${number(values.added)}.`,
-    c: () => `c, the cell: the conveyor belt. It is only multiplied and added to, which is why it can carry something for a long time. Now ${number(values.c)}.`,
-    tanh: () => `tanh(c): a cell can grow beyond 1, and tanh brings ${number(values.c)} back to ${number(values.squeezed)}.`,
-    h: () => `h, the hidden state, which is also the output: ${number(values.h)}. The same number goes to the next step and to the guess.`,
-    hBefore: () => `h of the step before: ${number(values.hBefore)} for this unit. The gates take in those of all units.`,
+    x: () => words("inside.term_x", { source: source(), gate: gate(), ...summand(sums.x) }),
+    u: () => words("inside.term_u", { gate: gate(), ...summand(sums.u) }),
+    b: () => words("inside.term_b", summand(sums.b)),
+    sigma: () => words("inside.term_sigma", { sum: number(sums.sum), value: number(values[name]) }),
+    squash: () => words("inside.term_squash", { sum: number(sums.sum), value: number(values.g) }),
+    f: () => words("inside.term_f", { share: percent(values.f) }),
+    i: () => words("inside.term_i", { share: percent(values.i) }),
+    g: () => words("inside.term_g", { value: number(values.g) }),
+    o: () => words("inside.term_o", { share: percent(values.o) }),
+    before: () => words("inside.term_before", { char: nameOf(char), value: number(values.before) }),
+    stays: () => words("inside.term_stays", { f: number(values.f), before: number(values.before), value: number(values.stays) }),
+    added: () => words("inside.term_added", { i: number(values.i), g: number(values.g), value: number(values.added) }),
+    c: () => words("inside.term_c", { value: number(values.c) }),
+    tanh: () => words("inside.term_tanh", { cell: number(values.c), value: number(values.squeezed) }),
+    h: () => words("inside.term_h", { value: number(values.h) }),
+    hBefore: () => words("inside.term_h_before", { value: number(values.hBefore) }),
   };
   return texts[kind]();
 }

@@ -51,7 +51,7 @@ export function stretchPanel({ state, cellMap, chooseUnit, go }) {
   const title = make("h3", "", "");
   const cells = make("div", "chips-row");
   const places = make("div", "chips-row");
-  const placesTitle = make("h3", "", "Other places where they are like that");
+  const placesTitle = make("h3", "", words("inside.stretch_places"));
   const root = make("div", "stretch", title, cells, placesTitle, places);
   root.hidden = true;
 
@@ -63,16 +63,16 @@ export function stretchPanel({ state, cellMap, chooseUnit, go }) {
     if (!map || state.range !== range) return;
     const ranked = contrasts(map, range).sort((a, b) => Math.abs(b.contrast) - Math.abs(a.contrast)).slice(0, SHOWN);
     const quote = trace.characters.slice(...range).join("").replaceAll("\n", "⏎");
-    setText(title, `In “${quote.length > 40 ? `${quote.slice(0, 40)} …` : quote}” these cells differ most from the rest of the text`);
+    setText(title, words("inside.stretch_title", { quote: quote.length > 40 ? `${quote.slice(0, 40)} …` : quote }));
     cells.replaceChildren(
-      ...ranked.map(({ unit, here, mean }) => button("", `Unit ${unit}: ${number(here, 2)} here, ${number(mean, 2)} elsewhere`, () => chooseUnit(state.layer, unit, "cell"))),
+      ...ranked.map(({ unit, here, mean }) => button("", words("inside.stretch_cell", { unit: String(unit), here: number(here, 2), mean: number(mean, 2) }), () => chooseUnit(state.layer, unit, "cell"))),
     );
     const found = alike(map, range, ranked);
     placesTitle.hidden = found.length === 0;
     places.replaceChildren(
       ...found.map((start) => {
         const excerpt = trace.characters.slice(start, start + range[1] - range[0]).join("").replaceAll("\n", "⏎");
-        return button("quote", `“${excerpt.slice(0, 40)}”`, () => go(start));
+        return button("quote", words("inside.quoted", { text: excerpt.slice(0, 40) }), () => go(start));
       }),
     );
   }

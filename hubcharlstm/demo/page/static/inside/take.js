@@ -12,8 +12,8 @@ function download(name, blob) {
 
 export function takeAlong({ ask, state, canvas, showError }) {
   const rows = make("tbody");
-  const head = make("tr", "", ...["Model", "this text", "text it has not read"].map((name) => Object.assign(make("th", "", name), { scope: "col" })));
-  const table = make("table", "scores", make("caption", "", "Bits per character: the fewer, the more the text is like what the model has read"), make("thead", "", head), rows);
+  const head = make("tr", "", ...[words("panel.model"), words("inside.take_this"), words("inside.take_held_out")].map((name) => Object.assign(make("th", "", name), { scope: "col" })));
+  const table = make("table", "scores", make("caption", "", words("inside.take_caption")), make("thead", "", head), rows);
   table.hidden = true;
   const guarded = (run) => async () => {
     try {
@@ -22,17 +22,17 @@ export function takeAlong({ ask, state, canvas, showError }) {
       showError(problem.message);
     }
   };
-  const compare = button("secondary", "How much like its own is it?", guarded(async () => {
+  const compare = button("secondary", words("inside.take_compare"), guarded(async () => {
     const { trace } = state;
     const answer = await (await ask("scores", {})).json();
     if (state.trace !== trace) return;
     rows.replaceChildren(
-      ...answer.rows.map(({ model, bpc, held_out: heldOut }) => make("tr", "", make("td", "", model), make("td", "", number(bpc, 2)), make("td", "", heldOut === null ? "not known" : number(heldOut, 2)))),
+      ...answer.rows.map(({ model, bpc, held_out: heldOut }) => make("tr", "", make("td", "", model), make("td", "", number(bpc, 2)), make("td", "", heldOut === null ? words("inside.take_unknown") : number(heldOut, 2)))),
     );
     table.hidden = false;
   }));
-  const file = button("secondary", "Take it along as HTML", guarded(async () => download("inside.html", await (await ask("report", {})).blob())));
-  const picture = button("secondary", "The layer as PNG", () => canvas.toBlob((blob) => download("layer.png", blob)));
+  const file = button("secondary", words("inside.take_html"), guarded(async () => download("inside.html", await (await ask("report", {})).blob())));
+  const picture = button("secondary", words("inside.take_png"), () => canvas.toBlob((blob) => download("layer.png", blob)));
   const root = make("div", "take", make("div", "chips-row", compare, file, picture), table);
   return { root, reset: () => (table.hidden = true) };
 }

@@ -1,6 +1,6 @@
 // The text as characters, and the slider that moves through it.
 
-import { button, make, nameOf, percent, setText, visible } from "./dom.js";
+import { button, make, nameOf, number, percent, setText, visible } from "./dom.js";
 
 const PLAY_MILLISECONDS = 260;
 
@@ -11,15 +11,17 @@ export function textStrip({ onMove, onSelect }) {
   const plain = make("p", "visually-hidden");
   const slider = make("input", "scrubber");
   Object.assign(slider, { type: "range", min: 0, step: 1, id: "inside-scrubber" });
-  slider.setAttribute("aria-label", "Character");
+  slider.setAttribute("aria-label", words("inside.character"));
   const place = make("output", "place");
   place.htmlFor = "inside-scrubber";
+  place.dir = document.dir;
   const back = button("step", "‹", () => onMove(Number(slider.value) - 1));
   const forth = button("step", "›", () => onMove(Number(slider.value) + 1));
-  back.setAttribute("aria-label", "Character before");
-  forth.setAttribute("aria-label", "Next character");
-  const play = button("play", "Play", () => setPlaying(!timer));
+  back.setAttribute("aria-label", words("inside.character_before"));
+  forth.setAttribute("aria-label", words("inside.character_next"));
+  const play = button("play", words("intro.play"), () => setPlaying(!timer));
   const bar = make("div", "scrub-bar", play, back, slider, forth, place);
+  bar.dir = "ltr"; // as the arrow keys, in every language
   let spans = [];
   let here = -1;
   let timer = 0;
@@ -35,7 +37,7 @@ export function textStrip({ onMove, onSelect }) {
         else onMove(Number(slider.value) + 1);
       }, PLAY_MILLISECONDS);
     }
-    play.textContent = timer ? "Pause" : "Play";
+    play.textContent = timer ? words("intro.pause") : words("intro.play");
   }
 
   slider.addEventListener("input", () => onMove(Number(slider.value)));
@@ -84,8 +86,9 @@ export function textStrip({ onMove, onSelect }) {
     slider.value = at;
     const char = characters[at];
     const chance = percent(2 ** -surprise[at]);
-    setText(place, `${visible(char)}  ${at + 1}/${characters.length} · ${surprise[at].toFixed(1)} bits`);
-    slider.setAttribute("aria-valuetext", `${nameOf(char)}, character ${at + 1} of ${characters.length}, expected with ${chance}`);
+    const where = { place: at + 1, count: characters.length };
+    setText(place, words("inside.place", { char: visible(char), bits: number(surprise[at], 1), ...where }));
+    slider.setAttribute("aria-valuetext", words("inside.place_told", { char: nameOf(char), chance, ...where }));
     const top = span.offsetTop;
     if (top < strip.scrollTop) strip.scrollTop = top - 8;
     else if (top + span.offsetHeight > strip.scrollTop + strip.clientHeight) strip.scrollTop = top + span.offsetHeight - strip.clientHeight + 8;

@@ -2,7 +2,7 @@
 
 import { ofGate, ofSurprise, ofValue, ofWeight } from "./colors.js";
 import { ask, cellsOf, keyOf, mapsOf, unpack } from "./data.js";
-import { button, make, nameOf, percent, select, setOptions, setText, visible } from "./dom.js";
+import { button, make, nameOf, number, percent, select, setOptions, setText, signed, visible } from "./dom.js";
 import { cellDrawing } from "./drawing.js";
 import { equations } from "./equations.js";
 import { layerMap } from "./map.js";
@@ -17,26 +17,36 @@ const MAX_TEXT = 2000;
 const WAIT_MILLISECONDS = 150; // before the server is asked what mattered, so that scrubbing asks once
 
 const COLORINGS = [
-  ["surprise", "surprise"],
-  ["weights", "what mattered here"],
-  ["none", "nothing"],
+  ["surprise", "inside.color_surprise"],
+  ["weights", "inside.color_weights"],
+  ["none", "inside.color_none"],
 ];
 const OF_UNIT = [
-  ["cell", "cell c"],
-  ["forget_gate", "forget gate f"],
-  ["input_gate", "input gate i"],
-  ["candidate", "candidate g"],
-  ["output_gate", "output gate o"],
-  ["hidden", "hidden state h"],
+  ["cell", "inside.series_cell"],
+  ["forget_gate", "inside.series_forget"],
+  ["input_gate", "inside.series_input"],
+  ["candidate", "inside.series_candidate"],
+  ["output_gate", "inside.series_output"],
+  ["hidden", "inside.series_hidden"],
 ];
 const LEGENDS = {
-  surprise: ["expected", "8 bits: one in 256"],
-  weights: ["no matter", "mattered most"],
-  none: null,
+  surprise: ["inside.legend_expected", "inside.legend_surprise"],
+  weights: ["inside.legend_no_matter", "inside.legend_mattered"],
+  none: [],
   cell: ["−1", "tanh(c)", "+1"],
   candidate: ["−1", "g", "+1"],
   hidden: ["−1", "h", "+1"],
 };
+
+const inThisLanguage = ([value, key]) => [value, words(key)];
+
+const legendPart = (part) => (part.startsWith("inside.") ? Object.assign(make("span", "", words(part)), { dir: document.dir }) : make("span", "", part));
+
+// The library's own probes have words of the catalogue; the name of another is the model's.
+function nameOfCell({ probe, name }) {
+  const key = `inside.probe.${probe}`;
+  return Object.hasOwn(pageWords.entries, key) ? words(key) : name;
+}
 
 export function mountView(root, { fileUrl, nameOfModel }) {
   const state = { trace: null, before: "", model: "", at: 0, layer: 0, unit: 0, color: "surprise", series: "cell", range: null, anchor: 0, weights: null };
@@ -53,26 +63,26 @@ export function mountView(root, { fileUrl, nameOfModel }) {
   const stretch = stretchPanel({ state, cellMap, chooseUnit, go: moveTo });
   const take = takeAlong({ ask: askServer, state, canvas: map.canvas, showError: (sentence) => setText(error, sentence) });
 
-  const color = select("Colour by", (value) => {
+  const color = select(words("inside.color"), (value) => {
     const [kind, layer, unit] = value.split(":");
     if (kind === "named") chooseUnit(Number(layer), Number(unit), "cell");
     else setColor(kind);
   });
-  const unitMenu = select("Unit", (value) => value !== "" && chooseUnit(...value.split(":").map(Number)));
+  const unitMenu = select(words("inside.unit"), (value) => value !== "" && chooseUnit(...value.split(":").map(Number)));
   const unitNumber = make("input", "unit-number");
   Object.assign(unitNumber, { type: "number", min: 0, step: 1 });
-  unitNumber.setAttribute("aria-label", "Number of the unit");
+  unitNumber.setAttribute("aria-label", words("inside.unit_number"));
   unitNumber.addEventListener("change", () => {
     const unit = Math.round(Number(unitNumber.value));
     if (unit >= 0 && unit < state.trace.size) chooseUnit(state.layer, unit);
     else unitNumber.value = state.unit;
   });
-  const layerMenu = select("Layer", (value) => chooseUnit(Number(value), state.unit));
+  const layerMenu = select(words("inside.layer"), (value) => chooseUnit(Number(value), state.unit));
 
   const field = make("textarea", "own-text");
-  Object.assign(field, { rows: 2, maxLength: MAX_TEXT, placeholder: "A text of your own …", spellcheck: false });
-  field.setAttribute("aria-label", "A text of your own");
-  const submit = button("primary", "Look inside", () => open({ text: field.value, isOwn: true }));
+  Object.assign(field, { rows: 2, maxLength: MAX_TEXT, placeholder: words("inside.own_placeholder"), spellcheck: false });
+  field.setAttribute("aria-label", words("inside.own"));
+  const submit = button("primary", words("views.inside"), () => open({ text: field.value, isOwn: true }));
   field.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
@@ -83,6 +93,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
   const facts = make("p", "facts");
   facts.setAttribute("role", "status");
   const legend = make("p", "legend");
+  legend.dir = "ltr";
   const explanation = make("p", "explanation");
   explanation.setAttribute("aria-live", "polite");
   const guesses = make("ol", "guesses");
@@ -92,7 +103,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     make("div", "inside-scroll",
       make("div", "inside-page",
         make("header", "inside-head",
-          make("div", "", make("h1", "", "Look inside"), make("p", "lead", "Every gate of the network at every character, computed by the model itself.")),
+          make("div", "", make("h1", "", words("views.inside")), make("p", "lead", words("inside.lead"))),
           walk.start,
         ),
         make("div", "own", field, submit),
@@ -101,16 +112,16 @@ export function mountView(root, { fileUrl, nameOfModel }) {
         text.bar,
         stretch.root,
         make("section", "cell-card",
-          make("div", "section-head", make("h2", "", "One cell at this character"), make("div", "pickers", layerMenu.root, unitMenu.root, unitNumber)),
+          make("div", "section-head", make("h2", "", words("inside.cell_title")), make("div", "pickers", layerMenu.root, unitMenu.root, unitNumber)),
           make("div", "cell-columns", make("div", "drawing-column", drawing.root, explanation), terms.root),
         ),
         make("section", "map-card",
-          make("div", "section-head", make("h2", "", "The whole layer"), make("div", "pickers", map.series)),
-          make("p", "note", "Characters run along, units down, those alike beside each other. Click to pick a unit and a place."),
+          make("div", "section-head", make("h2", "", words("inside.map_title")), make("div", "pickers", map.series)),
+          make("p", "note", words("inside.map_note")),
           map.frame, map.hint,
         ),
         make("section", "more-columns",
-          make("div", "", make("h2", "", "What it expects next"), guessTitle, guesses),
+          make("div", "", make("h2", "", words("inside.guess_title")), guessTitle, guesses),
           card.root,
         ),
         take.root,
@@ -155,7 +166,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     const { header, arrays } = answer;
     const isSameModel = state.trace?.model === header.model;
     state.trace = {
-      text: header.text, model: header.model, menu: header.menu, heldOut: header.held_out, warnings: header.warnings,
+      text: header.text, model: header.model, menu: header.menu.map((one) => ({ ...one, name: nameOfCell(one) })), heldOut: header.held_out, warnings: header.warnings.map(wordsOf),
       characters: Array.from(header.text), alphabet: header.characters, layers: header.sizes[0], size: header.sizes[1],
       surprise: arrays.surprise, guessIds: arrays.guess_ids, guessProbs: arrays.guess_probs,
       cells: cellsOf(answer), maps: new Map(mapsOf(answer)),
@@ -165,17 +176,18 @@ export function mountView(root, { fileUrl, nameOfModel }) {
       const [first] = trace.menu;
       [state.layer, state.unit] = [first.layer, first.unit];
     }
-    const unitName = ({ layer, unit, name, strength }) => [keyOf(layer, unit), name ? `${unit}: ${name} (${strength > 0 ? "+" : "−"}${Math.abs(strength).toFixed(2)})` : `${unit}`];
-    setOptions(unitMenu.node, [["", [["", "another"]]], [trace.menu[0].name ? "Cells with a name" : "The liveliest cells", trace.menu.map(unitName)]]);
+    const unitName = ({ layer, unit, name, strength }) => [keyOf(layer, unit), name ? `${unit}: ${name} (${inWords(signed(strength, 2))})` : `${unit}`];
+    setOptions(unitMenu.node, [["", [["", words("inside.menu_another")]]], [trace.menu[0].name ? words("inside.menu_named") : words("inside.menu_liveliest"), trace.menu.map(unitName)]]);
     const named = trace.menu.filter(({ name }) => name).map(({ layer, unit, name }) => [`named:${layer}:${unit}`, name]);
-    setOptions(color.node, [["", COLORINGS], ["The unit below", OF_UNIT], ...(named.length > 0 ? [["Cells with a name", named]] : [])]);
+    setOptions(color.node, [["", COLORINGS.map(inThisLanguage)], [words("inside.color_unit"), OF_UNIT.map(inThisLanguage)], ...(named.length > 0 ? [[words("inside.menu_named"), named]] : [])]);
     setOptions(layerMenu.node, [["", Array.from({ length: trace.layers }, (_, n) => [n, `${n}`])]]);
     layerMenu.root.hidden = trace.layers < 2;
     unitNumber.max = trace.size - 1;
     text.setTrace(trace);
     const bits = trace.surprise.reduce((sum, one) => sum + one, 0) / trace.surprise.length;
-    const held = trace.heldOut ? `; on text that it has not read it needs ${trace.heldOut.toFixed(2)}` : "";
-    setText(facts, [`${trace.model}: ${trace.characters.length} characters, ${bits.toFixed(2)} bits each${held}.`, ...trace.warnings].join(" "));
+    const said = [words("inside.facts", { model: trace.model, n: trace.characters.length, bits: number(bits, 2) })];
+    if (trace.heldOut) said.push(words("inside.facts_held_out", { bits: number(trace.heldOut, 2) }));
+    setText(facts, [...said, trace.warnings.join("; ")].join(" "));
     chooseUnit(state.layer, state.unit, state.color);
     moveTo(Math.min(trace.characters.length - 1, state.at));
     walk.refresh();
@@ -273,9 +285,9 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     color.node.value = kind;
     paint();
     if (kind === "weights") askWeights();
-    const parts = LEGENDS[kind] === undefined ? ["0, shut", "1, open"] : LEGENDS[kind];
+    const parts = LEGENDS[kind] ?? ["inside.legend_shut", "inside.legend_open"];
     legend.className = `legend ${kind}`;
-    legend.replaceChildren(...(parts ?? []).map((part) => make("span", "", part)));
+    legend.replaceChildren(...parts.map(legendPart));
   }
 
   function paint() {
@@ -316,7 +328,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     const { trace, at } = state;
     const most = trace.guessIds.length / (trace.characters.length + 1);
     const next = trace.characters[at + 1];
-    setText(guessTitle, next === undefined ? "The text ends here." : `What came: ${visible(next)}`);
+    setText(guessTitle, next === undefined ? words("inside.guess_end") : words("inside.guess_came", { char: visible(next) }));
     const rows = Array.from({ length: most }, (_, n) => [trace.alphabet[trace.guessIds[(at + 1) * most + n]], trace.guessProbs[(at + 1) * most + n]]);
     while (guesses.children.length < rows.length) guesses.append(make("li", "", make("span", "guess-char"), make("span", "guess-bar"), make("span", "guess-chance")));
     rows.forEach(([char, chance], n) => {
@@ -352,7 +364,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     const cell = currentCell();
     if (!cell) return;
     const char = state.trace.characters[state.at];
-    const sentence = lit ? explain(lit, stepOf(cell, state.at), char, state.layer === 0) : `The network reads ${nameOf(char)}. Point at anything here, and this line says what it is.`;
+    const sentence = lit ? explain(lit, stepOf(cell, state.at), char, state.layer === 0) : words("inside.point", { char: nameOf(char) });
     setText(explanation, sentence);
   }
 

@@ -1,7 +1,7 @@
 // Six steps through one cell, with this model's own numbers: the questions that readers of tutorials ask.
 
 import { button, make, nameOf, number, percent, setText } from "./dom.js";
-import { halfLife } from "./card.js";
+import { lifeOf } from "./card.js";
 import { stepOf } from "./step.js";
 
 // The place where `score` of the step is the largest.
@@ -17,49 +17,49 @@ function placeOf(cell, length, score) {
 
 const STEPS = [
   {
-    question: "What is that “regulatory filter”?",
     term: "f",
+    question: "inside.walk_f",
     place: (step) => Math.min(step.f, 1 - step.f),
-    answer: (s, char) =>
-      `A gate: a number between 0 and 1 that multiplies. At ${nameOf(char)} this unit's forget gate sums what the character says (${number(s.sums.f.x, 2)}), what the step before says (${number(s.sums.f.u, 2)}) and its bias (${number(s.sums.f.b, 2)}), and σ makes ${number(s.f)} of it. Nothing is filtered by meaning; ${percent(s.f)} passes.`,
+    answer: (s, char) => {
+      const { x, u, b } = s.sums.f;
+      return words("inside.walk_f_answer", { char, x: number(x, 2), u: number(u, 2), b: number(b, 2), f: number(s.f), share: percent(s.f) });
+    },
   },
   {
-    question: "What does the forget gate forget?",
     term: "stays",
+    question: "inside.walk_stays",
     place: (step) => Math.abs(step.before) * (1 - step.f),
     answer: (s, char, cell) =>
-      `The cell's own content, at this step. Here it loses the most: at ${nameOf(char)} the cell held ${number(s.before, 2)}, the gate is at ${number(s.f)}, and ${number(s.stays, 2)} is left. Over this text half of its content is gone after ${halfLife(cell).toFixed(1)} characters.`,
+      words("inside.walk_stays_answer", { char, before: number(s.before, 2), f: number(s.f), stays: number(s.stays, 2), life: lifeOf(cell) }),
   },
   {
-    question: "Why an input gate and a candidate?",
     term: "added",
+    question: "inside.walk_added",
     place: (step) => Math.abs(step.added),
-    answer: (s, char) =>
-      `The candidate says what to write, with a sign: ${number(s.g)}. The gate says how much of it: ${number(s.i)}. At ${nameOf(char)} their product ${number(s.added)} is added, the most that this text adds to this cell. One number could not say both “down” and “not now”.`,
+    answer: (s, char) => words("inside.walk_added_answer", { char, g: number(s.g), i: number(s.i), added: number(s.added) }),
   },
   {
-    question: "Why multiply tanh and sigmoid?",
     term: "tanh",
+    question: "inside.walk_tanh",
     place: (step) => Math.abs(step.c),
     answer: (s, char) =>
-      `Here, at ${nameOf(char)}, the cell has grown to ${number(s.c, 2)}, its furthest. Sums may grow without end, so tanh brings it between −1 and 1: ${number(s.squeezed)}. The sigmoid then decides how much of it is shown: ${number(s.o)} of it, which makes ${number(s.h)}. tanh gives the value, σ the share.`,
+      words("inside.walk_tanh_answer", { char, c: number(s.c, 2), squeezed: number(s.squeezed), o: number(s.o), h: number(s.h) }),
   },
   {
-    question: "Is h the hidden state or the output?",
     term: "h",
+    question: "inside.walk_h",
     place: (step) => Math.abs(step.h),
     answer: (s, char, cell, at, trace) => {
       const most = trace.guessIds.length / (trace.characters.length + 1);
       const [guess, chance] = [trace.alphabet[trace.guessIds[(at + 1) * most]], trace.guessProbs[(at + 1) * most]];
-      return `Both: one vector with two readers. At ${nameOf(char)} this unit's h is ${number(s.h)}. The gates of the next step take it in as “h before”, and the last layer takes it, with ${(trace.size - 1).toLocaleString("en")} others, to guess the next character: ${nameOf(guess)} with ${percent(chance)}. c is the state that stays inside.`;
+      return words("inside.walk_h_answer", { char, h: number(s.h), others: trace.size - 1, guess: nameOf(guess), chance: percent(chance) });
     },
   },
   {
-    question: "What does the cell know that it does not show?",
     term: "o",
+    question: "inside.walk_o",
     place: (step) => Math.abs(step.squeezed) * (1 - step.o),
-    answer: (s, char) =>
-      `At ${nameOf(char)} the cell holds ${number(s.c, 2)}, but its output gate is at ${number(s.o)}, so only ${number(s.h)} leaves. The belt carries the content on, unseen, until the gate opens. That is what makes the memory long: what is kept need not be said.`,
+    answer: (s, char) => words("inside.walk_o_answer", { char, c: number(s.c, 2), o: number(s.o), h: number(s.h) }),
   },
 ];
 
@@ -68,14 +68,14 @@ export function guide({ state, cell, go, light }) {
   const answer = make("p", "walk-answer");
   answer.setAttribute("role", "status");
   const place = make("span", "walk-place");
-  const back = button("secondary", "Back", () => show(at - 1));
-  const next = button("primary", "Next", () => (at + 1 < STEPS.length ? show(at + 1) : close()));
+  const back = button("secondary", words("inside.walk_back"), () => show(at - 1));
+  const next = button("primary", words("inside.walk_next"), () => (at + 1 < STEPS.length ? show(at + 1) : close()));
   const end = button("walk-close", "✕", close);
-  end.setAttribute("aria-label", "End the walk");
+  end.setAttribute("aria-label", words("inside.walk_end"));
   const root = make("aside", "walk", end, title, answer, make("div", "walk-bar", place, back, next));
-  root.setAttribute("aria-label", "A walk in six steps");
+  root.setAttribute("aria-label", words("inside.walk"));
   root.hidden = true;
-  const start = button("secondary start-walk", "A walk in six steps", () => show(0));
+  const start = button("secondary start-walk", words("inside.walk"), () => show(0));
   let at = 0;
 
   function show(step) {
@@ -96,11 +96,11 @@ export function guide({ state, cell, go, light }) {
     const where = placeOf(values, trace.characters.length, score);
     go(where);
     light(term);
-    setText(place, `${at + 1} of ${STEPS.length}`);
-    setText(title, question);
-    setText(answer, tell(stepOf(values, where), trace.characters[where], values, where, trace));
+    setText(place, words("inside.walk_place", { step: at + 1, count: STEPS.length }));
+    setText(title, words(question));
+    setText(answer, tell(stepOf(values, where), nameOf(trace.characters[where]), values, where, trace));
     back.disabled = at === 0;
-    next.textContent = at + 1 < STEPS.length ? "Next" : "Done";
+    next.textContent = at + 1 < STEPS.length ? words("inside.walk_next") : words("inside.walk_done");
   }
 
   function close() {
