@@ -59,10 +59,11 @@ def localize_page(request: HTTPConnection, config: dict[str, Any]) -> LocalizedP
             return {key: translate(one) for key, one in value.items()}
         return [translate(one) for one in value] if isinstance(value, (list, tuple)) else value
 
+    shown = {} if config.get("auth_required") else entries  # the page of the login runs none of our scripts
     return LocalizedPage(
         language,
         "rtl" if language in RTL_LANGUAGES else "ltr",
         translate(config),
-        {"language": language, "languages": LANGUAGES, "entries": entries},
+        {"language": language, "languages": LANGUAGES, "entries": shown},
         (STATIC / "words.js").read_text(encoding="utf-8"),
     )
