@@ -40,8 +40,9 @@ PLURAL_FORMS = {
 """The categories of each language for whole numbers (CLDR); `words.js` takes "other" for Spanish millions."""
 
 COMPOSED = re.compile(
-    r"(setting|bounds)\.[\w-]+|tools\.(surprise|undo|clear|settings)|panel\.(careful|balanced|wild|greedy)|panel\.(save|load)_\w+"
-    r"|inside\.probe\.\w+|views\.(chat|make)"
+    r"(setting|bounds)\.[\w-]+|views\.\w+|tools\.(surprise|undo|clear|settings)"
+    r"|panel\.(careful|balanced|wild|greedy)|panel\.(save|load)_\w+"
+    r"|inside\.probe\.\w+"
 )
 """Keys that the code composes."""
 

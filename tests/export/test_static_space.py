@@ -38,7 +38,7 @@ def test_one_command_leads_from_a_text_to_a_page_that_runs(
     hub: Hub, run: tuple[Path, str], browser: Any, tmp_path: Path
 ) -> None:
     folder, shown = run
-    assert shown.rstrip().endswith(f"index.html\n{hub.url}/spaces/user/page")
+    assert shown.rstrip().endswith(f"index.html\nthumbnail.png\n{hub.url}/spaces/user/page")
     repo = hub.repos["spaces/user/page"]
     data = yaml.safe_load(repo.files()["README.md"].decode().split("---\n")[1])
     assert (data["sdk"], data["app_file"], data["models"], data["license"]) == (

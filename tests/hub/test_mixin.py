@@ -25,7 +25,7 @@ def names(function: object) -> set[str]:
 def test_the_argument_names_are_the_mixin_s() -> None:
     ours, theirs = names(CharLSTM.from_pretrained), names(PyTorchModelHubMixin.from_pretrained)
     assert theirs - ours == {"model_kwargs"}
-    assert ours - theirs == {"device", "precision"}
+    assert ours - theirs == {"device", "precision", "verify"}
     assert names(CharLSTM.push_to_hub) - names(PyTorchModelHubMixin.push_to_hub) == {"dtype", "install_from"}
     inherited = names(PyTorchModelHubMixin.save_pretrained) | names(PyTorchModelHubMixin.push_to_hub)
     assert names(CharLSTM.save_pretrained) - inherited == {"dtype", "extra_files", "install_from"}

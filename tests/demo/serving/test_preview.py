@@ -45,7 +45,7 @@ def test_a_shared_link_previews_with_title_and_picture(monkeypatch: pytest.Monke
         served.close()
 
 
-def test_the_page_comes_compressed_and_in_the_language_asked_for() -> None:
+def test_the_page_comes_compressed_and_in_the_wanted_language() -> None:
     served = Served(tiny_model())
     try:
         headers = {"accept-encoding": "gzip", "accept-language": "de-AT,en;q=0.5"}
