@@ -112,4 +112,4 @@ def test_where_it_is_off_there_is_nothing(chat_model: CharLSTM, monkeypatch: pyt
     monkeypatch.setenv("HUBCHARLSTM_MAKE_YOUR_OWN", "0")
     with serving(chat_model) as running:
         assert call(running, "state", method="GET").status_code == 404
-        assert "#make" not in httpx.get(f"{running.url}/config").text
+        assert r"data-view=\"make" not in httpx.get(f"{running.url}/config").text

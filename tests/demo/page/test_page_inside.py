@@ -157,6 +157,7 @@ def test_the_text_is_coloured_by_surprise_by_a_gate_and_by_what_mattered(inside:
     inside.open()
     found = network.trace(TEXT)
     menu = inside.page.get_by_label("Colour by")
+    inside.page.wait_for_function("() => document.querySelectorAll('#inside .char')[4].style.backgroundColor !== ''")
     assert inside.color(4).startswith("rgba(213, 94, 0, ")
     strength = min(1, float(found.surprise[4]) / 8) * 0.72
     assert float(inside.color(4).split(", ")[3][:-1]) == pytest.approx(strength, abs=0.003)
