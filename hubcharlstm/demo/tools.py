@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -143,6 +143,10 @@ class Tools:
     endpoints: Endpoints
     registry: ModelRegistry
     inspection: AlternativesEndpoint
+
+    @property
+    def names(self) -> Collection[str]:
+        return DESCRIPTIONS
 
     def description(self, name: str) -> str:
         return DESCRIPTIONS[name]

@@ -10,7 +10,7 @@ import importlib.util
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import copy
 from typing import Any, Protocol, cast
 
@@ -311,8 +311,10 @@ def has_mcp() -> bool:
 
 
 class ToolSet(Protocol):
-    """What `configure_mcp` needs of the app's tools: the schemas of each, and the call of one."""
+    """What `configure_mcp` needs of the app's tools: their names, the schemas of each, and the call of one."""
 
+    @property
+    def names(self) -> Collection[str]: ...
     def description(self, name: str) -> str: ...
     def input_schema(self, name: str) -> dict[str, Any]: ...
     def output_schema(self, name: str) -> dict[str, Any]: ...
@@ -330,6 +332,10 @@ def configure_mcp(demo: gr.Blocks, tools: ToolSet) -> None:
     if server is None:
         return
     types, mcp_server = server.types, server.mcp_server
+    # An endpoint that is no tool of the app is left out: Gradio makes one of each.
+    server.tool_to_endpoint = {
+        tool: path for tool, path in server.tool_to_endpoint.items() if path.lstrip("/") in tools.names
+    }
     names: dict[str, str] = {tool: path.lstrip("/") for tool, path in server.tool_to_endpoint.items()}
     """The app's name of each tool; on a Space an assistant's begins with that of the Space."""
 

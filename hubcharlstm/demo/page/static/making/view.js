@@ -6,7 +6,7 @@ const IDLE_MILLISECONDS = 60_000; // tells the server that somebody is still her
 const makeView = addView("make", words("views.make"), () => refresh());
 const status = part("p", "visually-hidden");
 status.setAttribute("role", "status");
-const problem = part("p", "error-message");
+const problem = part("p");
 problem.setAttribute("role", "alert");
 const stage = part("div", "stage");
 makeView.append(
@@ -22,6 +22,7 @@ let pollTimer = 0;
 function tell(sentence = "") {
   problem.textContent = sentence;
   problem.hidden = !sentence;
+  problem.className = sentence ? "error-message" : "";
 }
 tell();
 
