@@ -52,7 +52,11 @@ def launched(num_processes: int, *arguments: str, restarts: int = 0, **environme
 
 def ended(process: subprocess.Popen[str]) -> str:
     """What it printed; it ends well."""
-    output, _ = process.communicate(timeout=200)
+    try:
+        output, _ = process.communicate(timeout=200)
+    except subprocess.TimeoutExpired:
+        process.terminate()  # torchrun ends its workers
+        raise
     assert process.returncode == 0, output
     return output
 
