@@ -176,7 +176,7 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
     if app.making_limits is not None:
         manager = TrainingManager(app.making_limits, app.private, Storage())
         add_making(asgi, manager, app.registry)
-    add_inside(asgi, app.registry, app.admission, app.pacer, app.tracer)
+    add_inside(asgi, app.private, app.admission, app.pacer, app.tracer)
     add_preview_image(asgi, app.registry)
     mount(asgi, app.demo, host, port, root, credentials)
     gradio_compat.configure_mcp(app.demo, app.tools)

@@ -13,6 +13,9 @@ from hubcharlstm import BusyError
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.words.catalogue import sentence
 
+OWNER_HEADER = "x-hubcharlstm-owner"
+"""Names the owner in a request of our own routes, which have no session of Gradio."""
+
 MAX_TABS = 5_000
 """Tabs that have named their owner; more are refused."""
 

@@ -20,8 +20,10 @@ from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.inside.packing import cell_arrays, map_arrays, menu_cells, pack, trace_arrays
 from hubcharlstm.demo.inside.requests import InsideRequest
 from hubcharlstm.demo.inside.tracing import Tracer
-from hubcharlstm.demo.models import ModelRegistry, ServedModel
+from hubcharlstm.demo.models import ServedModel
+from hubcharlstm.demo.owners import OWNER_HEADER, check_owner
 from hubcharlstm.demo.page.theme import STATIC
+from hubcharlstm.demo.private_models import PrivateModels
 from hubcharlstm.demo.serving.admission import SHUTTING_DOWN, AdmissionController, ClientIdentity
 from hubcharlstm.demo.settings import Settings
 from hubcharlstm.demo.words.catalogue import FOLDER, INSIDE, Sentence, as_json, sentence
@@ -43,12 +45,12 @@ Answer = Callable[[InsideRequest, ServedModel], Awaitable[Response]]
 
 
 class InsideRoutes:
-    """The handlers of the routes, over the models of a registry and under the app's limits."""
+    """The handlers of the routes, over the app's models and a visitor's own, and under the app's limits."""
 
     def __init__(
-        self, registry: ModelRegistry, admission: AdmissionController, pacer: UpdatePacer, tracer: Tracer
+        self, models: PrivateModels, admission: AdmissionController, pacer: UpdatePacer, tracer: Tracer
     ) -> None:
-        self._registry, self._admission, self._pacer, self._tracer = registry, admission, pacer, tracer
+        self._models, self._admission, self._pacer, self._tracer = models, admission, pacer, tracer
 
     def route(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         """The handler that parses a request, waits for its turn and answers it, or refuses it in one sentence."""
@@ -68,7 +70,7 @@ class InsideRoutes:
         with self._admission.enter(ClientIdentity.of_http(request)) as ticket:
             while not await ticket.wait_for_turn(TURN_SECONDS):
                 pass
-            async with self._registry.acquire(inside.model) as served_model:
+            async with self._models.acquire(inside.model, owner_of(request)) as served_model:
                 inside.check_cells(served_model.model.config)
                 yield served_model
 
@@ -92,14 +94,16 @@ class InsideRoutes:
 
     async def scores(self, inside: InsideRequest, served_model: ServedModel) -> Response:
         """Bits per character of the text by every model in memory, and of each model's own held-out text."""
-        rows: list[dict[str, Any]] = []
-        for label in (served_model.label, *(one.label for one in self._registry.loaded)):
-            if label in [row["model"] for row in rows]:
-                continue
-            async with self._registry.acquire(label) as other:
-                bpc = (await self._tracer.run(other.score, inside.text)).bpc
-                rows.append({"model": label, "bpc": bpc, "held_out": held_out_bpc(other)})
+        registry = self._models.registry
+        rows = [await self._score(served_model, inside.text)]
+        for label in [one.label for one in registry.loaded if one.label != served_model.label]:
+            async with registry.acquire(label) as other:
+                rows.append(await self._score(other, inside.text))
         return JSONResponse({"rows": rows})
+
+    async def _score(self, served_model: ServedModel, text: str) -> dict[str, Any]:
+        bpc = (await self._tracer.run(served_model.score, text)).bpc
+        return {"model": served_model.label, "bpc": bpc, "held_out": held_out_bpc(served_model)}
 
     async def report(self, inside: InsideRequest, served_model: ServedModel) -> Response:
         """The text's surprise and cells as one HTML file to take along."""
@@ -195,11 +199,17 @@ def refusal(error: Exception) -> JSONResponse:
     return JSONResponse({"error": str(error), "sentence": as_json(message)}, status)
 
 
+def owner_of(request: Request) -> str:
+    """The key of the browser that asks, "" for one without models of its own; raises `UserError` for a damaged one."""
+    key = request.headers.get(OWNER_HEADER, "")
+    return check_owner(key) if key else ""
+
+
 def add_inside(
-    app: FastAPI, registry: ModelRegistry, admission: AdmissionController, pacer: UpdatePacer, tracer: Tracer
+    app: FastAPI, models: PrivateModels, admission: AdmissionController, pacer: UpdatePacer, tracer: Tracer
 ) -> None:
     """Add the view's routes and its scripts to `app`, before anything is mounted at its root."""
-    routes = InsideRoutes(registry, admission, pacer, tracer)
+    routes = InsideRoutes(models, admission, pacer, tracer)
     for answer in (routes.trace, routes.connectivity, routes.scores, routes.report):
         app.add_route(f"{PREFIX}/{answer.__name__}", routes.route(answer), methods=["POST"])
     app.add_route(f"{PREFIX}/write", routes.write, methods=["POST"])

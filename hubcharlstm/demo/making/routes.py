@@ -28,14 +28,13 @@ from hubcharlstm.demo.making.publishing import (
     publish,
 )
 from hubcharlstm.demo.models import ModelRegistry
-from hubcharlstm.demo.owners import check_owner
+from hubcharlstm.demo.owners import OWNER_HEADER, check_owner
 from hubcharlstm.demo.serving.admission import ClientIdentity
 from hubcharlstm.demo.serving.middleware import LocalizedHTTPException, Scope
 from hubcharlstm.demo.words.catalogue import Sentence, as_json, said_by, sentence
 
 PREFIX = "/make"
 TEXT_PATH = f"{PREFIX}/text"
-OWNER_HEADER = "x-hubcharlstm-owner"
 MAX_UPLOADS = 4
 """Texts that are received at one time."""
 UPLOAD_SECONDS = 60.0

@@ -11,12 +11,15 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("gradio")
 
 from hubcharlstm.demo.inside import tracing
 from hubcharlstm.demo.inside.tracing import Tracer
 from hubcharlstm.demo.models import ServedModel
+from hubcharlstm.demo.owners import OWNER_HEADER
+from hubcharlstm.demo.private_models import MADE_HERE
 from hubcharlstm.demo.serving.admission import Limits
 from hubcharlstm.inspection.maps import likeness_order
 from hubcharlstm.inspection.trace import SERIES
@@ -151,6 +154,26 @@ def test_what_mattered_is_the_librarys(served: Served) -> None:
 def test_scores_are_the_librarys_for_each_loaded_model(served: Served) -> None:
     (row,) = post(served, "scores", text=TEXT).json()["rows"]
     assert row["model"] == "tiny" and row["bpc"] == pytest.approx(served.model.score(TEXT).bpc)
+
+
+def test_a_visitors_own_model_is_looked_into_by_its_owner_alone(served: Served) -> None:
+    key, other = "a" * 32, "b" * 32
+    own = tiny_model()
+    with torch.no_grad():
+        own.head.bias.normal_()
+    label = asyncio.run(served.private.add(key, f"diary, {MADE_HERE}", own))
+    asked = {"text": TEXT, "model": label}
+
+    def ask(name: str, owner: str) -> httpx.Response:
+        return httpx.post(f"{served.url}/inside/{name}", json=asked, headers={OWNER_HEADER: owner}, timeout=60)
+
+    header, _ = unpack(ask("trace", key).content)
+    assert header["model"] == label
+    rows = ask("scores", key).json()["rows"]
+    assert [row["model"] for row in rows] == [label, "tiny"] and rows[0]["bpc"] == pytest.approx(own.score(TEXT).bpc)
+    for owner in ("", other):
+        assert ask("trace", owner).status_code == 400
+    assert ask("trace", "no key").status_code == 400
 
 
 def test_the_file_shows_a_text_as_text(served: Served) -> None:
