@@ -192,7 +192,7 @@ def _share_row(corpus: Corpus, recipe: Recipe, schedule: TrainSchedule, needed: 
     share = schedule.total_steps / schedule.steps_per_epoch
     if share >= 0.99:
         return ""
-    whole = needed.minutes / share
+    whole = needed.minutes + needed.steps * (1 / share - 1) / 60  # as many evaluations and as long a report
     return f"{100 * share:.2g} % of the text; --max-train-chars {len(corpus.train)} reads it once, in {in_words(whole)}"
 
 

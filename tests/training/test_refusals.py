@@ -20,7 +20,7 @@ from training.__main__ import main
         ("--learning-rate -1", "learning_rate is -1.0; expected a number above 0"),
         ("--learning-rate nan", "learning_rate is nan"),
         ("--hidden-size 0", "hidden_size is 0; expected a whole number of at least 1"),
-        ("--hidden-size 9999999999", "expected at most 2,147,483,648"),
+        ("--hidden-size 999999", "expected at most 2,147,483,648"),
         ("--dropout 1", "dropout is 1.0; expected a number from 0"),
         ("--val-fraction 0", "val_fraction is 0.0; expected a number above 0"),
         ("--encoding utf-9", "encoding 'utf-9' is unknown"),

@@ -148,11 +148,14 @@ def test_a_pointer_at_rest_shows_them_and_leaving_hides_them(user: BrowserUser) 
 
 
 def test_selecting_text_shows_nothing(user: BrowserUser) -> None:
+    """From the prompt on, for a text of chance may have a line break anywhere."""
     user.send("To be", length=30)
-    (x, y, _), page = point_at(user, 2), user.page
-    page.mouse.move(x, y)
+    page = user.page
+    bounds = page.locator(".reply .prompt-text").bounding_box()
+    y = bounds["y"] + bounds["height"] / 2
+    page.mouse.move(bounds["x"] + 2, y)
     page.mouse.down()
-    page.mouse.move(x + 70, y, steps=6)
+    page.mouse.move(bounds["x"] + bounds["width"] + 40, y, steps=6)
     page.mouse.up()
     assert page.evaluate("getSelection().toString().length") > 2
     page.wait_for_timeout(150)

@@ -30,10 +30,13 @@ def test_copy_and_share_fill_the_clipboard(user: BrowserUser) -> None:
     assert page.evaluate("navigator.clipboard.readText()") == user.text
     page.locator(".more").press("Enter")
     assert page.get_by_role("menuitem").all_text_contents() == [
+        "What else could have stood there",
         "Share: copy the link",
+        "Look inside",
         "Edit the line",
         "Delete line and reply",
     ]
+    page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.wait_for_function("document.querySelector('.more').textContent === 'Link copied'")
     link = page.evaluate("navigator.clipboard.readText()")

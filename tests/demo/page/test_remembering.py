@@ -57,7 +57,9 @@ def test_the_copy_is_offered_to_its_owner(handlers: RememberHandlers, chat_model
         assert done["kind"] == "models" and done["chosen"] == LABEL and done["models"] == ["tiny", LABEL]
         assert in_english(done["sentence"]).startswith(f"It has read your {len(MINE)} characters: ")
         values = await handlers.chat_handlers.select_model(LABEL, "tiny", request("mine"))
-        assert values[0]["is_private"] and "and then 740 characters of another text" in str(values[0]["intro"])
+        assert values[0]["is_private"]
+        lines = [in_english(line) for line in values[0]["intro"]["lines"]]
+        assert "Since then it has read 740 characters of another text." in lines
         values = await handlers.chat_handlers.select_model(LABEL, "tiny", request("theirs"))
         assert values[0]["kind"] == "error" and "is gone" in in_english(values[0]["sentence"])
         again = (await remember(handlers, model=LABEL))[-1]  # a copy reads a further text
