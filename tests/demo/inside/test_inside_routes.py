@@ -156,7 +156,7 @@ def test_scores_are_the_librarys_for_each_loaded_model(served: Served) -> None:
     assert row["model"] == "tiny" and row["bpc"] == pytest.approx(served.model.score(TEXT).bpc)
 
 
-def test_a_visitors_own_model_is_looked_into_by_its_owner_alone(served: Served) -> None:
+def test_a_private_model_is_looked_into_by_its_owner_alone(served: Served) -> None:
     key, other = "a" * 32, "b" * 32
     own = tiny_model()
     with torch.no_grad():
