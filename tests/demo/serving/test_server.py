@@ -132,7 +132,7 @@ def test_shutdown_finishes_or_answers_every_request_within_five_seconds(tmp_path
         assert messages[-2]["msg"] == "process_completed" and messages[-2]["success"], messages[-2:]
     last = [messages[-2]["output"]["data"] for messages in (short, long)]
     assert "length reached" in str(last[0]) or "length reached" in str(short)
-    assert "the app is being restarted" in str(long)
+    assert "server.restarting" in str(long)
     assert "Traceback" not in output and "ERROR" not in output, output
     idle.close()
     page_open.close()
