@@ -1,4 +1,4 @@
-"""The processes of one run, as `accelerate launch` and `torchrun` start them: who writes, and whose rows are whose.
+"""The processes of one run, as `torchrun` starts them: who writes, and whose rows are whose.
 
 Every process computes what a single one would, but for its own rows of each batch; random numbers are drawn for the
 whole batch. So the number of processes changes nothing but roundings, and a run may go on with another number.
