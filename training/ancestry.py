@@ -78,12 +78,12 @@ def public_command(command: str) -> str:
 
 def _public(part: str) -> str:
     part = re.sub(r"(?<=://)[^/\s]*@", "", TOKEN.sub("hf_...", part))
+    if found := SEPARATOR.search(part.partition("://")[0]):
+        return "".join((_public(part[: found.start()]), found[0], _public(part[found.end() :])))
     if re.match(r"file:", part, re.IGNORECASE):
         return PureWindowsPath(part).name
     if "://" in part:
         return part.partition("?")[0]
-    if found := SEPARATOR.search(part):
-        return "".join((_public(part[: found.start()]), found[0], _public(part[found.end() :])))
     place = os.path.normpath(part) if "/" in part else part  # ./../home is ../home
     if place.startswith(("/", "~", "..")) or PureWindowsPath(part).drive or "\\" in part:
         return PureWindowsPath(place).name or "."

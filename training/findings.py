@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from training.preflight import (
     SHORT_CHARS,
     Baselines,
     memory_needed,
+    rare_chars,
     repeated_share,
     warm_start_offer,
 )
@@ -62,7 +62,7 @@ def findings(
         "held_out_chars": len(corpus.held_out),
         "held_out": corpus.held_out_note,
         "different_chars": len(corpus.chars),
-        "rare_chars": _rare_chars(corpus),
+        "rare_chars": [visible(char) for char in rare_chars(corpus)[:MAX_RARE]],
         "kind": kind_of(corpus.train[:KIND_CHARS], speakers),
         "is_english": is_english(corpus.train[:]),
         "amount": _amount(chars),
@@ -87,8 +87,3 @@ def findings(
 def _amount(chars: int) -> str:
     bounds = {"tiny": TINY_CHARS, "short": SHORT_CHARS, "enough": ENOUGH_CHARS}
     return next((name for name, bound in bounds.items() if chars < bound), "plenty")
-
-
-def _rare_chars(corpus: Corpus) -> list[str]:
-    counts = Counter(corpus.train[:SCANNED_CHARS]) + Counter(corpus.held_out)
-    return [visible(char) for char in sorted(counts) if counts[char] < 10][:MAX_RARE]

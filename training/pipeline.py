@@ -80,7 +80,9 @@ def train(
         timings = _measure(corpus, recipe, pretrained_init, teachers)
         if budget:
             recipe, warning = budget.plan(settings.recipe, timings, corpus).fitted_to(length, count)
-            deadline = budget.deadline(timings.estimate(TrainSchedule.of(recipe, length), corpus).report)
+            schedule = TrainSchedule.of(recipe, length)
+            needed = timings.estimate(schedule, corpus)
+            deadline = budget.deadline(needed.report + needed.evaluations / len(schedule.evaluation_steps))
     recipe = processes.from_main(recipe)
     notes = [warning, *(teachers.notes(corpus) if teachers and not resume else [])]
     _print_corpus(corpus, notes)

@@ -134,9 +134,14 @@ def _text_row(corpus: Corpus) -> str:
     return f"{files}, {stats.encoding}, {boms}; line ends: {lines}{turned}"
 
 
-def _characters_row(corpus: Corpus) -> str:
+def rare_chars(corpus: Corpus) -> list[str]:
+    """Those that occur fewer than 10 times, sorted."""
     counts = Counter(corpus.train[:SCANNED_CHARS]) + Counter(corpus.held_out)
-    rare = sorted(char for char, count in counts.items() if count < 10)
+    return sorted(char for char, count in counts.items() if count < 10)
+
+
+def _characters_row(corpus: Corpus) -> str:
+    rare = rare_chars(corpus)
     shown = " ".join(visible(char) for char in rare[:12]) + (" ..." if len(rare) > 12 else "")
     return f"{len(corpus.chars)} different" + (f", {len(rare)} of them fewer than 10 times: {shown}" if rare else "")
 

@@ -65,6 +65,6 @@ class TimeBudget:
             recipe = replace(recipe, max_train_chars=steps * per_step)
         return recipe
 
-    def deadline(self, report_seconds: float) -> float:
-        """Monotonic seconds after which no step may begin, for the report to be done at the end."""
-        return self.end - report_seconds
+    def deadline(self, last_seconds: float) -> float:
+        """Monotonic seconds after which no step may begin. last_seconds: of the last evaluation and the report."""
+        return self.end - last_seconds

@@ -11,7 +11,8 @@ import gradio as gr
 from hubcharlstm import Alternative
 from hubcharlstm.demo.api import endpoint, queue_status
 from hubcharlstm.demo.chat.clamps import MAX_CELLS, check_clamp
-from hubcharlstm.demo.models import ModelRegistry
+from hubcharlstm.demo.owners import owner_of
+from hubcharlstm.demo.private_models import PrivateModels
 from hubcharlstm.demo.serving.admission import AdmissionController, ClientIdentity
 from hubcharlstm.demo.serving.backpressure import BackpressureMonitor
 from hubcharlstm.demo.serving.gradio_compat import add_endpoint
@@ -34,10 +35,10 @@ The answer: `choices`, the likeliest first, and `actual`, the one that came (nul
 
 
 class AlternativesEndpoint:
-    """The handler of `/alternatives`, over the models of a registry."""
+    """The handler of `/alternatives`, over the app's models and a visitor's own."""
 
-    def __init__(self, registry: ModelRegistry, admission: AdmissionController) -> None:
-        self._registry, self._admission = registry, admission
+    def __init__(self, models: PrivateModels, admission: AdmissionController) -> None:
+        self._models, self._admission = models, admission
         self._computing = asyncio.Semaphore(1)  # reading a long text takes a core or two
 
     @endpoint(ALTERNATIVES, dict[str, Any])
@@ -65,7 +66,8 @@ class AlternativesEndpoint:
             with self._admission.enter(ClientIdentity.of(request)) as ticket:
                 async for status in queue_status(ticket, monitor):
                     yield status
-                async with self._computing, self._registry.acquire(model) as served_model:
+                owner = owner_of(request.headers) if request else ""
+                async with self._computing, self._models.acquire(model, owner) as served_model:
                     settings = Settings.of(
                         served_model.model.generation_config,
                         temperature=temperature,
@@ -103,9 +105,9 @@ def as_json(choice: Alternative) -> dict[str, Any]:
     }
 
 
-def add_alternatives(registry: ModelRegistry, admission: AdmissionController) -> AlternativesEndpoint:
+def add_alternatives(models: PrivateModels, admission: AdmissionController) -> AlternativesEndpoint:
     """Add the endpoint `/alternatives` inside a `gr.Blocks`; returns its handler."""
-    handler = AlternativesEndpoint(registry, admission)
+    handler = AlternativesEndpoint(models, admission)
     description = " ".join((handler.alternatives.__doc__ or "").replace("`", "").split())  # shown as plain text
     add_endpoint(handler.alternatives, description, queue=True)
     return handler

@@ -13,7 +13,8 @@ from hubcharlstm import BusyError, TextStream
 from hubcharlstm.decoding.sampling import new_seed
 from hubcharlstm.demo.chat.pacing import UpdatePacer, follow
 from hubcharlstm.demo.chat.replies import MAX_BUFFERED_TOKENS_AT_FULL_SPEED
-from hubcharlstm.demo.models import ModelRegistry
+from hubcharlstm.demo.owners import owner_of
+from hubcharlstm.demo.private_models import PrivateModels
 from hubcharlstm.demo.serving.admission import SHUTTING_DOWN, AdmissionController, ClientIdentity, QueueTicket
 from hubcharlstm.demo.serving.backpressure import BackpressureMonitor
 from hubcharlstm.demo.serving.gradio_compat import add_endpoint
@@ -71,10 +72,10 @@ def endpoint(description: str, answer: object) -> Callable[[Function], Function]
 
 
 class Endpoints:
-    """The handlers of the endpoints, over the models of a registry."""
+    """The handlers of the endpoints, over the app's models; a score also of a visitor's own, for its page."""
 
-    def __init__(self, registry: ModelRegistry, admission: AdmissionController, pacer: UpdatePacer) -> None:
-        self._registry, self._admission, self._pacer = registry, admission, pacer
+    def __init__(self, models: PrivateModels, admission: AdmissionController, pacer: UpdatePacer) -> None:
+        self._models, self._admission, self._pacer = models, admission, pacer
         self._scoring = asyncio.Semaphore(1)  # a score takes a core or two for a second
 
     @endpoint(COMPLETE, dict[str, Any])
@@ -101,7 +102,7 @@ class Endpoints:
             with self._admission.enter(ClientIdentity.of(request)) as ticket:
                 async for status in queue_status(ticket, monitor):
                     yield status
-                async with self._registry.acquire(model) as served_model:
+                async with self._models.registry.acquire(model) as served_model:
                     settings = Settings.of(
                         served_model.model.generation_config,
                         temperature=temperature,
@@ -156,7 +157,8 @@ class Endpoints:
             with self._admission.enter(ClientIdentity.of(request)) as ticket:
                 async for status in queue_status(ticket, monitor):
                     yield status
-                async with self._scoring, self._registry.acquire(model) as served_model:
+                owner = owner_of(request.headers) if request else ""
+                async with self._scoring, self._models.acquire(model, owner) as served_model:
                     score = await asyncio.to_thread(served_model.score, text, prompt)
                 yield {
                     "bpc": score.bpc,
@@ -173,12 +175,12 @@ class Endpoints:
 
     @endpoint(MODELS, list[dict[str, Any]])
     async def models(self) -> list[dict[str, Any]]:
-        return self._registry.describe()
+        return self._models.registry.describe()
 
 
-def add_api(registry: ModelRegistry, admission: AdmissionController, pacer: UpdatePacer) -> Endpoints:
+def add_api(models: PrivateModels, admission: AdmissionController, pacer: UpdatePacer) -> Endpoints:
     """Add the endpoints `/complete`, `/score` and `/models` inside a `gr.Blocks`; returns their handlers."""
-    endpoints = Endpoints(registry, admission, pacer)
+    endpoints = Endpoints(models, admission, pacer)
     for function, is_queued in ((endpoints.complete, True), (endpoints.score, True), (endpoints.models, False)):
         description = " ".join((function.__doc__ or "").replace("`", "").split())  # shown as plain text
         add_endpoint(function, description, queue=is_queued)

@@ -138,8 +138,8 @@ def build(registry: ModelRegistry, admission: AdmissionController | None = None)
         demo.load(
             handlers.on_load, None, handlers.outputs, queue=False, api_visibility="private", show_progress="hidden"
         )
-        endpoints = add_api(registry, admission, pacer)
-        alternatives = add_alternatives(registry, admission)
+        endpoints = add_api(handlers.private, admission, pacer)
+        alternatives = add_alternatives(handlers.private, admission)
         add_trace_endpoint(registry, admission, tracer)
     gradio_compat.set_job_slots(demo, admission.limits.max_concurrent + admission.limits.max_queued + SPARE_SLOTS)
     demo.queue(api_open=False)  # a direct POST would get the first update only

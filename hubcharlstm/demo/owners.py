@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,12 @@ def check_owner(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{32}", value):
         raise UserError(sentence("owner.no_key"))
     return value
+
+
+def owner_of(headers: Mapping[str, str]) -> str:
+    """The owner that a request names, "" for none; raises `UserError` for a damaged key."""
+    key = headers.get(OWNER_HEADER, "")
+    return check_owner(key) if key else ""
 
 
 class Owners:

@@ -77,9 +77,9 @@ class PrivateModels:
 
     def check_room(self, owner: str, address: str = "") -> None:
         """Raise `BusyError` if no further model of `owner` would be added. address: the owner's, "" for no limit."""
+        self.remove_expired()
         if len(self._models.get(owner, {})) >= MAX_PER_OWNER:
             raise BusyError(sentence("private.own_limit", limit=MAX_PER_OWNER))
-        self.remove_expired()
         everyone = [private for own in self._models.values() for private in own.values()]
         if len(everyone) >= MAX_PRIVATE:
             raise BusyError(sentence("private.full", limit=MAX_PRIVATE, wait=self._wait_for(everyone)))

@@ -82,6 +82,7 @@ def load(
     folder = PRETRAINED if model_id is None else find_folder(model_id)
     if folder is None and isinstance(model_id, str):
         model_id, revision = parse_model_id(model_id, revision)
+        _check_revision(revision)
     if folder is not None and revision is not None:
         raise HubError(
             f"{model_id or 'The shipped model'} is on this machine and has no revision {revision!r}; expected a Hub id "

@@ -77,7 +77,8 @@ def load_weights(
             )
     tensors = {tensor: value.float() for tensor, value in stored_tensors.items()}
     for tensor, value in tensors.items():
-        if not bool(value.abs().max() <= MAX_WEIGHT):  # false for NaN, too
+        low, high = torch.aminmax(value)
+        if not (low >= -MAX_WEIGHT and high <= MAX_WEIGHT):  # false for NaN, too
             raise NotAModelError(
                 f"{path} has weights in {tensor} that are not finite or beyond {MAX_WEIGHT:g}; expected weights of a "
                 "trained model: take an earlier save, or train it again."

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 pytest.importorskip("gradio")
 
+from hubcharlstm.demo.owners import OWNER_HEADER
+from hubcharlstm.demo.private_models import MADE_HERE
 from hubcharlstm.demo.serving.admission import Limits
 from tests.support.chat_doubles import tiny_model
 from tests.support.served import Served, serving
@@ -46,6 +50,18 @@ def test_a_clamp_is_heeded(served: Served) -> None:
     found = served.model.alternatives("To be", 2, clamp={(0, 3): 2.5})
     assert done["choices"][0]["probability"] == pytest.approx(found.choices[0].probability)
     assert done["choices"] != served.last("alternatives", text="To be", position=2)["choices"]
+
+
+def test_a_private_model_answers_to_its_owner_alone(served: Served) -> None:
+    """The page asks with its browser's key; without it the model's name is none of the app's."""
+    label = asyncio.run(served.private.add("a" * 32, f"diary, {MADE_HERE}", tiny_model()))
+    for name, arguments in (("alternatives", {"text": "To be"}), ("score", {"text": "To be"})):
+        ends = []
+        for headers in ({OWNER_HEADER: "a" * 32}, {OWNER_HEADER: "b" * 32}, {}):
+            url = f"{served.url}/gradio_api/call/v2/{name}"
+            event = httpx.post(url, json={**arguments, "model": label}, headers=headers).json()["event_id"]
+            ends.append([kind for kind, _ in served.receive(name, event)][-1])
+        assert ends == ["complete", "error", "error"]
 
 
 @pytest.mark.parametrize(

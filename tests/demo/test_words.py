@@ -188,6 +188,13 @@ def test_no_component_and_no_error_shows_a_text_of_its_own() -> None:
     assert [text for path in modules for text in literal_texts(path)] == []
 
 
+def test_a_models_own_text_that_looks_like_a_mark_is_shown_as_it_is() -> None:
+    """`__i18n__{}` in a sample of a model from the Hub raised `KeyError` at every visit."""
+    request = Request({"type": "http", "headers": [], "query_string": b"lang=de"})
+    texts = ["__i18n__{}", '__i18n__{"__type__": "translation_metadata", "key": "no.such"}', label("tools.undo")]
+    assert localize_page(request, {"texts": texts}).config == {"texts": [*texts[:2], catalogue("de")["tools.undo"]]}
+
+
 def test_a_sentence_is_english_for_programs_and_a_key_for_the_page() -> None:
     waits = sentence("busy.position", n=1_234, wait=sentence("busy.wait", n=1))
     assert str(waits) == "The app is busy: 1,234 before you, in about 1 second."

@@ -129,6 +129,8 @@ def test_the_shipped_model_is_named_pretrained() -> None:
         ("python -m training fit runs/../../ann/x.txt --val=./../y.txt", "python -m training fit x.txt --val=y.txt"),
         ("python -m training fit ./runs/x.txt", "python -m training fit ./runs/x.txt"),
         ("x fit file:///home/ann/x.txt", "x fit x.txt"),
+        ("x fit --init-from=file:///home/ann/m", "x fit --init-from=m"),
+        ("x fit --teacher=a,/home/ann/b,https://hub.example/c", "x fit --teacher=a,b,https://hub.example/c"),
         ("x fit a.txt --teacher=/home/ann/a,/home/bob/b", "x fit a.txt --teacher=a,b"),
         ("x fit a.txt --with=key=/home/ann/a", "x fit a.txt --with=key=a"),
         ("x fit --init https://ann:secret@hub.example/ann/model", "x fit --init https://hub.example/ann/model"),

@@ -53,9 +53,9 @@ def with_permalinks(turn: Turn, reply: Reply, stop: str, length: int, served_mod
 
     A private model has none of them: nobody else could write the reply again.
     """
-    exact: Reply = {**reply, "stop": stop, "length": length}
     if served_model.is_private:
-        return exact
+        return reply
+    exact: Reply = {**reply, "stop": stop, "length": length}
     source, revision = served_model.source, served_model.model.revision
     return {
         **reply,

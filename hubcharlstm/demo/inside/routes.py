@@ -9,11 +9,9 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from hubcharlstm import BusyError, TextStream
-from hubcharlstm.decoding.sampling import SamplingParams
 from hubcharlstm.demo.chat.encoding_warnings import encoding_warnings
 from hubcharlstm.demo.chat.pacing import UpdatePacer, follow
 from hubcharlstm.demo.errors import UserError
@@ -21,14 +19,13 @@ from hubcharlstm.demo.inside.packing import cell_arrays, map_arrays, menu_cells,
 from hubcharlstm.demo.inside.requests import InsideRequest
 from hubcharlstm.demo.inside.tracing import Tracer
 from hubcharlstm.demo.models import ServedModel
-from hubcharlstm.demo.owners import OWNER_HEADER, check_owner
+from hubcharlstm.demo.owners import owner_of
 from hubcharlstm.demo.page.theme import STATIC
 from hubcharlstm.demo.private_models import PrivateModels
 from hubcharlstm.demo.serving.admission import SHUTTING_DOWN, AdmissionController, ClientIdentity
 from hubcharlstm.demo.settings import Settings
 from hubcharlstm.demo.words.catalogue import FOLDER, INSIDE, Sentence, as_json, sentence
 from hubcharlstm.errors import EngineError
-from hubcharlstm.generation.request import GenerationOptions
 from hubcharlstm.hub import model_card
 from hubcharlstm.inspection import report_page
 from hubcharlstm.inspection.connectivity import connectivity
@@ -70,7 +67,7 @@ class InsideRoutes:
         with self._admission.enter(ClientIdentity.of_http(request)) as ticket:
             while not await ticket.wait_for_turn(TURN_SECONDS):
                 pass
-            async with self._models.acquire(inside.model, owner_of(request)) as served_model:
+            async with self._models.acquire(inside.model, owner_of(request.headers)) as served_model:
                 inside.check_cells(served_model.model.config)
                 yield served_model
 
@@ -95,14 +92,14 @@ class InsideRoutes:
     async def scores(self, inside: InsideRequest, served_model: ServedModel) -> Response:
         """Bits per character of the text by every model in memory, and of each model's own held-out text."""
         registry = self._models.registry
-        rows = [await self._score(served_model, inside.text)]
+        rows = [await self._score(served_model, inside)]
         for label in [one.label for one in registry.loaded if one.label != served_model.label]:
             async with registry.acquire(label) as other:
-                rows.append(await self._score(other, inside.text))
+                rows.append(await self._score(other, inside))
         return JSONResponse({"rows": rows})
 
-    async def _score(self, served_model: ServedModel, text: str) -> dict[str, Any]:
-        bpc = (await self._tracer.run(served_model.score, text)).bpc
+    async def _score(self, served_model: ServedModel, inside: InsideRequest) -> dict[str, Any]:
+        bpc = (await self._tracer.run(served_model.score, inside.text, inside.before)).bpc
         return {"model": served_model.label, "bpc": bpc, "held_out": held_out_bpc(served_model)}
 
     async def report(self, inside: InsideRequest, served_model: ServedModel) -> Response:
@@ -133,17 +130,24 @@ class InsideRoutes:
 
     async def _lines(self, request: Request, inside: InsideRequest) -> AsyncGenerator[str, None]:
         async with self._admitted(request, inside) as served_model:
-            streams = [
-                open_stream(served_model, inside, clamp)
-                for clamp in ({}, dict.fromkeys(inside.cells or (), inside.value))
-            ]
-            yield json.dumps({"seed": inside.seed}) + "\n"
-            following = follow(
-                streams, self._pacer, full_speed=True, is_cancelled=lambda: self._admission.must_stop
-            )  # fmt: skip
-            async with aclosing(following) as pieces:
-                async for texts in pieces:
-                    yield json.dumps({"pieces": texts}) + "\n"
+            config = served_model.model.generation_config
+            settings = Settings.of(config, temperature=inside.temperature, length=inside.length)
+            held = tuple((*cell, inside.value) for cell in dict.fromkeys(inside.cells or ()))
+            streams: list[TextStream] = []
+            try:
+                for clamp in ((), held):
+                    prompt = inside.before + inside.text
+                    streams.append(await served_model.stream(prompt, settings, seed=inside.seed, clamp=clamp))
+                yield json.dumps({"seed": inside.seed}) + "\n"
+                following = follow(
+                    streams, self._pacer, full_speed=True, is_cancelled=lambda: self._admission.must_stop
+                )  # fmt: skip
+                async with aclosing(following) as pieces:
+                    async for texts in pieces:
+                        yield json.dumps({"pieces": texts}) + "\n"
+            finally:
+                for stream in streams:
+                    stream.cancel()
 
 
 def pack_answer(served_model: ServedModel, inside: InsideRequest, found: Trace) -> bytes:
@@ -182,14 +186,6 @@ def held_out_bpc(served_model: ServedModel) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-def open_stream(served_model: ServedModel, inside: InsideRequest, clamp: dict[tuple[int, int], float]) -> TextStream:
-    """A stream after the text, with cells held at values."""
-    settings = Settings.of(served_model.model.generation_config, temperature=inside.temperature, length=inside.length)
-    sampling = SamplingParams(settings.temperature, settings.top_k, settings.top_p, settings.min_p)
-    options = GenerationOptions(settings.length, sampling, clamp=clamp)
-    return TextStream(served_model, inside.before + inside.text, options, seed=inside.seed, engine=served_model.engine)
-
-
 def refusal(error: Exception) -> JSONResponse:
     """One sentence with its status: English for programs, and for the page by its key, where it has one."""
     status = 500 if isinstance(error, EngineError) else 400
@@ -197,12 +193,6 @@ def refusal(error: Exception) -> JSONResponse:
         status = 503 if str(error) == str(SHUTTING_DOWN) else 429
     message = error.args[0] if error.args and isinstance(error.args[0], Sentence) else None
     return JSONResponse({"error": str(error), "sentence": as_json(message)}, status)
-
-
-def owner_of(request: Request) -> str:
-    """The key of the browser that asks, "" for one without models of its own; raises `UserError` for a damaged one."""
-    key = request.headers.get(OWNER_HEADER, "")
-    return check_owner(key) if key else ""
 
 
 def add_inside(
@@ -213,5 +203,5 @@ def add_inside(
     for answer in (routes.trace, routes.connectivity, routes.scores, routes.report):
         app.add_route(f"{PREFIX}/{answer.__name__}", routes.route(answer), methods=["POST"])
     app.add_route(f"{PREFIX}/write", routes.write, methods=["POST"])
-    app.mount(f"{PREFIX}/words", GZipMiddleware(StaticFiles(directory=FOLDER / INSIDE)))
-    app.mount(PREFIX, GZipMiddleware(StaticFiles(directory=STATIC / "inside")))
+    app.mount(f"{PREFIX}/words", StaticFiles(directory=FOLDER / INSIDE))
+    app.mount(PREFIX, StaticFiles(directory=STATIC / "inside"))

@@ -7,8 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from hubcharlstm.decoding import openmp
-from hubcharlstm.demo.models import ServedModel, max_compute_threads
+from hubcharlstm.demo.models import ServedModel, compute_threads
 from hubcharlstm.inspection.trace import SERIES, Trace, trace
 
 MAX_CACHE_BYTES = 64 * 2**20
@@ -34,11 +33,8 @@ class Tracer:
         """The result of `function`, computed in a worker thread once it is its turn."""
 
         def compute() -> Result:
-            try:
-                with openmp.num_threads(max_compute_threads()):
-                    return function(*args, **kwargs)
-            finally:
-                openmp.release_thread_team()
+            with compute_threads():
+                return function(*args, **kwargs)
 
         async with self._computing:
             return await asyncio.to_thread(compute)

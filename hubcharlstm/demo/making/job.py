@@ -66,8 +66,3 @@ class TrainingJob:
     def elapsed(self, now: float) -> float:
         """Seconds of its training so far."""
         return (self.ended or now) - self.begun if self.begun else 0.0
-
-    @property
-    def is_active(self) -> bool:
-        """Whether its training waits or runs."""
-        return self.phase in (Phase.QUEUED, Phase.TRAINING)

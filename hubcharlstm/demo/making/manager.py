@@ -127,10 +127,13 @@ class TrainingManager:
 
     async def again(self, owner: str) -> None:
         """Forget the owner's model, and choose anew for the same text."""
-        job = self._job(owner)
-        if job.findings is None or job.phase not in (Phase.READY, Phase.FAILED):
-            raise UserError(sentence("make.nothing_ended"))
-        await self._reset(job)
+        async with self._changing:  # a second press waits, and finds it done
+            job = self._job(owner)
+            if job.phase is Phase.CHECKED:
+                return
+            if job.findings is None or job.phase not in (Phase.READY, Phase.FAILED):
+                raise UserError(sentence("make.nothing_ended"))
+            await self._reset(job)
 
     def state(self, owner: str) -> dict[str, Any]:
         """What the page shows of the owner's text."""
@@ -151,6 +154,7 @@ class TrainingManager:
         """End every process and delete everything."""
         if self._watcher is not None:
             self._watcher.cancel()
+        self._queue.clear()
         for owner in list(self._jobs):
             await self.forget(owner)
         await asyncio.to_thread(self.storage.close)
@@ -188,19 +192,23 @@ class TrainingManager:
         if self._training is None and self._queue:
             job = self._training = self._queue.popleft()
             job.phase, job.begun = Phase.TRAINING, self._clock()
-            job.task = asyncio.create_task(self._guard(job, self._train(job)))
+            work = self._train(job)
+            job.task = asyncio.create_task(self._guard(job, work))
+            job.task.add_done_callback(lambda _: self._on_trained(work))
+
+    def _on_trained(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin the next training: called however this one ended, also if it was cancelled before its first step."""
+        work.close()
+        self._training = None
+        self._start_next()
 
     async def _train(self, job: TrainingJob) -> None:
-        try:
-            arguments = ["fit", job.text_file.name, "--out", "run", "--minutes", f"{job.seconds / 60:g}"]
-            if job.source:
-                arguments += ["--init-from", job.source]
-            code = await self._run_process(job, arguments, job.seconds + GRACE_SECONDS)
-            job.ended = self._clock()
-            await self._finish(job, code)
-        finally:
-            self._training = None
-            self._start_next()
+        arguments = ["fit", job.text_file.name, "--out", "run", "--minutes", f"{job.seconds / 60:g}"]
+        if job.source:
+            arguments += ["--init-from", job.source]
+        code = await self._run_process(job, arguments, job.seconds + GRACE_SECONDS)
+        job.ended = self._clock()
+        await self._finish(job, code)
 
     async def _finish(self, job: TrainingJob, code: int | None) -> None:
         """Offer the model to its owner, or say why there is none."""

@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.requests import HTTPConnection
 
+from hubcharlstm import BusyError
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.making.archive import zip_model
 from hubcharlstm.demo.making.job import TrainingJob
@@ -59,7 +60,8 @@ class TextUpload:
             owner = check_owner(connection.headers.get(OWNER_HEADER))
             self._manager.check_admission(owner, ClientIdentity.of_http(connection).address)
         except ValueError as error:
-            raise LocalizedHTTPException(429, said_by(error)) from error
+            status = 429 if isinstance(error, BusyError) else 400
+            raise LocalizedHTTPException(status, said_by(error)) from error
         if self._uploading >= MAX_UPLOADS:
             raise LocalizedHTTPException(429, sentence("make.uploads_full"))
         self._uploading += 1

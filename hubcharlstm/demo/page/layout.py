@@ -19,7 +19,7 @@ from hubcharlstm.demo.page.welcome import intro
 from hubcharlstm.demo.serving.admission import AdmissionController
 
 SCRIPTS = (
-    "store.js", "owner.js", "intro.js", "menu.js", "turn.js", "error.js", "files.js", "settings.js", "compare.js",
+    "store.js", "intro.js", "menu.js", "turn.js", "error.js", "files.js", "settings.js", "compare.js",
     "connection.js", "conversation.js", "endpoints.js", "characters.js", "alternatives.js", "surprise.js",
     "remember.js", "commands.js", "updates.js",
 )  # fmt: skip

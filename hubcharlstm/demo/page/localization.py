@@ -6,7 +6,6 @@ used here, but the server resolves them as it renders the page.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +18,11 @@ from hubcharlstm.demo.page.theme import STATIC
 from hubcharlstm.demo.words.catalogue import LANGUAGES, RTL_LANGUAGES, catalogue
 from hubcharlstm.demo.words.language import language_of
 
-MARK = re.compile(r"__i18n__(\{.*?\})")
+MARK = re.compile(r'__i18n__\{"__type__": "translation_metadata", "key": "([\w.-]+)"\}')
+"""What `gr.I18n` writes for a key."""
+
+SCRIPT = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("words.js", "owner.js"))
+"""Before all other scripts of the page, which share it."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,7 @@ def localize_page(request: HTTPConnection, config: dict[str, Any]) -> LocalizedP
 
     def translate(value: Any) -> Any:
         if isinstance(value, str):
-            return (
-                MARK.sub(lambda found: str(entries[json.loads(found[1])["key"]]), value)
-                if "__i18n__" in value
-                else value
-            )
+            return MARK.sub(lambda found: str(entries.get(found[1], found[0])), value)
         if isinstance(value, Mapping):
             return {key: translate(one) for key, one in value.items()}
         return [translate(one) for one in value] if isinstance(value, (list, tuple)) else value
@@ -65,5 +64,5 @@ def localize_page(request: HTTPConnection, config: dict[str, Any]) -> LocalizedP
         "rtl" if language in RTL_LANGUAGES else "ltr",
         translate(config),
         {"language": language, "languages": LANGUAGES, "entries": shown},
-        (STATIC / "words.js").read_text(encoding="utf-8"),
+        SCRIPT,
     )

@@ -59,7 +59,8 @@ class Sentence:
     def _shown(self, name: str) -> str:
         value = self.params[name]
         if isinstance(value, (list, tuple)):
-            return f"{', '.join(map(str, value[:-1]))} and {value[-1]}"
+            *others, last = map(str, value)
+            return f"{', '.join(others)} and {last}" if others else last
         return f"{value:,g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
     def as_json(self) -> dict[str, Any]:

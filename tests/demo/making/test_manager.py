@@ -186,6 +186,20 @@ def test_what_its_owner_forgets_is_gone_with_its_process(play: Any) -> None:
     play(scenario)
 
 
+def test_a_training_forgotten_before_its_first_step_leaves_the_next_its_turn(play: Any) -> None:
+    """A task that is cancelled before it begins runs no `finally`: no training began any more until a restart."""
+
+    async def scenario(manager: TrainingManager, clock: ManualClock) -> None:
+        await checked(manager, ANN)
+        await checked(manager, BOB)
+        manager.start(ANN, 30, "")
+        manager.start(BOB, 30, "")
+        await manager.forget(ANN)  # in the same tick of the loop
+        await until(manager, BOB, "ready")
+
+    play(scenario)
+
+
 def test_a_text_goes_ten_minutes_after_its_last_tab(play: Any) -> None:
     async def scenario(manager: TrainingManager, clock: ManualClock) -> None:
         owners = manager.private.owners

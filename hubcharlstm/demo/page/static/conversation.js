@@ -116,10 +116,6 @@ function stopEditing() {
 
 // --- requests ----------------------------------------------------------------------------------------------------
 
-function newId() {
-  return [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(16).padStart(8, "0")).join("");
-}
-
 // Where the turn of a request belongs: behind all others, beside the other versions of its line, or on the turn itself.
 function placeAtEnd() {
   const last = conversation.at(-1);

@@ -2,7 +2,7 @@
 
 async function callEndpoint(name, params, signal) {
   const url = `gradio_api/call/v2/${name}`;
-  const post = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(params), signal };
+  const post = { method: "POST", headers: { "content-type": "application/json", ...ownerHeaders() }, body: JSON.stringify(params), signal };
   const begun = await fetch(url, post);
   const { event_id, error } = await begun.json();
   if (!event_id) throw new Error(error ?? words("endpoint.status", { status: begun.status }));

@@ -7,7 +7,7 @@ const MAX_TEXT = 100_000; // characters of a text in it
 
 const REPLY_TYPES = {
   string: ["id", "text", "seed", "stop", "model", "revision", "precision", "device", "ending", "cycle", "hash", "caption",
-    "link", "python", "command", "prompt", "shown"],
+    "link", "python", "command", "prompt", "shown", "opening"],
   number: ["temperature", "length", "top_k", "top_p", "min_p", "rate"],
   boolean: ["writing", "continued"],
 };
@@ -61,6 +61,7 @@ function parseFile(text) {
     const message = (one) => (isObject(one) ? { key: String(one.key), params: isObject(one.params) ? one.params : {} } : String(one).slice(0, 1000));
     const replies = turn.replies.filter(isObject).map((reply) => ({
       ...pick(reply, REPLY_TYPES),
+      ...(Array.isArray(reply.clamp) && { clamp: reply.clamp.filter((cell) => Array.isArray(cell) && cell.length === 3 && cell.every(Number.isFinite)).slice(0, 16) }),
       ...(Object.hasOwn(reply, "replay_check") && { replay_check: message(reply.replay_check) }),
     }));
     const warnings = Array.isArray(turn.warnings) ? turn.warnings.map(message).slice(0, 20) : [];

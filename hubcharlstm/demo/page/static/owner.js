@@ -1,5 +1,5 @@
-// The key by which the server knows this browser again: random, drawn when its first own model is made, and told to the
-// server alone.
+// The key by which the server knows this browser again: random, drawn when a view first needs it, and told to the server
+// alone. And what the menu calls this browser's own models. For every script of the page.
 
 const OWNER_KEY = "hubcharlstm.owner.1";
 
@@ -24,4 +24,17 @@ function makeOwner() {
     // a browser without storage, or a full one: its models are found until the page closes
   }
   return ownerOfPage;
+}
+
+function newId() {
+  return [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(16).padStart(8, "0")).join("");
+}
+
+// A name in the menu that this browser alone has: see private_models.py.
+const OWN_MODEL = /, (remembering your text|made by you)( \(\d+\))?$/;
+
+// The key for a request of our own routes.
+function ownerHeaders() {
+  const key = loadOwner();
+  return key ? { "x-hubcharlstm-owner": key } : {};
 }

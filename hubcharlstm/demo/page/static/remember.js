@@ -3,7 +3,6 @@
 const MAX_REMEMBERED = 20_000; // characters, as on the server
 const REMEMBER_SECONDS = 60; // without a word from the server, after which the page stops waiting
 const MAX_WARNINGS = 200; // characters of what is said about letters that the model does not know
-const OWN_MODEL = /, (remembering your text|made by you)( \(\d+\))?$/;
 
 const rememberStatus = make("p", "hint remember-status");
 rememberStatus.setAttribute("role", "status");

@@ -46,16 +46,6 @@ export function mapsOf({ arrays }) {
   return Object.entries(arrays).filter(([name]) => /^(map|order):/.test(name));
 }
 
-// By which the server knows this browser's own models: see owner.js.
-function ownerHeaders() {
-  try {
-    const key = localStorage.getItem("hubcharlstm.owner.1");
-    return /^[0-9a-f]{32}$/.test(key) ? { "x-hubcharlstm-owner": key } : {};
-  } catch {
-    return {}; // no storage, no model of its own here
-  }
-}
-
 // Asks a route of the view; throws an Error with the server's sentence.
 export async function ask(url, body) {
   const headers = { "content-type": "application/json", ...ownerHeaders() };

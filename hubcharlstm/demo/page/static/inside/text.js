@@ -33,7 +33,8 @@ export function textStrip({ onMove, onSelect }) {
     if (isPlaying) {
       if (Number(slider.value) >= Number(slider.max)) onMove(0);
       timer = setInterval(() => {
-        if (Number(slider.value) >= Number(slider.max)) setPlaying(false);
+        const isHidden = strip.offsetParent === null; // another view is shown
+        if (isHidden || Number(slider.value) >= Number(slider.max)) setPlaying(false);
         else onMove(Number(slider.value) + 1);
       }, PLAY_MILLISECONDS);
     }
@@ -94,5 +95,5 @@ export function textStrip({ onMove, onSelect }) {
     else if (top + span.offsetHeight > strip.scrollTop + strip.clientHeight) strip.scrollTop = top + span.offsetHeight - strip.clientHeight + 8;
   }
 
-  return { strip, plain, bar, slider, setTrace, setColors, setSelection, moveTo, togglePlay: () => setPlaying(!timer), stop: () => setPlaying(false) };
+  return { strip, plain, bar, slider, setTrace, setColors, setSelection, moveTo, togglePlay: () => setPlaying(!timer) };
 }

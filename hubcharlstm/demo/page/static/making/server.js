@@ -1,31 +1,11 @@
-// The server's routes for the view, and the key by which it knows this browser again.
-
-const MAKE_OWNER_KEY = "hubcharlstm.owner.1"; // the same as in owner.js
-
-let ownerOfView = null; // where the browser has no storage
-
-function makerKey() {
-  try {
-    const stored = localStorage.getItem(MAKE_OWNER_KEY);
-    if (/^[0-9a-f]{32}$/.test(stored)) return stored;
-  } catch {
-    // no storage: the key lasts as long as the page
-  }
-  ownerOfView ??= [...crypto.getRandomValues(new Uint32Array(4))].map((word) => word.toString(16).padStart(8, "0")).join("");
-  try {
-    localStorage.setItem(MAKE_OWNER_KEY, ownerOfView);
-  } catch {
-    // as above
-  }
-  return ownerOfView;
-}
+// The server's routes for the view.
 
 // The answer of a route, or an `Error` with a sentence for people, in their language.
 async function ask(route, { method = "POST", body, isFile = false } = {}) {
   let response;
   try {
     response = await fetch(`make/${route}`, {
-      method, body, cache: "no-store", headers: { "x-hubcharlstm-owner": makerKey() },
+      method, body, cache: "no-store", headers: { "x-hubcharlstm-owner": makeOwner() },
     });
   } catch {
     throw new Error(words("make.no_answer"));

@@ -89,7 +89,7 @@ const timeName = (seconds) => (seconds % 60 ? words("make.seconds", { n: seconds
 
 function renderChecked(state) {
   const model = document.querySelector("#field-model input")?.value ?? "";
-  const isOwn = model.endsWith("made by you") || model.includes(", remembering your text");
+  const isOwn = OWN_MODEL.test(model);
   const begin = choiceOf(words("make.begin"), "making-begin",
     [["", words("make.from_scratch")], ...(isOwn ? [] : [[model, words("make.with_model", { model })]])],
     state.findings.may_start_warm && !isOwn ? model : "");
@@ -159,7 +159,7 @@ function renderTraining(state) {
 
 function renderReady(state) {
   const number = state.findings.number_to_beat.bits;
-  commandChat("identify", { key: makerKey() });
+  commandChat("identify", { key: makeOwner() });
   const chat = press("button primary", words("make.chat"), () => {
     commandChat("use-model", { model: state.label });
     location.hash = "#chat";
@@ -224,6 +224,6 @@ const STAGES = {
 };
 
 function submitText(text, title) {
-  commandChat("identify", { key: makerKey() });
+  commandChat("identify", { key: makeOwner() });
   act(() => ask(`text?title=${encodeURIComponent(title || words("make.default_title"))}`, { body: text }));
 }
