@@ -13,9 +13,7 @@ from typing import Any
 
 from benchmarks.browser import chromium
 from benchmarks.machine import conditions
-from benchmarks.page import send, start_app, wait_for
-
-PORT = 7899
+from benchmarks.page import running_app, send
 
 CLICK = """async (at) => {
   const node = [...document.querySelectorAll(".reply")].at(-1).lastChild;
@@ -66,14 +64,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clicks", type=int, default=100, help="places of each reply (default: %(default)s)")
     options = parser.parse_args()
-    app = start_app(PORT)
-    try:
-        wait_for(PORT)
-        with chromium() as browser:
-            found = [measure(browser, f"http://127.0.0.1:{PORT}", length, options.clicks) for length in (200, 2000)]
-    finally:
-        app.terminate()
-        app.wait(20)
+    with running_app() as url, chromium() as browser:
+        found = [measure(browser, url, length, options.clicks) for length in (200, 2000)]
     print(json.dumps({"benchmark": "alternatives", "conditions": conditions(1), "replies": found}))
 
 

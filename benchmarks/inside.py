@@ -7,17 +7,13 @@ browser and script share the machine; the model is the shipped one, and each tex
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import shutil
-import socket
 import statistics
 import time
 
 import httpx
 
-from benchmarks.machine import conditions
-from benchmarks.page import start_app, wait_for
+from benchmarks.browser import chromium
+from benchmarks.page import report, running_app
 from hubcharlstm import CharLSTM
 
 LENGTH = 200
@@ -60,30 +56,15 @@ def p95(times: list[float]) -> float:
 
 
 def measure(tries: int) -> dict[str, float]:
-    from playwright.sync_api import sync_playwright
-
     texts = texts_of(2 * tries)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+    with chromium() as browser, running_app() as url:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
-        app = start_app(port)
-        try:
-            wait_for(port)
-            url = f"http://127.0.0.1:{port}"
-            page.goto(f"{url}/#inside")
-            page.wait_for_selector("#inside .char")
-            time.sleep(1)
-            painted = [page.evaluate(PAINTED, text) for text in texts[:tries]]
-            steps = [step for _ in range(3) for step in page.evaluate(STEPS, LENGTH - 1)]
-            requests = [request(url, text) for text in texts[tries:]]
-        finally:
-            app.terminate()
-            app.wait(10)
-            browser.close()
+        page.goto(f"{url}/#inside")
+        page.wait_for_selector("#inside .char")
+        time.sleep(1)
+        painted = [page.evaluate(PAINTED, text) for text in texts[:tries]]
+        steps = [step for _ in range(3) for step in page.evaluate(STEPS, LENGTH - 1)]
+        requests = [request(url, text) for text in texts[tries:]]
     return {
         "milliseconds from Enter to the drawn text, median": statistics.median(painted),
         "milliseconds from Enter to the drawn text, p95": p95(painted),
@@ -107,11 +88,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tries", type=int, default=40, help="texts to trace (default: 40)")
     tries = parser.parse_args().tries
-    figures = measure(tries)
-    print(f"{conditions(os.cpu_count() or 1)}; one person in headless Chromium, {tries} texts of {LENGTH} characters")
-    for name, value in figures.items():
-        print(f"{name:50} {value:8.1f}")
-    print(json.dumps({"benchmark": "inside", "tries": tries, **figures}))
+    what = f"one person in headless Chromium, {tries} texts of {LENGTH} characters"
+    report("inside", tries, what, measure(tries))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,34 @@ def wait_for(port: int) -> None:
     raise TimeoutError(f"The app did not open its port in {SECONDS:.0f} seconds.")
 
 
+@contextmanager
+def running_app() -> Iterator[str]:
+    """The address of this checkout's app, once its port is open; the app ends with the context."""
+    port = free_port()
+    app = start_app(port)
+    try:
+        wait_for(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        app.terminate()
+        app.wait(20)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def report(benchmark: str, tries: int, what: str, figures: dict[str, float]) -> None:
+    """Print a table and one JSON line. what: was measured, beside the conditions."""
+    print(f"{conditions(os.cpu_count() or 1)}; {what}")
+    for name, value in figures.items():
+        print(f"{name:50} {value:8.1f}")
+    print(json.dumps({"benchmark": benchmark, "tries": tries, **figures}))
+
+
 def send(page: Any, text: str) -> None:
     page.fill("#field-message textarea", text)
     page.press("#field-message textarea", "Enter")
@@ -87,9 +117,7 @@ def first_texts(page: Any, tries: int) -> list[float]:
 def measure(tries: int) -> dict[str, float]:
     from playwright.sync_api import sync_playwright
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
@@ -125,11 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tries", type=int, default=40, help="messages to send (default: 40)")
     tries = parser.parse_args().tries
-    figures = measure(tries)
-    print(f"{conditions(os.cpu_count() or 1)}; one client in headless Chromium, {tries} tries")
-    for name, value in figures.items():
-        print(f"{name:50} {value:8.1f}")
-    print(json.dumps({"benchmark": "page", "tries": tries, **figures}))
+    report("page", tries, f"one client in headless Chromium, {tries} tries", measure(tries))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import torch
 
 from benchmarks.machine import conditions
 from hubcharlstm import CharLSTM
+from hubcharlstm.demo.chat.requests import compose
 from hubcharlstm.demo.chat.sentences import SENTENCE_END, cut_after_sentence
 from hubcharlstm.demo.settings import TURN_LENGTH
 from training.data.corpus import load_corpus
@@ -86,7 +87,7 @@ def replies_of(model: CharLSTM, *, max_new_tokens: int, is_cut: bool) -> list[Sp
     replies = []
     for number, question in enumerate(QUESTIONS):
         for place, speaker in enumerate(config.speakers):
-            prompt = config.turn_template.replace("{message}", question).replace("{speaker}", speaker)
+            prompt, _ = compose(config, question, speaker)
             completion = model.complete(
                 prompt, max_new_tokens=max_new_tokens, stop=config.turn_stop, seed=100 * number + place
             )

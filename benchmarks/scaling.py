@@ -33,7 +33,7 @@ PAPER_COUNTS = (2, 4, 8)
 
 
 def timed_run(preset: str) -> dict[str, float]:
-    """Seconds of a step and of an exchange among the processes of this run: medians, of the main process."""
+    """Of the main process: the median seconds of a step, the fastest of an exchange among the processes of this run."""
     recipe = PRESETS[preset]
     letters = "".join(chr(number) for number in range(48, 48 + 65))
     draw = np.random.default_rng(0)
@@ -105,7 +105,8 @@ def main() -> None:
             f"{first['step'] / row['step']:.2f}x |"
         )
     two_threads = runs["1 process, 2 threads"]
-    print(f"\n| on paper, machines like this one | {' | '.join(map(str, PAPER_COUNTS))} |\n|---|{'---|' * 3}")
+    counts = " | ".join(map(str, PAPER_COUNTS))
+    print(f"\n| on paper, machines like this one | {counts} |\n|---|{'---|' * len(PAPER_COUNTS)}")
     print("\n".join(on_paper(two_threads)))
     print(json.dumps({"benchmark": "scaling", "preset": options.preset, "runs": runs}))
 

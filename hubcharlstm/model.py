@@ -401,7 +401,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         step, and ends it early. In fp32 whatever the precision, on the model's device.
         The new model's `record` says that it was adapted, on how many characters, in how many steps, and the loss on
         them before and after, but nothing of the text; what was measured of this model and no longer fits is not in it.
-        Its `adaptation` also has `warnings`: what was substituted or skipped. Raises `ValueError` for an argument out
+        Its `adaptation` also has `warnings`: what was substituted or dropped. Raises `ValueError` for an argument out
         of range.
         """
         model, adaptation = adapt(

@@ -1,4 +1,4 @@
-"""What a run tells while it trains: metrics, snapshots and status in files, and metrics in a tracker."""
+"""What a run reports while it trains: metrics, snapshots and status in files, and metrics in a tracker."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Mechanism of the engine: the rows that are decoded together. Python looks at a row only when something is due.
 
-Sampled ids and the uniforms of the next samples are kept in matrices, (STEPS, rows). A row's ids are handed to its
+Sampled ids and the uniforms of the next samples are stored in matrices, (STEPS, rows). A row's ids are handed to its
 sequence when the matrix is full, when `FLUSH_SECONDS` have passed, or when the sequence may have come to its end.
 """
 
@@ -107,7 +107,7 @@ class ModelRunner:
         return self._end(np.flatnonzero(due)[::-1].tolist(), sampled) if due.any() else []
 
     def _end(self, due: list[int], sampled: NDArray[np.int64]) -> list[Ended]:
-        """Look at the rows in `due`, last first, and free those that have ended."""
+        """Check the rows in `due`, last first, and free those that have ended."""
         ended: list[Ended] = []
         for row in due:
             damaged = bool(sampled[row] < 0)

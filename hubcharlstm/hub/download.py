@@ -100,6 +100,7 @@ def load(
         force_download=force_download,
         local_files_only=local_files_only,
         token=token,
+        verify=verify,
     )
     return load_folder(snapshot, name=str(model_id), revision=snapshot.name, verify=verify)
 
@@ -121,12 +122,14 @@ def download(
     force_download: bool = False,
     local_files_only: bool = False,
     token: str | bool | None = None,
+    verify: bool = True,
 ) -> Path:
     """One snapshot of one commit of a Hub repository: the folder in the cache, named by the commit.
 
     Only the files of a model are fetched, and each is compared with the hash that the Hub lists. Where the Hub cannot
     be reached, the commit that `revision` last named serves. A commit that is complete in the cache is not requested
-    again. Raises `HubError` and `NotAModelError`.
+    again. verify: a new snapshot's weights are compared with the hash that was stored with them, before it is noted.
+    Raises `HubError` and `NotAModelError`.
     """
     check_token(token, model_id)
     check_repo_id(model_id)
@@ -149,8 +152,9 @@ def download(
     try:
         with bounded_operation():
             return _fetch_snapshot(
-                model_id, repo_cache, revision, cache_dir, token, force_download, has_copy=cached is not None
-            )
+                model_id, repo_cache, revision, cache_dir, token, force_download,
+                has_copy=cached is not None, verify=verify,
+            )  # fmt: skip
     except (NotAModelError, HubError):
         raise
     except CLIENT_ERRORS as error:
@@ -202,6 +206,7 @@ def _fetch_snapshot(
     force: bool,
     *,
     has_copy: bool,
+    verify: bool,
 ) -> Path:
     """The snapshot in the cache, after the files that it lacks were fetched.
 
@@ -237,7 +242,7 @@ def _fetch_snapshot(
                     f"{entry.rfilename} of {model_id} is not what the Hub lists; expected what was published: try "
                     "again later, or check HF_ENDPOINT."
                 )
-        load_folder(folder, name=model_id)  # raises, and the copy of before stays the current one
+        load_folder(folder, name=model_id, verify=verify)  # raises, and the copy of before stays the current one
         _store_ref(ref, str(info.sha))
     return folder
 

@@ -18,7 +18,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from hubcharlstm.errors import HubError
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
-ETAG = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
+ETAG = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+=-]{0,127}")
 
 _guarded = threading.local()
 _lock = threading.Lock()

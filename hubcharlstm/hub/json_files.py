@@ -28,7 +28,7 @@ def load_json(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_BYTES:
         raise NotAModelError(f"{path} is larger than {MAX_BYTES // 2**20} MiB; expected a small JSON file: check it.")
     content = path.read_bytes()
-    values = sum(content.count(sign) for sign in (b"[", b"{", b","))
+    values = _count_values(content)
     if values > MAX_VALUES:
         raise NotAModelError(f"{path} holds {values:,} values; expected at most {MAX_VALUES:,}: check it.")
     try:
@@ -53,7 +53,15 @@ def dump_json(data: Mapping[str, Any]) -> str:
     if not is_utf8(text):
         raise ValueError("a text has half of a surrogate pair, which UTF-8 cannot encode")
     json.loads(text, parse_int=_whole_number)
+    content = text.encode()
+    if len(content) > MAX_BYTES or _count_values(content) > MAX_VALUES:
+        raise ValueError(f"it takes more than {MAX_BYTES // 2**20} MiB or {MAX_VALUES:,} values")
     return text
+
+
+def _count_values(content: bytes) -> int:
+    """At least as many as the values of a JSON text: brackets and commas in its strings count, too."""
+    return sum(content.count(sign) for sign in (b"[", b"{", b","))
 
 
 def _whole_number(digits: str) -> int:

@@ -38,7 +38,7 @@ RUN_SETTINGS = "run.json"
 CHECKPOINT = "checkpoint"
 """In a run folder: what `resume` needs."""
 MODEL_IN_RUN = "model"
-"""A run folder keeps its model folder under this name."""
+"""A run folder stores its model folder under this name."""
 EPOCHS_IN_RUN = "epochs"
 """And the model folders of chosen epochs under this one, each named by its tag on the Hub, such as epoch-03."""
 

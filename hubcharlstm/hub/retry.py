@@ -102,7 +102,9 @@ def call_with_deadline(
             arrived, grown = count, now
         remaining = min(start + limit, grown + stall if progress is not None else float("inf")) - now
         if remaining <= 0 and not result.done():
-            what = f"no answer within {limit:.3g} seconds" if now >= start + limit else f"{stall:g} seconds of silence"
+            hint = f" ({TIMEOUT_VARIABLE} allows more)" if limit < seconds else ""
+            answer = f"no answer within {round(limit, 1):g} seconds{hint}"
+            what = answer if now >= start + limit else f"{stall:g} seconds of silence"
             raise TimeoutError(what)
         if now - reported >= REPORT_SECONDS:
             reported = now

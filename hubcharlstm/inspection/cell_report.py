@@ -1,4 +1,4 @@
-"""The named cells of a model as its folder keeps them, `cells.json`, with what the strongest do over a passage."""
+"""The named cells of a model as its folder stores them, `cells.json`, with what the strongest do over a passage."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from training.data.text_blocks import TextBlocks
 from training.data.text_files import FileStats, ReadingOptions, iter_blocks
 
 SAMPLE_CHARS = 4_000_000
-"""Characters of a long text by which its kind is told."""
+"""Characters of a long text from which its kind is inferred."""
 MIN_FILES, MIN_MODULES = 10, 3
 """Files of a folder from which whole ones are held out: of any text, and of a program."""
 LONG_LINE, MUCH_COPIED = 20, 0.2

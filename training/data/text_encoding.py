@@ -70,7 +70,7 @@ def document_kind(data: bytes) -> str | None:
 
 
 def marked_encoding(data: bytes) -> str | None:
-    """The encoding that the byte-order mark at the start tells."""
+    """The encoding given by the byte-order mark at the start."""
     return next((name for bom, name in BOMS.items() if data.startswith(bom)), None)
 
 

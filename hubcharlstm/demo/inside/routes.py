@@ -152,11 +152,12 @@ class InsideRoutes:
 
 def pack_answer(served_model: ServedModel, inside: InsideRequest, found: Trace) -> bytes:
     """The answer of `/inside/trace`. Without `cells` it also tells which cells have a name, with their values."""
-    model, encoding = served_model.model, served_model.vocabulary.encode(inside.text or found.text)
-    warnings = [warning.as_json() for warning in encoding_warnings(served_model, "", encoding)]
-    header: dict[str, Any] = {"text": found.text, "warnings": warnings, "model": served_model.label}
+    model = served_model.model
+    header: dict[str, Any] = {"text": found.text, "model": served_model.label}
     arrays: dict[str, Any] = {}
     if inside.cells is None:
+        encoding = served_model.vocabulary.encode(inside.text or found.text)
+        header["warnings"] = [warning.as_json() for warning in encoding_warnings(served_model, "", encoding)]
         header["menu"] = menu_cells(model, found)
         header["sizes"] = [model.config.num_layers, model.config.hidden_size]
         header["characters"] = list(served_model.vocabulary.chars)

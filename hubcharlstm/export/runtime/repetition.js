@@ -1,5 +1,7 @@
 // Greedy decoding that repeats itself: found in the sampled ids, confirmed once the state repeats too. As in Python.
 
+import { argmax } from "./sampling.js";
+
 export const MAX_REMEMBERED_IDS = 600; // in which a cycle can be found
 const MAX_CYCLE_LENGTH = 200; // characters
 const MIN_REPEATS = 3;
@@ -25,7 +27,7 @@ export function returnsToState(network, state, cycle) {
     for (const expected of cycle) {
       const { logits, state: next } = network.step(now, [id]);
       now = next;
-      id = logits.indexOf(Math.max(...logits));
+      id = argmax(logits);
       if (id !== expected) return false;
     }
     if (number === 0 && distance(state, now) >= SAME_STATE) return false;

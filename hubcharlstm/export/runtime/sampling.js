@@ -69,7 +69,7 @@ function aboveShare(probs, share) {
   return Array.from(probs.keys()).filter((id) => probs[id] >= bound);
 }
 
-function argmax(values) {
+export function argmax(values) {
   let best = 0;
   for (let id = 1; id < values.length; id++) if (values[id] > values[best]) best = id;
   return best;
