@@ -57,7 +57,7 @@ def _install() -> None:
                 _check_etag(metadata.etag, *request)
             return metadata
 
-        ask_and_check.is_guarded = True  # type: ignore[attr-defined]
+        ask_and_check.is_guarded = True  # type: ignore[attr-defined]  # a function takes any attribute
         file_download.get_hf_file_metadata = ask_and_check
 
 
