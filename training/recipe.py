@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 MANY_EPOCHS = 12
+MIN_STEPS = 1000
+"""Of a run that reads its text `max_epochs` times: with a preset's rows a short text would end after a few hundred."""
 REGULARIZATION = ("dropout", "weight_drop", "softmax_temperature")
 """Settings that depend on how many epochs the run has: a text that is read many times is memorized."""
 
@@ -90,7 +92,8 @@ class Recipe:
         """This recipe with regularization, batch and window that fit the text, and a sentence on what changed, else "".
 
         Regularization follows the number of readings (see `_regularization`), unless one of REGULARIZATION differs from
-        the preset. Fitting a fitted recipe again changes nothing.
+        the preset; a preset's batch has as many rows as leave a run MIN_STEPS. Fitting a fitted recipe again changes
+        nothing.
         """
         preset = PRESETS.get(self.preset, self)
         readings = min(self.max_train_chars / max(1, train_chars), self.max_epochs)
@@ -98,6 +101,8 @@ class Recipe:
         recipe = replace(self, **_regularization(self.preset, readings)) if untouched else self
         seq_len = min(self.seq_len, max(1, (train_chars - 1) // 8))
         batch_size = max(1, min(self.batch_size, train_chars // (8 * seq_len)))
+        if self.batch_size == preset.batch_size:
+            batch_size = max(1, min(batch_size, self.max_epochs * train_chars // (MIN_STEPS * seq_len)))
         # So that the processes share its rows evenly; too few for them is refused where they are shared.
         batch_size -= batch_size % num_processes if batch_size > num_processes else 0
         fitted = replace(recipe, batch_size=batch_size, seq_len=seq_len)
