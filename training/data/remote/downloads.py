@@ -22,6 +22,10 @@ REPORT_SECONDS = 15.0
 logger = logging.getLogger(__name__)
 
 
+class DownloadError(ValueError):
+    """A download that is refused here, whatever the server answers."""
+
+
 class FileRecord(BaseModel):
     """A file that is whole. tag: its ETag, or the hash that the Hub lists; "" if the server names none."""
 
@@ -70,11 +74,11 @@ def entry_of(title: str, *identity: str) -> Path:
 
 
 def checked_name(name: str, source: str) -> str:
-    """A path as a server names it; raises `ValueError` for one that could lie outside of a folder."""
+    """A path as a server names it; raises `DownloadError` for one that could lie outside of a folder."""
     path = PurePosixPath(name)
     is_safe = not path.is_absolute() and not any(part in ("..", ".") or len(part.encode()) > 200 for part in path.parts)
     if not is_safe or not name or re.search(r"[\\:\0-\x1f\x7f]", name):
-        raise ValueError(
+        raise DownloadError(
             f"{source} holds a file named {name[:80]!r}; expected a plain relative path: download the text yourself."
         )
     return name
@@ -94,10 +98,10 @@ def drop_other_files(folder: Path, names: Iterable[str]) -> None:
 
 
 def check_room(folder: Path, needed: int, source: str) -> None:
-    """Raise `ValueError` unless the disk of `folder` has room for `needed` bytes."""
+    """Raise `DownloadError` unless the disk of `folder` has room for `needed` bytes."""
     free = shutil.disk_usage(folder).free - RESERVE
     if needed > free:
-        raise ValueError(
+        raise DownloadError(
             f"{source} takes {in_megabytes(needed)} and the disk of {folder} has room for {in_megabytes(max(0, free))};"
             " expected room for it: free some, or set HUBCHARLSTM_CACHE to a folder on another disk."
         )

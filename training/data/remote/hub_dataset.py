@@ -22,6 +22,7 @@ from hubcharlstm.hub.retry import ANSWER_SECONDS, CLIENT_ERRORS, call_with_deadl
 from training.data.cache import locked
 from training.data.remote.downloads import (
     Download,
+    DownloadError,
     FileRecord,
     Progress,
     announce,
@@ -80,7 +81,7 @@ def _hub_errors(place: HubDataset) -> Iterator[None]:
     name = f"datasets/{place.repo_id}"
     try:
         yield
-    except HubError:
+    except (HubError, DownloadError):
         raise
     except CLIENT_ERRORS as error:
         chain = [error, *causes(error)]
@@ -122,11 +123,13 @@ def _update_dataset(place: HubDataset, source: str, entry: Path, cached: Downloa
         raise FileNotFoundError(place.path)
     sizes = {name: int(info["size"]) for name, info in listed.items()}
     missing = {name for name, info in listed.items() if _held(cached, place, name) != _tag(info)}
-    held = {name: file for name, file in cached.files.items() if name in {f"{place.title}/{one}" for one in listed}}
+    current_names = {f"{place.title}/{name}" for name in listed if name not in missing}
+    held = {name: file for name, file in cached.files.items() if name in current_names}
     needed = sum(sizes[name] for name in missing)
     announce(len(missing), needed, f"{source}, {len(listed)} files of {in_megabytes(sum(sizes.values()))}", entry)
     check_room(entry, needed, source)
     current = Download(source=source, commit=place.revision or "", files=held)
+    current.save(entry)  # from here on nothing is noted of files that are replaced
     for name in sorted(missing):
         file = entry / "files" / place.title / name
         file.parent.mkdir(parents=True, exist_ok=True)
