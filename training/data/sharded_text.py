@@ -162,8 +162,8 @@ class LineStarts(Sequence[int]):
         shard = int(np.searchsorted(self._firsts, index, side="right")) - 1
         return int(self._of_shard(shard)[index - self._firsts[shard]])
 
-    def bisect_left(self, position: int) -> int:
-        """As `bisect.bisect_left`: how many lines begin before `position`."""
+    def count_before(self, position: int) -> int:
+        """How many lines begin before `position`, as `bisect.bisect_left` finds it."""
         shard = int(np.searchsorted(self._shards.starts, position, side="right")) - 1
         if shard >= len(self._shards.infos):
             return len(self)

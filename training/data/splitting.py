@@ -114,8 +114,8 @@ def _block_spans(length: int, starts: Sequence[int], wanted: int, num_blocks: in
 
 def _snapped(position: int, starts: Sequence[int], size: float) -> int:
     """The nearest line start, if there is one within half a block."""
-    find = getattr(starts, "bisect_left", None)  # of a long text, whose lines are found from its shards
-    place = find(position) if find else bisect.bisect_left(starts, position)
+    count_before = getattr(starts, "count_before", None)  # of a long text, whose lines are found from its shards
+    place = count_before(position) if count_before else bisect.bisect_left(starts, position)
     near = [starts[n] for n in (place - 1, place) if 0 <= n < len(starts)]
     best = min(near, key=lambda start: abs(start - position), default=position)
     return best if abs(best - position) <= size / 2 else position

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pyarrow import parquet
 
 from tests.support.hub_client import Client
 from tests.support.hub_server import GUEST_TOKEN, Hub
+from tests.support.training_cli import TINY
 
 PROSE = "It was a bright cold day in April, and the clocks were striking thirteen.\nNobody looked up. " * 60
 
@@ -132,3 +134,19 @@ def test_names_that_lead_out_of_a_folder_are_refused(hub: Hub, client: Client, t
     error = client.outcome("load_corpus", "hf://datasets/user/hostile")["error"]
     assert error.startswith("datasets/user/hostile@") and "expected a plain relative path" in error
     assert not list(tmp_path.rglob("out.txt"))
+
+
+@pytest.mark.slow
+def test_a_run_is_pinned_to_the_commit_that_it_began_with(hub: Hub, client: Client, tmp_path: Path) -> None:
+    repo = hub.add_repo("user/trained-on", {"a.txt": PROSE.encode()}, kind="datasets")
+    first = repo.branches["main"]
+    settings = f"{shlex.join(TINY)} --max-train-chars 2000 --max-epochs 1"
+    done = client.call("train", f"fit hf://datasets/user/trained-on --out run {settings}", str(tmp_path))
+    assert done["code"] == 0, done
+    run = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    assert run["source"]["corpus"] == f"hf://datasets/user/trained-on@{first}"
+    record = json.loads((tmp_path / "run" / "model" / "training.json").read_text(encoding="utf-8"))
+    assert record["corpus"]["title"] == "trained-on" and "hf://datasets/user/trained-on" in record["command"]
+    repo.commit({"a.txt": PROSE.upper().encode()})
+    lines = client.call("train", "evaluate run hf://datasets/user/trained-on@" + first, str(tmp_path))
+    assert "was trained on this very text" in lines["out"], lines

@@ -221,7 +221,7 @@ def test_lines_of_shards_are_those_of_the_text(tmp_path: Path, text: str) -> Non
         starts = LineStarts(part._shards, "".join(part.chars).find("\n"))
         expected = line_starts(shown)
         assert list(starts) == expected
-        assert [starts.bisect_left(place) for place in range(len(shown) + 1)] == [
+        assert [starts.count_before(place) for place in range(len(shown) + 1)] == [
             sum(start < place for start in expected) for place in range(len(shown) + 1)
         ]
 

@@ -115,8 +115,8 @@ def in_megabytes(count: int) -> str:
 def announce(count: int, size: int, what: str, entry: Path) -> None:
     """Say in the log what is downloaded, how large it is (-1 if the server does not tell), and where it goes."""
     if count:
-        told = in_megabytes(size) if size >= 0 else "of unknown size"
-        logger.info("Downloading %s (%s) to %s ...", what, told, entry)
+        shown_size = in_megabytes(size) if size >= 0 else "of unknown size"
+        logger.info("Downloading %s (%s) to %s ...", what, shown_size, entry)
 
 
 class Progress:
