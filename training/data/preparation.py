@@ -19,7 +19,7 @@ from training.data.cache import cache_folder, entry_name, locked
 from training.data.rare_characters import RareCharacters
 from training.data.sharded_text import LineStarts, ShardedText, Shards, line_starts_of, parts
 from training.data.shards import Manifest, ShardWriter
-from training.data.sources import fingerprint
+from training.data.sources import fingerprint, total_bytes
 from training.data.text_blocks import TextBlocks
 from training.data.text_files import FileStats, ReadingOptions, iter_files
 
@@ -116,7 +116,8 @@ def _write(path: Path, options: ReadingOptions, folder: Path, manifest: Manifest
     else:
         logger.info("Preparing %s, too long for memory, in %s ...", path.name, folder)
         manifest.stats = FileStats(options.encoding)
-    writer, started = ShardWriter(folder, manifest, shards.SHARD_CHARS), time.monotonic()
+    shard_chars = max(shards.SHARD_CHARS, total_bytes(path) // shards.SHARE_OF_SOURCE)
+    writer, started = ShardWriter(folder, manifest, shard_chars), time.monotonic()
     stats, first, to_skip, began_at = copy.deepcopy(manifest.stats), manifest.file, manifest.file_chars, manifest.length
     reported = started
     for number, blocks in iter_files(path, options, stats, first=first):

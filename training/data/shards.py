@@ -15,8 +15,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from training.data.encoded import Array, code_points, smallest_dtype
 from training.data.text_files import FileStats
 
-SHARD_CHARS = 2**28
-"""After so many characters a shard ends, with the block of text that it holds then."""
+SHARD_CHARS = 2**24
+"""After so many characters a shard ends, with the block of text that it holds then;"""
+SHARE_OF_SOURCE = 128
+"""after more if the source is large: each shard that is mapped takes one of the files that a process may have open."""
 MANIFEST = "manifest.json"
 VERSION = 1
 LINE_FEED = "\n"

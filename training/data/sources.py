@@ -131,8 +131,14 @@ def is_hidden(path: Path) -> bool:
 
 def fingerprint(path: Path) -> str:
     """A hash of the names, sizes and times of the files of a corpus: another one tells that it has changed."""
-    stated = []
-    for file in (path,) if path.is_file() else (Path(source.shown) for source in source_files(path)):
-        status = file.stat()
-        stated.append((str(file), status.st_size, status.st_mtime_ns))
+    stated = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _paths(path)]
     return hashlib.sha256(repr(stated).encode()).hexdigest()
+
+
+def total_bytes(path: Path) -> int:
+    """The size of all files of a corpus, as they lie there."""
+    return sum(file.stat().st_size for file in _paths(path))
+
+
+def _paths(path: Path) -> list[Path]:
+    return [path] if path.is_file() else [Path(source.shown) for source in source_files(path)]
