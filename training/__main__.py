@@ -25,9 +25,8 @@ def main(argv: list[str] | None = None) -> int:
     if not is_main:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # open to the end of the process
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("hubcharlstm").setLevel(
-        logging.INFO if is_main else logging.ERROR
-    )  # prints what is sent to the Hub
+    for package in ("hubcharlstm", "training"):  # print what is sent to the Hub, downloaded and prepared
+        logging.getLogger(package).setLevel(logging.INFO if is_main else logging.ERROR)
     options = parser().parse_args(argv)
     try:
         return COMMANDS[options.command](options, shlex.join(["python", "-m", "training", *argv]))

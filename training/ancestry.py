@@ -83,7 +83,7 @@ def _public(part: str) -> str:
     if re.match(r"file:", part, re.IGNORECASE):
         return PureWindowsPath(part).name
     if "://" in part:
-        return part.partition("?")[0]
+        return part.partition("#")[0].partition("?")[0]
     place = os.path.normpath(part) if "/" in part else part  # ./../home is ../home
     if place.startswith(("/", "~", "..")) or PureWindowsPath(part).drive or "\\" in part:
         return PureWindowsPath(place).name or "."

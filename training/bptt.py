@@ -22,6 +22,9 @@ from training.processes import Processes, check_divides, join
 from training.recipe import Recipe
 from training.schedule import TrainSchedule
 
+DEVICE_CHARS = 2**30
+"""Of a longer text each window is copied to the device by itself."""
+
 
 def new_accelerator() -> Accelerator:
     """On a GPU with bfloat16: bf16 autocast and TF32 products. On a CPU `training.lstm` chooses the precision."""
@@ -63,7 +66,7 @@ class TruncatedBPTT:
         self.state = model.initial_state(self.rows.stop - self.rows.start)
         self.teacher_probs: TeacherProbs | None = None
         self.device_ids: Tensor | None = None
-        if self.accelerator.device.type != "cpu":
+        if self.accelerator.device.type != "cpu" and len(ids) <= DEVICE_CHARS:
             self.load_to_device()
 
     def save(self, run: Path, progress: Progress) -> None:

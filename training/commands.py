@@ -27,7 +27,7 @@ def run_fit(options: argparse.Namespace, command_line: str) -> int:
 def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: Path | None) -> int:
     """copy: the file `corpus` if it is a copy of what came through a pipe, which the run must hold."""
     from hubcharlstm.hub.model_id import parse_space_id
-    from training.data.corpus import locate
+    from training.data.corpus import locate, title_of
     from training.pipeline import train
     from training.run_settings import CorpusSource, HubTargets, PretrainedSource, RunSettings
     from training.teachers import Teachers
@@ -41,7 +41,7 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
         )
     budget = None if options.minutes is None else TimeBudget.of(options.minutes)
     corpus = locate(corpus)
-    out: Path = options.out or Path("runs") / (Path(corpus).stem or "text")
+    out: Path = options.out or Path("runs") / (Path(title_of(corpus)).stem or "text")
     _check_apart(out, corpus)
     if has_restarted(out):
         return run_resume(argparse.Namespace(run=out), command_line)
@@ -136,7 +136,9 @@ def _with_distillation(recipe: Recipe, options: argparse.Namespace) -> Recipe:
 
 
 def _check_apart(out: Path, corpus: str) -> None:
-    if Path(corpus).is_dir() and out.resolve().is_relative_to(Path(corpus)):
+    from training.data.remote.names import is_remote
+
+    if not is_remote(corpus) and Path(corpus).is_dir() and out.resolve().is_relative_to(Path(corpus)):
         raise ValueError(
             f"{out} lies in the corpus {corpus} and would become a part of it; expected a folder elsewhere: choose "
             "another --out."

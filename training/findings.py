@@ -64,7 +64,7 @@ def findings(
         "different_chars": len(corpus.chars),
         "rare_chars": [visible(char) for char in rare_chars(corpus)[:MAX_RARE]],
         "kind": kind_of(corpus.train[:KIND_CHARS], speakers),
-        "is_english": is_english(corpus.train[:]),
+        "is_english": is_english(corpus.train[:SCANNED_CHARS]),
         "amount": _amount(chars),
         "repeated_share": round(share, 4),
         "is_much_repeated": share >= MUCH_REPEATED,

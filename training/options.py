@@ -19,7 +19,10 @@ OVERRIDES = (
 )  # fmt: skip
 
 
-TEXTS = "a text file (plain or compressed), a folder or zip of them, or a corpus by name: macbeth, shakespeare"
+TEXTS = (
+    "a text file (plain or compressed) or Parquet, a folder, zip or pattern of them, https://..., "
+    "hf://datasets/USER/NAME[/FILE], or a corpus by name: macbeth, shakespeare"
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -131,8 +134,11 @@ def _add_reading_options(command: argparse.ArgumentParser) -> None:
         help="bytes that cannot be decoded: refuse, replace or leave them out (default: strict)",
     )  # fmt: skip
     command.add_argument(
-        "--text-column", default=None, metavar="NAME", help="of CSV and JSON lines (default: a usual one, such as text)"
-    )
+        "--text-column",
+        default=None,
+        metavar="NAME",
+        help="of CSV, JSON lines and Parquet (default: a usual one, such as text)",
+    )  # fmt: skip
     command.add_argument(
         "--plain", action="store_true", help="read files as they are: chats with times, subtitles, tables, JSON"
     )

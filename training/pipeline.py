@@ -23,6 +23,7 @@ from training.checkpoint import Progress
 from training.data.corpus import Corpus, load_corpus
 from training.data.encoded import TrainIds, code_points, id_table
 from training.data.examples import suggest
+from training.data.remote.names import is_remote
 from training.distillation import TeacherProbs
 from training.estimate import Timings, measure, seconds_per_window
 from training.evaluation.comparison import final_line
@@ -63,7 +64,7 @@ def train(
     Of several processes of one run the main one measures, writes, prints and publishes.
     """
     processes = join()
-    corpus = _load_run_corpus(out, settings, resume=resume)
+    corpus = _load_run_corpus(settings, resume=resume, store=corpus_copy.parent if corpus_copy else None)
     if resume and settings.pretrained_init:
         source = settings.pretrained_init
         pretrained_init = PretrainedInit(
@@ -249,13 +250,17 @@ def encode(text: str, vocabulary: Vocabulary) -> Tensor:
     return torch.from_numpy(id_table(vocabulary.chars)[code_points(text)])
 
 
-def _load_run_corpus(out: Path, settings: RunSettings, *, resume: bool) -> Corpus:
-    """The corpus of a run; raises `ValueError` if it has changed since the run that is resumed began."""
+def _load_run_corpus(settings: RunSettings, *, resume: bool, store: Path | None) -> Corpus:
+    """The corpus of a run; raises `ValueError` if it has changed since the run that is resumed began.
+
+    store: for the shards of a long text that no other run can find again; None for the cache.
+    """
     source = settings.source
-    if Path(source.corpus).is_file() and (size := Path(source.corpus).stat().st_size) >= LARGE_BYTES:
+    is_file = not is_remote(source.corpus) and Path(source.corpus).is_file()
+    if is_file and (size := Path(source.corpus).stat().st_size) >= LARGE_BYTES:
         print(f"Reading {Path(source.corpus).name}, {size / 2**20:,.0f} MB ...", flush=True)
     arguments = source.model_dump(exclude={"corpus"})
-    corpus = load_corpus(source.corpus, **arguments, lowercase=settings.recipe.lowercase, store=nearest_folder(out))
+    corpus = load_corpus(source.corpus, **arguments, lowercase=settings.recipe.lowercase, store=store)
     if resume and settings.sha256 != corpus.sha256:
         checksums = settings.chunk_checksums
         difference = f" ({corpus.difference(checksums)})" if checksums else ""

@@ -129,7 +129,21 @@ def reload_teacher(model_id: str, seed: int) -> dict[str, Any]:
     return {"name": teachers.sources[0].name} | describe(Teachers(teachers.sources).models[0])
 
 
-CALLS = (push, save_and_push, push_again, load, check_account, validate_card, limit_file_size, train, reload_teacher)
+def load_corpus(source: str, *, part_bytes: int = 2**24) -> dict[str, Any]:
+    """A corpus, as a command locates and loads it; part_bytes: of a request for a part of a dataset's file."""
+    from training.data import corpus
+    from training.data.remote import hub_dataset
+
+    hub_dataset.PART_BYTES = part_bytes
+    located = corpus.locate(source)
+    loaded = corpus.load_corpus(located, val_place="end")
+    return {"located": located, "name": loaded.name, "train": loaded.train[:], "held_out": loaded.held_out}
+
+
+CALLS = (
+    push, save_and_push, push_again, load, check_account, validate_card, limit_file_size, train, reload_teacher,
+    load_corpus,
+)  # fmt: skip
 FUNCTIONS = {call.__name__: call for call in CALLS}
 
 
@@ -144,7 +158,8 @@ def serve_calls() -> None:
         def emit(self, record: logging.LogRecord) -> None:
             warned.append(record.getMessage())
 
-    logging.getLogger("hubcharlstm").addHandler(RecordingHandler(logging.WARNING))
+    for package in ("hubcharlstm", "training"):
+        logging.getLogger(package).addHandler(RecordingHandler(logging.WARNING))
     for line in sys.stdin:
         call = json.loads(line)
         warned.clear()

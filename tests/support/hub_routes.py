@@ -150,9 +150,16 @@ def repo_info(request: Request) -> Response:
 
 
 def tree(request: Request) -> Response:
-    """All files and folders; the client requests only recursive listings of the whole."""
+    """Files and folders of the whole or below a path; without recursive=true only those directly there."""
     files: Files = (repo := request.repo()).commits[request.commit_id(repo)]
-    folders = sorted({path[: m.start()] for path in files for m in re.finditer("/", path)})
+    folder = f"{request.parts['path']}/" if request.parts.get("path") else ""
+    files = {path: content for path, content in files.items() if path.startswith(folder)}
+    if not files:
+        raise HTTPException(404, f"{folder} does not exist on {request.parts.get('revision')!r}", "EntryNotFound")
+    folders = sorted({path[: m.start()] for path in files for m in re.finditer("/", path) if m.start() > len(folder)})
+    if request.query.get("recursive", ["false"])[0].lower() != "true":
+        files = {path: content for path, content in files.items() if "/" not in path.removeprefix(folder)}
+        folders = [path for path in folders if "/" not in path.removeprefix(folder)]
     listing = [{"type": "directory", "path": path, "oid": git_oid(path.encode()), "size": 0} for path in folders]
     listing += [{"type": "file", "path": path, **describe(path, c, size_key="oid")} for path, c in files.items()]
     return as_json(listing)
@@ -238,8 +245,8 @@ def set_hardware(request: Request) -> Response:
 # A quoted revision holds no slash, so that patterns are matched before anything is unquoted.
 REPO = r"(?P<repo>[^/]+(?:/[^/]+)?)"
 REVISION = r"(?P<revision>[^/]+)"
-API = rf"/api/(?P<kind>models|spaces)/{REPO}"
-PAGE = rf"/(?P<kind>spaces/)?{REPO}"
+API = rf"/api/(?P<kind>models|spaces|datasets)/{REPO}"
+PAGE = rf"/(?P<kind>spaces/|datasets/)?{REPO}"
 OID = r"(?P<oid>[0-9a-f]{64})"
 Route = Callable[[Request], Response]
 ROUTES: list[tuple[str, str, Route]] = [
@@ -257,7 +264,7 @@ ROUTES: list[tuple[str, str, Route]] = [
     ("DELETE", f"{API}/tag/{REVISION}", delete_tag),
     ("GET", f"{API}/refs", refs),
     ("GET", f"{API}/commits/{REVISION}", history),
-    ("GET", f"{API}/tree/{REVISION}", tree),
+    ("GET", f"{API}/tree/{REVISION}(?:/(?P<path>.+))?", tree),
     ("GET", f"{API}/variables", variables),
     ("POST", f"{API}/variables", set_variable),
     ("DELETE", f"{API}/variables", delete_variable),

@@ -15,10 +15,11 @@ import training.bptt
 import training.lstm
 from hubcharlstm import CharLSTM, Vocabulary
 from hubcharlstm.vocabulary import normalize
+from tests.support.sharded import sharded
 from tests.support.tiny_runs import RECIPE, TEXT, record, run
 from tests.training.conftest import RecordingNetwork
 from training.bptt import TruncatedBPTT
-from training.data.encoded import EncodedText, TrainIds
+from training.data.encoded import TrainIds
 from training.pipeline import config_of, encode
 from training.schedule import TrainSchedule
 
@@ -28,9 +29,7 @@ from training.schedule import TrainSchedule
 def test_a_text_held_by_the_device_gives_the_same_windows(tmp_path: Path, symbols: int, mapped: bool) -> None:
     text = TEXT + "".join(map(chr, range(0x4E00, 0x4E00 + symbols)))
     vocabulary, recipe = Vocabulary(sorted(set(text))), replace(RECIPE, hidden_size=4)
-    # A mapped text has ids of its own, here in another order than the vocabulary's.
-    own = tuple(sorted(set(text), reverse=True))
-    source = EncodedText.write([text], len(text), own, tmp_path) if mapped else text
+    source = sharded(text, tmp_path) if mapped else text
     schedule, model = TrainSchedule.of(recipe, len(text)), CharLSTM(config_of(recipe, vocabulary), vocabulary)
     bptt = TruncatedBPTT(model, recipe, schedule, TrainIds(source, vocabulary))
     expected = [bptt.window(epoch, window) for epoch in (0, 1) for window in (0, schedule.steps_per_epoch - 1)]

@@ -15,9 +15,10 @@ import torch
 import training.distillation
 from hubcharlstm import CharLSTM, Vocabulary
 from tests.conftest import tiny_model
+from tests.support.sharded import sharded
 from tests.support.tiny_runs import RECIPE, TEXT
 from training.bptt import TruncatedBPTT
-from training.data.encoded import EncodedText, TrainIds
+from training.data.encoded import TrainIds
 from training.distillation import TeacherProbs, bytes_per_char, distillation_loss
 from training.pipeline import config_of
 from training.schedule import TrainSchedule
@@ -86,8 +87,7 @@ def test_the_mean_of_the_teachers_is_stored_by_character(tmp_path: Path, mapped:
     """Their vocabularies have other orders and more characters than the student's."""
     others = [Vocabulary([*reversed(VOCABULARY.chars), "é"]), Vocabulary(["#", *VOCABULARY.chars])]
     teachers = [tiny_model(vocabulary, seed=seed) for seed, vocabulary in enumerate(others)]
-    own = tuple(sorted(set(TEXT), reverse=True))
-    text = EncodedText.write([TEXT], len(TEXT), own, tmp_path) if mapped else TEXT
+    text = sharded(TEXT, tmp_path / "shards") if mapped else TEXT
     probs = TeacherProbs.write(teachers, text, VOCABULARY, temperature=1.5, folder=tmp_path)
     each = [expected_probs(teacher, TEXT, VOCABULARY, 1.5) for teacher in teachers]
     found = probs[np.arange(len(TEXT) - 1)]
@@ -96,7 +96,7 @@ def test_the_mean_of_the_teachers_is_stored_by_character(tmp_path: Path, mapped:
     torch.testing.assert_close(found.sum(dim=-1), torch.ones(len(found)), rtol=0, atol=2e-3)
     positions = np.array([[0, 700], [1500, 3]])
     assert torch.equal(probs[positions], found[torch.from_numpy(positions)])
-    assert not list(tmp_path.iterdir())  # the file has no name any more
+    assert [path.name for path in tmp_path.iterdir()] == ["shards"] * mapped  # the file has no name any more
 
 
 def test_a_long_text_is_cut_into_chunks_that_carry_their_state(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from training.data.encoded import Text
 from training.data.splitting import Split, line_starts, outside
 
+PIECE_CHARS = 2**22
 NUM_CHUNKS = 256
 """At most; a chunk has at least 256 characters."""
 
@@ -51,8 +52,8 @@ class ChunkChecksums:
     def of(cls, train: Text, held_out: str) -> ChunkChecksums:
         """The checksums of a corpus."""
         size = max(256, -(-len(train) // NUM_CHUNKS))
-        chunks = [train[start : start + size] for start in range(0, len(train), size)]
-        return cls(len(train), len(held_out), size, tuple(_crc32(chunk) for chunk in (*chunks, held_out)))
+        chunks = [_crc32(train, start, min(start + size, len(train))) for start in range(0, len(train), size)]
+        return cls(len(train), len(held_out), size, (*chunks, _crc32(held_out, 0, len(held_out))))
 
     def difference(self, train: Text, held_out: str) -> str:
         """How a text differs from the one with these checksums, in words."""
@@ -62,12 +63,15 @@ class ChunkChecksums:
         )
         size = self.chunk_chars
         for number, expected in enumerate(self.crc32[:-1]):
-            chunk = train[number * size : min((number + 1) * size, self.train_chars)]
-            if _crc32(chunk) != expected:
-                start = number * size
+            start = number * size
+            if _crc32(train, start, min(start + size, self.train_chars)) != expected:
                 return f"{counts}, and differs first between the characters {start:,} and {start + size:,}"
         return f"{counts}, and differs in its held-out part"
 
 
-def _crc32(text: str) -> str:
-    return f"{zlib.crc32(text.encode()):08x}"
+def _crc32(text: Text, start: int, stop: int) -> str:
+    """Of a part of a text, of which PIECE_CHARS characters are in memory at once."""
+    value = 0
+    for begin in range(start, stop, PIECE_CHARS):
+        value = zlib.crc32(text[begin : min(stop, begin + PIECE_CHARS)].encode(), value)
+    return f"{value:08x}"

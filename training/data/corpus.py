@@ -1,7 +1,8 @@
-"""A corpus by name, file or folder -> one text to train on and one that is held out."""
+"""A corpus by name, file, folder, pattern or URL -> one text to train on and one that is held out."""
 
 from __future__ import annotations
 
+import glob
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,8 +14,13 @@ from training.data.checksums import ChunkChecksums, split_sha256
 from training.data.compression import SUFFIXES
 from training.data.encoded import Text
 from training.data.held_out import choose_split, describe_split, own_held_out, own_held_out_warnings, unlike_warning
+from training.data.parquet import PARQUET
 from training.data.plays import play_files, play_text
+from training.data.preparation import PreparedText, prepare
 from training.data.rare_characters import RareCharacters
+from training.data.remote import fetch, is_remote, pinned
+from training.data.remote import title_of as remote_title
+from training.data.sources import fixed_part, is_pattern, source_files
 from training.data.splitting import PLACES, Split
 from training.data.text_blocks import TextBlocks
 from training.data.text_files import FileStats, ReadingOptions
@@ -26,8 +32,8 @@ HELD_OUT_PLAYS = ("twelfth-night", "king-john", "timon-of-athens")
 MIN_CHARS = 200
 VAL_FRACTION = 0.1
 IN_MEMORY_CHARS = 32_000_000
-"""A longer text is stored as ids in a memory-mapped file."""
-TABLES = ("CSV", "JSON lines", "JSON")
+"""A longer text is stored as ids in memory-mapped shards."""
+TABLES = ("CSV", "JSON lines", "JSON", PARQUET)
 """Kinds of files whose records may be in any order, as `FileStats.kinds` names them."""
 
 
@@ -100,14 +106,16 @@ def load_corpus(
     min_count: int | None = None,
     store: Path | None = None,
 ) -> Corpus:
-    """Load a text file, a folder or zip archive of them, or a corpus by name ("macbeth", "shakespeare").
+    """Load a text file, a folder, pattern or zip archive of them, a URL, or a corpus by name (one of NAMED).
+
+    A URL is https://... or hf://datasets/USER/NAME[@REVISION][/FILE], whose files are downloaded into the cache.
 
     encoding, errors, text_column, include_license, plain: see `ReadingOptions`. val_fraction: the share that is held
     out, at most MAX_HELD_OUT characters; of "shakespeare" HELD_OUT_PLAYS are held out. val_place: "end", "spread"
     (lines of a list, whole files, else blocks) or "auto", which spreads it over lists, tables, chats and folders, and
     where the end would be unlike the rest. val: a file or folder that is held out instead, and no part of the source.
     min_count: see `RareCharacters`.
-    store: a folder on whose disk the ids of a text too long for memory are stored.
+    store: the folder for the shards of a text too long for memory, the cache unless given.
     Raises `ValueError` for a source that is missing, binary, not in `encoding`, too short, or of one character only.
     """
     if not 0 < val_fraction <= 0.5:
@@ -122,59 +130,58 @@ def load_corpus(
     options = ReadingOptions(encoding, errors, text_column, include_license, plain, lowercase)
     if source in NAMED:
         return _named_corpus(source, options, val_fraction, val_place, val)
-    path = Path(source)
-    name = "-".join(re.findall(r"[A-Za-z0-9_]+", path.name if path.is_dir() else _stem(path))) or "text"
-    stats = FileStats(options.encoding)
-    blocks = TextBlocks.of_files(path, options, stats, max_cached_chars=IN_MEMORY_CHARS)
-    warnings = stats.warnings()
+    path = local_path(source)
+    titled = fixed_part(path) if is_pattern(path) else path
+    name = "-".join(re.findall(r"[A-Za-z0-9_]+", titled.name if titled.is_dir() else _stem(titled))) or "text"
+    text = prepare(path, options, min_count, max_chars=IN_MEMORY_CHARS, store=store)
+    stats, warnings = text.stats, text.stats.warnings()
     if stats.files > 1 or warnings:
         warnings.append(f"read {stats.files} file{'s' if stats.files > 1 else ''}")
-    rare = RareCharacters.of(blocks.counts, min_count)
-    warnings += [note for note in (rare.note, invisible_note(blocks.counts), encoding_note(path, options)) if note]
-    text = blocks.substituted(rare)
-    _check_size(path.name, text)
+    rare = RareCharacters.of(text.counts, min_count)
+    warnings += [note for note in (rare.note, invisible_note(text.counts), encoding_note(path, options)) if note]
+    text = text.substituted(rare)
+    _check_size(titled.name, text)
     if val is None:
         is_table = any(kind in TABLES for kind in stats.kinds)
         split, why = choose_split(text, val_fraction, val_place, is_chat=bool(stats.speakers), is_table=is_table)
-        corpus = _split(path.name, text, split, store)
+        corpus = _split(titled.name, text, split)
         warnings += [note for note in (why, unlike_warning(corpus.train, corpus.held_out)) if note]
     else:
-        corpus = _with_own_held_out(path.name, text, source, val, val_place, rare, options, store)
+        corpus = _with_own_held_out(titled.name, text, path, val, val_place, rare, options)
         warnings += corpus.warnings
     return replace(corpus, name=name, warnings=tuple(warnings), min_count=rare.min_count, file_stats=stats)
 
 
-def _split(title: str, text: TextBlocks, split: Split, store: Path | None) -> Corpus:
+def _split(title: str, text: TextBlocks | PreparedText, split: Split) -> Corpus:
     spans = split.spans(text.length, text.file_starts if split.kind == "files" else text.line_starts)
-    train, held_out = text.split(spans, store)
+    train, held_out = text.split(spans)
     note = describe_split(split, text, spans)
     return Corpus("", title, train, held_out, note, split=split, file_starts=tuple(text.file_starts))
 
 
 def _with_own_held_out(
     title: str,
-    text: TextBlocks,
-    source: str,
+    text: TextBlocks | PreparedText,
+    path: Path | None,
     val: str,
     val_place: str,
     rare: RareCharacters,
     options: ReadingOptions,
-    store: Path | None,
 ) -> Corpus:
-    """The whole text is trained on, and the file or folder `val` held out."""
+    """The whole text is trained on, and the file or folder `val` held out. path: of the text, None for a named one."""
     if val_place != "auto":
         raise ValueError(
             f"val_place is {val_place!r} and val is {val!r}; expected one of them: leave --val-place or --val out."
         )
-    held_out, note = own_held_out(locate(val, named=False), source, rare, options)
-    train, _ = text.split([], store)
+    held_out, note = own_held_out(local_path(locate(val, named=False)), path, rare, options)
+    train, _ = text.split([])
     warnings = own_held_out_warnings(train, held_out, text.counts)
     if unlike := unlike_warning(train, held_out):
         warnings.append(unlike)
     return Corpus("", title, train, held_out, note, tuple(warnings), split=None)
 
 
-def _check_size(title: str, text: TextBlocks) -> None:
+def _check_size(title: str, text: TextBlocks | PreparedText) -> None:
     if text.length < MIN_CHARS:
         raise ValueError(f"The corpus {title} has {text.length} characters; expected at least {MIN_CHARS}: add text.")
     if len(text.chars) < 2:
@@ -185,20 +192,39 @@ def _check_size(title: str, text: TextBlocks) -> None:
 
 
 def locate(source: str, *, named: bool = True) -> str:
-    """The name of a corpus unchanged, a file or folder as an absolute path; raises `ValueError` if there is none.
+    """The name of a corpus unchanged, a file, folder or pattern as an absolute path; a URL, pinned to what it is now.
 
-    named: whether a corpus by name may be meant.
+    named: whether a corpus by name may be meant. Raises `ValueError` if there is none.
     """
     if named and source in NAMED:  # a file with that name is "./macbeth"
         return source
+    if is_remote(source):
+        return pinned(source)
     try:
         path = Path(source).expanduser().resolve()
         if source and (path.is_file() or path.is_dir()):
             return str(path)
+        if source and is_pattern(path) and source_files(path):
+            return str(path)
     except (RuntimeError, OSError):  # ~ of an unknown user, a name that is too long, a folder without access
         pass
+    if glob.has_magic(source):
+        raise ValueError(f"No file matches the pattern {source!r}; expected at least one: check the spelling.")
     expected = f"one, or a corpus by name ({', '.join(NAMED)})" if named else "one"
     raise ValueError(f"There is no file or folder {source!r}; expected {expected}: check the spelling.")
+
+
+def local_path(source: str) -> Path:
+    """Where the files of a located source lie; those of a URL are downloaded."""
+    return fetch(source) if is_remote(source) else Path(source)
+
+
+def title_of(source: str) -> str:
+    """What a located source is called: the name of its file or folder, or of the corpus."""
+    if is_remote(source):
+        return remote_title(source)
+    path = Path(source)
+    return (fixed_part(path) if source not in NAMED and is_pattern(path) else path).name
 
 
 def _stem(path: Path) -> str:
@@ -220,12 +246,12 @@ def _named_corpus(name: str, options: ReadingOptions, val_fraction: float, val_p
     card = {"language": "en"}
     if val is not None:
         text = TextBlocks.of_text("".join(text for _, text in sorted(texts.items())))
-        corpus = _with_own_held_out(title, text, name, val, val_place, RareCharacters(1), options, None)
+        corpus = _with_own_held_out(title, text, None, val, val_place, RareCharacters(1), options)
         return replace(corpus, name=name, card=card)
     if name == "macbeth":
         text = TextBlocks.of_text(texts["macbeth"])
         split, _ = choose_split(text, val_fraction, "end" if val_place == "auto" else val_place)
-        return replace(_split(title, text, split, None), name=name, card=card)
+        return replace(_split(title, text, split), name=name, card=card)
     held_out = "".join(texts[play] for play in HELD_OUT_PLAYS)
     train = "".join(text for play, text in sorted(texts.items()) if play not in HELD_OUT_PLAYS)
     ignored = {"val_fraction": val_fraction != VAL_FRACTION, "val_place": val_place != "auto"}

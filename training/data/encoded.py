@@ -1,12 +1,9 @@
-"""Texts as arrays of one- or two-byte ids, in memory or, for long texts, in a memory-mapped file."""
+"""Texts as arrays of one- or two-byte ids, in memory or, for long texts, on disk."""
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,40 +31,33 @@ def smallest_dtype(count: int) -> type[np.unsignedinteger[Any]]:
     return np.uint8 if count <= 2**8 else np.uint16 if count <= 2**16 else np.uint32
 
 
-class EncodedText:
-    """A long text as ids in a memory-mapped file. `len` counts characters; slices are strings.
+class LongText(Protocol):
+    """A text too long for memory, as ids on disk. `len` counts characters; slices are strings."""
 
-    The file is unlinked, so that the process leaves nothing behind however it ends.
-    """
+    chars: tuple[str, ...]
 
-    def __init__(self, ids: Array, chars: tuple[str, ...], sha256: str) -> None:
-        self.ids, self.chars, self.sha256 = ids, chars, sha256
-        self._points = np.array([ord(char) for char in chars], dtype=np.uint32)
+    @property
+    def ids(self) -> Ids:
+        """Ids by the text's own `chars`."""
 
-    @classmethod
-    def write(cls, blocks: Iterable[str], length: int, chars: tuple[str, ...], folder: Path | None) -> EncodedText:
-        """Encode the first `length` characters of `blocks`, block by block, into a file on the disk of `folder`."""
-        dtype, table, digest, done = smallest_dtype(len(chars)), id_table(chars), hashlib.sha256(), 0
-        with tempfile.TemporaryFile(dir=folder) as file:
-            for block in blocks:
-                block = block[: length - done]
-                if not block:
-                    break
-                table[code_points(block)].astype(dtype).tofile(file)
-                digest.update(block.encode("utf-8"))
-                done += len(block)
-            assert done == length
-            file.flush()
-            return cls(np.memmap(file, dtype=dtype, mode="r"), chars, digest.hexdigest())
+    @property
+    def sha256(self) -> str:
+        """Of the text in UTF-8."""
 
-    def __len__(self) -> int:
-        return len(self.ids)
+    def __len__(self) -> int: ...
 
-    def __getitem__(self, part: slice) -> str:
-        return str(self._points[self.ids[part]].tobytes(), "utf-32-le")
+    def __getitem__(self, part: slice) -> str: ...
 
 
-Text = str | EncodedText
+class Ids(Protocol):
+    """What a NumPy array (N,) of ids and one in several files have in common: `ids[positions]`, `ids[start:stop]`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any) -> Array: ...
+
+
+Text = str | LongText
 
 
 class TrainIds:
@@ -75,7 +65,8 @@ class TrainIds:
 
     def __init__(self, text: Text, vocabulary: Vocabulary) -> None:
         self._table: NDArray[np.int64] | None = None
-        if isinstance(text, EncodedText):
+        self._ids: Ids
+        if not isinstance(text, str):
             self._ids = text.ids
             if text.chars != vocabulary.chars:
                 by_point = id_table(vocabulary.chars)
@@ -93,7 +84,8 @@ class TrainIds:
 
     def to_array(self) -> Array:
         """All ids (N,), uint8 if they fit, else int32: for a device that holds the whole text."""
-        last = int((self._ids if self._table is None else self._table).max())
+        all_ids = self._ids[:]
+        last = int((all_ids if self._table is None else self._table).max())
         dtype = np.uint8 if last < 2**8 else np.int32
-        ids: Array = self._ids.astype(dtype) if self._table is None else self._table.astype(dtype)[self._ids]
+        ids: Array = all_ids.astype(dtype) if self._table is None else self._table.astype(dtype)[all_ids]
         return ids

@@ -94,7 +94,7 @@ def parse_json_lines(lines: Lines, name: str, text_column: str | None) -> Iterat
                     )
                 yield record
 
-    yield from _separated(_texts(records(), name, text_column))
+    yield from separated(_texts(records(), name, text_column))
 
 
 def parse_json(lines: Lines, name: str, text_column: str | None, speakers: Counter[str]) -> Iterator[str]:
@@ -109,7 +109,7 @@ def parse_json(lines: Lines, name: str, text_column: str | None, speakers: Count
     is_messenger = any(isinstance(message, dict) and "timestamp_ms" in message for message in messages)
     if is_messenger:
         messages = [_repaired(message) for message in reversed(messages)]  # newest first, UTF-8 escaped as Latin-1
-    yield from _separated(_texts(messages, name, text_column, speakers))
+    yield from separated(_texts(messages, name, text_column, speakers))
 
 
 def _repaired(message: Any) -> Any:
@@ -163,10 +163,7 @@ def parse_csv(lines: Lines, name: str, text_column: str | None) -> Iterator[str]
     heading = next(iterator, "")
     delimiter = max("\t,;", key=heading.count)
     columns = [column.strip().lstrip("\ufeff") for column in next(csv.reader([heading], delimiter=delimiter), [])]
-    column = text_column if text_column is not None else _column(columns, name, required=True)
-    if column not in columns:
-        raise _no_column(name, column, columns)
-    place = columns.index(column)
+    place = columns.index(choose_column(columns, name, text_column))
 
     def texts() -> Iterator[str]:
         previous = csv.field_size_limit(2**31 - 1)
@@ -177,7 +174,16 @@ def parse_csv(lines: Lines, name: str, text_column: str | None) -> Iterator[str]
         finally:
             csv.field_size_limit(previous)
 
-    yield from _separated(texts())
+    yield from separated(texts())
+
+
+def choose_column(columns: Iterable[str], name: str, text_column: str | None) -> str:
+    """The column of texts that `text_column` names, or one with a usual name; raises `ValueError` if there is none."""
+    known = list(columns)
+    column = text_column if text_column is not None else _column(known, name, required=True)
+    if column not in known:
+        raise _no_column(name, column, known)
+    return column
 
 
 def _column(columns: Iterable[str], name: str, *, required: bool) -> str:
@@ -199,7 +205,7 @@ def _no_column(name: str, column: str | None, columns: Iterable[str]) -> ValueEr
     return ValueError(f"{name} has {wanted}; expected one of {listed}: name it with --text-column.")
 
 
-def _separated(texts: Iterable[str]) -> Iterator[str]:
+def separated(texts: Iterable[str]) -> Iterator[str]:
     """Records of one line each follow one another; from the first of several lines on, an empty line parts them."""
     in_paragraphs = False
     for number, text in enumerate(texts):

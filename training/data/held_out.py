@@ -9,6 +9,7 @@ from hubcharlstm.vocabulary import visible
 from training.data.dialogue import has_turns_of_lines
 from training.data.encoded import Text
 from training.data.kind import is_code
+from training.data.preparation import PreparedText
 from training.data.rare_characters import RareCharacters
 from training.data.records import has_fields, has_sorted_lines, has_sorted_paragraphs, is_list
 from training.data.similarity import likeness
@@ -25,7 +26,12 @@ LONG_LINE, MUCH_COPIED = 20, 0.2
 
 
 def choose_split(
-    text: TextBlocks, val_fraction: float, val_place: str, *, is_chat: bool = False, is_table: bool = False
+    text: TextBlocks | PreparedText,
+    val_fraction: float,
+    val_place: str,
+    *,
+    is_chat: bool = False,
+    is_table: bool = False,
 ) -> tuple[Split, str]:
     """The split by `val_place` and the kind of the text, and a sentence on why it is not at the end."""
     end, blocks = Split("end", val_fraction), Split("blocks", val_fraction)
@@ -69,7 +75,7 @@ def _spread_by_kind(text: str, *, is_chat: bool, is_table: bool) -> tuple[str, s
     return "", ""
 
 
-def describe_split(split: Split, text: TextBlocks, spans: list[tuple[int, int]]) -> str:
+def describe_split(split: Split, text: TextBlocks | PreparedText, spans: list[tuple[int, int]]) -> str:
     """What is held out, in words."""
     held_out = sum(stop - start for start, stop in spans)
     size = f"{held_out:,} of {text.length:,} characters"
@@ -84,20 +90,19 @@ def describe_split(split: Split, text: TextBlocks, spans: list[tuple[int, int]])
     return f"{len(names)} file{'s' if len(names) > 1 else ''} ({listed}), {size}"
 
 
-def own_held_out(val: str, corpus: str, rare: RareCharacters, options: ReadingOptions) -> tuple[str, str]:
-    """The text of the file or folder `val`, and a note on it. val, corpus: absolute paths.
+def own_held_out(path: Path, trained_on: Path | None, rare: RareCharacters, options: ReadingOptions) -> tuple[str, str]:
+    """The text of the file or folder at `path`, and a note on it. trained_on: where the corpus lies, both absolute.
 
     Raises `ValueError` if it is a part of the corpus, or too short.
     """
-    path, trained_on = Path(val), Path(corpus)
-    if path == trained_on or trained_on in path.parents or path in trained_on.parents:
+    if trained_on and (path == trained_on or trained_on in path.parents or path in trained_on.parents):
         raise ValueError(
-            f"{val} and the corpus {corpus} are the same or lie in one another; expected a text that is not trained "
-            "on: move it to a place of its own, or leave --val out."
+            f"{path} and the corpus {trained_on} are the same or lie in one another; expected a text that is not "
+            "trained on: move it to a place of its own, or leave --val out."
         )
     text = "".join(rare.substitute(block) for block in iter_blocks(path, options, FileStats(options.encoding)))
     if len(text) < 2:
-        raise ValueError(f"{val} has {len(text)} characters; expected a text to hold out: name another with --val.")
+        raise ValueError(f"{path} has {len(text)} characters; expected a text to hold out: name another with --val.")
     if len(text) > MAX_HELD_OUT:
         return text[:MAX_HELD_OUT], f"the first {MAX_HELD_OUT:,} characters of {path.name}"
     return text, f"the whole of {path.name}, {len(text):,} characters"
@@ -111,7 +116,7 @@ def own_held_out_warnings(train: Text, held_out: str, known: Collection[str]) ->
         are = "character of what is held out is" if len(unknown) == 1 else "characters of what is held out are"
         warnings.append(f"{len(unknown)} {are} not in the training text: {shown}")
     lines = [line for line in held_out.split("\n") if len(line) >= LONG_LINE]
-    trained_on = set(train[:].split("\n")) if lines else set()
+    trained_on = _lines_among(train, set(lines))
     share = sum(line in trained_on for line in lines) / max(1, len(lines))
     if share >= MUCH_COPIED:
         warnings.append(
@@ -119,6 +124,15 @@ def own_held_out_warnings(train: Text, held_out: str, known: Collection[str]) ->
             "is too low: hold out a text that is not trained on"
         )
     return warnings
+
+
+def _lines_among(train: Text, wanted: set[str]) -> set[str]:
+    """The lines that are wanted and stand in a text, which is searched in parts."""
+    found, pending = set[str](), ""
+    for start in range(0, len(train) if wanted else 0, SAMPLE_CHARS):
+        *lines, pending = (pending + train[start : start + SAMPLE_CHARS]).split("\n")
+        found |= wanted.intersection(lines)
+    return found | ({pending} & wanted)
 
 
 def unlike_warning(train: Text, held_out: str) -> str:

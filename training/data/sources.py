@@ -1,9 +1,11 @@
-"""The files of a corpus: one file, those of a folder, or those of a zip archive, each with its bytes."""
+"""The files of a corpus: one file, those of a folder, a pattern or a zip archive, each with its bytes."""
 
 from __future__ import annotations
 
+import glob
+import hashlib
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,9 +65,11 @@ def source_files(path: Path) -> list[SourceFile]:
 
     Raises `ValueError` for a document or an archive that is not read here, with what it is and what to do.
     """
+    if is_pattern(path):
+        folder = fixed_part(path)
+        return _files_of(folder, folder.glob(str(path.relative_to(folder))))
     if path.is_dir():
-        files = (file for file in sorted(path.rglob("*")) if file.is_file() and not is_hidden(file.relative_to(path)))
-        return [_file(file, str(file.relative_to(path))) for file in files]
+        return _files_of(path, path.rglob("*"))
     single = _file(path, path.name)
     with single.content() as (file, _):
         first = file.read(512)
@@ -74,9 +78,25 @@ def source_files(path: Path) -> list[SourceFile]:
     kind = document_kind(first)
     if kind in ARCHIVES:
         raise ValueError(f"{path} is {kind}; expected text, or a zip archive of texts: unpack it and name the folder.")
-    if kind is not None:
+    if kind is not None and not first.startswith(b"PAR1"):
         raise ValueError(f"{path} is {kind}; expected plain text: save its text as a .txt file first.")
     return [single]
+
+
+def _files_of(folder: Path, paths: Iterable[Path]) -> list[SourceFile]:
+    files = (path for path in sorted(paths) if path.is_file() and not is_hidden(path.relative_to(folder)))
+    return [_file(file, str(file.relative_to(folder))) for file in files]
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether a path is a pattern such as books/*.txt, not the name of a file or folder that is there."""
+    return glob.has_magic(str(path)) and not path.exists()
+
+
+def fixed_part(pattern: Path) -> Path:
+    """The folder that a pattern names before its first wildcard."""
+    parts = [part for part in (*reversed(pattern.parents), pattern) if not glob.has_magic(str(part))]
+    return parts[-1] if parts else Path()
 
 
 def _file(path: Path, name: str) -> SourceFile:
@@ -107,3 +127,18 @@ def _member(path: Path, name: str) -> SourceFile:
 def is_hidden(path: Path) -> bool:
     """Whether a part of the path begins with a dot."""
     return any(part.startswith(".") for part in path.parts)
+
+
+def fingerprint(path: Path) -> str:
+    """A hash of the names, sizes and times of the files of a corpus: another one tells that it has changed."""
+    stated = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _paths(path)]
+    return hashlib.sha256(repr(stated).encode()).hexdigest()
+
+
+def total_bytes(path: Path) -> int:
+    """The size of all files of a corpus, as they lie there."""
+    return sum(file.stat().st_size for file in _paths(path))
+
+
+def _paths(path: Path) -> list[Path]:
+    return [path] if path.is_file() else [Path(source.shown) for source in source_files(path)]

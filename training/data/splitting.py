@@ -68,10 +68,14 @@ def _line_spans(length: int, starts: Sequence[int], wanted: int) -> list[tuple[i
 
     Each is drawn: of a list whose records have n lines, every n-th line would be the same field.
     """
-    step = max(2, round(length / wanted))
-    draw, ends = random.Random(0), [*starts[1:], length]  # random() gives the same numbers in every version of Python
+    step, draw = (
+        max(2, round(length / wanted)),
+        random.Random(0),
+    )  # random() gives the same numbers in every version of Python
     chosen = [first + int(draw.random() * step) for first in range(0, len(starts), step)]
-    return [(starts[n], ends[n]) for n in chosen if n < len(starts)] or [(starts[-1], length)]
+    lines = len(starts)  # of a long text it is a sequence on disk
+    spans = [(starts[n], starts[n + 1] if n + 1 < lines else length) for n in chosen if n < lines]
+    return spans or [(starts[lines - 1], length)]
 
 
 def _file_spans(length: int, starts: Sequence[int], wanted: int) -> list[tuple[int, int]]:
@@ -110,7 +114,8 @@ def _block_spans(length: int, starts: Sequence[int], wanted: int, num_blocks: in
 
 def _snapped(position: int, starts: Sequence[int], size: float) -> int:
     """The nearest line start, if there is one within half a block."""
-    place = bisect.bisect_left(starts, position)
+    count_before = getattr(starts, "count_before", None)  # of a long text, whose lines are found from its shards
+    place = count_before(position) if count_before else bisect.bisect_left(starts, position)
     near = [starts[n] for n in (place - 1, place) if 0 <= n < len(starts)]
     best = min(near, key=lambda start: abs(start - position), default=position)
     return best if abs(best - position) <= size / 2 else position
@@ -130,29 +135,3 @@ def outside(spans: Sequence[tuple[int, int]], length: int) -> Iterator[tuple[int
         position = end
     if position < length:
         yield position, length
-
-
-class SpanSplitter:
-    """Splits blocks of text by spans in one pass: `rest` yields what is outside them, `inside` holds what is within."""
-
-    def __init__(self, blocks: Iterator[str], spans: Sequence[tuple[int, int]]) -> None:
-        self.blocks, self.spans, self.inside = blocks, spans, ""
-
-    def rest(self) -> Iterator[str]:
-        """The text outside the spans."""
-        start, inside, first = 0, [], 0
-        for block in self.blocks:
-            end, position = start + len(block), start
-            while first < len(self.spans) and self.spans[first][0] < end:
-                span_start, span_end = self.spans[first]
-                if position < span_start:
-                    yield block[position - start : span_start - start]
-                inside.append(block[max(span_start, start) - start : span_end - start])
-                position = min(span_end, end)
-                if span_end > end:
-                    break
-                first += 1
-            if position < end:
-                yield block[position - start :]
-            start = end
-        self.inside = "".join(inside)

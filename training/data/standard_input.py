@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from training.data.remote.names import is_remote
+
 STANDARD_INPUT = "-"
 
 
@@ -16,6 +18,9 @@ STANDARD_INPUT = "-"
 def readable_again(source: str) -> Iterator[tuple[str, Path | None]]:
     """`source`, and None; of a pipe or "-", a copy of what it gives, which ends with the block, as both values."""
     path = Path(source)
+    if is_remote(source):  # whose name may be longer than that of any file
+        yield source, None
+        return
     if source != STANDARD_INPUT and (not path.exists() or path.is_file() or path.is_dir()):
         yield source, None
         return

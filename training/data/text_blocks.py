@@ -1,18 +1,18 @@
-"""A text in blocks, held in memory or read again from its files at each pass."""
+"""A text in blocks, held in memory, and what a pass over it finds."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from training.data.encoded import EncodedText, Text, code_points
+from training.data.encoded import code_points
 from training.data.rare_characters import RareCharacters
-from training.data.splitting import SpanSplitter, outside
-from training.data.text_files import FileStats, ReadingOptions, iter_blocks
+from training.data.splitting import outside
+from training.data.text_files import FileStats, ReadingOptions, iter_files
 
 LINE_FEED = 10
 
@@ -21,64 +21,43 @@ LINE_FEED = 10
 class TextBlocks:
     """A text and what one pass over it finds.
 
-    blocks: iterates anew at each call, over (number of the file from 1, block). in_memory: whether they are held.
-    counts: of each character. line_starts: see `splitting.line_starts`. file_starts, file_names: where files begin,
-    and their paths.
+    blocks: pairs (number of the file from 1, block). counts: of each character. line_starts: see
+    `splitting.line_starts`. file_starts, file_names: where files begin, and their paths. stats: of the files.
     """
 
-    blocks: Callable[[], Iterable[tuple[int, str]]]
-    in_memory: bool
+    blocks: Sequence[tuple[int, str]]
     counts: Counter[str] = field(default_factory=Counter)
     length: int = 0
-    line_starts: list[int] = field(default_factory=list)
+    line_starts: Sequence[int] = ()
     file_starts: list[int] = field(default_factory=list)
-    file_names: Sequence[str] = ()
+    stats: FileStats = field(default_factory=lambda: FileStats("utf-8"))
 
     @classmethod
-    def of_files(cls, path: Path, options: ReadingOptions, stats: FileStats, *, max_cached_chars: int) -> TextBlocks:
-        """Read a file or folder once, which completes `stats`; a text of up to `max_cached_chars` stays in memory."""
-
-        def numbered(stats: FileStats) -> Iterator[tuple[int, str]]:
-            return ((stats.files, block) for block in iter_blocks(path, options, stats))
-
-        cached: list[tuple[int, str]] | None = []
-        text = cls(lambda: cached if cached is not None else numbered(FileStats(options.encoding)), in_memory=True)
-
-        def caching() -> Iterator[tuple[int, str]]:
-            nonlocal cached
-            for number, block in numbered(stats):
-                if cached is not None:
-                    cached.append((number, block))
-                    if text.length + len(block) > max_cached_chars:
-                        cached, text.in_memory = None, False
-                yield number, block
-
-        text._examine(caching())
-        text.file_names = stats.names
-        return text
+    def of_files(cls, path: Path, options: ReadingOptions, *, max_chars: int) -> TextBlocks | None:
+        """Hold the text of a file or folder; None if it has more than `max_chars` characters."""
+        stats, blocks, length = FileStats(options.encoding), list[tuple[int, str]](), 0
+        for number, block in _numbered(path, options, stats):
+            blocks.append((number, block))
+            length += len(block)
+            if length > max_chars:
+                return None
+        return cls(blocks, stats=stats)._examined()
 
     @classmethod
     def of_text(cls, text: str) -> TextBlocks:
-        """A normalized text that is in memory."""
-        blocks = cls(lambda: [(1, text)], in_memory=True)
-        blocks._examine(blocks.blocks())
-        return blocks
+        """A normalized text."""
+        return cls([(1, text)])._examined()
 
     def substituted(self, rare: RareCharacters) -> TextBlocks:
         """The same text without its rare characters."""
         if not rare.table:
             return self
-        text = TextBlocks(
-            lambda: ((number, rare.substitute(block)) for number, block in self.blocks()),
-            self.in_memory,
-            file_names=self.file_names,
-        )
-        text._examine(text.blocks())
-        return text
+        blocks = [(number, rare.substitute(block)) for number, block in self.blocks]
+        return TextBlocks(blocks, stats=self.stats)._examined()
 
-    def _examine(self, blocks: Iterable[tuple[int, str]]) -> None:
+    def _examined(self) -> TextBlocks:
         last_file, starts, after_break = 0, [np.zeros(1, np.int64)], False
-        for number, block in blocks:
+        for number, block in self.blocks:
             if number != last_file:
                 last_file = number
                 self.file_starts.append(self.length)
@@ -93,32 +72,31 @@ class TextBlocks:
                 after_break = bool(is_break[-1])
             self.length += len(block)
         self.line_starts = np.concatenate(starts).tolist()
+        return self
 
     @property
     def chars(self) -> tuple[str, ...]:
         """Its different characters, sorted."""
         return tuple(sorted(self.counts))
 
+    @property
+    def file_names(self) -> Sequence[str]:
+        """The paths of its files."""
+        return self.stats.names
+
     def sample(self, size: int) -> str:
-        """Its first `size` characters; all of them if it is in memory."""
-        parts, length = [], 0
-        for _, block in self.blocks():
-            parts.append(block)
-            length += len(block)
-            if length >= size and not self.in_memory:
-                break
-        return "".join(parts)
+        """All of it: the part of a long text from which its kind is inferred."""
+        return "".join(block for _, block in self.blocks)
 
-    def split(self, spans: Sequence[tuple[int, int]], store: Path | None) -> tuple[Text, str]:
-        """The text outside the spans, and the text within them.
+    def split(self, spans: Sequence[tuple[int, int]]) -> tuple[str, str]:
+        """The text outside the spans, and the text within them."""
+        text = "".join(block for _, block in self.blocks)
+        rest = "".join(text[start:end] for start, end in outside(spans, self.length))
+        return rest, "".join(text[start:end] for start, end in spans)
 
-        store: the folder on whose disk the former is stored if it is too long for memory.
-        """
-        if self.in_memory:
-            text = "".join(block for _, block in self.blocks())
-            rest = "".join(text[start:end] for start, end in outside(spans, self.length))
-            return rest, "".join(text[start:end] for start, end in spans)
-        splitter = SpanSplitter((block for _, block in self.blocks()), spans)
-        length = self.length - sum(end - start for start, end in spans)
-        encoded = EncodedText.write(splitter.rest(), length, self.chars, store)
-        return encoded, splitter.inside
+
+def _numbered(path: Path, options: ReadingOptions, stats: FileStats) -> Iterator[tuple[int, str]]:
+    for _, blocks in iter_files(path, options, stats):
+        if stats.files > 1:
+            yield stats.files - 1, "\n"
+        yield from ((stats.files, block) for block in blocks)

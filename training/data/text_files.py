@@ -1,4 +1,4 @@
-"""Text files, compressed or not, folders and zip archives of them -> an iterator over blocks of normalized text."""
+"""Text files, compressed or not, folders and zip archives of them, Parquet -> blocks of normalized text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from hubcharlstm.vocabulary import BYTE_ORDER_MARK, normalize
 from training.data.chat_exports import find_chat
 from training.data.formats import Parser, lines_of, parser_for
 from training.data.licenses import MENTION, LicenseFilter
-from training.data.sources import SourceFile, source_files
+from training.data.parquet import PARQUET, is_parquet, parquet_texts
+from training.data.sources import SourceFile, is_pattern, source_files
 from training.data.text_encoding import SAMPLE_BYTES, document_kind, encoding_name, guess_encoding, marked_encoding
 from training.data.undecodable import encoding_error, nul_error
 
@@ -25,8 +26,8 @@ REPLACEMENT = "\ufffd"
 class ReadingOptions:
     """How files become text. encoding: "auto" finds each file's own. errors: "strict", "replace" or "ignore".
 
-    text_column: of CSV and JSON lines; None finds a usual one. include_license: keep what Project Gutenberg adds to
-    its books.
+    text_column: of CSV, JSON lines and Parquet; None finds a usual one. include_license: keep what Project Gutenberg
+    adds to its books.
     """
 
     encoding: str = "utf-8"
@@ -92,25 +93,39 @@ class FileStats:
 
 
 def iter_blocks(path: Path, options: ReadingOptions, stats: FileStats) -> Iterator[str]:
-    """Iterate over the text of a file, folder or zip archive in normalized blocks; fills `stats` on the way.
+    """Iterate over the text of a file, folder, pattern or zip archive in normalized blocks; fills `stats` on the way.
 
     Several files are joined in order of their paths, with a line break between two; those that are not text are
     excluded. Raises `ValueError` with the byte's offset and advice if a single file is no text in its encoding.
     """
+    for _, blocks in iter_files(path, options, stats):
+        if stats.files > 1:
+            yield "\n"
+        yield from blocks
+
+
+def iter_files(
+    path: Path, options: ReadingOptions, stats: FileStats, *, first: int = 0
+) -> Iterator[tuple[int, Iterator[str]]]:
+    """Iterate over (number of the file from 0, its blocks), for the files that are text, as `iter_blocks`.
+
+    first: the number of the file to begin with; `stats` then holds what the files before it gave.
+    """
     files = source_files(path)
-    is_single = len(files) == 1 and not path.is_dir()
-    for file in files:
-        encoding = _encoding_of(file, options, required=is_single)
-        if encoding is None:
+    is_single = len(files) == 1 and not (path.is_dir() or is_pattern(path))
+    for number, file in enumerate(files[first:], start=first):
+        if is_parquet(file):
+            blocks, encoding = _parquet_blocks(file, options, stats), "utf-8"
+        elif (found := _encoding_of(file, options, required=is_single)) is not None:
+            blocks, encoding = _normal_blocks(file, found, options, stats), found
+        else:
             stats.excluded.append(file.name)
             continue
-        if stats.files:
-            yield "\n"
         stats.files += 1
         stats.names.append(file.name)
         if options.encoding == "auto" and encoding != "utf-8":
             stats.encodings[file.name] = encoding
-        yield from _normal_blocks(file, encoding, options, stats)
+        yield number, blocks
     if not stats.files:
         raise ValueError(f"{path} holds no text file; expected at least one: put your texts there.")
 
@@ -168,6 +183,15 @@ def _normal_blocks(file: SourceFile, encoding: str, options: ReadingOptions, sta
         blocks = _in_blocks(parser(lines_of(blocks)))
     elif not options.include_license and MENTION.search(head[:HEAD_CHARS]):
         blocks = _in_blocks(_without_license(blocks, stats))
+    yield from _normalized(blocks, options)
+
+
+def _parquet_blocks(file: SourceFile, options: ReadingOptions, stats: FileStats) -> Iterator[str]:
+    stats.kinds[PARQUET] += 1
+    yield from _normalized(_in_blocks(parquet_texts(file, options.text_column)), options)
+
+
+def _normalized(blocks: Iterator[str], options: ReadingOptions) -> Iterator[str]:
     pending = ""  # after the last place where a cut splits neither a line end nor a combining sequence
     for block in blocks:
         text = pending + block

@@ -124,3 +124,19 @@ def test_the_difference_between_two_texts_is_described(tmp_path: Path) -> None:
     assert "it had" in load_corpus(_written(tmp_path / "a.txt", PROSE * 3 + "!")).difference(checksums)
     end = load_corpus(_written(tmp_path / "a.txt", (PROSE * 3)[:-1] + "!"))
     assert end.difference(checksums).endswith("differs in its held-out part")
+
+
+def test_a_pattern_names_the_files_that_match_in_order(tmp_path: Path) -> None:
+    for name in ("b.txt", "a.txt", "sub/c.txt", ".hidden.txt", "d.md"):
+        (tmp_path / "books" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "books" / name).write_text(f"{name} {PROSE}")
+    located = locate(str(tmp_path / "books" / "*.txt"))
+    corpus = load_corpus(located, val_place="end")
+    assert (corpus.name, corpus.title) == ("books", "books")
+    assert corpus.file_stats is not None and corpus.file_stats.names == ["a.txt", "b.txt"]
+    deep = load_corpus(str(tmp_path / "books" / "**" / "*.txt"), val_place="end")
+    assert deep.file_stats is not None and deep.file_stats.names == ["a.txt", "b.txt", "sub/c.txt"]
+    with pytest.raises(ValueError, match=r"No file matches the pattern '.*\.csv'; expected at least one"):
+        locate(str(tmp_path / "books" / "*.csv"))
+    (tmp_path / "books" / "[1].txt").write_text(PROSE)
+    assert load_corpus(str(tmp_path / "books" / "[1].txt")).title == "[1].txt"  # a name that is there is no pattern

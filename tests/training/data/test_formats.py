@@ -10,11 +10,14 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pyarrow
 import pytest
 import zstandard
+from pyarrow import parquet
 
 from training.data import sources
 from training.data.corpus import Corpus, load_corpus
+from training.data.splitting import Split
 
 PROSE = "It was a bright cold day in April, and the clocks were striking thirteen.\nNobody looked up.\n" * 12
 
@@ -191,3 +194,25 @@ def test_a_run_from_standard_input_keeps_its_text_and_resumes(tmp_path: Path, mo
 def fit_from_pipe(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "training", "fit", "-", *arguments]
     return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+
+
+def test_parquet_is_a_column_of_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"Row {n} has\nsome text." if n % 7 else None for n in range(300)]
+    table = pyarrow.table({"id": range(300), "text": texts, "title": [f"Title {n} of the rows" for n in range(300)]})
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(table, path, row_group_size=50)
+    corpus = load_corpus(str(path), val_place="end")
+    assert whole(corpus) == "\n".join(f"{text}\n" for text in texts if text)
+    assert corpus.name == "rows" and any("1 file as Parquet" in note for note in corpus.warnings)
+    assert load_corpus(str(path)).split == Split("blocks")  # a table's rows may be in any order
+    assert whole(load_corpus(str(path), val_place="end", text_column="title")).startswith(
+        "Title 0 of the rows\nTitle 1"
+    )
+    with pytest.raises(ValueError, match=r"no column 'none'; expected one of text, title: name it with --text-column"):
+        load_corpus(str(path), text_column="none")
+    (tmp_path / "cut.parquet").write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"cut\.parquet is a damaged Parquet file"):
+        load_corpus(str(tmp_path / "cut.parquet"))
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(ValueError, match=r"pyarrow is not installed; expected the data extra: run `pip install"):
+        load_corpus(str(path))

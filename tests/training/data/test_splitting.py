@@ -10,12 +10,12 @@ import pytest
 
 from training.data.checksums import split_at_record
 from training.data.corpus import Corpus, load_corpus
-from training.data.encoded import EncodedText
 from training.data.examples import suggest
 from training.data.rare_characters import RareCharacters
 from training.data.records import is_list
+from training.data.sharded_text import ShardedText
 from training.data.similarity import likeness
-from training.data.splitting import SpanSplitter, Split, line_starts
+from training.data.splitting import Split, line_starts
 
 SAILORS = "the old sailor crossed a quiet river and mended his silver lantern beside her garden in winter"
 WORDS = SAILORS.split(" ")
@@ -133,19 +133,10 @@ def test_a_text_too_long_for_memory_is_split_the_same(
         write(tmp_path / "a.txt", (names(2000) if kind == "names" else prose(3, 30_000)) + "Ж\n")
     one = load_corpus(source, val_place=place, min_count=2)
     monkeypatch.setattr("training.data.corpus.IN_MEMORY_CHARS", 1000)
-    other = load_corpus(source, val_place=place, min_count=2, store=tmp_path)
-    assert isinstance(other.train, EncodedText)
+    other = load_corpus(source, val_place=place, min_count=2, store=tmp_path / "shards")
+    assert isinstance(other.train, ShardedText)
     assert (other.train[:], other.held_out, other.split) == (one.train, one.held_out, one.split)
     assert other.chunk_checksums() == one.chunk_checksums()
-
-
-@pytest.mark.parametrize("size", [1, 3, 7, 1000])
-def test_blocks_of_any_size_are_split_by_spans(size: int) -> None:
-    text = "abcdefghijklmnopqrstuvwxyz"
-    spans = [(0, 2), (5, 6), (6, 9), (20, 26)]
-    splitter = SpanSplitter(iter([text[n : n + size] for n in range(0, len(text), size)]), spans)
-    assert "".join(splitter.rest()) == "cdejklmnopqrst"
-    assert splitter.inside == "abfghiuvwxyz"
 
 
 def test_spans_lie_apart_and_in_order_for_every_kind_and_length() -> None:

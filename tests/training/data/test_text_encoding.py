@@ -109,7 +109,7 @@ def office() -> bytes:
     [
         (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n" + b"x" * 500, "a PDF document"), (tar(ENGLISH), "a tar archive.*unpack it"),
         (b"7z\xbc\xaf\x27\x1c" + b"\1" * 500, "a 7z archive.*unpack it"), (office(), "a Word document"),
-        (b"\x89PNG\r\n\x1a\n" + b"\1" * 500, "a PNG image"), (b"PAR1" + b"\1" * 500, "a Parquet file"),
+        (b"\x89PNG\r\n\x1a\n" + b"\1" * 500, "a PNG image"), (b"PAR1" + b"\1" * 500, "a damaged Parquet file"),
     ],
 )  # fmt: skip
 def test_a_document_and_an_archive_are_called_what_they_are(tmp_path: Path, data: bytes, kind: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from training.data.encoded import EncodedText
+from tests.support.sharded import sharded
 from training.evaluation import memorization
 from training.evaluation.memorization import bottom_k_sketch, copied_shares, known_words, ngram_hashes, sketch_overlap
 
@@ -18,11 +19,11 @@ def words(seed: int, count: int) -> str:
 
 
 @pytest.mark.parametrize("block", [97, 4_000_000])
-def test_shares_are_those_that_a_set_gives(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+def test_shares_are_those_that_a_set_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     monkeypatch.setattr(memorization, "BLOCK", block)
     source = words(1, 400)
     texts = [words(2, 50) + source[100:200] + words(3, 20), source[500:530], "short"]
-    for source_text in (source, EncodedText.write(iter([source]), len(source), tuple(sorted(set(source))), None)):
+    for source_text in (source, sharded(source, tmp_path)):
         found = copied_shares(texts, source_text)
         for length in (20, 40, 80):
             runs = [text[i : i + length] for text in texts for i in range(len(text) - length + 1)]
