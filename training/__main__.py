@@ -1,4 +1,4 @@
-"""`python -m training fit | resume | evaluate | push | space`: errors are one sentence and exit code 2."""
+"""`python -m training fit | resume | evaluate | push | space | job`: errors are one sentence and exit code 2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands `python -m training fit | resume | evaluate | push | space`: options -> calls."""
+"""The commands `python -m training fit | resume | evaluate | push | space | job`: options -> calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from training.options import OVERRIDES
 from training.recipe import DISTILL_TEMPERATURE, DISTILL_WEIGHT, PRESETS, Recipe
-from training.run_folder import check_new, is_restarted
+from training.run_folder import check_new, is_restarted, training_command
 from training.tracking import check_tracker
 
 
@@ -227,6 +227,37 @@ def _run_static_space(options: argparse.Namespace, space_id: str, model_id: str)
     return 0
 
 
+def run_job(options: argparse.Namespace, command_line: str) -> int:
+    """Start a Job that trains, or follow or end the Job of a run folder."""
+    from training import jobs
+    from training.job_request import parse_request
+
+    is_run = len(options.words) == 1 and options.words[0] not in ("fit", "resume")
+    if is_run or options.cancel:
+        run = Path(options.words[0]) if is_run else None
+        if run is None or (options.flavor or options.timeout or options.dry_run):
+            raise ValueError(
+                "job follows or cancels one Job; expected its run folder alone, or `-- fit ...` for a new one: give "
+                "one of both."
+            )
+        ticket = jobs.JobTicket.load(run)
+        if not options.cancel:
+            return jobs.follow(ticket, run)
+        jobs.cancel(ticket)
+        print(f"Cancelled {ticket.url}; what it has stored comes by  {training_command()} job {run}")
+        return 0
+    request = parse_request(options.words)
+    machine = {"flavor": options.flavor, "timeout": options.timeout, "namespace": options.namespace}
+    if options.dry_run:
+        print(json.dumps(jobs.describe(request, **machine), indent=2, ensure_ascii=False))
+        return 0
+    ticket = jobs.start(request, **machine)
+    if options.detach:
+        print(jobs.again_lines(request.run))
+        return 0
+    return jobs.follow(ticket, request.run)
+
+
 def plain_model_id(typed: str) -> str:
     """The id of a model without spaces and slashes around it, also from the URL of its page.
 
@@ -243,4 +274,11 @@ def plain_model_id(typed: str) -> str:
     return model_id
 
 
-COMMANDS = {"fit": run_fit, "resume": run_resume, "evaluate": run_evaluate, "push": run_push, "space": run_space}
+COMMANDS = {
+    "fit": run_fit,
+    "resume": run_resume,
+    "evaluate": run_evaluate,
+    "push": run_push,
+    "space": run_space,
+    "job": run_job,
+}

@@ -28,10 +28,7 @@ def parser() -> argparse.ArgumentParser:
     main = argparse.ArgumentParser(prog=program, description="Train and publish character LSTMs.")
     main.add_argument("--version", action=_PrintVersion, nargs=0, help="show the version and exit")
     commands = main.add_subparsers(dest="command", required=True)
-    fit = commands.add_parser("fit", help="train a model on a text")
-    _add_run_options(fit)
-    _add_publish_options(fit)
-    _add_recipe_options(fit)
+    _add_fit_options(commands.add_parser("fit", help="train a model on a text"))
     resume = commands.add_parser("resume", help="continue a run that was stopped")
     resume.add_argument("run", type=Path)
     _add_evaluate_options(commands.add_parser("evaluate", help="score a model on a text"))
@@ -44,7 +41,36 @@ def parser() -> argparse.ArgumentParser:
         help="where the card says to install this library from, a URL for pip or a Space (default: the Space of fit)",
     )  # fmt: skip
     _add_space_options(commands.add_parser("space", help="host a chat with a model of the Hub as a Space"))
+    _add_job_options(commands.add_parser("job", help="train on a machine of Hugging Face, as a Job"))
     return main
+
+
+def fit_parser() -> argparse.ArgumentParser:
+    """The parser of what stands behind `fit`, for commands that pass it on."""
+    fit = argparse.ArgumentParser(prog="python -m training fit")
+    _add_fit_options(fit)
+    return fit
+
+
+def words_of(options: argparse.Namespace) -> list[str]:
+    """The words that `fit_parser` parses to `options`: the corpus, then each option that differs from its default."""
+    words: list[str] = [str(options.corpus)]
+    for action in fit_parser()._actions:
+        value = getattr(options, action.dest, action.default)
+        if not action.option_strings or action.dest == "help" or value == action.default:
+            continue
+        words.append(action.option_strings[-1])
+        if action.nargs == "+":
+            words += [str(one) for one in value]
+        elif action.nargs != 0:
+            words.append(",".join(map(str, value)) if isinstance(value, tuple) else str(value))
+    return words
+
+
+def _add_fit_options(fit: argparse.ArgumentParser) -> None:
+    _add_run_options(fit)
+    _add_publish_options(fit)
+    _add_recipe_options(fit)
 
 
 class _PrintVersion(argparse.Action):
@@ -196,6 +222,30 @@ def _add_space_options(space: argparse.ArgumentParser) -> None:
     )
     space.add_argument(
         "--dry-run", type=Path, default=None, metavar="FOLDER", help="write the Space's files there, and push nothing"
+    )
+
+
+def _add_job_options(job: argparse.ArgumentParser) -> None:
+    job.add_argument(
+        "words", nargs="*", metavar="RUN | -- fit ... | -- resume RUN",
+        help="a run folder, to follow its Job again; or what the Job is to do, after --",
+    )  # fmt: skip
+    _add_machine_options(job)
+    job.add_argument("--detach", action="store_true", help="do not wait for the Job's end")
+    job.add_argument("--cancel", action="store_true", help="end the Job of the run folder")
+    job.add_argument("--dry-run", action="store_true", help="print the request, and send nothing")
+
+
+def _add_machine_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--flavor", default=None, help="the machine, such as cpu-upgrade or a10g-small (default of job: cpu-basic)"
+    )
+    command.add_argument(
+        "--timeout", default=None, metavar="TIME",
+        help="end the Job after a time such as 90m, 4h or 1d (default: 2h, 8h for base, 1d for large)",
+    )  # fmt: skip
+    command.add_argument(
+        "--namespace", default=None, metavar="NAME", help="the account that the Job belongs to (default: your own)"
     )
 
 

@@ -27,6 +27,15 @@ def check_new(out: Path) -> None:
     raise ValueError(f"{out} exists already; expected a new folder: {hint}choose another --out.")
 
 
+def is_finished(run: Path) -> bool:
+    """Whether the run has come to its end: the report then has put samples into the record of its model."""
+    from hubcharlstm.hub.json_files import load_json
+    from hubcharlstm.hub.model_folder import MODEL_IN_RUN, RECORD
+
+    record = run / MODEL_IN_RUN / RECORD
+    return record.is_file() and "samples" in load_json(record)
+
+
 def launcher() -> str:
     """The launcher of this process, "" without one: torchrun's run id, with its process and when that one started.
 
