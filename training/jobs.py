@@ -12,6 +12,7 @@ import re
 import secrets
 import shlex
 import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -28,13 +29,12 @@ from hubcharlstm.hub.retry import CLIENT_ERRORS, call_with_deadline, with_retrie
 from training.job_files import KIND, fetch_run, relocate, store_run
 from training.job_request import CORPUS_MOUNT, TIMEOUTS, JobRequest, run_there, timeout_seconds
 from training.job_worker import WORDS_VARIABLE
-from training.run_folder import is_finished, resume_command, run_lock, training_command
+from training.run_folder import TICKET, is_finished, resume_command, run_lock, training_command
 from training.run_settings import RUN_JSON
 from training.tracking import run_name
 from training.wheel import NAME, pins, write_wheel
 
 T = TypeVar("T")
-TICKET = "job.json"
 PYTHON = "3.11"
 FLAVOR = "cpu-basic"
 OWN = "YOU"
@@ -140,11 +140,6 @@ def start(request: JobRequest, *, flavor: str | None, timeout: str | None, names
     Raises `ValueError` if the Hub refuses, or if a Job has this run already.
     """
     timeout_seconds(timeout or TIMEOUTS[request.preset])  # raises before anything is sent
-    if is_new_and_taken(request):
-        raise ValueError(
-            f"{request.run} belongs to a Job already; expected a new folder: follow that one by "
-            f"`{training_command()} job {request.run}`, or choose another --out."
-        )
     old = JobTicket.load(request.run) if (request.run / TICKET).is_file() else None
     if old and stage_of(old) not in ENDED:
         raise ValueError(f"The Job of {request.run} has not ended ({old.url}); expected its end: wait, or cancel it.")
@@ -156,7 +151,8 @@ def start(request: JobRequest, *, flavor: str | None, timeout: str | None, names
     if not upload.is_private(repository, repo_type=KIND):
         raise ValueError(f"The dataset {repository} is public; expected a private one for the run: make it private.")
     files = {path: file for one in request.uploads for path, file in one.files.items()}
-    print(f"Uploading {len(files)} files of the corpus to the private dataset {repository} ...", flush=True)
+    if files:
+        print(f"Uploading the corpus to the private dataset {repository} ...", flush=True)
     pushed = upload.push_files(
         repository, files, is_owned=lambda path: path.startswith("corpus/"), commit_message="Store the corpus",
         repo_type=KIND,
@@ -170,7 +166,8 @@ def start(request: JobRequest, *, flavor: str | None, timeout: str | None, names
             commit=pushed.commit,
         )  # fmt: skip
         submit = partial(HfApi().run_uv_job, **arguments, secrets={"HF_TOKEN": token}, namespace=namespace)
-        with contextlib.chdir(temporary):  # where the wheel is the only file that an argument can name
+        # In a folder where the wheel is the only file that an argument can name. The client warns that Jobs are new.
+        with contextlib.chdir(temporary), warnings.catch_warnings(action="ignore", category=UserWarning):
             job = _ask(lambda: call_with_deadline(float("inf"), submit), f"a Job for {namespace}", "start")
     corpus, val = request.texts
     ticket = JobTicket(job.id, namespace, job.url, repository, str(corpus), val, request.words)
@@ -178,11 +175,6 @@ def start(request: JobRequest, *, flavor: str | None, timeout: str | None, names
     hours = arguments["timeout"] / 3600
     print(f"Started {job.url} on {arguments['flavor']}; it ends after {hours:.3g} hours at the latest.", flush=True)
     return ticket
-
-
-def is_new_and_taken(request: JobRequest) -> bool:
-    """Whether a run is to begin in the folder of a Job."""
-    return request.is_new and (request.run / TICKET).is_file()
 
 
 def _repository_name(run: Path) -> str:

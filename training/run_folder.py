@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOCK = ".lock"
+TICKET = "job.json"
+"""Which Job trains the run, if one does."""
 LAUNCHER = ".launcher"
 """Which launcher started the run, if one did."""
 
@@ -18,6 +20,8 @@ def check_new(out: Path) -> None:
     """Raise `ValueError` unless `out` is missing or an empty folder."""
     if (out / "run.json").exists():
         hint = f"continue the run by `{resume_command(out)}`, or "
+    elif (out / TICKET).exists():
+        hint = f"follow its Job by `{training_command()} job {shlex.quote(str(out))}`, or "
     elif out.is_dir() and any(path.name not in (LOCK, LAUNCHER) for path in out.iterdir()):
         hint = "empty it, or "
     elif out.exists() and not out.is_dir():
