@@ -1,4 +1,4 @@
-"""The commands `python -m training fit | resume | evaluate | push | space | job`: options -> calls."""
+"""The commands `python -m training fit | resume | evaluate | push | space | job | sweep`: options -> calls."""
 
 from __future__ import annotations
 
@@ -232,10 +232,9 @@ def run_job(options: argparse.Namespace, command_line: str) -> int:
     from training import jobs
     from training.job_request import parse_request
 
-    is_run = len(options.words) == 1 and options.words[0] not in ("fit", "resume")
-    if is_run or options.cancel:
-        run = Path(options.words[0]) if is_run else None
-        if run is None or (options.flavor or options.timeout or options.dry_run):
+    run: Path | None = options.run
+    if run is not None or options.cancel:
+        if run is None or options.words or options.flavor or options.timeout or options.dry_run:
             raise ValueError(
                 "job follows or cancels one Job; expected its run folder alone, or `-- fit ...` for a new one: give "
                 "one of both."
@@ -256,6 +255,19 @@ def run_job(options: argparse.Namespace, command_line: str) -> int:
         print(jobs.again_lines(request.run))
         return 0
     return jobs.follow(ticket, request.run)
+
+
+def run_sweep(options: argparse.Namespace, command_line: str) -> int:
+    """Train a run for each seed and setting, and compare them."""
+    from training import sweep
+
+    machine = {"flavor": options.flavor, "timeout": options.timeout, "namespace": options.namespace}
+    out: Path = options.out or Path("sweeps") / (Path(options.corpus).stem or "text")
+    grid = sweep.Grid.of(options.corpus, options.seeds, dict(options.set), options.words)
+    return sweep.run(
+        grid, out, command_line, processes=options.processes, num_teachers=options.teach,
+        machine=machine if options.flavor else None,
+    )  # fmt: skip
 
 
 def plain_model_id(typed: str) -> str:
@@ -281,4 +293,5 @@ COMMANDS = {
     "push": run_push,
     "space": run_space,
     "job": run_job,
+    "sweep": run_sweep,
 }

@@ -85,9 +85,7 @@ def fetch_run(repo_id: str, run: Path, *, token: str | None = None) -> bool:
     with tempfile.TemporaryDirectory() as temporary:
         try:
             with bounded_operation():
-                info = with_retries(
-                    lambda: api.repo_info(repo_id, repo_type=KIND, files_metadata=True), pauses=upload.PAUSES
-                )
+                info = with_retries(lambda: api.dataset_info(repo_id, files_metadata=True), pauses=upload.PAUSES)
                 stored = [entry for entry in info.siblings or () if entry.rfilename.startswith(RUN)]
                 for entry in stored:
                     _fetch(entry, repo_id, str(info.sha), Path(temporary), token)

@@ -36,7 +36,9 @@ class TextFiles:
             return {f"{self.folder}/{self.path.name}": self.path}
         paths = [path for path in sorted(self.path.rglob("*")) if path.is_file()]
         relative = {path.relative_to(self.path): path for path in paths}
-        return {f"{self.folder}/{self.path.name}/{r.as_posix()}": path for r, path in relative.items() if not is_hidden(r)}
+        return {
+            f"{self.folder}/{self.path.name}/{r.as_posix()}": path for r, path in relative.items() if not is_hidden(r)
+        }
 
     @property
     def mounted(self) -> str:
@@ -96,9 +98,7 @@ def _of_fit(options: argparse.Namespace) -> JobRequest:
         ("json", "only a dry run has an answer"),
     ):
         if getattr(options, name):
-            raise ValueError(
-                f"--{name.replace('_', '-')} is given to a Job; expected none, since {why}: leave it out."
-            )
+            raise ValueError(f"--{name.replace('_', '-')} is given to a Job; expected none, since {why}: leave it out.")
     for name in filter(None, [options.init_from, *options.teacher]):
         if Path(name).expanduser().exists():
             raise ValueError(

@@ -188,8 +188,7 @@ def follow(ticket: JobTicket, run: Path) -> int:
     """Print the Job's log to its end and bring the run back; returns the exit code. Ctrl-C lets the Job go on."""
     token = get_token()
     try:
-        logs = HfApi().fetch_job_logs(job_id=ticket.job, namespace=ticket.namespace, follow=True)
-        _ask(lambda: [_print(line, token) for line in logs], f"the log of {ticket.url}", "give")
+        _ask(lambda: _print_log(ticket, token), f"the log of {ticket.url}", "give")
         stage = _ask(
             lambda: HfApi().wait_for_job(ticket.job, namespace=ticket.namespace).status, ticket.url, "describe"
         )
@@ -248,8 +247,9 @@ def _ask(call: Callable[[], T], name: str, verb: str) -> T:
         raise to_hub_error(error, name, verb) from error
 
 
-def _print(line: str, token: str | None) -> None:
-    print(_printable(line.replace(token, "hf_...") if token else line), flush=True)
+def _print_log(ticket: JobTicket, token: str | None) -> None:
+    for line in HfApi().fetch_job_logs(job_id=ticket.job, namespace=ticket.namespace, follow=True):
+        print(_printable(line.replace(token, "hf_...") if token else line), flush=True)
 
 
 def _printable(text: str) -> str:

@@ -30,7 +30,9 @@ def write_wheel(folder: Path) -> Path:
     contents[f"{info}/METADATA"] = _content(metadata, "METADATA")
     contents[f"{info}/entry_points.txt"] = _content(metadata, "entry_points.txt")
     contents[f"{info}/licenses/LICENSE"] = _content(metadata, "licenses/LICENSE")
-    contents[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: hubcharlstm\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    contents[f"{info}/WHEEL"] = (
+        b"Wheel-Version: 1.0\nGenerator: hubcharlstm\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    )
     record = f"{info}/RECORD"
     lines = [f"{path},sha256={_hash(content)},{len(content)}" for path, content in contents.items()]
     contents[record] = "\n".join([*lines, f"{record},,", ""]).encode()

@@ -27,7 +27,10 @@ def install(wheel: Path, folder: Path) -> Path:
 
 
 class JobMachine:
-    """Runs the Jobs of a Hub one by one, each in an empty folder. site: of `install`. SIGKILL on command."""
+    """Runs the Jobs of a Hub one by one, each in an empty folder.
+
+    site: of `install`. on_line: called with each line of a Job's log and its process, which it may end.
+    """
 
     def __init__(self, site: Path, folder: Path, *, on_line: Callable[[str, subprocess.Popen[str]], object]) -> None:
         self.site, self.folder, self.on_line = site, folder, on_line
@@ -73,8 +76,6 @@ class JobMachine:
             for output in process.stdout:
                 job.logs.append(output.rstrip("\n"))
                 self.on_line(output, process)
-                if job.cancelled.is_set() and process.poll() is None:
-                    process.send_signal(signal.SIGTERM)
         return process.wait()
 
     def _mount(self, hub: Hub, job: HubJob, folder: Path) -> str:
