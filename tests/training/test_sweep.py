@@ -142,7 +142,7 @@ def test_a_sweep_goes_on_where_it_stopped_compares_and_lets_the_best_teach(
 
 @pytest.mark.slow
 def test_what_ends_a_process_is_told_by_its_own_sentence(corpus: Path, tmp_path: Path) -> None:
-    one = Trial("wild", {"dropout": "7"}, 1, tmp_path / "wild", str(corpus), ("--dropout", "7", *SHORT))
+    one = Trial("wild", {"dropout": "7"}, 1, tmp_path / "wild", str(corpus), (*SHORT, "--dropout", "7"))
     active = ProcessTrial(one, tmp_path / "logs" / "wild.txt", threads=1)
     wait_until(lambda: active.process.poll() is not None)
     assert (active.poll() or "").startswith("dropout is 7.0; expected")
