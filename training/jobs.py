@@ -168,7 +168,11 @@ def start(request: JobRequest, *, flavor: str | None, timeout: str | None, names
         submit = partial(HfApi().run_uv_job, **arguments, secrets={"HF_TOKEN": token}, namespace=namespace)
         # In a folder where the wheel is the only file that an argument can name. The client warns that Jobs are new.
         with contextlib.chdir(temporary), warnings.catch_warnings(action="ignore", category=UserWarning):
-            job = _ask(lambda: call_with_deadline(float("inf"), submit), f"a Job for {namespace}", "start")
+            try:
+                job = _ask(lambda: call_with_deadline(float("inf"), submit), f"a Job for {namespace}", "start")
+            except HubError:
+                print(f"note: what was uploaded stays in the private dataset {repository}, which you may delete")
+                raise
     corpus, val = request.texts
     ticket = JobTicket(job.id, namespace, job.url, repository, str(corpus), val, request.words)
     ticket.save(request.run)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from hubcharlstm.decoding.cores import available_cores
 from hubcharlstm.hub.model_folder import CHECKPOINT
+from hubcharlstm.hub.retry import is_transient
 from training import jobs
 from training.job_request import parse_request
 from training.run_folder import TICKET, is_finished
@@ -117,12 +118,15 @@ class JobTrial:
         if now < self.next_poll:
             return None
         self.next_poll = now + JOB_POLL_SECONDS
-        stage = jobs.stage_of(self.ticket)
-        if stage not in jobs.ENDED:
-            return None
         try:
+            stage = jobs.stage_of(self.ticket)
+            if stage not in jobs.ENDED:
+                return None
             jobs.finish(self.ticket, self.run, stage)
         except ValueError as error:
+            if is_transient(error):  # the Job trains on while the Hub is away
+                print(f"note: {error}", flush=True)
+                return None
             return str(error)
         return "" if is_finished(self.run) else f"The Job {self.ticket.url} ended before its training did"
 

@@ -206,6 +206,7 @@ def test_a_hub_that_refuses_is_told_in_one_sentence(hub: Hub, author: Client, fo
     hub.fail("POST", "^/api/jobs/user$", status=402, message="Pre-paid credit balance is insufficient")
     done = author.call("train", command_line("--", "fit", "my play.py", "--out", "run", *SHORT), str(folder))
     assert done["code"] == 2 and "credit balance is insufficient" in done["err"]
+    assert "stays in the private dataset user/hubcharlstm-run-" in done["out"]
     assert not (folder / "run").exists()
 
 
