@@ -257,7 +257,7 @@ def run_job(options: argparse.Namespace, command_line: str) -> int:
     return jobs.follow(ticket, request.run)
 
 
-def run_sweep(options: argparse.Namespace, command_line: str) -> int:
+def run_grid_search(options: argparse.Namespace, command_line: str) -> int:
     """Train a run for each seed and setting, and compare them."""
     from training import sweep
 
@@ -293,5 +293,5 @@ COMMANDS = {
     "push": run_push,
     "space": run_space,
     "job": run_job,
-    "sweep": run_sweep,
+    "sweep": run_grid_search,
 }

@@ -23,7 +23,7 @@ from training.run_folder import is_finished
 from training.run_settings import RUN_JSON
 from training.signals import stop_on_signal
 
-WORDS_VARIABLE = "HUBCHARLSTM_JOB"
+WORDS_VARIABLE = "TRAINING_JOB"
 """The options, as a shell would take them."""
 POLL_SECONDS = 0.2
 

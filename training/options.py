@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _add_space_options(commands.add_parser("space", help="host a chat with a model of the Hub as a Space"))
     _add_job_options(commands.add_parser("job", help="train on a machine of Hugging Face, as a Job"))
-    _add_sweep_options(commands.add_parser("sweep", help="compare seeds and settings, each in a run of its own"))
+    _add_grid_options(commands.add_parser("sweep", help="compare seeds and settings, each in a run of its own"))
     return main
 
 
@@ -246,22 +246,22 @@ def _add_job_options(job: argparse.ArgumentParser) -> None:
     job.add_argument("--dry-run", action="store_true", help="print the request, and send nothing")
 
 
-def _add_sweep_options(sweep: argparse.ArgumentParser) -> None:
-    sweep.usage = f"{sweep.prog} CORPUS [options] [-- options of fit for every run]"
-    sweep.add_argument("corpus", help=TEXTS)
-    sweep.add_argument("--seeds", type=seeds, default=(1,), metavar="N,N", help="a run for each seed (default: 1)")
-    sweep.add_argument(
+def _add_grid_options(grid: argparse.ArgumentParser) -> None:
+    grid.usage = f"{grid.prog} CORPUS [options] [-- options of fit for every run]"
+    grid.add_argument("corpus", help=TEXTS)
+    grid.add_argument("--seeds", type=seeds, default=(1,), metavar="N,N", help="a run for each seed (default: 1)")
+    grid.add_argument(
         "--set", action="append", type=setting, default=[], metavar="OPTION=VALUE,VALUE",
         help="and for each value of an option of fit, such as dropout=0.2,0.4; can be repeated (default: none)",
     )  # fmt: skip
-    sweep.add_argument("--out", type=Path, default=None, help="folder for the runs (default: sweeps/CORPUS)")
-    sweep.add_argument(
+    grid.add_argument("--out", type=Path, default=None, help="folder for the runs (default: sweeps/CORPUS)")
+    grid.add_argument(
         "--processes", type=int, default=None, metavar="N", help="runs at a time (default: 1, with --flavor all)"
     )
-    sweep.add_argument(
+    grid.add_argument(
         "--teach", type=int, default=0, metavar="N", help="let the best N teach one more run (default: 0, none)"
     )
-    _add_machine_options(sweep)
+    _add_machine_options(grid)
 
 
 def _add_machine_options(command: argparse.ArgumentParser) -> None:

@@ -17,7 +17,7 @@ from training.run_folder import is_finished
 from training.sweep_report import Comparison, publish
 from training.trials import JobTrial, Trial, run_all, start_processes
 
-SWEEP_JSON = "sweep.json"
+GRID_JSON = "sweep.json"
 RUNS, LOGS, STUDENT = "runs", "logs", "student"
 OWN = ("out", "seed", "push_to_hub", "space", "dry_run", "json")
 """Options of `fit` that a sweep sets itself, or that make no sense for several runs."""
@@ -144,7 +144,7 @@ def _student(grid: Grid, out: Path, trials: Sequence[Trial], teachers: Sequence[
 def _claim(grid: Grid, out: Path) -> None:
     """Write sweep.json; raises `ValueError` if the folder holds something else, or runs of another text."""
     content = json.loads(json.dumps(asdict(grid)))
-    file = out / SWEEP_JSON
+    file = out / GRID_JSON
     if file.is_file():
         try:
             old = json.loads(file.read_text(encoding="utf-8"))
@@ -159,6 +159,6 @@ def _claim(grid: Grid, out: Path) -> None:
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} exists already and is no sweep; expected a new folder: choose another --out.")
     out.mkdir(parents=True, exist_ok=True)
-    unfinished = out / f".{SWEEP_JSON}.new"
+    unfinished = out / f".{GRID_JSON}.new"
     unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     unfinished.replace(file)

@@ -59,8 +59,8 @@ class JobMachine:
         home = self.folder / "home"
         environment = clean_environment(hub.url, home, token=job.spec["secrets"]["HF_TOKEN"])
         environment |= job.spec["environment"] | {"PYTHONPATH": str(self.site)}
-        line = shlex.split(environment["HUBCHARLSTM_JOB"])
-        environment["HUBCHARLSTM_JOB"] = shlex.join([one.replace(CORPUS, mounted, 1) if one.startswith(CORPUS) else one
+        line = shlex.split(environment["TRAINING_JOB"])
+        environment["TRAINING_JOB"] = shlex.join([one.replace(CORPUS, mounted, 1) if one.startswith(CORPUS) else one
                                                      for one in line])  # fmt: skip
         where = "import training, hubcharlstm; print(training.__file__, hubcharlstm.__file__)"
         self.places += subprocess.check_output(

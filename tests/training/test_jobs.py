@@ -144,8 +144,8 @@ def test_a_machine_that_is_lost_costs_what_was_not_stored(
     job = newest(hub)
     ticket = json.loads((folder / "run" / "job.json").read_text(encoding="utf-8"))
     repo = hub.repos[f"datasets/{ticket['repository']}"]
-    line = job.spec["environment"]["HUBCHARLSTM_JOB"]
-    job.spec["environment"]["HUBCHARLSTM_JOB"] = f"--store-seconds 0.2 {line}"
+    line = job.spec["environment"]["TRAINING_JOB"]
+    job.spec["environment"]["TRAINING_JOB"] = f"--store-seconds 0.2 {line}"
 
     def lose(line: str, process: subprocess.Popen[str]) -> None:
         if "run/checkpoint/progress.json" in repo.files():
@@ -236,7 +236,7 @@ def test_a_named_corpus_needs_no_upload(capsys: pytest.CaptureFixture[str], tmp_
     assert main(["job", "--dry-run", "--", "fit", "macbeth", "--out", str(tmp_path / "run"), "--preset", "base"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["uploads"] == {} and shown["volumes"] == [] and shown["timeout"] == timeout_seconds("8h")
-    assert shown["env"]["HUBCHARLSTM_JOB"].endswith("-- fit macbeth --out runs/run --preset base")
+    assert shown["env"]["TRAINING_JOB"].endswith("-- fit macbeth --out runs/run --preset base")
 
 
 @pytest.mark.slow

@@ -113,7 +113,7 @@ def wait_until(is_true: Callable[[], bool]) -> None:
 
 
 @pytest.mark.slow
-def test_a_sweep_goes_on_where_it_stopped_compares_and_lets_the_best_teach(
+def test_a_grid_search_goes_on_where_it_stopped_compares_and_lets_the_best_teach(
     corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "sweep"
@@ -148,13 +148,13 @@ def test_what_ends_a_process_is_told_by_its_own_sentence(corpus: Path, tmp_path:
     assert (active.poll() or "").startswith("dropout is 7.0; expected")
 
 
-def test_a_sweep_of_jobs_brings_each_run_back_and_sends_none_twice(
+def test_a_grid_search_by_jobs_brings_each_run_back_and_sends_none_twice(
     hub: Hub, author: Client, finished: Path, tmp_path: Path
 ) -> None:
     def complete(hub: Hub, job: HubJob) -> None:
         files = {f"run/{path.relative_to(finished)}": path.read_bytes() for path in finished.rglob("[!.]*")
                  if path.is_file()}  # fmt: skip
-        words = shlex.split(job.spec["environment"]["HUBCHARLSTM_JOB"])
+        words = shlex.split(job.spec["environment"]["TRAINING_JOB"])
         hub.repos[f"datasets/{words[words.index('--repository') + 1]}"].commit(dict(files))
         job.stage = "COMPLETED"
 
@@ -168,7 +168,7 @@ def test_a_sweep_of_jobs_brings_each_run_back_and_sends_none_twice(
         again = author.call("train", line, str(tmp_path))
     finally:
         hub.runner = None
-    sent = [job.spec["environment"]["HUBCHARLSTM_JOB"] for job in list(hub.jobs.values())[before:]]
+    sent = [job.spec["environment"]["TRAINING_JOB"] for job in list(hub.jobs.values())[before:]]
     assert [words.rpartition(" ")[2] for words in sent] == ["1", "2"]
     assert again["code"] == 0 and "2 runs, 2 of them finished" in again["out"]
     results = json.loads((tmp_path / "sweeps" / "play" / "results.json").read_text(encoding="utf-8"))
@@ -207,7 +207,7 @@ def test_the_comparison_ranks_the_runs_and_averages_the_seeds(tmp_path: Path) ->
         ("sweep macbeth -- --push-to-hub user/x", "--push-to-hub is given for every run"),
     ],
 )
-def test_what_is_no_sweep_is_refused(
+def test_what_is_no_grid_search_is_refused(
     words: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
