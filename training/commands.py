@@ -261,6 +261,9 @@ def run_grid_search(options: argparse.Namespace, command_line: str) -> int:
     """Train a run for each seed and setting, and compare them."""
     from training import sweep
 
+    for name in ("timeout", "namespace"):
+        if getattr(options, name) and not options.flavor:
+            raise ValueError(f"--{name} is given without a Job; expected --flavor beside it: add it, or leave it out.")
     machine = {"flavor": options.flavor, "timeout": options.timeout, "namespace": options.namespace}
     out: Path = options.out or Path("sweeps") / (Path(options.corpus).stem or "text")
     grid = sweep.Grid.of(options.corpus, options.seeds, dict(options.set), options.words)

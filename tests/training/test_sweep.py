@@ -202,6 +202,7 @@ def test_the_comparison_ranks_the_runs_and_averages_the_seeds(tmp_path: Path) ->
         ("sweep macbeth --set seed=1,2", "--set has 'seed'"),
         ("sweep macbeth --processes 0", "--processes is 0"),
         ("sweep macbeth --teach 2", "--teach is 2; expected 0 to 1"),
+        ("sweep macbeth --timeout 3h", "--timeout is given without a Job"),
         ("sweep macbeth --out docs", "exists already and is no sweep"),
         ("sweep macbeth -- --seed 3", "--seed is given for every run"),
         ("sweep macbeth -- --push-to-hub user/x", "--push-to-hub is given for every run"),
