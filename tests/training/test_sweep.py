@@ -19,6 +19,7 @@ from tests.support.hub_jobs import HubJob
 from tests.support.hub_server import Hub
 from tests.support.training_cli import ROOT, TEXT, TINY, refused
 from training.__main__ import main
+from training.recipe import Recipe
 from training.sweep import Grid
 from training.sweep_report import Comparison
 from training.trials import ProcessTrial, Trial, run_all
@@ -37,7 +38,7 @@ def finish(one: Trial, val_loss: float = 1.0) -> None:
     record = {"val_loss": val_loss, "val_bpc": 1.4, "best_epoch": 2.0, "seconds": 60.0, "samples": []}
     record["history"] = [{"chars": 1000, "val_loss": val_loss}]
     (folder / "training.json").write_text(json.dumps(record), encoding="utf-8")
-    settings = {"recipe": {}, "source": {"corpus": "text.txt"}, "dtype": "float32", "sha256": ""}
+    settings = {"recipe": Recipe().to_dict(), "source": {"corpus": "text.txt"}, "dtype": "float32", "sha256": ""}
     (one.run / "run.json").write_text(json.dumps(settings), encoding="utf-8")
 
 
