@@ -95,6 +95,10 @@ def complaint(command: str) -> str:
             return f"no such target: {wrong}" if wrong else ""
         case ["hubcharlstm", *rest] | ["python", "-m", "hubcharlstm", *rest]:
             return parse(hubcharlstm_cli.parser(), rest) if rest else ""
+        case ["python", "-m", "training", ("job" | "sweep") as command, *rest] if "--" in rest:
+            end = rest.index("--")
+            passed_on = rest[end + 1 :] if command == "job" else ["fit", rest[0], *rest[end + 1 :]]
+            return complaint(shlex.join([*words[:4], *rest[:end]])) or parse(training_options.parser(), passed_on)
         case ["python", "-m", "training", *rest]:
             return parse(training_options.parser(), rest) if rest else ""
         case ["torchrun", *rest]:
@@ -127,6 +131,9 @@ def complaint(command: str) -> str:
         "pip install hubcharlstm",
         "hubcharlstm-app",
         "torchrun --processes 2 -m training fit mine.txt",
+        "python -m training job --flavour x -- fit mine.txt",
+        "python -m training job -- fit mine.txt --presets base",
+        "python -m training sweep mine.txt -- --dropouts 0.2",
         "torchrun --nproc-per-node 2 -m training fit",
         "accelerate launch --cpu -m training fit mine.txt --outt x",
     ],

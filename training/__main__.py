@@ -1,4 +1,4 @@
-"""`python -m training fit | resume | evaluate | push | space`: errors are one sentence and exit code 2."""
+"""`python -m training COMMAND`: errors are one sentence and exit code 2."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from training.allocator import retain_freed_memory
 from training.commands import COMMANDS
-from training.options import parser
+from training.options import parse
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     for package in ("hubcharlstm", "training"):  # print what is sent to the Hub, downloaded and prepared
         logging.getLogger(package).setLevel(logging.INFO if is_main else logging.ERROR)
-    options = parser().parse_args(argv)
+    options = parse(argv)
     try:
         return COMMANDS[options.command](options, shlex.join(["python", "-m", "training", *argv]))
     except ValueError as error:

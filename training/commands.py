@@ -1,4 +1,4 @@
-"""The commands `python -m training fit | resume | evaluate | push | space`: options -> calls."""
+"""The commands `python -m training fit | resume | evaluate | push | space | job | sweep`: options -> calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from training.options import OVERRIDES
 from training.recipe import DISTILL_TEMPERATURE, DISTILL_WEIGHT, PRESETS, Recipe
-from training.run_folder import check_new, is_restarted
+from training.run_folder import check_new, is_restarted, training_command
 from training.tracking import check_tracker
 
 
@@ -229,6 +229,52 @@ def _run_static_space(options: argparse.Namespace, space_id: str, model_id: str)
     return 0
 
 
+def run_job(options: argparse.Namespace, command_line: str) -> int:
+    """Start a Job that trains, or follow or end the Job of a run folder."""
+    from training import jobs
+    from training.job_request import parse_request
+
+    run: Path | None = options.run
+    if run is not None or options.cancel:
+        if run is None or options.words or options.flavor or options.timeout or options.dry_run:
+            raise ValueError(
+                "job follows or cancels one Job; expected its run folder alone, or `-- fit ...` for a new one: give "
+                "one of both."
+            )
+        ticket = jobs.JobTicket.load(run)
+        if not options.cancel:
+            return jobs.follow(ticket, run)
+        jobs.cancel(ticket)
+        print(f"Cancelled {ticket.url}; what it has stored comes by  {training_command()} job {run}")
+        return 0
+    request = parse_request(options.words)
+    machine = {"flavor": options.flavor, "timeout": options.timeout, "namespace": options.namespace}
+    if options.dry_run:
+        print(json.dumps(jobs.describe(request, **machine), indent=2, ensure_ascii=False))
+        return 0
+    ticket = jobs.start(request, **machine)
+    if options.detach:
+        print(jobs.again_lines(request.run))
+        return 0
+    return jobs.follow(ticket, request.run)
+
+
+def run_grid_search(options: argparse.Namespace, command_line: str) -> int:
+    """Train a run for each seed and setting, and compare them."""
+    from training import sweep
+
+    for name in ("timeout", "namespace"):
+        if getattr(options, name) and not options.flavor:
+            raise ValueError(f"--{name} is given without a Job; expected --flavor beside it: add it, or leave it out.")
+    machine = {"flavor": options.flavor, "timeout": options.timeout, "namespace": options.namespace}
+    out: Path = options.out or Path("sweeps") / (Path(options.corpus).stem or "text")
+    grid = sweep.Grid.of(options.corpus, options.seeds, dict(options.set), options.words)
+    return sweep.run(
+        grid, out, command_line, processes=options.processes, num_teachers=options.teach,
+        machine=machine if options.flavor else None,
+    )  # fmt: skip
+
+
 def plain_model_id(typed: str) -> str:
     """The id of a model without spaces and slashes around it, also from the URL of its page.
 
@@ -245,4 +291,12 @@ def plain_model_id(typed: str) -> str:
     return model_id
 
 
-COMMANDS = {"fit": run_fit, "resume": run_resume, "evaluate": run_evaluate, "push": run_push, "space": run_space}
+COMMANDS = {
+    "fit": run_fit,
+    "resume": run_resume,
+    "evaluate": run_evaluate,
+    "push": run_push,
+    "space": run_space,
+    "job": run_job,
+    "sweep": run_grid_search,
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
@@ -11,6 +12,7 @@ from typing import NoReturn
 from training.recipe import DISTILL_TEMPERATURE, DISTILL_WEIGHT, PRESET_TIMES, PRESETS, Recipe
 from training.tracking import TRACKERS
 
+COMMANDS_OF_COMMANDS = ("job", "sweep")
 PLACES = ("auto", "end", "spread")
 
 OVERRIDES = (
@@ -31,10 +33,7 @@ def parser() -> argparse.ArgumentParser:
     main = argparse.ArgumentParser(prog=program, description="Train and publish character LSTMs.")
     main.add_argument("--version", action=_PrintVersion, nargs=0, help="show the version and exit")
     commands = main.add_subparsers(dest="command", required=True)
-    fit = commands.add_parser("fit", help="train a model on a text")
-    _add_run_options(fit)
-    _add_publish_options(fit)
-    _add_recipe_options(fit)
+    _add_fit_options(commands.add_parser("fit", help="train a model on a text"))
     resume = commands.add_parser("resume", help="continue a run that was stopped")
     resume.add_argument("run", type=Path)
     _add_evaluate_options(commands.add_parser("evaluate", help="score a model on a text"))
@@ -47,7 +46,46 @@ def parser() -> argparse.ArgumentParser:
         help="where the card says to install this library from, a URL for pip or a Space (default: the Space of fit)",
     )  # fmt: skip
     _add_space_options(commands.add_parser("space", help="host a chat with a model of the Hub as a Space"))
+    _add_job_options(commands.add_parser("job", help="train on a machine of Hugging Face, as a Job"))
+    _add_grid_options(commands.add_parser("sweep", help="compare seeds and settings, each in a run of its own"))
     return main
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse a command line; what stands behind -- in `job` and `sweep` is for another command: `words`."""
+    is_split = argv[:1] and argv[0] in COMMANDS_OF_COMMANDS and "--" in argv
+    end = argv.index("--") if is_split else len(argv)
+    options = parser().parse_args(argv[:end])
+    options.words = list(argv[end + 1 :])
+    return options
+
+
+def fit_parser() -> argparse.ArgumentParser:
+    """The parser of what stands behind `fit`, for commands that pass it on."""
+    fit = argparse.ArgumentParser(prog="python -m training fit")
+    _add_fit_options(fit)
+    return fit
+
+
+def words_of(options: argparse.Namespace) -> list[str]:
+    """The words that `fit_parser` parses to `options`: the corpus, then each option that differs from its default."""
+    words: list[str] = [str(options.corpus)]
+    for action in fit_parser()._actions:
+        value = getattr(options, action.dest, action.default)
+        if not action.option_strings or action.dest == "help" or value == action.default:
+            continue
+        words.append(action.option_strings[-1])
+        if action.nargs == "+":
+            words += [str(one) for one in value]
+        elif action.nargs != 0:
+            words.append(",".join(map(str, value)) if isinstance(value, tuple) else str(value))
+    return words
+
+
+def _add_fit_options(fit: argparse.ArgumentParser) -> None:
+    _add_run_options(fit)
+    _add_publish_options(fit)
+    _add_recipe_options(fit)
 
 
 class _PrintVersion(argparse.Action):
@@ -205,9 +243,68 @@ def _add_space_options(space: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_job_options(job: argparse.ArgumentParser) -> None:
+    job.usage = f"{job.prog} [options] -- fit ...\n       {job.prog} [options] -- resume RUN\n       {job.prog} RUN"
+    job.add_argument("run", type=Path, nargs="?", help="a run folder, to follow its Job again")
+    _add_machine_options(job)
+    job.add_argument("--detach", action="store_true", help="do not wait for the Job's end")
+    job.add_argument("--cancel", action="store_true", help="end the Job of the run folder")
+    job.add_argument("--dry-run", action="store_true", help="print the request, and send nothing")
+
+
+def _add_grid_options(grid: argparse.ArgumentParser) -> None:
+    grid.usage = f"{grid.prog} CORPUS [options] [-- options of fit for every run]"
+    grid.add_argument("corpus", help=TEXTS)
+    grid.add_argument("--seeds", type=seeds, default=(1,), metavar="N,N", help="a run for each seed (default: 1)")
+    grid.add_argument(
+        "--set", action="append", type=setting, default=[], metavar="OPTION=VALUE,VALUE",
+        help="and for each value of an option of fit, such as dropout=0.2,0.4; can be repeated (default: none)",
+    )  # fmt: skip
+    grid.add_argument("--out", type=Path, default=None, help="folder for the runs (default: sweeps/CORPUS)")
+    grid.add_argument(
+        "--processes", type=int, default=None, metavar="N", help="runs at a time (default: 1, with --flavor all)"
+    )
+    grid.add_argument(
+        "--teach", type=int, default=0, metavar="N", help="let the best N teach one more run (default: 0, none)"
+    )
+    _add_machine_options(grid)
+
+
+def _add_machine_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--flavor",
+        default=None,
+        help="the machine, such as cpu-upgrade or a10g-small (default: cpu-basic; in sweep none, which runs here)",
+    )
+    command.add_argument(
+        "--timeout", default=None, metavar="TIME",
+        help="end the Job after a time such as 90m, 4h or 1d (default: 2h, 8h for base, 1d for large)",
+    )  # fmt: skip
+    command.add_argument(
+        "--namespace", default=None, metavar="NAME", help="the account that the Job belongs to (default: your own)"
+    )
+
+
 def epochs(text: str) -> tuple[int, ...]:
     """Parse "1,3,10"."""
+    return _numbers(text, "epochs")
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    """Parse "1,2,3"."""
+    return tuple(dict.fromkeys(_numbers(text, "seeds")))
+
+
+def setting(text: str) -> tuple[str, tuple[str, ...]]:
+    """Parse "dropout=0.2,0.4"."""
+    name, _, values = text.partition("=")
+    if not name or not all(values.split(",")):
+        raise argparse.ArgumentTypeError(f"{text!r} is no setting with values; expected one such as dropout=0.2,0.4")
+    return name.lstrip("-").replace("_", "-"), tuple(dict.fromkeys(values.split(",")))
+
+
+def _numbers(text: str, kind: str) -> tuple[int, ...]:
     try:
         return tuple(int(number) for number in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of epochs; expected numbers such as 1,3,10") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of {kind}; expected numbers such as 1,3,10") from None

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOCK = ".lock"
+TICKET = "job.json"
+"""Which Job trains the run, if one does."""
 LAUNCHER = ".launcher"
 """Which launcher started the run, if one did."""
 
@@ -18,6 +20,8 @@ def check_new(out: Path) -> None:
     """Raise `ValueError` unless `out` is missing or an empty folder."""
     if (out / "run.json").exists():
         hint = f"continue the run by `{resume_command(out)}`, or "
+    elif (out / TICKET).exists():
+        hint = f"follow its Job by `{training_command()} job {shlex.quote(str(out))}`, or "
     elif out.is_dir() and any(path.name not in (LOCK, LAUNCHER) for path in out.iterdir()):
         hint = "empty it, or "
     elif out.exists() and not out.is_dir():
@@ -25,6 +29,15 @@ def check_new(out: Path) -> None:
     else:
         return
     raise ValueError(f"{out} exists already; expected a new folder: {hint}choose another --out.")
+
+
+def is_finished(run: Path) -> bool:
+    """Whether the run has come to its end: the report then has put samples into the record of its model."""
+    from hubcharlstm.hub.json_files import load_json
+    from hubcharlstm.hub.model_folder import MODEL_IN_RUN, RECORD
+
+    record = run / MODEL_IN_RUN / RECORD
+    return record.is_file() and "samples" in load_json(record)
 
 
 def launcher() -> str:

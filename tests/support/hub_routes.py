@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
+from tests.support import hub_jobs
 from tests.support.hub_requests import HTTPException, Request, Response, as_json
 from tests.support.hub_server import READ_ONLY_TOKEN, Files, Hub, Repo, git_oid, is_large, lfs_oid, lfs_pointer
 from tests.support.hub_uploads import (
@@ -247,6 +248,8 @@ REPO = r"(?P<repo>[^/]+(?:/[^/]+)?)"
 REVISION = r"(?P<revision>[^/]+)"
 API = rf"/api/(?P<kind>models|spaces|datasets)/{REPO}"
 PAGE = rf"/(?P<kind>spaces/|datasets/)?{REPO}"
+JOBS, BUCKET = r"/api/jobs/(?P<namespace>[^/]+)", r"/api/buckets/(?P<namespace>[^/]+)/(?P<name>[^/]+)"
+JOB = rf"{JOBS}/(?P<job>[0-9a-f]+)"
 OID = r"(?P<oid>[0-9a-f]{64})"
 Route = Callable[[Request], Response]
 ROUTES: list[tuple[str, str, Route]] = [
@@ -274,6 +277,16 @@ ROUTES: list[tuple[str, str, Route]] = [
     ("GET", API, repo_info),
     ("GET", f"{PAGE}/resolve/{REVISION}/(?P<path>.+)", resolve),
     ("GET", f"/large/{OID}", large),
+    ("POST", JOBS, hub_jobs.create_job),
+    ("GET", JOB, hub_jobs.inspect_job),
+    ("GET", f"{JOB}/logs", hub_jobs.job_logs),
+    ("POST", f"{JOB}/cancel", hub_jobs.cancel_job),
+    ("POST", BUCKET, hub_jobs.create_bucket),
+    ("GET", f"{BUCKET}/xet-write-token", hub_jobs.xet_write_token),
+    ("POST", f"{BUCKET}/batch", hub_jobs.change_bucket),
+    ("GET", "/v1/chunks/default/[0-9a-f]+", hub_jobs.known_chunk),
+    ("POST", "/v1/xorbs/default/[0-9a-f]+", hub_jobs.take_xorb),
+    ("POST", "/v[12]/shards", hub_jobs.take_shard),
 ]
 
 

@@ -3,7 +3,7 @@
 `Hub` starts two servers over one storage in memory: the Hub itself, and the storage of large files, which is another
 origin as in production, so that the client sends no token there. Large files travel by LFS, not by Xet:
 clients run with HF_HUB_DISABLE_XET=1. The routes are in hub_routes.py and hub_uploads.py, the
-failures on command in hub_faults.py.
+failures on command in hub_faults.py, Jobs and buckets in hub_jobs.py.
 
 As a program, `python -m tests.support.hub_server [PORT]` serves until Ctrl-C and prints what a shell needs to use it.
 """
@@ -99,9 +99,12 @@ class Hub:
     """Repositories, a log of requests, and servers on 127.0.0.1 while the `with` block lasts."""
 
     def __init__(self, port: int = 0) -> None:
-        self.repos: dict[str, Repo] = {}  # models by their name, spaces as spaces/name
+        self.repos: dict[str, Repo] = {}  # models by their name, others as spaces/name, datasets/name
         self.objects: dict[str, bytes] = {}  # large files by their SHA-256
         self.parts: dict[str, bytes] = {}
+        self.jobs: dict[str, Any] = {}  # HubJob by id
+        self.runner: Any = None  # carries a Job out
+        self.buckets: dict[str, dict[str, str]] = {}  # Xet hash by path, of each bucket
         self.part_size: int | None = None  # larger files are asked for in parts
         self.requests: list[tuple[str, str]] = []  # method and path, in order
         self.faults: list[Fault] = []

@@ -43,6 +43,13 @@ def test_the_flags_are_frozen() -> None:
             "-h", "--help", "space_id", "--model", "--hardware", "--private", "--torch-index", "--dry-run",
             "--static", "--make-your-own",
         },
+        "job": {
+            "-h", "--help", "run", "--flavor", "--timeout", "--namespace", "--detach", "--cancel", "--dry-run",
+        },
+        "sweep": {
+            "-h", "--help", "corpus", "--seeds", "--set", "--out", "--processes", "--teach", "--flavor", "--timeout",
+            "--namespace",
+        },
     }  # fmt: skip
 
 
