@@ -27,7 +27,8 @@ from hubcharlstm.demo.chat.requests import (
     compared_models,
     turn_length,
 )
-from hubcharlstm.demo.chat.turns import Turn, parse_continue_target
+from hubcharlstm.demo.chat.stored_turns import parse_continue_target
+from hubcharlstm.demo.chat.turns import Turn
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ModelRegistry, ServedModel
 from hubcharlstm.demo.owners import Owners, check_owner
