@@ -38,8 +38,10 @@ from hubcharlstm.demo.serving import gradio_compat
 from hubcharlstm.demo.serving.admission import AdmissionController, Limits
 from hubcharlstm.demo.serving.authentication import Authenticator, Credentials
 from hubcharlstm.demo.serving.health import health
+from hubcharlstm.demo.serving.hosts import HostMiddleware, HostPolicy
 from hubcharlstm.demo.serving.middleware import HardeningMiddleware, malformed_call_handler
 from hubcharlstm.demo.serving.presence import PresenceMiddleware
+from hubcharlstm.demo.serving.proxies import TrustedProxies
 from hubcharlstm.demo.serving.server import Server
 from hubcharlstm.demo.space_card import models_of_card
 from hubcharlstm.demo.tools import Tools
@@ -162,6 +164,8 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
     credentials = Credentials.of(auth)
     host, port = find_address(host, port)
     check_port_is_free(host, port)
+    policy = HostPolicy.of(os.environ, host)
+    TrustedProxies.of(os.environ)  # refused before anything is served
     root = os.environ.get("GRADIO_ROOT_PATH", "").rstrip("/")
     origins = [origin.strip() for origin in os.environ.get(ORIGINS_VARIABLE, "").split(",") if origin.strip()]
     asgi = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -191,7 +195,7 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
         authenticator=Authenticator(credentials, app.demo) if credentials else None,
         upload=TextUpload(manager) if manager is not None else None,
     )
-    server = Server(hardened, app.demo, app.admission, host, port)
+    server = Server(HostMiddleware(hardened, policy), app.demo, app.admission, host, port)
     if manager is not None:
         server.on_shutdown = manager.close
     return server
