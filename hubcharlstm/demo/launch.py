@@ -42,6 +42,7 @@ from hubcharlstm.demo.serving.hosts import HostMiddleware, HostPolicy
 from hubcharlstm.demo.serving.middleware import HardeningMiddleware, malformed_call_handler
 from hubcharlstm.demo.serving.presence import PresenceMiddleware
 from hubcharlstm.demo.serving.proxies import TrustedProxies
+from hubcharlstm.demo.serving.security_headers import SecurityHeadersMiddleware, framing_pages
 from hubcharlstm.demo.serving.server import Server
 from hubcharlstm.demo.space_card import models_of_card
 from hubcharlstm.demo.tools import Tools
@@ -195,7 +196,8 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
         authenticator=Authenticator(credentials, app.demo) if credentials else None,
         upload=TextUpload(manager) if manager is not None else None,
     )
-    server = Server(HostMiddleware(hardened, policy), app.demo, app.admission, host, port)
+    protected = SecurityHeadersMiddleware(HostMiddleware(hardened, policy), framing_pages(os.environ, origins))
+    server = Server(protected, app.demo, app.admission, host, port)
     if manager is not None:
         server.on_shutdown = manager.close
     return server

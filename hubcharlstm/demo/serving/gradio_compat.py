@@ -297,6 +297,8 @@ def describe_page(
         source = PREVIEW_TAGS.sub("", source).replace("<meta charset", f"{OWN_TAGS}<meta charset", 1)
         for english, localized in LOCALIZED.items():
             source = source.replace(english, localized, 1)
+        # The page's policy runs no inline script without the nonce of its own response.
+        source = re.sub(r"<script(?=[\s>])", '<script nonce="{{ page.nonce }}"', source)
         environment.loader = ChoiceLoader([DictLoader({PAGE: source}), environment.loader])
         if environment.cache is not None:
             environment.cache.clear()

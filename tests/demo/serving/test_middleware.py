@@ -113,11 +113,6 @@ def test_cross_site_requests_are_refused(served: Served, monkeypatch: pytest.Mon
         assert "access-control-allow-origin" not in httpx.get(open_to_one.url + "/config", headers=foreign).headers
 
 
-def test_the_page_may_be_framed(served: Served) -> None:
-    headers = httpx.get(served.url + "/").headers
-    assert "x-frame-options" not in headers and "frame-ancestors" not in headers.get("content-security-policy", "")
-
-
 @pytest.mark.parametrize(
     "path",
     [
