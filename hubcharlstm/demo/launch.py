@@ -37,6 +37,7 @@ from hubcharlstm.demo.private_models import PrivateModels
 from hubcharlstm.demo.serving import gradio_compat
 from hubcharlstm.demo.serving.admission import AdmissionController, Limits
 from hubcharlstm.demo.serving.authentication import Authenticator, Credentials
+from hubcharlstm.demo.serving.failures import FailureLog, FailureMiddleware
 from hubcharlstm.demo.serving.health import health
 from hubcharlstm.demo.serving.hosts import HostMiddleware, HostPolicy
 from hubcharlstm.demo.serving.middleware import HardeningMiddleware, malformed_call_handler
@@ -188,8 +189,10 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
     first = app.registry.first
     description = " ".join(map(str, introduction_lines(first.model)))
     gradio_compat.describe_page(app.demo, description, PREVIEW_IMAGE, localize_page)
+    failures = FailureLog()
+    gradio_compat.report_failures(failures.log)
     hardened = HardeningMiddleware(
-        asgi,
+        FailureMiddleware(asgi, failures),
         root=urlsplit(root).path if "://" in root else root,
         origins=origins,
         health=lambda: health(app.registry, app.admission),

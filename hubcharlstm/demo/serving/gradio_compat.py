@@ -12,12 +12,13 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from copy import copy
+from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
 import gradio as gr
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
-from gradio import routes
+from gradio import queueing, route_utils, routes
 from gradio.context import LocalContext
 from gradio.events import api
 from gradio.route_utils import FnIndexInferError
@@ -184,6 +185,15 @@ class UnknownEventMiddleware:
                 raise
             logger.info("ended an event stream whose session is unknown")
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def report_failures(report: Callable[[], None]) -> None:
+    """Have `report` called in place of `traceback.print_exc` where Gradio handles the exception of an event.
+
+    Gradio prints some 25 lines for each event with a value that a component does not take, which anybody can send.
+    """
+    for module in (queueing, routes, route_utils):
+        module.traceback = SimpleNamespace(print_exc=report)  # type: ignore[assignment]
 
 
 # --- the app ----------------------------------------------------------------------------------------------------------
