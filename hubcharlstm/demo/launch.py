@@ -184,7 +184,8 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
         add_making(asgi, manager, app.registry)
     add_inside(asgi, app.private, app.admission, app.pacer, app.tracer)
     add_preview_image(asgi, app.registry)
-    mount(asgi, app.demo, host, port, root, credentials)
+    authenticator = Authenticator(credentials, app.demo) if credentials else None
+    mount(asgi, app.demo, host, port, root, authenticator)
     gradio_compat.configure_mcp(app.demo, app.tools)
     first = app.registry.first
     description = " ".join(map(str, introduction_lines(first.model)))
@@ -196,7 +197,7 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
         root=urlsplit(root).path if "://" in root else root,
         origins=origins,
         health=lambda: health(app.registry, app.admission),
-        authenticator=Authenticator(credentials, app.demo) if credentials else None,
+        authenticator=authenticator,
         upload=TextUpload(manager) if manager is not None else None,
     )
     protected = SecurityHeadersMiddleware(HostMiddleware(hardened, policy), framing_pages(os.environ, origins))
@@ -207,9 +208,9 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
 
 
 def mount(
-    asgi: FastAPI, demo: gr.Blocks, host: str, port: int, root: str, credentials: Credentials | None = None
+    asgi: FastAPI, demo: gr.Blocks, host: str, port: int, root: str, authenticator: Authenticator | None = None
 ) -> None:
-    """Mount `demo` at the root of `asgi`, without uploads, monitoring or tracebacks. credentials: of Gradio's login."""
+    """Mount `demo` at the root of `asgi`, without uploads, monitoring or tracebacks. authenticator: of Gradio's login."""
     gr.mount_gradio_app(
         asgi,
         demo,
@@ -217,7 +218,7 @@ def mount(
         server_name=host,
         server_port=port,
         root_path=root or None,
-        auth=credentials.match if credentials else None,
+        auth=authenticator.match if authenticator else None,
         theme=theme(),
         css_paths=CSS,
         max_file_size=1,

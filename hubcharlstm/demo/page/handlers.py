@@ -165,7 +165,7 @@ class ChatHandlers:
         refusal, owner = "", ""
         try:
             owner = check_owner(event_data(event).get("owner"))
-            self.private.owners.identify(request.session_hash or "", owner)
+            self.private.owners.identify(request.session_hash or "", owner, ClientIdentity.of(request).address)
         except ValueError as error:
             refusal = message_of(error)
         return self.show_models(owner, sentence=refusal, is_error=bool(refusal))

@@ -15,9 +15,12 @@ pytest.importorskip("gradio")
 from gradio_client import Client
 
 from hubcharlstm.demo import launch
+from hubcharlstm.demo.serving import attempts
+from hubcharlstm.demo.serving.attempts import WrongPasswords
 from hubcharlstm.demo.serving.authentication import Credentials
 from tests.support.browser_app import SECONDS, free_port
 from tests.support.chat_doubles import tiny_model
+from tests.support.clock import ManualClock
 from tests.support.served import Served, serving
 
 PASSWORD = "correct:höher"  # with the colon that ends the user's name, and a letter beyond ASCII
@@ -26,7 +29,8 @@ BEARER = {"authorization": f"Bearer {PASSWORD}".encode()}
 
 @pytest.fixture(scope="module")
 def locked() -> Iterator[Served]:
-    with serving(tiny_model(), auth=f"me:{PASSWORD}") as running:
+    with pytest.MonkeyPatch.context() as patch, serving(tiny_model(), auth=f"me:{PASSWORD}") as running:
+        patch.setattr(attempts, "MAX_WRONG", 1_000)  # all tests here come from one address
         yield running
 
 
@@ -109,6 +113,50 @@ def test_programs_send_it_with_each_request(locked: Served) -> None:
     for right in (PASSWORD, f"me:{PASSWORD}"):
         headers = {"authorization": f"Bearer {right}".encode(), "cookie": "access-token-other=1"}
         assert httpx.get(f"{locked.url}/gradio_api/info", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("by", ["bearer", "login"])
+def test_wrong_passwords_are_limited(by: str) -> None:
+    """An address could try as many passwords as it liked."""
+    with serving(tiny_model(), auth=f"me:{PASSWORD}") as served:
+
+        def attempt(password: str) -> httpx.Response:
+            if by == "login":
+                return httpx.post(f"{served.url}/login", data={"username": "me", "password": password}, timeout=20)
+            headers = {"authorization": f"Bearer {password}".encode()}
+            return httpx.get(f"{served.url}/gradio_api/info", headers=headers, timeout=20)
+
+        cookies = httpx.post(f"{served.url}/login", data={"username": "me", "password": PASSWORD}, timeout=20).cookies
+        statuses = [attempt(f"wrong{number}").status_code for number in range(attempts.MAX_WRONG)]
+        assert set(statuses) == {401 if by == "bearer" else 400}
+        refused = attempt(PASSWORD)
+        assert refused.status_code == 429 and 0 < int(refused.headers["retry-after"]) <= attempts.WITHIN_SECONDS
+        assert refused.json()["error"].startswith("Your network address has sent 10 wrong passwords within 5 minutes")
+        inside = {"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+        assert httpx.get(f"{served.url}/config", headers=inside, timeout=20).status_code == 200
+        assert httpx.get(f"{served.url}/", timeout=20).status_code == 200  # the login page itself
+
+
+def test_an_address_may_try_again_once_an_attempt_is_old() -> None:
+    clock = ManualClock()
+    wrong = WrongPasswords(clock)
+    for _ in range(attempts.MAX_WRONG):
+        assert wrong.seconds_to_wait("a") == 0
+        wrong.add("a")
+        clock.now += 1
+    assert wrong.seconds_to_wait("a") == attempts.WITHIN_SECONDS - attempts.MAX_WRONG and not wrong.seconds_to_wait("b")
+    clock.now += attempts.WITHIN_SECONDS - attempts.MAX_WRONG
+    assert wrong.seconds_to_wait("a") == 0
+    wrong.add("a")
+    assert wrong.seconds_to_wait("a") == 1
+
+
+def test_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "MAX_ADDRESSES", 3)
+    wrong = WrongPasswords(ManualClock())
+    for address in "abcad":
+        wrong.add(address)
+    assert list(wrong._times) == ["c", "a", "d"]
 
 
 def test_gradios_client_logs_in(locked: Served) -> None:
