@@ -210,7 +210,7 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
 def mount(
     asgi: FastAPI, demo: gr.Blocks, host: str, port: int, root: str, authenticator: Authenticator | None = None
 ) -> None:
-    """Mount `demo` at the root of `asgi`, without uploads, monitoring or tracebacks. authenticator: of Gradio's login."""
+    """Mount `demo` at the root of `asgi`, without uploads, monitoring or tracebacks. authenticator: of its login."""
     gr.mount_gradio_app(
         asgi,
         demo,
