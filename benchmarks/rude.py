@@ -157,9 +157,8 @@ def main() -> None:
     started = time.strftime("%H:%M:%S")
     with running() as (port, pid):
         figures = asyncio.run(campaign(port, psutil.Process(pid), options))
-    print(
-        f"{options.visitors} visitors in {options.seconds:.0f} s, seed {options.seed}, from {started}; {conditions()}"
-    )
+    print(f"{options.visitors} visitors in {options.seconds:.0f} s, seed {options.seed}, from {started}")
+    print(conditions(os.cpu_count() or 1))
     for name, value in figures.items():
         print(f"  {name}: {value}")
     print(json.dumps(figures))
