@@ -53,9 +53,8 @@ def test_every_dependency_is_pinned_within_its_range() -> None:
 
 
 def test_the_bill_of_materials_lists_every_pin(distributions: Distributions) -> None:
-    assert json.loads(FILE.read_text(encoding="utf-8")) == bill_of_materials(), (
-        "sbom.cdx.json is out of date; expected the pins of constraints.txt: run python -m tests.support.bill_of_materials"
-    )
+    advice = "sbom.cdx.json is out of date: run python -m tests.support.bill_of_materials"
+    assert json.loads(FILE.read_text(encoding="utf-8")) == bill_of_materials(), advice
     with tarfile.open(distributions.sdist) as archive:
         [name] = [name for name in archive.getnames() if name.endswith("/sbom.cdx.json")]
         packed = archive.extractfile(name)
