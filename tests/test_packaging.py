@@ -67,9 +67,7 @@ def test_the_bill_of_materials_lists_every_pin(distributions: Distributions) -> 
 
 
 def test_the_lock_holds_a_hash_for_every_pin_but_torchs() -> None:
-    lines = [
-        line for line in (ROOT / "locked.txt").read_text(encoding="utf-8").splitlines() if not line.startswith("#")
-    ]
+    _, *lines = (ROOT / "locked.txt").read_text(encoding="utf-8").splitlines()
     found = [re.fullmatch(r"([a-z0-9-]+)==(\S+) --hash=sha256:[0-9a-f]{64}", line) for line in lines]
     assert all(found) and {match[1]: match[2] for match in found if match} == {
         name: pin for name, pin in CONSTRAINTS.items() if name != "torch"

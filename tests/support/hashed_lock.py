@@ -1,7 +1,7 @@
 """locked.txt: every pin of constraints.txt but torch's, with the hash of the one file that CI installs for it.
 
-The files are those for CPython 3.11 on Linux x86_64. torch is left out, for it comes from whichever index has the wanted
-build. After a change of a pin, in an environment of that kind:
+The files are those for CPython 3.11 on Linux x86_64. torch is left out, for it comes from whichever index has the
+wanted build. After a change of a pin, in an environment of that kind:
 
     grep -v -E '^#|^torch==' constraints.txt > pins.txt
     pip install --dry-run --ignore-installed --no-deps --report report.json -r pins.txt
@@ -17,9 +17,7 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).parents[2] / "locked.txt"
-HEAD = (
-    "# Written by python -m tests.support.hashed_lock: what `make locked` installs, for CPython 3.11 on Linux x86_64.\n"
-)
+HEAD = "# What `make locked` installs, for CPython 3.11 on Linux x86_64; written by tests/support/hashed_lock.py.\n"
 
 
 def lock(report: dict[str, Any]) -> str:
