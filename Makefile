@@ -43,9 +43,9 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 # What `.dev` installs, each file but torch's by its hash: for CI on Linux x86_64 with Python 3.11.
 locked: | $(VENV)/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r locked.txt
+	$(INSTALL) --require-hashes --no-deps -r locked.txt
 	$(INSTALL) torch
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $(VENV)/.dev
 
 app: $(VENV)/.app

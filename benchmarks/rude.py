@@ -49,7 +49,7 @@ class Crowd:
         self.ended: Counter[str] = Counter()
         self.kinds: dict[str, tuple[int, Callable[[], Awaitable[None]]]] = {
             "ask": (4, self.ask), "stop": (2, self.stop), "vanish": (2, self.vanish),
-            "rubbish": (2, self.rubbish), "read slowly": (1, self.read_slowly), "read never": (1, self.read_never),
+            "rubbish": (2, self.rubbish), "read slowly": (1, self.listen_slowly), "read never": (1, self.listen_never),
         }  # fmt: skip
         """What a visitor may do, each with its weight."""
 
@@ -96,10 +96,10 @@ class Crowd:
             connection.outgoing.write(self.rng.choice(RUBBISH))
             await connection.incoming.read()
 
-    async def read_slowly(self) -> None:
+    async def listen_slowly(self) -> None:
         await self.stream(pause=0.5)
 
-    async def read_never(self) -> None:
+    async def listen_never(self) -> None:
         await self.stream(pause=LIFE_SECONDS)
 
     async def stream(self, pause: float) -> None:

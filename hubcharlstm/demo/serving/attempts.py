@@ -30,7 +30,7 @@ class WrongPasswords:
 
     def seconds_to_wait(self, address: str) -> int:
         """Whole seconds until an address may try again, 0 for at once."""
-        times = self._times.get(address, ())
-        if len(times) < MAX_WRONG:
+        times = self._times.get(address)
+        if times is None or len(times) < MAX_WRONG:
             return 0
         return max(0, math.ceil(times[0] + WITHIN_SECONDS - self._clock()))

@@ -193,7 +193,7 @@ def report_failures(report: Callable[[], None]) -> None:
     Gradio prints some 25 lines for each event with a value that a component does not take, which anybody can send.
     """
     for module in (queueing, routes, route_utils):
-        module.traceback = SimpleNamespace(print_exc=report)  # type: ignore[assignment]
+        vars(module)["traceback"] = SimpleNamespace(print_exc=report)
 
 
 # --- the app ----------------------------------------------------------------------------------------------------------

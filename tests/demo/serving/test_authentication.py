@@ -29,9 +29,14 @@ BEARER = {"authorization": f"Bearer {PASSWORD}".encode()}
 
 @pytest.fixture(scope="module")
 def locked() -> Iterator[Served]:
-    with pytest.MonkeyPatch.context() as patch, serving(tiny_model(), auth=f"me:{PASSWORD}") as running:
-        patch.setattr(attempts, "MAX_WRONG", 1_000)  # all tests here come from one address
+    with serving(tiny_model(), auth=f"me:{PASSWORD}") as running:
         yield running
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More wrong passwords than the limit allows one address, as all tests here have."""
+    monkeypatch.setattr(attempts, "MAX_WRONG", 1_000)
 
 
 # --- the credentials --------------------------------------------------------------------------------------------------
@@ -84,6 +89,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize(("method", "path"), REFUSED)
 def test_every_route_refuses_without_the_password(locked: Served, method: str, path: str) -> None:
     for headers in ({}, {"authorization": "Bearer wrong"}, {"cookie": "access-token-x=y; access-token-unsecure-x=y"}):
@@ -104,6 +110,7 @@ def test_what_stays_open_tells_nothing_of_the_app(locked: Served) -> None:
     assert preflight.status_code == 404 and "tiny" not in preflight.text
 
 
+@pytest.mark.usefixtures("patient")
 def test_programs_send_it_with_each_request(locked: Served) -> None:
     called = httpx.post(f"{locked.url}/gradio_api/call/v2/complete", json={"prompt": "To be"}, headers=BEARER)
     event = called.json()["event_id"]
@@ -159,6 +166,7 @@ def test_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(wrong._times) == ["c", "a", "d"]
 
 
+@pytest.mark.usefixtures("patient")
 def test_gradios_client_logs_in(locked: Served) -> None:
     client = Client(locked.url, auth=("me", PASSWORD), verbose=False, analytics_enabled=False)
     assert len(client.predict("To be", 5, api_name="/complete")["text"]) == 5
@@ -178,6 +186,7 @@ def test_openais_client_takes_it_as_its_key(monkeypatch: pytest.MonkeyPatch) -> 
         assert refused.value.code == "invalid_api_key"
 
 
+@pytest.mark.usefixtures("patient")
 def test_assistants_send_it_too(locked: Served) -> None:
     pytest.importorskip("mcp")
     from mcp import ClientSession
@@ -195,6 +204,7 @@ def test_assistants_send_it_too(locked: Served) -> None:
     assert len(asyncio.run(run()).structuredContent["text"]) == 5
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_password_stands_in_no_log(locked: Served, caplog: pytest.LogCaptureFixture, capfd: Any) -> None:
     caplog.set_level(logging.DEBUG)
     httpx.get(f"{locked.url}/config", headers={"authorization": f"Bearer {PASSWORD}x".encode()})
@@ -206,6 +216,7 @@ def test_the_password_stands_in_no_log(locked: Served, caplog: pytest.LogCapture
 
 @pytest.mark.browser
 @pytest.mark.slow
+@pytest.mark.usefixtures("patient")
 def test_somebody_logs_in_on_the_page(locked: Served, browser: Any) -> None:
     page = browser.new_page()
     page.set_default_timeout(SECONDS * 1000)

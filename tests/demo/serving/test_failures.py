@@ -14,9 +14,9 @@ from gradio import queueing, route_utils, routes
 
 from hubcharlstm.demo.serving import failures
 from hubcharlstm.demo.serving.failures import Budget, FailureLog, LineBudget
-from tests.demo.serving.forged import forged_requests
 from tests.support.chat_doubles import TALK, tiny_model
 from tests.support.clock import ManualClock
+from tests.support.forged import forged_requests
 from tests.support.served import serving
 
 
