@@ -11,7 +11,7 @@ SPREAD  = -n 2 --dist loadfile --no-loadscope-reorder
 BIN     = $(VENV)/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help app train test test-fast check format bench clean
+.PHONY: help locked app train test test-fast check format bench clean
 
 help:
 	@echo "make app                      chat at http://127.0.0.1:$(PORT) with the model that ships here"
@@ -40,6 +40,13 @@ $(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(INSTALL) -e '.[dev]'
 	@touch $@
+
+# What `.dev` installs, each file but torch's by its hash: for CI on Linux x86_64 with Python 3.11.
+locked: | $(VENV)/bin/python
+	$(INSTALL) --require-hashes --no-deps -r locked.txt
+	$(INSTALL) torch
+	$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $(VENV)/.dev
 
 app: $(VENV)/.app
 	$(BIN)/hubcharlstm app --port $(PORT)

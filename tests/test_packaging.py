@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from importlib.metadata import version
@@ -18,6 +20,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import hubcharlstm
+from tests.support.bill_of_materials import FILE, bill_of_materials
 from tests.support.distributions import Distributions
 from training.publishing import space
 
@@ -47,6 +50,28 @@ def requirements(*extras: str) -> list[Requirement]:
 def test_every_dependency_is_pinned_within_its_range() -> None:
     for requirement in requirements():
         assert requirement.specifier.contains(CONSTRAINTS[requirement.name]), requirement
+
+
+def test_the_bill_of_materials_lists_every_pin(distributions: Distributions) -> None:
+    advice = "sbom.cdx.json is out of date: run python -m tests.support.bill_of_materials"
+    assert json.loads(FILE.read_text(encoding="utf-8")) == bill_of_materials(), advice
+    with tarfile.open(distributions.sdist) as archive:
+        [name] = [name for name in archive.getnames() if name.endswith("/sbom.cdx.json")]
+        packed = archive.extractfile(name)
+        assert packed is not None and packed.read() == FILE.read_bytes()
+    components = {one["name"]: one for one in bill_of_materials()["components"]}
+    assert {name: one["version"] for name, one in components.items()} == CONSTRAINTS
+    assert {name for name, one in components.items() if one["scope"] == "required"} == {
+        requirement.name for requirement in map(Requirement, PROJECT["dependencies"])
+    }
+
+
+def test_the_lock_holds_a_hash_for_every_pin_but_torchs() -> None:
+    _, *lines = (ROOT / "locked.txt").read_text(encoding="utf-8").splitlines()
+    found = [re.fullmatch(r"([a-z0-9-]+)==(\S+) --hash=sha256:[0-9a-f]{64}", line) for line in lines]
+    assert all(found) and {match[1]: match[2] for match in found if match} == {
+        name: pin for name, pin in CONSTRAINTS.items() if name != "torch"
+    }, "locked.txt is out of date: write it as tests/support/hashed_lock.py says"
 
 
 def test_the_tests_run_with_the_pinned_versions() -> None:

@@ -31,7 +31,7 @@ from training.findings import findings
 from training.hub_targets import check_targets, publish_run
 from training.processes import join, slower_note
 from training.recipe import GREEDY, Recipe
-from training.run_folder import check_new, nearest_folder, resume_command, run_lock, shell_command, sign
+from training.run_folder import check_new, nearest_folder, remove_litter, resume_command, run_lock, shell_command, sign
 from training.run_settings import HubTargets, RunSettings
 from training.schedule import TrainSchedule
 from training.teachers import Teachers
@@ -181,6 +181,8 @@ def fit(
         ),
     )  # fmt: skip
     with run_lock(out) if is_main else nullcontext(), _flushed_denormals():
+        if is_main:
+            remove_litter(out)
         if is_main and not resume and settings:
             settings.save(out)
         trainer = Trainer(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +17,24 @@ TICKET = "job.json"
 LAUNCHER = ".launcher"
 """Which launcher started the run, if one did."""
 
+CHECKPOINT = "checkpoint"  # as in `hubcharlstm.hub.model_folder`, whose import takes a second
+BEFORE_CHECKPOINT = (LOCK, LAUNCHER, "run.json")
+"""What a run writes before its first checkpoint; a disk that is full by then leaves nothing to resume."""
+
+LITTER = re.compile(r"\.checkpoint\.[0-9a-f]{8}\.(new|old)$")
+"""A checkpoint that a killed process was writing, or had replaced."""
+
 
 def check_new(out: Path) -> None:
-    """Raise `ValueError` unless `out` is missing or an empty folder."""
-    if (out / "run.json").exists():
+    """Raise `ValueError` unless `out` is missing, empty, or of a run that ended before its first checkpoint."""
+    if (out / "run.json").exists() and (out / CHECKPOINT).exists():
         hint = f"continue the run by `{resume_command(out)}`, or "
     elif (out / TICKET).exists():
         hint = f"follow its Job by `{training_command()} job {shlex.quote(str(out))}`, or "
+    elif out.is_dir() and all(path.name in BEFORE_CHECKPOINT or LITTER.match(path.name) for path in out.iterdir()):
+        return
+    elif (out / "run.json").exists():
+        hint = "its run has no checkpoint to continue from: delete the folder, or "
     elif out.is_dir() and any(path.name not in (LOCK, LAUNCHER) for path in out.iterdir()):
         hint = "empty it, or "
     elif out.exists() and not out.is_dir():
@@ -83,6 +96,14 @@ def run_lock(run: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def remove_litter(run: Path) -> None:
+    """Remove what killed processes have left of checkpoints. Needs the lock of the run."""
+    for path in run.iterdir():
+        found = LITTER.match(path.name)
+        if found and (found[1] == "new" or (run / CHECKPOINT).exists()):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def nearest_folder(path: Path) -> Path:

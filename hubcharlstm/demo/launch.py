@@ -37,9 +37,13 @@ from hubcharlstm.demo.private_models import PrivateModels
 from hubcharlstm.demo.serving import gradio_compat
 from hubcharlstm.demo.serving.admission import AdmissionController, Limits
 from hubcharlstm.demo.serving.authentication import Authenticator, Credentials
+from hubcharlstm.demo.serving.failures import FailureLog, FailureMiddleware
 from hubcharlstm.demo.serving.health import health
+from hubcharlstm.demo.serving.hosts import HostMiddleware, HostPolicy
 from hubcharlstm.demo.serving.middleware import HardeningMiddleware, malformed_call_handler
 from hubcharlstm.demo.serving.presence import PresenceMiddleware
+from hubcharlstm.demo.serving.proxies import TrustedProxies
+from hubcharlstm.demo.serving.security_headers import SecurityHeadersMiddleware, framing_pages
 from hubcharlstm.demo.serving.server import Server
 from hubcharlstm.demo.space_card import models_of_card
 from hubcharlstm.demo.tools import Tools
@@ -162,6 +166,8 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
     credentials = Credentials.of(auth)
     host, port = find_address(host, port)
     check_port_is_free(host, port)
+    policy = HostPolicy.of(os.environ, host)
+    TrustedProxies.of(os.environ)  # refused before anything is served
     root = os.environ.get("GRADIO_ROOT_PATH", "").rstrip("/")
     origins = [origin.strip() for origin in os.environ.get(ORIGINS_VARIABLE, "").split(",") if origin.strip()]
     asgi = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -178,29 +184,33 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
         add_making(asgi, manager, app.registry)
     add_inside(asgi, app.private, app.admission, app.pacer, app.tracer)
     add_preview_image(asgi, app.registry)
-    mount(asgi, app.demo, host, port, root, credentials)
+    authenticator = Authenticator(credentials, app.demo) if credentials else None
+    mount(asgi, app.demo, host, port, root, authenticator)
     gradio_compat.configure_mcp(app.demo, app.tools)
     first = app.registry.first
     description = " ".join(map(str, introduction_lines(first.model)))
     gradio_compat.describe_page(app.demo, description, PREVIEW_IMAGE, localize_page)
+    failures = FailureLog()
+    gradio_compat.report_failures(failures.log)
     hardened = HardeningMiddleware(
-        asgi,
+        FailureMiddleware(asgi, failures),
         root=urlsplit(root).path if "://" in root else root,
         origins=origins,
         health=lambda: health(app.registry, app.admission),
-        authenticator=Authenticator(credentials, app.demo) if credentials else None,
+        authenticator=authenticator,
         upload=TextUpload(manager) if manager is not None else None,
     )
-    server = Server(hardened, app.demo, app.admission, host, port)
+    protected = SecurityHeadersMiddleware(HostMiddleware(hardened, policy), framing_pages(os.environ, origins))
+    server = Server(protected, app.demo, app.admission, host, port)
     if manager is not None:
         server.on_shutdown = manager.close
     return server
 
 
 def mount(
-    asgi: FastAPI, demo: gr.Blocks, host: str, port: int, root: str, credentials: Credentials | None = None
+    asgi: FastAPI, demo: gr.Blocks, host: str, port: int, root: str, authenticator: Authenticator | None = None
 ) -> None:
-    """Mount `demo` at the root of `asgi`, without uploads, monitoring or tracebacks. credentials: of Gradio's login."""
+    """Mount `demo` at the root of `asgi`, without uploads, monitoring or tracebacks. authenticator: of its login."""
     gr.mount_gradio_app(
         asgi,
         demo,
@@ -208,7 +218,7 @@ def mount(
         server_name=host,
         server_port=port,
         root_path=root or None,
-        auth=credentials.match if credentials else None,
+        auth=authenticator.match if authenticator else None,
         theme=theme(),
         css_paths=CSS,
         max_file_size=1,

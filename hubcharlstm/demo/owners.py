@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,9 @@ from hubcharlstm.demo.words.catalogue import sentence
 OWNER_HEADER = "x-hubcharlstm-owner"
 """Names the owner in a request of our own routes, which have no session of Gradio."""
 
-MAX_TABS = 5_000
-"""Tabs that have named their owner; more are refused."""
+MAX_TABS, MAX_TABS_PER_ADDRESS = 5_000, 500
+"""Tabs that are remembered, of all and of one network address. Those that are closed make room for others, first those
+that never held a heartbeat open, as invented sessions do; more open ones are refused."""
 
 FORGET_SECONDS = 3_600.0
 """After which a tab that has gone is forgotten."""
@@ -25,11 +26,16 @@ FORGET_SECONDS = 3_600.0
 
 @dataclass
 class Tab:
-    """owner: "" until the tab has named it. connections: open heartbeats. last_seen: monotonic seconds."""
+    """owner: "" until the tab has named it. connections: open heartbeats. last_seen: monotonic seconds.
+
+    was_open: whether it has ever held a heartbeat open. address: of its network, "" for unknown.
+    """
 
     owner: str = ""
     connections: int = 0
     last_seen: float = 0.0
+    was_open: bool = False
+    address: str = ""
 
 
 def check_owner(value: Any) -> str:
@@ -56,15 +62,19 @@ class Owners:
         self._clock = clock
         self._tabs: dict[str, Tab] = {}
 
-    def identify(self, session: str, owner: str) -> None:
-        """A tab names its owner; raises `BusyError` if there are too many tabs to remember."""
+    def identify(self, session: str, owner: str, address: str = "") -> None:
+        """A tab names its owner; raises `BusyError` if too many are open. address: of its network, "" for unknown."""
         if not session:
             return
         self._forget()
-        if session not in self._tabs and len(self._tabs) >= MAX_TABS:
-            raise BusyError(sentence("owner.too_many"))
+        if session not in self._tabs:
+            same_address = [known for known, tab in self._tabs.items() if address and tab.address == address]
+            if len(same_address) >= MAX_TABS_PER_ADDRESS:
+                self._make_room(same_address)
+            if len(self._tabs) >= MAX_TABS:
+                self._make_room(list(self._tabs))
         tab = self._tabs.setdefault(session, Tab())
-        tab.owner, tab.last_seen = owner, self._clock()
+        tab.owner, tab.last_seen, tab.address = owner, self._clock(), address
 
     def of(self, session: str | None) -> str:
         """The owner of a tab, "" if it has named none. Asking counts as a sign of life."""
@@ -78,6 +88,7 @@ class Owners:
         """A tab has opened its heartbeat."""
         tab = self._tabs.setdefault(session, Tab())
         tab.connections += 1
+        tab.was_open = True
         tab.last_seen = self._clock()
 
     def disconnect(self, session: str) -> None:
@@ -94,6 +105,13 @@ class Owners:
         if any(tab.connections for tab in tabs):
             return 0.0
         return self._clock() - max((tab.last_seen for tab in tabs), default=-math.inf)
+
+    def _make_room(self, sessions: Sequence[str]) -> None:
+        """Forget one closed tab among `sessions`; raises `BusyError` if all are open."""
+        closed = [session for session in sessions if not self._tabs[session].connections]
+        if not closed:
+            raise BusyError(sentence("owner.too_many"))
+        del self._tabs[min(closed, key=lambda one: (self._tabs[one].was_open, self._tabs[one].last_seen))]
 
     def _forget(self) -> None:
         now = self._clock()

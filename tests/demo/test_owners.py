@@ -57,15 +57,48 @@ def test_tabs_are_forgotten_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     known.disconnect("nobody")
     assert len(known._tabs) == 0, "a tab without models costs nothing once it has gone"
     monkeypatch.setattr(owners, "MAX_TABS", 2)
-    known.identify("one", KEY)
-    known.identify("two", OTHER)
+    for session in ("one", "two"):
+        known.identify(session, KEY)
+        known.connect(session)
     with pytest.raises(BusyError, match="Too many pages"):
         known.identify("three", KEY)
+    for session in ("one", "two"):
+        known.disconnect(session)
     clock.now += owners.FORGET_SECONDS + 1
     known.identify("three", KEY)
     assert list(known._tabs) == ["three"]
     known.identify("", OTHER)
     assert known.absent_seconds(OTHER) == math.inf
+
+
+def test_invented_sessions_keep_nobody_out() -> None:
+    """5,000 invented sessions filled the list, and for an hour no visitor could own a model."""
+    clock = ManualClock()
+    known = Owners(clock)
+    known.identify("open", KEY, "b")
+    known.connect("open")
+    known.identify("closed", OTHER, "b")
+    known.connect("closed")
+    known.disconnect("closed")
+    for number in range(owners.MAX_TABS + 10):
+        clock.now += 0.01
+        known.identify(f"invented{number}", "a" * 32)
+    known.identify("new", KEY, "b")
+    assert len(known._tabs) == owners.MAX_TABS and known.of("new") == known.of("open") == KEY
+    assert known.of("closed") == OTHER, "a tab that was open goes after those that never were"
+
+
+def test_one_address_fills_its_own_share_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owners, "MAX_TABS_PER_ADDRESS", 2)
+    known = Owners(ManualClock())
+    known.identify("other", OTHER, "b")
+    for session in ("one", "two", "three"):
+        known.identify(session, KEY, "a")
+    assert list(known._tabs) == ["other", "two", "three"]
+    for session in ("two", "three"):
+        known.connect(session)
+    with pytest.raises(BusyError, match="Too many pages"):
+        known.identify("four", KEY, "a")
 
 
 @pytest.mark.parametrize("key", [None, 7, "", "0" * 31, "G" * 32, "0" * 32 + "\n", ["0" * 32]])

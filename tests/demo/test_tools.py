@@ -132,6 +132,7 @@ def test_prompts_and_resources_are_not_offered(served: Served) -> None:
 def test_tools_call_nothing_over_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gradio would call the host that the first request claims to have been sent to."""
     pytest.importorskip("mcp")
+    monkeypatch.setenv("HUBCHARLSTM_ALLOWED_HOSTS", "elsewhere.invalid")
     with serving(tiny_model()) as served:
         answer = httpx.post(
             f"{served.url}/gradio_api/mcp/",

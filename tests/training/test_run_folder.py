@@ -22,7 +22,7 @@ import training.preflight
 from tests.support import tiny_runs
 from tests.support.training_cli import ROOT, TEXT, TINY, refused
 from training.__main__ import main
-from training.run_folder import LOCK, check_new, run_lock
+from training.run_folder import LOCK, check_new, remove_litter, run_lock
 
 
 @contextmanager
@@ -192,3 +192,44 @@ def test_the_lock_ends_with_the_process_that_holds_it(tmp_path: Path) -> None:
     with run_lock(tmp_path):
         pass
     check_new(tmp_path)  # the lock file is no run
+
+
+def test_a_disk_that_is_full_before_the_first_checkpoint_leaves_a_folder_for_fit(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`resume` said "start a new run with fit", and `fit` in the same folder said "continue the run by resume"."""
+    out = tmp_path / "run"
+    command = ["fit", str(corpus), "--out", str(out), "--max-train-chars", "100", *TINY]
+
+    def full(*args: object, **named: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(out))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.checkpoint.save_file", full)
+        assert "expected a place with room" in refused(command, capsys)
+    assert (out / "run.json").exists()
+    assert "start a new run with fit" in refused(["resume", str(out)], capsys)
+    assert main(command) == 0
+    shutil.rmtree(out / "checkpoint")
+    shown = refused(command, capsys)
+    assert "has no checkpoint to continue from: delete the folder, or choose another --out" in shown
+
+
+def test_what_a_killed_process_was_writing_is_removed(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each SIGKILL during a checkpoint left a folder `.checkpoint.X.new` of the checkpoint's size for ever."""
+    out = tmp_path / "run"
+    for name in (".checkpoint.0123abcd.new", ".checkpoint.0123abcd.old", "checkpoint", ".checkpoint.mine.new"):
+        (out / name).mkdir(parents=True)
+        (out / name / "tensors.safetensors").write_bytes(b"x")
+    remove_litter(out)
+    assert sorted(path.name for path in out.iterdir()) == [".checkpoint.mine.new", "checkpoint"]
+    (out / "checkpoint").rename(out / ".checkpoint.0123abcd.old")  # where folders cannot be exchanged: the only one
+    remove_litter(out)
+    assert (out / ".checkpoint.0123abcd.old").exists()
+
+    new = tmp_path / "new"
+    (new / ".checkpoint.0123abcd.new").mkdir(parents=True)
+    assert main(["fit", str(corpus), "--out", str(new), "--max-train-chars", "100", *TINY]) == 0
+    assert not (new / ".checkpoint.0123abcd.new").exists()

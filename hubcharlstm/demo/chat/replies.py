@@ -13,7 +13,8 @@ from hubcharlstm.demo.chat.permalinks import replay_check, with_permalinks
 from hubcharlstm.demo.chat.requests import ChatRequest, compose
 from hubcharlstm.demo.chat.sentences import cut_after_sentence
 from hubcharlstm.demo.chat.state_cache import StateCache
-from hubcharlstm.demo.chat.turns import CUT_ENDING, ENDINGS, ContinueTarget, Reply, Turn, cycle_in, text_hash, updated
+from hubcharlstm.demo.chat.stored_turns import ContinueTarget
+from hubcharlstm.demo.chat.turns import CUT_ENDING, ENDINGS, Reply, Turn, cycle_in, text_hash, updated
 from hubcharlstm.demo.chat.unfinished import new_reply, new_turn, restart, with_reply
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ServedModel

@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import Annotated, Any, TypedDict, cast
+from typing import Any, TypedDict
 
-from pydantic import Field, PlainValidator, ValidationError
-
-from hubcharlstm.decoding.clamping import Clamp
-from hubcharlstm.demo.chat.clamps import ClampedCells
-from hubcharlstm.demo.chat.requests import MAX_SIDE_BY_SIDE, Event, Identifier, Seed, to_user_error
-from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.settings import MAX_PROMPT, MAX_REPLY, Settings
-from hubcharlstm.demo.words.catalogue import sentence
 from hubcharlstm.engine.sequence import FinishReason
-from hubcharlstm.generation_config import GenerationConfig
 
 ENDINGS: dict[FinishReason, str] = {
     "length": "length reached",
@@ -82,124 +72,6 @@ class Turn(TypedDict):
     shown: str
     warnings: list[Any]
     replies: list[Reply]
-
-
-def check_text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("not a string")
-    return value
-
-
-def check_prompt(value: Any) -> str:
-    if len(check_text(value)) > MAX_PROMPT:
-        raise ValueError("too long")
-    return str(value)
-
-
-StoredText = Annotated[str, PlainValidator(check_text)]
-"""Text with lone surrogates, which pydantic's own check of a string refuses."""
-
-
-def check_stored_message(value: Any) -> Any:
-    if not isinstance(value, str) and not (isinstance(value, dict) and isinstance(value.get("key"), str)):
-        raise ValueError("neither a text nor a sentence")
-    return value
-
-
-StoredMessage = Annotated[Any, PlainValidator(check_stored_message)]
-"""A sentence as JSON; a text in pages of earlier versions."""
-
-
-class StoredReply(Event):
-    """What continuing a reply needs of it. `Settings` checks the ranges of the sampling settings."""
-
-    id: Identifier
-    text: StoredText
-    seed: Seed
-    temperature: Any
-    top_k: Any
-    top_p: Any
-    min_p: Any
-    stop: StoredText
-    model: StoredText
-    revision: StoredText
-    precision: StoredText
-    device: StoredText
-    ending: Any = ""
-    prompt: Annotated[str, PlainValidator(check_prompt)] = ""
-    clamp: ClampedCells = ()
-    opening: StoredText = ""
-
-
-class StoredSibling(Event):
-    """What the page needs of the other replies of a turn."""
-
-    text: StoredText
-
-
-class StoredTurn(Event):
-    """A turn as the page stored it, perhaps years ago."""
-
-    typed: StoredText
-    speaker: StoredText
-    context: StoredText
-    prompt: Annotated[str, PlainValidator(check_prompt)]
-    shown: StoredText
-    warnings: list[StoredMessage]
-    replies: list[StoredSibling] = Field(min_length=1, max_length=MAX_SIDE_BY_SIDE)
-
-
-class ContinueEvent(Event):
-    """Continue the reply at `index` of the turn `target`."""
-
-    target: StoredTurn
-    index: int = Field(ge=0, strict=True)
-
-
-@dataclass(frozen=True)
-class ContinueTarget:
-    """A reply to be continued. turn: as the page sent it, checked by `StoredTurn`."""
-
-    turn: Turn
-    index: int
-    prompt: str
-    text: str
-    seed: int
-    settings: Settings
-    ended_by_stop: bool
-    clamp: Clamp = ()
-    opening: str = ""
-
-    @property
-    def reply(self) -> Reply:
-        return self.turn["replies"][self.index]
-
-    def is_turn(self, config: GenerationConfig) -> bool:
-        """Whether the reply is a character's turn, which the model's stop string ends."""
-        return bool(self.turn["speaker"] and self.settings.stop) and self.settings.stop == config.turn_stop
-
-
-def parse_continue_target(data: Any) -> ContinueTarget:
-    """Parse a `ContinueEvent`; raise `UserError` for one that cannot be continued."""
-    unknown = sentence("reply.unknown")
-    try:
-        event = ContinueEvent.model_validate(data)
-        if event.index >= len(event.target.replies):
-            raise UserError(unknown)
-        turn = cast(Turn, data["target"])
-        reply = StoredReply.model_validate(turn["replies"][event.index])
-    except ValidationError as error:
-        raise to_user_error(error, unknown) from None
-    if reply.seed is None or not reply.text.startswith(reply.opening):
-        raise UserError(unknown)
-    settings = Settings(reply.temperature, 1, reply.top_k, reply.top_p, reply.min_p, reply.stop)
-    if len(reply.text) >= MAX_REPLY:
-        raise UserError(sentence("reply.too_long", count=len(reply.text), max=MAX_REPLY))
-    ended_by_stop = reply.ending == ENDINGS["stop"]
-    prompt = reply.prompt or event.target.prompt
-    return ContinueTarget(
-        turn, event.index, prompt, reply.text, reply.seed, settings, ended_by_stop, reply.clamp, reply.opening
-    )
 
 
 def text_hash(text: str) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from hubcharlstm.demo.chat.clamps import clamp_as_lists
 from hubcharlstm.demo.chat.encoding_warnings import encoding_warnings
 from hubcharlstm.demo.chat.requests import ChatRequest
-from hubcharlstm.demo.chat.turns import ContinueTarget, Reply, Turn, updated
+from hubcharlstm.demo.chat.stored_turns import ContinueTarget
+from hubcharlstm.demo.chat.turns import Reply, Turn, updated
 from hubcharlstm.demo.models import ServedModel
 from hubcharlstm.demo.settings import Settings
 from hubcharlstm.generation.stream import TextStream
@@ -95,8 +96,10 @@ def restart(target: ContinueTarget, turn_id: str) -> Turn:
         cycle="",
         replay_check="",
         rate=0.0,
-        clamp=clamp_as_lists(target.clamp),
-        opening=target.opening,
+        hash="",
+        link="",
+        python="",
+        command="",
     )
     return with_reply({**target.turn, "id": turn_id}, target.index, reply)
 

@@ -27,7 +27,8 @@ from hubcharlstm.demo.chat.requests import (
     compared_models,
     turn_length,
 )
-from hubcharlstm.demo.chat.turns import Turn, parse_continue_target
+from hubcharlstm.demo.chat.stored_turns import parse_continue_target
+from hubcharlstm.demo.chat.turns import Turn
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ModelRegistry, ServedModel
 from hubcharlstm.demo.owners import Owners, check_owner
@@ -164,7 +165,7 @@ class ChatHandlers:
         refusal, owner = "", ""
         try:
             owner = check_owner(event_data(event).get("owner"))
-            self.private.owners.identify(request.session_hash or "", owner)
+            self.private.owners.identify(request.session_hash or "", owner, ClientIdentity.of(request).address)
         except ValueError as error:
             refusal = message_of(error)
         return self.show_models(owner, sentence=refusal, is_error=bool(refusal))

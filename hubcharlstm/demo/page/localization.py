@@ -15,6 +15,7 @@ import gradio as gr
 from starlette.requests import HTTPConnection
 
 from hubcharlstm.demo.page.theme import STATIC
+from hubcharlstm.demo.serving.security_headers import NONCE
 from hubcharlstm.demo.words.catalogue import LANGUAGES, RTL_LANGUAGES, catalogue
 from hubcharlstm.demo.words.language import language_of
 
@@ -29,7 +30,7 @@ SCRIPT = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("wor
 class LocalizedPage:
     """What Gradio's template of the page shows. config: Gradio's, with its labels in `language`.
 
-    words: for `words.js`, the script by which all others get them.
+    words: for `words.js`, the script by which all others get them. nonce: what lets inline scripts run.
     """
 
     language: str
@@ -37,6 +38,7 @@ class LocalizedPage:
     config: dict[str, Any]
     words: dict[str, Any]
     script: str
+    nonce: str
 
 
 def label(key: str) -> str:
@@ -65,4 +67,5 @@ def localize_page(request: HTTPConnection, config: dict[str, Any]) -> LocalizedP
         translate(config),
         {"language": language, "languages": LANGUAGES, "entries": shown},
         SCRIPT,
+        request.scope.get(NONCE, ""),
     )

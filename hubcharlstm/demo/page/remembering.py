@@ -61,8 +61,8 @@ class RememberHandlers:
                 wanted = RememberEvent.model_validate(event_data(event))
             except ValidationError as error:
                 raise to_user_error(error, sentence("request.no_message")) from None
-            self.private.owners.identify(request.session_hash or "", wanted.owner)
             client = ClientIdentity.of(request)
+            self.private.owners.identify(request.session_hash or "", wanted.owner, client.address)
             address = client.address if self.admission.limits.max_per_address else ""
             self.private.check_room(wanted.owner, address)
             async with self.private.acquire(wanted.model, wanted.owner) as served_model:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import math
 import os
 import time
@@ -12,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from starlette.datastructures import Address
 from starlette.requests import HTTPConnection
 
 from hubcharlstm import BusyError
+from hubcharlstm.demo.serving.proxies import TrustedProxies
 from hubcharlstm.demo.words.catalogue import Sentence, sentence
 
 MAX_PER_ADDRESS_ON_A_SPACE = 50
@@ -70,32 +69,18 @@ class ClientIdentity:
             return cls()
         # Gradio sends the tool calls of all assistants through one client of its own, whose session is nobody's.
         session = "" if request.request.headers.get("x-gradio-user") == "mcp" else request.session_hash or ""
-        return cls(session, address_of(request.client, request.request.headers))
+        return cls(session, address_of(request.request))
 
     @classmethod
     def of_http(cls, request: HTTPConnection) -> ClientIdentity:
         """The sender of a plain HTTP request, which belongs to no session."""
-        return cls("", address_of(request.client, request.headers))
+        return cls("", address_of(request))
 
 
-def address_of(client: Address | None, headers: Mapping[str, str]) -> str:
-    """The network address of a request's sender, "" if it is unknown. client: the other end of its connection.
-
-    On a Space, X-Forwarded-For names it: its last entry that is public, since a client can forge all entries before the
-    nearest proxy's. Elsewhere the header is ignored.
-    """
-    address = client.host if client is not None else ""
-    if os.environ.get("SPACE_ID"):
-        hops = [hop.strip()[:64] for hop in headers.get("x-forwarded-for", "").split(",")]
-        address = next((hop for hop in reversed(hops) if is_public(hop)), address)
-    return address
-
-
-def is_public(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_global
-    except ValueError:
-        return False
+def address_of(connection: HTTPConnection) -> str:
+    """The network address that limits count for, "" if it is unknown: as `TrustedProxies.client_address` says."""
+    peer = connection.client.host if connection.client is not None else ""
+    return TrustedProxies.of(os.environ).client_address(peer, connection.headers.getlist("x-forwarded-for"))
 
 
 class AdmissionController:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -14,6 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from hubcharlstm.demo.serving.admission import address_of
+from hubcharlstm.demo.serving.attempts import MAX_WRONG, WITHIN_SECONDS, WrongPasswords
 from hubcharlstm.demo.serving.gradio_compat import has_login, login_cookie
 
 AUTH_VARIABLE = "HUBCHARLSTM_AUTH"
@@ -72,22 +75,49 @@ class Authenticator:
     def __init__(self, credentials: Credentials, demo: gr.Blocks) -> None:
         self._credentials, self._demo = credentials, demo
         self._token = secrets.token_urlsafe(32)
+        self._wrong = WrongPasswords()
+        self._address: ContextVar[str] = ContextVar("address", default="")
+
+    def match(self, user: str, password: str) -> bool:
+        """Whether a login on the page is the right one, for Gradio, which does not tell whose it is."""
+        is_right = self._credentials.match(user, password)
+        if not is_right:
+            self._wrong.add(self._address.get())
+        return is_right
 
     def admit(self, scope: Scope, path: str) -> Scope:
-        """The scope to go on with; raises `HTTPException` with status 401 for a request without the password.
+        """The scope to go on with; raises `HTTPException` with status 401 for a request without the password, and 429
+        after too many wrong ones.
 
         A program's password becomes a login, since Gradio's own routes know no other.
         """
+        address = address_of(HTTPConnection(scope))
+        self._address.set(address)
         authorization = next((value for key, value in scope["headers"] if key == b"authorization"), b"")
+        tries_bearer = authorization.lower().startswith(b"bearer ")
+        if tries_bearer or (path.rstrip("/") == "/login" and scope["method"] == "POST"):
+            self._check_attempts(address)
         if self._credentials.match_bearer(authorization):
             headers = [(key, value) for key, value in scope["headers"] if key not in (b"cookie", b"authorization")]
             return {**scope, "headers": [*headers, (b"cookie", login_cookie(self._demo, self._token).encode())]}
         is_public = path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDERS) or scope["method"] == "OPTIONS"
         if is_public or has_login(self._demo, HTTPConnection(scope).cookies):
             return scope
-        what = "The password is wrong" if authorization.lower().startswith(b"bearer ") else "A password is missing"
+        if tries_bearer:
+            self._wrong.add(address)
+        what = "The password is wrong" if tries_bearer else "A password is missing"
         raise HTTPException(
             401,
             f"{what}; expected it as 'Authorization: Bearer PASSWORD', or a login on the page: ask who runs this app.",
             headers={"www-authenticate": "Bearer"},
         )
+
+    def _check_attempts(self, address: str) -> None:
+        """Raise `HTTPException` with status 429 for an address that was wrong too often, whatever it sends now."""
+        if seconds := self._wrong.seconds_to_wait(address):
+            raise HTTPException(
+                429,
+                f"Your network address has sent {MAX_WRONG} wrong passwords within {WITHIN_SECONDS / 60:.0f} minutes; "
+                f"expected fewer: try again in {seconds} seconds.",
+                headers={"retry-after": str(seconds)},
+            )

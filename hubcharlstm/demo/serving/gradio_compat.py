@@ -12,12 +12,13 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from copy import copy
+from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
 import gradio as gr
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
-from gradio import routes
+from gradio import queueing, route_utils, routes
 from gradio.context import LocalContext
 from gradio.events import api
 from gradio.route_utils import FnIndexInferError
@@ -186,6 +187,15 @@ class UnknownEventMiddleware:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+def report_failures(report: Callable[[], None]) -> None:
+    """Have `report` called in place of `traceback.print_exc` where Gradio handles the exception of an event.
+
+    Gradio prints some 25 lines for each event with a value that a component does not take, which anybody can send.
+    """
+    for module in (queueing, routes, route_utils):
+        vars(module)["traceback"] = SimpleNamespace(print_exc=report)
+
+
 # --- the app ----------------------------------------------------------------------------------------------------------
 
 
@@ -297,6 +307,8 @@ def describe_page(
         source = PREVIEW_TAGS.sub("", source).replace("<meta charset", f"{OWN_TAGS}<meta charset", 1)
         for english, localized in LOCALIZED.items():
             source = source.replace(english, localized, 1)
+        # The page's policy runs no inline script without the nonce of its own response.
+        source = re.sub(r"<script(?=[\s>])", '<script nonce="{{ page.nonce }}"', source)
         environment.loader = ChoiceLoader([DictLoader({PAGE: source}), environment.loader])
         if environment.cache is not None:
             environment.cache.clear()

@@ -13,6 +13,7 @@ import gradio as gr
 import uvicorn
 
 from hubcharlstm.demo.serving.admission import AdmissionController
+from hubcharlstm.demo.serving.failures import LineBudget
 from hubcharlstm.demo.serving.gradio_compat import end_heartbeats, evict_idle_sessions
 from hubcharlstm.demo.serving.runtime import collect_garbage, tune_runtime
 from hubcharlstm.demo.serving.uvicorn_compat import Connection, open_connections
@@ -54,6 +55,7 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=max(1, round(CLOSE_SECONDS)),
             )
         )
+        logging.getLogger("uvicorn.error").addFilter(LineBudget())  # after `Config`, which sets its loggers up
         self.demo, self.admission, self.on_startup = demo, admission, on_startup
         self.on_shutdown: Callable[[], Awaitable[None]] | None = None
         """Awaited when it shuts down, after its requests have ended."""

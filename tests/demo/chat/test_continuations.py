@@ -11,7 +11,8 @@ pytest.importorskip("gradio")
 from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.chat.replies import Delivery, ReplyWriter
 from hubcharlstm.demo.chat.state_cache import StateCache
-from hubcharlstm.demo.chat.turns import Turn, parse_continue_target
+from hubcharlstm.demo.chat.stored_turns import parse_continue_target
+from hubcharlstm.demo.chat.turns import Turn
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ServedModel
 from tests.support.chat_doubles import TURN, chat_request, collect, reply_updates
@@ -119,8 +120,44 @@ def test_a_damaged_stored_reply_is_refused_in_one_sentence(
     assert str(caught.value).startswith(sentence) and caught.value.field == field
 
 
-def test_a_stored_turn_is_continued_with_all_that_the_page_keeps_of_it(served_model: ServedModel) -> None:
-    """A later version of the page may store more; half an emoji is no valid Unicode, but was typed."""
-    turn = reply_updates(served_model)[-1] | {"typed": "To be \ud83d", "bookmark": 7}
-    target = parse_continue_target({"target": turn, "index": 0})
-    assert target.turn == turn and target.turn["typed"] == "To be \ud83d"
+def test_only_known_fields_of_a_stored_turn_are_sent_back(served_model: ServedModel) -> None:
+    """The page echoed all of a forged continuation. Half an emoji is no valid Unicode, but was typed."""
+    turn = reply_updates(served_model)[-1] | {"typed": "To be \ud83d"}
+    known = parse_continue_target({"target": turn, "index": 0}).turn
+    assert known == {**turn, "id": ""}
+    forged = turn | {"bookmark": [7] * 1000, "replies": [turn["replies"][0] | {"more": {"x": 1}}]}
+    assert parse_continue_target({"target": forged, "index": 0}).turn == known
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"typed": "x" * 10_001},
+        {"speaker": "x" * 61},
+        {"context": "x" * 10_001},
+        {"shown": "x" * 30_001},
+        {"warnings": ["x"] * 21},
+        {"warnings": ["x" * 1_001]},
+        {"warnings": [{"key": "a", "params": {str(number): 1 for number in range(11)}}]},
+        {"warnings": [{"key": "a", "params": {"a": {"key": "b", "params": {"c": {"key": "d"}}}}}]},
+        {"warnings": [{"key": "a", "params": {"a": [[1]]}}]},
+        {"warnings": [{"key": "a", "params": {"a": float("nan")}}]},
+    ],
+)
+def test_each_field_of_a_stored_turn_has_its_bound(served_model: ServedModel, changes: dict[str, Any]) -> None:
+    turn = reply_updates(served_model)[-1]
+    with pytest.raises(UserError, match="in a form that this page does not know"):
+        parse_continue_target({"target": turn | changes, "index": 0})
+
+
+def test_a_reply_beside_the_continued_one_has_bounds_and_defaults(served_model: ServedModel) -> None:
+    """An earlier version of the page stored less of a reply; code that is too long is left out, not refused."""
+    turn = reply_updates(served_model)[-1]
+    turn["replies"].append({"text": "To be", "python": "x" * 300_001, "seed": 7})  # type: ignore[typeddict-item]
+    other = parse_continue_target({"target": turn, "index": 0}).turn["replies"][1]
+    assert other.keys() == turn["replies"][0].keys()
+    assert (other["text"], other["python"], other["seed"], other["clamp"]) == ("To be", "", "7", [])
+    for spoilt in ({"text": "x" * 20_401}, {"text": "a", "rate": float("inf")}, {"text": "a", "model": ["x"]}):
+        turn["replies"][1] = spoilt  # type: ignore[call-overload]
+        with pytest.raises(UserError):
+            parse_continue_target({"target": turn, "index": 0})

@@ -13,7 +13,8 @@ from hubcharlstm.cli import parser
 from hubcharlstm.demo.chat import permalinks
 from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.chat.replies import Delivery, ReplyWriter
-from hubcharlstm.demo.chat.turns import Reply, Turn, parse_continue_target
+from hubcharlstm.demo.chat.stored_turns import parse_continue_target
+from hubcharlstm.demo.chat.turns import Reply, Turn
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ServedModel
 from tests.support.chat_doubles import TURN, chat_request, collect, in_english, reply_updates

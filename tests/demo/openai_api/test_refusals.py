@@ -73,7 +73,7 @@ def test_a_model_that_is_not_offered_is_not_opened(client: Any) -> None:
     assert (refused.value.code, refused.value.param) == ("model_not_found", "model")
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"7", b"", b"\xff", b"[" * 100_000, b'{"seed": ' + b"9" * 5_000 + b"}"])
+@pytest.mark.parametrize("body", [b"{", b"[]", b"7", b"", b"\xff", b"[" * 15_000, b'{"seed": ' + b"9" * 5_000 + b"}"])
 def test_a_body_that_is_no_object_is_refused(served: Served, body: bytes) -> None:
     headers = {"content-type": "application/json"}
     answer = httpx.post(f"{served.url}/v1/completions", content=body, headers=headers, timeout=20)

@@ -13,7 +13,10 @@ from hubcharlstm import BusyError
 
 pytest.importorskip("gradio")
 
+from starlette.requests import HTTPConnection
+
 from hubcharlstm.demo.serving.admission import MAX_PER_ADDRESS_ON_A_SPACE, AdmissionController, ClientIdentity, Limits
+from hubcharlstm.demo.serving.proxies import TrustedProxies
 
 
 def test_limits_come_from_the_environment() -> None:
@@ -36,21 +39,48 @@ def test_limits_come_from_the_environment() -> None:
             Limits.of({f"HUBCHARLSTM_{name}": value})
 
 
-def request(address: str = "10.0.0.1", session: str = "abc", **headers: str) -> Any:
-    inner = SimpleNamespace(headers={name.replace("_", "-"): value for name, value in headers.items()})
-    return SimpleNamespace(request=inner, client=SimpleNamespace(host=address), session_hash=session)
+def request(*forwarded: str, address: str = "10.0.0.1", session: str = "abc", user: str = "") -> Any:
+    lines = [(b"x-forwarded-for", line.encode()) for line in forwarded]
+    scope = {"type": "http", "client": (address, 5), "headers": [*lines, (b"x-gradio-user", user.encode())]}
+    return SimpleNamespace(request=HTTPConnection(scope), session_hash=session)
+
+
+def address(*forwarded: str, peer: str = "10.0.0.1") -> str:
+    return ClientIdentity.of(request(*forwarded, address=peer)).address
 
 
 def test_a_forwarded_address_counts_on_a_space_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    claimed = request(x_forwarded_for="1.2.3.4, 8.8.8.8, 10.1.1.1")
+    claimed = request("1.2.3.4, 8.8.8.8, 10.1.1.1")
     monkeypatch.delenv("SPACE_ID", raising=False)
     assert ClientIdentity.of(claimed) == ClientIdentity("abc", "10.0.0.1")
     monkeypatch.setenv("SPACE_ID", "user/space")
     assert ClientIdentity.of(claimed).address == "8.8.8.8"  # by the nearest proxies; 1.2.3.4 may be made up
     for odd in ("", "unknown", "10.1.1.1", "<script>", "1.2.3.4.5, ,"):
-        assert ClientIdentity.of(request(x_forwarded_for=odd)).address == "10.0.0.1"
+        assert address(odd) == "10.0.0.1"
+    assert address("1.2.3.4", peer="9.9.9.9") == "9.9.9.9"  # no proxy at all
     assert ClientIdentity.of(None) == ClientIdentity()
-    assert ClientIdentity.of(request(x_gradio_user="mcp")).session == ""
+    assert ClientIdentity.of(request(user="mcp")).session == ""
+
+
+def test_no_invented_address_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two lines the invented one counted; an address with a port was skipped; a /64 had 2**64 addresses."""
+    monkeypatch.setenv("SPACE_ID", "user/space")
+    assert address("1.2.3.4", "8.8.8.8") == address("1.2.3.4, 8.8.8.8") == "8.8.8.8"
+    assert address("1.2.3.4, 8.8.8.8:443") == address("1.2.3.4, ::ffff:8.8.8.8") == "8.8.8.8"
+    assert address("1.2.3.4, 8.8.8.8, what") == "10.0.0.1"
+    one = address("1.2.3.4, 2606:4700:1:2::5")
+    assert one == address("[2606:4700:1:2:3::7]:443") == address(peer="2606:4700:1:2::9") == "2606:4700:1:2::/64"
+    assert one != address("2606:4700:1:3::5")
+
+
+def test_proxies_at_home_are_believed_by_their_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    monkeypatch.setenv("HUBCHARLSTM_TRUSTED_PROXIES", "10.0.0.1, 192.168.0.0/16")
+    assert address("1.2.3.4, 192.168.3.3") == "1.2.3.4" and address("1.2.3.4, 10.0.0.2") == "10.0.0.2"
+    assert address("1.2.3.4", peer="10.0.0.2") == "10.0.0.2"
+    for wrong in ("home", "10.0.0.1/99", "10.0.0.1;10.0.0.2"):
+        with pytest.raises(ValueError, match=r"HUBCHARLSTM_TRUSTED_PROXIES is .* expected addresses or networks"):
+            TrustedProxies.of({"HUBCHARLSTM_TRUSTED_PROXIES": wrong})
 
 
 def test_a_session_and_an_address_have_their_own_limits() -> None:

@@ -15,9 +15,12 @@ pytest.importorskip("gradio")
 from gradio_client import Client
 
 from hubcharlstm.demo import launch
+from hubcharlstm.demo.serving import attempts
+from hubcharlstm.demo.serving.attempts import WrongPasswords
 from hubcharlstm.demo.serving.authentication import Credentials
 from tests.support.browser_app import SECONDS, free_port
 from tests.support.chat_doubles import tiny_model
+from tests.support.clock import ManualClock
 from tests.support.served import Served, serving
 
 PASSWORD = "correct:höher"  # with the colon that ends the user's name, and a letter beyond ASCII
@@ -28,6 +31,12 @@ BEARER = {"authorization": f"Bearer {PASSWORD}".encode()}
 def locked() -> Iterator[Served]:
     with serving(tiny_model(), auth=f"me:{PASSWORD}") as running:
         yield running
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More wrong passwords than the limit allows one address, as all tests here have."""
+    monkeypatch.setattr(attempts, "MAX_WRONG", 1_000)
 
 
 # --- the credentials --------------------------------------------------------------------------------------------------
@@ -80,6 +89,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize(("method", "path"), REFUSED)
 def test_every_route_refuses_without_the_password(locked: Served, method: str, path: str) -> None:
     for headers in ({}, {"authorization": "Bearer wrong"}, {"cookie": "access-token-x=y; access-token-unsecure-x=y"}):
@@ -100,6 +110,7 @@ def test_what_stays_open_tells_nothing_of_the_app(locked: Served) -> None:
     assert preflight.status_code == 404 and "tiny" not in preflight.text
 
 
+@pytest.mark.usefixtures("patient")
 def test_programs_send_it_with_each_request(locked: Served) -> None:
     called = httpx.post(f"{locked.url}/gradio_api/call/v2/complete", json={"prompt": "To be"}, headers=BEARER)
     event = called.json()["event_id"]
@@ -111,6 +122,51 @@ def test_programs_send_it_with_each_request(locked: Served) -> None:
         assert httpx.get(f"{locked.url}/gradio_api/info", headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize("by", ["bearer", "login"])
+def test_wrong_passwords_are_limited(by: str) -> None:
+    """An address could try as many passwords as it liked."""
+    with serving(tiny_model(), auth=f"me:{PASSWORD}") as served:
+
+        def attempt(password: str) -> httpx.Response:
+            if by == "login":
+                return httpx.post(f"{served.url}/login", data={"username": "me", "password": password}, timeout=20)
+            headers = {"authorization": f"Bearer {password}".encode()}
+            return httpx.get(f"{served.url}/gradio_api/info", headers=headers, timeout=20)
+
+        cookies = httpx.post(f"{served.url}/login", data={"username": "me", "password": PASSWORD}, timeout=20).cookies
+        statuses = [attempt(f"wrong{number}").status_code for number in range(attempts.MAX_WRONG)]
+        assert set(statuses) == {401 if by == "bearer" else 400}
+        refused = attempt(PASSWORD)
+        assert refused.status_code == 429 and 0 < int(refused.headers["retry-after"]) <= attempts.WITHIN_SECONDS
+        assert refused.json()["error"].startswith("Your network address has sent 10 wrong passwords within 5 minutes")
+        inside = {"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+        assert httpx.get(f"{served.url}/config", headers=inside, timeout=20).status_code == 200
+        assert httpx.get(f"{served.url}/", timeout=20).status_code == 200  # the login page itself
+
+
+def test_an_address_may_try_again_once_an_attempt_is_old() -> None:
+    clock = ManualClock()
+    wrong = WrongPasswords(clock)
+    for _ in range(attempts.MAX_WRONG):
+        assert wrong.seconds_to_wait("a") == 0
+        wrong.add("a")
+        clock.now += 1
+    assert wrong.seconds_to_wait("a") == attempts.WITHIN_SECONDS - attempts.MAX_WRONG and not wrong.seconds_to_wait("b")
+    clock.now += attempts.WITHIN_SECONDS - attempts.MAX_WRONG
+    assert wrong.seconds_to_wait("a") == 0
+    wrong.add("a")
+    assert wrong.seconds_to_wait("a") == 1
+
+
+def test_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "MAX_ADDRESSES", 3)
+    wrong = WrongPasswords(ManualClock())
+    for address in "abcad":
+        wrong.add(address)
+    assert list(wrong._times) == ["c", "a", "d"]
+
+
+@pytest.mark.usefixtures("patient")
 def test_gradios_client_logs_in(locked: Served) -> None:
     client = Client(locked.url, auth=("me", PASSWORD), verbose=False, analytics_enabled=False)
     assert len(client.predict("To be", 5, api_name="/complete")["text"]) == 5
@@ -130,6 +186,7 @@ def test_openais_client_takes_it_as_its_key(monkeypatch: pytest.MonkeyPatch) -> 
         assert refused.value.code == "invalid_api_key"
 
 
+@pytest.mark.usefixtures("patient")
 def test_assistants_send_it_too(locked: Served) -> None:
     pytest.importorskip("mcp")
     from mcp import ClientSession
@@ -147,6 +204,7 @@ def test_assistants_send_it_too(locked: Served) -> None:
     assert len(asyncio.run(run()).structuredContent["text"]) == 5
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_password_stands_in_no_log(locked: Served, caplog: pytest.LogCaptureFixture, capfd: Any) -> None:
     caplog.set_level(logging.DEBUG)
     httpx.get(f"{locked.url}/config", headers={"authorization": f"Bearer {PASSWORD}x".encode()})
@@ -158,6 +216,7 @@ def test_the_password_stands_in_no_log(locked: Served, caplog: pytest.LogCapture
 
 @pytest.mark.browser
 @pytest.mark.slow
+@pytest.mark.usefixtures("patient")
 def test_somebody_logs_in_on_the_page(locked: Served, browser: Any) -> None:
     page = browser.new_page()
     page.set_default_timeout(SECONDS * 1000)

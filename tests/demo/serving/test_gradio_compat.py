@@ -286,7 +286,7 @@ def test_the_page_is_a_template_with_tags_of_gradios_own() -> None:
     gr.mount_gradio_app(FastAPI(), demo, path="/")
     contract(all(source.count(text) == 1 for text in gradio_compat.LOCALIZED),
              gradio_compat.PAGE, "one place for each part in a language", gradio_compat.describe_page)  # fmt: skip
-    page = LocalizedPage("ar", "rtl", {"title": "ع"}, {}, "")
+    page = LocalizedPage("ar", "rtl", {"title": "ع"}, {}, "", "a-nonce")
     gradio_compat.describe_page(demo, "d", "/p.png", lambda request, config: page)
     contract(all(f"config['{name}']" in gradio_compat.OWN_TAGS for name in used) and demo.config["title"] == "t",
              "Blocks.config", "what the template shows", gradio_compat.describe_page)  # fmt: skip

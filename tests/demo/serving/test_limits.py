@@ -75,7 +75,7 @@ def test_a_client_that_never_reads_is_dropped_and_costs_nobody_else_anything(mon
 
 def test_a_client_that_disconnects_frees_its_row(served: Served) -> None:
     event = served.post("complete", prompt="To be", max_new_tokens=2_000).json()["event_id"]
-    asked = f"GET /gradio_api/call/v2/complete/{event} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
+    asked = f"GET /gradio_api/call/v2/complete/{event} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
     served.raw(asked).close()
     wait_until(lambda: served.is_idle)
 

@@ -23,7 +23,7 @@ from tests.support.served import Served, serving
         ("call/v2/complete", b"{", 422),
         ("call/v2/complete", b'{"prompt": "To be"', 422),
         ("call/v2/complete", b"\xff\xfe", 422),
-        ("call/v2/complete", b"[" * 100_000, 422),
+        ("call/v2/complete", b"[" * 10_000, 422),
         ("call/v2/complete", b"[]", 422),
         ("call/v2/complete", b"7", 422),
         ("call/v2/complete", b"{}", 422),
@@ -54,6 +54,17 @@ def test_a_huge_request_is_refused_before_it_is_read(served: Served) -> None:
         Client(served.url, verbose=False, analytics_enabled=False).predict("x" * 10_000_000, api_name="/complete")
 
 
+def test_a_body_of_many_small_values_is_refused_before_it_is_parsed(served: Served) -> None:
+    """20 bodies of 700 kB in small values blocked the event loop for 11.8 of 14.2 seconds."""
+    join = f"{served.url}/gradio_api/queue/join"
+    for content in (b'{"data": [' + b"[]," * 200_000 + b"[]]}", b'{"data": ["' + b'\\"' * 20 + b'"' + b",1" * 200_000):
+        answer = httpx.post(join, content=content, headers={"content-type": "application/json"}, timeout=20)
+        assert answer.status_code == 413 and "values; expected 20,000 at most" in answer.json()["error"]
+    texts = ("[,{" * 3_000, '\\"' * 3_000 + "," * 900)
+    for text in texts:  # structure inside of a text is text
+        assert served.refusal("complete", prompt=text, stop=7).startswith("The stop is 7")
+
+
 def test_a_huge_body_without_a_length_is_cut_off(served: Served) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(10_000):
@@ -70,7 +81,7 @@ def test_a_huge_body_without_a_length_is_cut_off(served: Served) -> None:
 def test_an_incomplete_request_times_out(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(middleware, "BODY_TIMEOUT", 0.5)
     monkeypatch.setattr(server, "IDLE_TIMEOUT", 0.5)
-    head = b"POST /gradio_api/call/v2/complete HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n"
+    head = b"POST /gradio_api/call/v2/complete HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n"
     with served.raw(head + b'{"prompt"') as slow:
         assert b"408" in slow.recv(1000)
     for begun in (b"", b"GET / HT", head[:60]):
@@ -80,7 +91,7 @@ def test_an_incomplete_request_times_out(served: Served, monkeypatch: pytest.Mon
 
 
 def test_cross_site_requests_are_refused(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site", "host": "chat.example"}
+    foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
     for path in ("/config", "/gradio_api/info", "/healthz"):
         assert "access-control-allow-origin" not in httpx.get(served.url + path, headers=foreign).headers
     sent = httpx.post(f"{served.url}/gradio_api/call/v2/complete", json={"prompt": ""}, headers=foreign)
@@ -89,7 +100,7 @@ def test_cross_site_requests_are_refused(served: Served, monkeypatch: pytest.Mon
     assert (
         "access-control-allow-origin" not in httpx.options(f"{served.url}/gradio_api/queue/join", headers=asked).headers
     )
-    own = {"origin": "https://chat.example", "sec-fetch-site": "same-origin", "host": "chat.example"}
+    own = {"origin": served.url, "sec-fetch-site": "same-origin"}
     sent = httpx.post(f"{served.url}/gradio_api/call/v2/complete", json={"prompt": ""}, headers=own)
     assert sent.status_code == 200
     served.receive("complete", sent.json()["event_id"])
@@ -100,11 +111,6 @@ def test_cross_site_requests_are_refused(served: Served, monkeypatch: pytest.Mon
         assert sent.headers["access-control-allow-origin"] == "https://friend.example"
         open_to_one.receive("complete", sent.json()["event_id"])
         assert "access-control-allow-origin" not in httpx.get(open_to_one.url + "/config", headers=foreign).headers
-
-
-def test_the_page_may_be_framed(served: Served) -> None:
-    headers = httpx.get(served.url + "/").headers
-    assert "x-frame-options" not in headers and "frame-ancestors" not in headers.get("content-security-policy", "")
 
 
 @pytest.mark.parametrize(
@@ -146,6 +152,8 @@ def test_nothing_is_written_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("strips", [True, False])
 def test_it_works_behind_a_path_prefix(monkeypatch: pytest.MonkeyPatch, strips: bool) -> None:
     monkeypatch.setenv("GRADIO_ROOT_PATH", "/tools/chat")
+    monkeypatch.setenv("HUBCHARLSTM_TRUSTED_PROXIES", "127.0.0.1")
+    monkeypatch.setenv("HUBCHARLSTM_ALLOWED_HOSTS", "example.org")
     with serving(tiny_model()) as served:
         before = "" if strips else "/tools/chat"
         headers = {"x-forwarded-host": "example.org", "x-forwarded-proto": "https"}

@@ -24,6 +24,8 @@ def tags(page: str) -> dict[str, str]:
 
 def test_a_shared_link_previews_with_title_and_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADIO_ROOT_PATH", "/chat")
+    monkeypatch.setenv("HUBCHARLSTM_TRUSTED_PROXIES", "127.0.0.1")
+    monkeypatch.setenv("HUBCHARLSTM_ALLOWED_HOSTS", "chat.example")
     model: CharLSTM = tiny_model()
     model.record = RECORD | {"corpus": RECORD["corpus"] | {"title": 'the "small" <play>'}}
     served = Served(model)

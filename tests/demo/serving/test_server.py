@@ -115,7 +115,7 @@ def test_shutdown_finishes_or_answers_every_request_within_five_seconds(tmp_path
     wait_until(lambda: httpx.get(f"{app.url}/healthz", timeout=SECONDS).json()["running"] == 2)
     idle = socket.create_connection(("127.0.0.1", app.port))
     page_open = socket.create_connection(("127.0.0.1", app.port))
-    page_open.sendall(b"GET /gradio_api/heartbeat/ab HTTP/1.1\r\nhost: x\r\n\r\n")
+    page_open.sendall(b"GET /gradio_api/heartbeat/ab HTTP/1.1\r\nhost: localhost\r\n\r\n")
     time.sleep(0.3)
     asked = time.monotonic()
     app.process.send_signal(how)

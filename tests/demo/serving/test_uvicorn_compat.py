@@ -24,7 +24,7 @@ def test_the_server_lists_its_connections(served: Served) -> None:
         wait_until(lambda: len(open_connections(served.server)) > before)
         [opened] = [one for one in open_connections(served.server) if is_from(one.protocol, client)]
         assert opened.is_idle and opened.protocol.cycle is None and opened.unsent_bytes == 0
-        client.sendall(b"GET /gradio_api/heartbeat/contract HTTP/1.1\r\nhost: x\r\n\r\n")
+        client.sendall(b"GET /gradio_api/heartbeat/contract HTTP/1.1\r\nhost: localhost\r\n\r\n")
         wait_until(lambda: opened.protocol.cycle is not None)
         assert not opened.is_idle, "Uvicorn's cycle.response_complete is true while the response streams"
         assert b"200" in client.recv(1_000)
