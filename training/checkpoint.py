@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import math
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -123,6 +124,13 @@ def load(
             f"The checkpoint in {run} is damaged ({reason}); expected a whole one: put a copy back, or start a new "
             "run with fit and another --out."
         ) from error
+
+
+def delete_unfinished(run: Path) -> None:
+    """Delete checkpoints that a killed run has left half written; for whoever holds the run's lock."""
+    if (run / CHECKPOINT).is_dir():  # without it, what lies beside may be all that there is
+        for folder in run.glob(f".{CHECKPOINT}.*.new"):
+            shutil.rmtree(folder)
 
 
 @contextmanager

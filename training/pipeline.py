@@ -19,7 +19,7 @@ from training import preflight
 from training.ancestry import distinct, public_command
 from training.artifacts import ModelArtifacts, RunInfo
 from training.bptt import TruncatedBPTT
-from training.checkpoint import Progress
+from training.checkpoint import Progress, delete_unfinished
 from training.data.corpus import Corpus, load_corpus
 from training.data.encoded import TrainIds, code_points, id_table
 from training.data.examples import suggest
@@ -180,6 +180,8 @@ def fit(
         ),
     )  # fmt: skip
     with run_lock(out) if is_main else nullcontext(), _flushed_denormals():
+        if is_main and resume:
+            delete_unfinished(out)
         if is_main and not resume and settings:
             settings.save(out)
         trainer = Trainer(

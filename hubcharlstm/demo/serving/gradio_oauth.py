@@ -61,11 +61,12 @@ async def find_sign_in(demo: gr.Blocks, connection: HTTPConnection) -> SignIn | 
     """
     from starlette.middleware.sessions import SessionMiddleware
 
-    settings = next((one.kwargs for one in demo.app.user_middleware if one.cls is SessionMiddleware), None)
+    layers: list[Any] = demo.app.user_middleware
+    settings = next((one.kwargs for one in layers if one.cls is SessionMiddleware), None)
     if settings is None:
         return None
     scope = dict(connection.scope)
-    await SessionMiddleware(_nothing, **settings)(scope, _no_message, _send_nothing)  # type: ignore[arg-type]
+    await SessionMiddleware(_nothing, **settings)(scope, _no_message, _send_nothing)
     info = oauth._get_valid_oauth_info_from_session(scope["session"])
     if info is None:
         return None
