@@ -209,7 +209,7 @@ def abandoned(app: RunningApp, count: int, leave: int) -> dict[str, Any]:
         owner = Owner(app)
         owner.give(text)
         owner.start(30)
-        while draw.random() < 0.8 and not owner.call("state")["run"]["metrics"]:
+        while draw.random() < 0.8 and not has_learned(owner.call("state")):
             time.sleep(draw.uniform(0.1, 2))
         if number < count - leave:
             owner.forget()
@@ -224,6 +224,11 @@ def abandoned(app: RunningApp, count: int, leave: int) -> dict[str, Any]:
     for name, values in (("at the start", sizes[0]), (f"after {min(10, count)}", warm), ("at the end", last)):
         print(f"| {name} | {' | '.join(str(value) for value in values.values())} |")
     return {"start": sizes[0], "warm": warm, "end": last}
+
+
+def has_learned(state: dict[str, Any]) -> bool:
+    """Whether a training waits no more and has come to its first evaluation."""
+    return bool(state["run"] and state["run"]["metrics"])
 
 
 def footprint(app: RunningApp) -> dict[str, float]:

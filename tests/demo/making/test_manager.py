@@ -166,11 +166,11 @@ def test_what_was_saved_before_the_disk_was_full_is_offered(play: Any) -> None:
     async def scenario(manager: TrainingManager, clock: ManualClock) -> None:
         await checked(manager, ANN, "FULL_LATER")
         manager.start(ANN, 30, "")
-        await checked(manager, BOB)
-        manager.start(BOB, 30, "")
         state = await until(manager, ANN, "ready", "failed")
         assert (state["phase"], state["sentence"]) == ("ready", sentence("make.disk_full_best").as_json())
         assert manager.private.labels(ANN)[-1] == state["label"]
+        await checked(manager, BOB)
+        manager.start(BOB, 30, "")
         assert (await until(manager, BOB, "ready", "failed"))["sentence"] == ""
 
     play(scenario)
