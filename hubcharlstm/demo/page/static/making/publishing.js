@@ -22,18 +22,17 @@ function renderPublishing({ may_publish: mayPublish, account }, cameBack) {
   root.append(part("summary", "", words("make.publish_on_hub")), content);
   root.addEventListener("toggle", async () => {
     if (!root.open || content.childElementCount > 0) return;
-    if (!mayPublish) {
-      content.append(...signInNote(cameBack === "sign-in-failed"));
-      return;
-    }
     try {
-      content.replaceChildren(...publishForm(await ask("publish", { method: "GET" }), account, content));
+      const nodes = mayPublish
+        ? publishForm(await ask("publish", { method: "GET" }), account, content)
+        : signInNote(cameBack === "sign-in-failed");
+      content.replaceChildren(...nodes);
+      if (cameBack) root.scrollIntoView(); // where the visitor was
     } catch (error) {
       tell(error.message);
     }
   });
   root.open = cameBack !== "";
-  if (root.open) requestAnimationFrame(() => root.scrollIntoView({ block: "nearest" }));
   return root;
 }
 
