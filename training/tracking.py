@@ -45,8 +45,12 @@ class StatusFile:
 
 def _replace(path: Path, content: str) -> None:
     unfinished = path.with_name(f".{path.name}.new")
-    unfinished.write_text(content, encoding="utf-8")
-    unfinished.replace(path)
+    try:
+        unfinished.write_text(content, encoding="utf-8")
+        unfinished.replace(path)
+    except OSError:  # a full disk gets back what the half-written file has taken
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 class Tracker:

@@ -23,7 +23,7 @@ from hubcharlstm.demo.inside.routes import add_inside
 from hubcharlstm.demo.inside.tracing import Tracer
 from hubcharlstm.demo.making.limits import MakingLimits
 from hubcharlstm.demo.making.manager import TrainingManager
-from hubcharlstm.demo.making.routes import TextUpload, add_making
+from hubcharlstm.demo.making.routes import SIGN_IN_FAILED, TextUpload, add_making
 from hubcharlstm.demo.making.storage import Storage
 from hubcharlstm.demo.model_source import ModelSource
 from hubcharlstm.demo.models import ModelRegistry, ServedModel
@@ -34,7 +34,7 @@ from hubcharlstm.demo.page.theme import CSS, theme
 from hubcharlstm.demo.page.welcome import lines as introduction_lines
 from hubcharlstm.demo.page.welcome import title as page_title
 from hubcharlstm.demo.private_models import PrivateModels
-from hubcharlstm.demo.serving import gradio_compat
+from hubcharlstm.demo.serving import gradio_compat, gradio_oauth
 from hubcharlstm.demo.serving.admission import AdmissionController, Limits
 from hubcharlstm.demo.serving.authentication import Authenticator, Credentials
 from hubcharlstm.demo.serving.failures import FailureLog, FailureMiddleware
@@ -138,6 +138,8 @@ def build(registry: ModelRegistry, admission: AdmissionController | None = None)
     demo = gr.Blocks(title=f"{title} · hubcharlstm", analytics_enabled=False, fill_height=True)
     with demo:
         making_limits = MakingLimits.of(os.environ)
+        if making_limits is not None and gradio_oauth.has_sign_in(os.environ):
+            gradio_oauth.add_sign_in()
         handlers = chat_page(registry, admission, pacer, has_making=making_limits is not None)
         demo.load(
             handlers.on_load, None, handlers.outputs, queue=False, api_visibility="private", show_progress="hidden"
@@ -181,7 +183,7 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
     manager = None
     if app.making_limits is not None:
         manager = TrainingManager(app.making_limits, app.private, Storage())
-        add_making(asgi, manager, app.registry)
+        add_making(asgi, manager, app.registry, app.demo)
     add_inside(asgi, app.private, app.admission, app.pacer, app.tracer)
     add_preview_image(asgi, app.registry)
     authenticator = Authenticator(credentials, app.demo) if credentials else None
@@ -229,7 +231,12 @@ def mount(
         mcp_server=gradio_compat.has_mcp(),
         pwa=False,
         ssr_mode=False,
-        app_kwargs={"exception_handlers": dict.fromkeys(gradio_compat.CALL_ERRORS, malformed_call_handler(demo))},
+        app_kwargs={
+            "exception_handlers": {
+                **dict.fromkeys(gradio_compat.CALL_ERRORS, malformed_call_handler(demo)),
+                **(gradio_oauth.sign_in_errors(f"{root}{SIGN_IN_FAILED}") if demo.expects_oauth else {}),
+            }
+        },
     )
     gradio_compat.adopt_mounted_app(demo, asgi)
 

@@ -61,6 +61,9 @@ COLORS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 LICENSES = {"mit", "apache-2.0", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0", "gpl-3.0", "other", "unknown"}
 
 
+OAUTH_SCOPES = {"email", "read-repos", "contribute-repos", "write-repos", "manage-repos", "inference-api"}
+
+
 def validate_card(request: Request) -> Response:
     """Validate the metadata of a card by those documented rules of the Hub that matter here."""
     params = json.loads(request.body)
@@ -102,6 +105,8 @@ def card_faults(content: str, kind: str) -> tuple[list[str], list[str]]:
             '"sdk_version" must be a version': data.get("sdk") != "gradio"
             or re.fullmatch(r"\d+\.\d+\.\d+", str(data.get("sdk_version"))),
             '"python_version" must be a string': isinstance(data.get("python_version", ""), str),
+            '"hf_oauth" must be a boolean': isinstance(data.get("hf_oauth", False), bool),
+            '"hf_oauth_scopes" must be known': set(data.get("hf_oauth_scopes", [])) <= OAUTH_SCOPES,
         }
     return [message for message, good in checks.items() if not good], []
 

@@ -1,7 +1,7 @@
 """A `training` package that answers at once: what the app's manager of trainings sees of the real one, in milliseconds.
 
 The first word of the text says what it does: REFUSE, HANG (until it is killed), WAIT (until it is stopped), FULL (as on
-a full disk), DIE; anything else is learned.
+a full disk), FULL_LATER (as on one that fills up after a first model), DIE; anything else is learned.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ if what == "WAIT":
     (run / "waits").touch()
 while what in ("WAIT", "HANG"):
     time.sleep(0.05)
-if what == "FULL":
+if what.startswith("FULL"):
+    if what == "FULL_LATER":
+        save()
     print("error: run/model cannot be read or written (No space left on device); expected room.", file=sys.stderr)
     sys.exit(2)
 if what == "DIE":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import signal
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import training.trainer
+from tests.support.browser_app import ROOT
 from tests.support.tiny_runs import (
     RECIPE,
     assert_same_run,
@@ -73,6 +76,27 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
     with pytest.raises(Killed):
         run(out)
     assert run(out, resume=True).finished
+    assert_same_run(out, unbroken)
+
+
+def test_a_checkpoint_that_a_kill_left_half_written_goes(tmp_path: Path, unbroken: Path) -> None:
+    """After SIGKILL in the middle of a save `.checkpoint.X.new` lay there for good, as large as the checkpoint."""
+    out = tmp_path / "run"
+    at_a_save = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    script = (
+        "import sys; from pathlib import Path; import training.checkpoint as checkpoint; real = checkpoint.save_file\n"
+        "saved = []\n"
+        "def save(tensors, path):\n"
+        "    real(tensors, path); saved.append(path)\n"
+        f"    if len(saved) == 2: {at_a_save}\n"
+        "checkpoint.save_file = save\n"
+        "from tests.support import tiny_runs; tiny_runs.run(Path(sys.argv[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(out)], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert len(list(out.glob(".checkpoint.*.new"))) == 1
+    assert run(out, resume=True).finished
+    assert not list(out.glob(".checkpoint.*"))
     assert_same_run(out, unbroken)
 
 

@@ -38,6 +38,9 @@ MODEL_VARIABLE = "HUBCHARLSTM_MODEL"
 MAKING_VARIABLE = "HUBCHARLSTM_MAKE_YOUR_OWN"
 """The Space's variable that lets visitors train; the app reads it."""
 PYTHON_VERSION = "3.11"
+SIGN_IN_SCOPES = ("contribute-repos",)
+"""What a visitor's sign-in may do besides naming its account: create repositories and change those alone."""
+SIGN_IN_PACKAGES = ("authlib", "itsdangerous")
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ def write(
     They run the app, and `pip install` takes the folder, so that a reader of the model's card gets the library from
     the Space. space_id: where the folder goes, for the address of its thumbnail. record: of the model, for title,
     thumbnail and description. preload: fetch the model when the Space is built, which it cannot for a private one.
-    make_your_own: with the packages that a training needs.
+    make_your_own: with the packages that a training and a sign-in need, and a sign-in for visitors.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} exists already; expected a new or empty folder: empty it, or choose another.")
@@ -170,7 +173,7 @@ def write(
     contents: dict[str, Callable[[Path], object]] = {
         path: partial(shutil.copyfile, ROOT / path) for path in (*FILES, *package_files())
     }
-    card = front_page(model_id, space_id=space_id, record=record, preload=preload)
+    card = front_page(model_id, space_id=space_id, record=record, preload=preload, make_your_own=make_your_own)
     pins, picture = (
         requirements(torch_index, make_your_own=make_your_own),
         preview_image.draw(record, model_id.rpartition("/")[2]),
@@ -199,7 +202,8 @@ def package_files() -> list[str]:
 def requirements(torch_index: str | None = None, *, make_your_own: bool = False) -> str:
     """The Space's requirements.txt, without gradio.
 
-    torch_index: a package index with other builds of torch. make_your_own: with the packages that a training needs.
+    torch_index: a package index with other builds of torch. make_your_own: with the packages that a training and a
+    sign-in need.
     """
     pins = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     if make_your_own:
@@ -211,11 +215,11 @@ def requirements(torch_index: str | None = None, *, make_your_own: bool = False)
 
 
 def training_pins() -> list[str]:
-    """The packages of the extra `train`, at the versions that the tests ran with."""
+    """The packages of the extra `train` and of a sign-in, at the versions that the tests ran with."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = [re.split(r"[<>=\[;]", one)[0].strip() for one in project["optional-dependencies"]["train"]]
     versions = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.M))
-    return [f"{name}=={versions[name]}" for name in names]
+    return [f"{name}=={versions[name]}" for name in (*names, *SIGN_IN_PACKAGES)]
 
 
 def check_torch_index(address: str) -> None:
@@ -246,8 +250,12 @@ def front_page(
     space_id: str | None = None,
     record: Mapping[str, Any] = MappingProxyType({}),
     preload: bool = True,
+    make_your_own: bool = False,
 ) -> str:
-    """The README.md of the Space; its metadata configures the Space, and names what links to it show."""
+    """The README.md of the Space; its metadata configures the Space, and names what links to it show.
+
+    make_your_own: visitors may sign in, to publish what they have trained.
+    """
     return front_matter.render(
         model_id,
         f"A chat with `{model_id}`, a character-level LSTM: begin a line, and it goes on.\n\nMade by `python -m "
@@ -261,6 +269,8 @@ def front_page(
         app_file="app.py",
         preload_from_hub=[model_id] if preload else None,
         license="mit",
+        hf_oauth=True if make_your_own else None,
+        hf_oauth_scopes=list(SIGN_IN_SCOPES) if make_your_own else None,
     )
 
 

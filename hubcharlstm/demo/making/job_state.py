@@ -43,6 +43,20 @@ def readable(error: str, job: TrainingJob) -> str:
     return error.replace(str(job.text_file), "The text").replace(job.text_file.name, "text")
 
 
+def why_early(*, is_stopped: bool, is_full: bool) -> Sentence:
+    """Of a model whose training did not run to its end."""
+    if is_stopped:
+        return sentence("make.stopped_best")
+    return sentence("make.disk_full_best") if is_full else sentence("make.ended_best")
+
+
+def why_nothing(error: str, *, is_full: bool, is_late: bool) -> str | Sentence:
+    """Of a training that ended without a model. error: what the trainer said, "" for nothing."""
+    if is_full:
+        return sentence("make.disk_full")
+    return error or (sentence("make.training_too_long") if is_late else sentence("make.training_ended"))
+
+
 def in_words(seconds: float) -> Sentence:
     """A time such as "20 seconds" or "3 minutes"."""
     if seconds < 90:

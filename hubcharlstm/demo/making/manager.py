@@ -13,10 +13,10 @@ from typing import Any
 from hubcharlstm import BusyError
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.making.job import Phase, TrainingJob
-from hubcharlstm.demo.making.job_state import describe, in_words, no_job, readable
+from hubcharlstm.demo.making.job_state import describe, in_words, no_job, readable, why_early, why_nothing
 from hubcharlstm.demo.making.limits import MakingLimits, check_room, check_text
 from hubcharlstm.demo.making.process import STOP_SECONDS, TrainerProcess
-from hubcharlstm.demo.making.storage import Storage, delete_tree
+from hubcharlstm.demo.making.storage import Storage, delete_tree, ran_out_of_room
 from hubcharlstm.demo.private_models import MADE_HERE, PrivateModels
 from hubcharlstm.demo.words.catalogue import as_json, said_by, sentence
 from hubcharlstm.model import CharLSTM
@@ -213,25 +213,22 @@ class TrainingManager:
     async def _finish(self, job: TrainingJob, code: int | None) -> None:
         """Offer the model to its owner, or say why there is none."""
         assert job.process is not None
-        if (code == 0 or job.is_stopped) and (job.model_folder / "config.json").is_file():
+        is_full = code != 0 and ran_out_of_room(job.process.error(), job.folder)
+        if (job.model_folder / "config.json").is_file():  # whatever ended it, the best so far is there
             try:
                 await self._offer(job)
             except ValueError as error:
-                job.sentence = said_by(error)
+                job.phase, job.sentence = Phase.FAILED, said_by(error)
             else:
                 job.phase = Phase.READY
                 if code != 0:
-                    job.sentence = sentence("make.stopped_best")
-                return
+                    job.sentence = why_early(is_stopped=job.is_stopped, is_full=is_full)
         elif job.is_stopped:
             await self._reset(job)
             job.sentence = sentence("make.stopped_nothing")
-            return
         else:
-            job.sentence = readable(job.process.error(), job) or (
-                sentence("make.training_too_long") if code is None else sentence("make.training_ended")
-            )
-        job.phase = Phase.FAILED
+            job.phase = Phase.FAILED
+            job.sentence = why_nothing(readable(job.process.error(), job), is_full=is_full, is_late=code is None)
 
     async def _offer(self, job: TrainingJob) -> None:
         """Add the trained model to those of its owner; raises `ValueError`."""

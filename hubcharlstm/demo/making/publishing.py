@@ -1,17 +1,21 @@
-"""Publishes a finished model from home: what would become public, who may do it, the push."""
+"""Publishes a finished model: to whose account, what would become public, the push."""
 
 from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import constants
+from huggingface_hub.errors import HfHubHTTPError
 from starlette.requests import HTTPConnection
 
+from hubcharlstm import HubError
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.words.catalogue import sentence
 from hubcharlstm.hub.model_folder import GENERATION, RECORD
@@ -24,7 +28,19 @@ FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "v
 """Headers of a proxy, behind which any machine may be."""
 
 
-def may_publish(connection: HTTPConnection, environment: Mapping[str, str]) -> bool:
+@dataclass(frozen=True)
+class Account:
+    """An account of the Hub. token: None for that of `hf auth login`, which is at home only."""
+
+    name: str = ""
+    token: str | None = field(default=None, repr=False)
+
+
+HOME = Account()
+"""Whoever has logged in to the Hub on this machine."""
+
+
+def is_at_home(connection: HTTPConnection, environment: Mapping[str, str]) -> bool:
     """Whether a request comes from a browser on this very machine, whose owner has logged in to the Hub.
 
     Not on a Space. A share link and a proxy connect from this machine, too, but name another host, or who they forward.
@@ -71,8 +87,8 @@ def check_license(value: object) -> str:
     return str(value)
 
 
-def publish(folder: Path, name: str, *, license_name: str, private: bool) -> dict[str, Any]:
-    """Push the model of a folder to the account of `hf auth login`; returns its address and how to load it.
+def publish(folder: Path, name: str, account: Account, *, license_name: str, private: bool) -> dict[str, Any]:
+    """Push the model of a folder to an account; returns its address, how to load it and how to give it a Space.
 
     Raises `ValueError` if nobody is logged in or the Hub refuses.
     """
@@ -81,13 +97,28 @@ def publish(folder: Path, name: str, *, license_name: str, private: bool) -> dic
     model = CharLSTM.from_pretrained(str(folder), device="cpu")
     if license_name:
         model.record = {**model.record, "card": {**model.record.get("card", {}), "license": license_name}}
-    url = model.push_to_hub(name, private=private, commit_message="Upload a model made on the page")
+    try:
+        url = model.push_to_hub(
+            name, private=private, token=account.token, commit_message="Upload a model made on the page"
+        )
+    except HubError as error:
+        if account is HOME or not is_forbidden(error):
+            raise
+        raise UserError(sentence("make.push_forbidden", name=f"{account.name}/{name}")) from error
     page = url.rpartition("/commit/")[0]
     repo_id = "/".join(page.split("/")[-2:])
+    here = os.environ.get("SPACE_ID", "")
     return {
         "url": page,
         "repo_id": repo_id,
         "private": private,
         "python": ["from hubcharlstm import CharLSTM", f'model = CharLSTM.from_pretrained("{repo_id}")'],
         "space": f"python -m training space {repo_id.partition('/')[0]}/chat-with-{name} --model {repo_id}",
+        "duplicate": f"{constants.ENDPOINT}/spaces/{here}?duplicate=true" if here else "",
     }
+
+
+def is_forbidden(error: HubError) -> bool:
+    """Whether the Hub has refused what a sign-in may not do: its own message speaks of `hf auth login`."""
+    cause = error.__cause__
+    return isinstance(cause, HfHubHTTPError) and cause.response.status_code in (401, 403)

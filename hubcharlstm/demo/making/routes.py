@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.requests import HTTPConnection
@@ -21,16 +22,19 @@ from hubcharlstm.demo.making.job import TrainingJob
 from hubcharlstm.demo.making.limits import MAX_BODY_BYTES, check_seconds, check_title, file_stem
 from hubcharlstm.demo.making.manager import TrainingManager
 from hubcharlstm.demo.making.publishing import (
+    HOME,
     LICENSES,
+    Account,
     check_license,
     check_name,
-    may_publish,
+    is_at_home,
     public_parts,
     publish,
 )
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.owners import OWNER_HEADER, check_owner
 from hubcharlstm.demo.serving.admission import ClientIdentity
+from hubcharlstm.demo.serving.gradio_oauth import find_sign_in
 from hubcharlstm.demo.serving.middleware import LocalizedHTTPException, Scope
 from hubcharlstm.demo.words.catalogue import Sentence, as_json, said_by, sentence
 
@@ -39,6 +43,8 @@ TEXT_PATH = f"{PREFIX}/text"
 MAX_UPLOADS = 4
 """Texts that are received at one time."""
 UPLOAD_SECONDS = 60.0
+SIGN_IN_FAILED = "/#make=sign-in-failed"
+"""Where a failed sign-in leads; the view says it."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -72,10 +78,10 @@ class TextUpload:
 
 
 class MakingRoutes:
-    """The handlers of the routes."""
+    """The handlers of the routes. demo: the page, which knows who has signed in."""
 
-    def __init__(self, manager: TrainingManager, registry: ModelRegistry) -> None:
-        self._manager, self._registry = manager, registry
+    def __init__(self, manager: TrainingManager, registry: ModelRegistry, demo: gr.Blocks) -> None:
+        self._manager, self._registry, self._demo = manager, registry, demo
 
     async def submit(self, request: Request) -> Any:
         """A text as the body; `title` in the query."""
@@ -111,7 +117,13 @@ class MakingRoutes:
         return self._manager.state(owner)
 
     async def state(self, request: Request) -> Any:
-        return {**self._manager.state(self._owner(request)), "may_publish": may_publish(request, os.environ)}
+        account = await self._account(request)
+        publishing = {
+            "may_publish": account is not None,
+            "may_sign_in": self._demo.expects_oauth,
+            "account": account.name if account is not None else "",
+        }
+        return {**self._manager.state(self._owner(request)), **publishing}
 
     async def archive(self, request: Request) -> Any:
         """The finished model as a zip archive."""
@@ -123,29 +135,40 @@ class MakingRoutes:
 
     async def public_parts(self, request: Request) -> Any:
         """What of the text would become public; only for who may publish."""
-        job = self._publishable(request)
+        job, _ = await self._publishable(request)
         text = await asyncio.to_thread(job.text_file.read_text, encoding="utf-8")
         parts = await asyncio.to_thread(public_parts, job.model_folder, text)
         return {**parts, "name": f"charlstm-{file_stem(job.title)}", "licenses": list(LICENSES)}
 
     async def publish(self, request: Request) -> Any:
         """{"name": of the new model, "license": one of `LICENSES`, "private": true unless it is to be public}."""
-        job = self._publishable(request)
+        job, account = await self._publishable(request)
         wanted = await json_object(request)
         name, license_name = check_name(wanted.get("name")), check_license(wanted.get("license", ""))
         return await asyncio.to_thread(
-            publish, job.model_folder, name, license_name=license_name, private=wanted.get("private") is not False
-        )
+            publish, job.model_folder, name, account, license_name=license_name,
+            private=wanted.get("private") is not False,
+        )  # fmt: skip
 
     def _source_of(self, label: str) -> str:
         """What the trainer loads the model of a label from; it runs in another folder."""
         source = self._registry.source_of(label) or "pretrained"
         return str(Path(source).resolve()) if Path(source).is_dir() else source
 
-    def _publishable(self, request: Request) -> TrainingJob:
-        if not may_publish(request, os.environ):
-            raise UserError(sentence("make.publish_elsewhere"))
-        return self._manager.finished(self._owner(request))
+    async def _account(self, request: Request) -> Account | None:
+        """Where a model of this browser may go."""
+        if is_at_home(request, os.environ):
+            return HOME
+        signed_in = await find_sign_in(self._demo, request) if self._demo.expects_oauth else None
+        return Account(signed_in.name, signed_in.token) if signed_in is not None else None
+
+    async def _publishable(self, request: Request) -> tuple[TrainingJob, Account]:
+        account = await self._account(request)
+        if account is None:
+            raise UserError(
+                sentence("make.not_signed_in") if self._demo.expects_oauth else sentence("make.publish_elsewhere")
+            )
+        return self._manager.finished(self._owner(request)), account
 
     def _owner(self, request: Request) -> str:
         return check_owner(request.headers.get(OWNER_HEADER))
@@ -182,9 +205,9 @@ def answer(handler: Callable[[Request], Awaitable[Any]]) -> Handler:
     return handle
 
 
-def add_making(app: FastAPI, manager: TrainingManager, registry: ModelRegistry) -> None:
+def add_making(app: FastAPI, manager: TrainingManager, registry: ModelRegistry, demo: gr.Blocks) -> None:
     """Add the routes to `app`, before anything is mounted at its root."""
-    routes = MakingRoutes(manager, registry)
+    routes = MakingRoutes(manager, registry, demo)
     app.add_route(TEXT_PATH, answer(routes.submit), methods=["POST"])
     for name in ("start", "stop", "again", "forget"):
         app.add_route(f"{PREFIX}/{name}", answer(getattr(routes, name)), methods=["POST"])

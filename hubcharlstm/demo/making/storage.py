@@ -11,6 +11,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from hubcharlstm.hub.messages import DISK_FULL
+
+MIN_FREE_BYTES = 2**20
+"""Below which a disk counts as full."""
+
 
 class Storage:
     """A folder for this process alone, with a lock beside it that lasts as long as the process.
@@ -67,6 +72,12 @@ def delete_tree(folder: Path) -> None:
         if not folder.exists():
             return
     shutil.rmtree(folder)
+
+
+def ran_out_of_room(error: str, folder: Path) -> bool:
+    """Whether a process that worked in `folder` ended for want of room: its error says so, or found no room either."""
+    is_said = any(os.strerror(code) in error for code in DISK_FULL)
+    return is_said or (not error and shutil.disk_usage(folder).free < MIN_FREE_BYTES)
 
 
 def _user() -> str:

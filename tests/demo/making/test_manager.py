@@ -143,7 +143,7 @@ def test_an_address_has_a_bound(play: Any) -> None:
 
 @pytest.mark.parametrize(
     ("what", "words"),
-    [("FULL", "No space"), ("DIE", "make.training_ended"), ("REFUSE", "text holds no character but a")],
+    [("FULL", "make.disk_full"), ("DIE", "make.training_ended"), ("REFUSE", "text holds no character but a")],
 )
 def test_what_fails_says_so_and_makes_room(play: Any, what: str, words: str) -> None:
     async def scenario(manager: TrainingManager, clock: ManualClock) -> None:
@@ -156,6 +156,22 @@ def test_what_fails_says_so_and_makes_room(play: Any, what: str, words: str) -> 
         await checked(manager, BOB)
         manager.start(BOB, 30, "")
         await until(manager, BOB, "ready")
+
+    play(scenario)
+
+
+def test_what_was_saved_before_the_disk_was_full_is_offered(play: Any) -> None:
+    """A training that broke off showed its error alone, although its best weights lay there whole."""
+
+    async def scenario(manager: TrainingManager, clock: ManualClock) -> None:
+        await checked(manager, ANN, "FULL_LATER")
+        manager.start(ANN, 30, "")
+        state = await until(manager, ANN, "ready", "failed")
+        assert (state["phase"], state["sentence"]) == ("ready", sentence("make.disk_full_best").as_json())
+        assert manager.private.labels(ANN)[-1] == state["label"]
+        await checked(manager, BOB)
+        manager.start(BOB, 30, "")
+        assert (await until(manager, BOB, "ready", "failed"))["sentence"] == ""
 
     play(scenario)
 

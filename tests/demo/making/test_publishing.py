@@ -18,7 +18,7 @@ pytest.importorskip("gradio")
 from starlette.datastructures import Address, Headers
 
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.making.publishing import check_license, check_name, may_publish, public_parts
+from hubcharlstm.demo.making.publishing import check_license, check_name, is_at_home, public_parts
 from tests.support.browser_app import ROOT, free_port
 from tests.support.hub_server import OWNER_TOKEN, Hub
 from tests.support.served import SECONDS, wait_until
@@ -31,16 +31,16 @@ def asks(client: str = "127.0.0.1", host: str = "127.0.0.1:7860", **headers: str
     return SimpleNamespace(client=Address(client, 5), headers=Headers({"host": host, **headers}))
 
 
-def test_only_a_browser_on_this_very_machine_may_publish() -> None:
+def test_only_a_browser_on_this_very_machine_is_at_home() -> None:
     for host in ("127.0.0.1:7860", "localhost:7860", "localhost", "[::1]:7860"):
-        assert may_publish(asks(host=host), {})
-    assert may_publish(asks("::1"), {})
-    assert not may_publish(asks("192.168.0.7"), {})  # the network
-    assert not may_publish(asks(host="abc.gradio.live"), {})  # a share link, whose tunnel ends here
-    assert not may_publish(asks(host="evil.example:7860"), {})  # a name that was bound anew to this machine
-    assert not may_publish(asks(**{"x-forwarded-for": "1.2.3.4"}), {})  # a proxy
-    assert not may_publish(asks(), {"SPACE_ID": "user/space"})
-    assert not may_publish(asks(), {"GRADIO_ROOT_PATH": "/chat"})
+        assert is_at_home(asks(host=host), {})
+    assert is_at_home(asks("::1"), {})
+    assert not is_at_home(asks("192.168.0.7"), {})  # the network
+    assert not is_at_home(asks(host="abc.gradio.live"), {})  # a share link, whose tunnel ends here
+    assert not is_at_home(asks(host="evil.example:7860"), {})  # a name that was bound anew to this machine
+    assert not is_at_home(asks(**{"x-forwarded-for": "1.2.3.4"}), {})  # a proxy
+    assert not is_at_home(asks(), {"SPACE_ID": "user/space"})
+    assert not is_at_home(asks(), {"GRADIO_ROOT_PATH": "/chat"})
 
 
 @pytest.mark.parametrize("name", ["", "user/model", "../x", "a b", "x" * 90, None, "-a", "<b>"])

@@ -258,7 +258,7 @@ def private_uses(path: Path) -> Iterator[str]:
 
 
 def test_no_other_module_of_the_app_uses_a_private_name() -> None:
-    adapters = {"gradio_compat.py", "uvicorn_compat.py"}
+    adapters = {"gradio_compat.py", "gradio_oauth.py", "uvicorn_compat.py"}
     modules = [path for path in sorted(DEMO.rglob("*.py")) if path.name not in adapters]
     assert len(modules) > 20
     assert [use for path in modules for use in private_uses(path)] == []
@@ -269,7 +269,7 @@ def test_no_other_module_of_the_app_uses_a_private_name() -> None:
 def test_gradio_is_pinned_to_the_minor_version_of_these_tests() -> None:
     project = (DEMO.parents[1] / "pyproject.toml").read_text(encoding="utf-8")
     major, minor, *_ = gr.__version__.split(".")
-    for extra in ("gradio", "gradio[mcp]"):
+    for extra in ("gradio", "gradio[mcp]", "gradio[oauth]"):
         assert f'"{extra}>={major}.{minor},<{major}.{int(minor) + 1}"' in project
 
 

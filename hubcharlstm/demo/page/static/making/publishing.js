@@ -1,4 +1,4 @@
-// Publishing from home: what would become public, the choice of name and license, the push.
+// Publishing: what would become public, the choice of name and license, the push.
 
 const PUBLIC_PARTS = [
   ["examples", "make.public_examples"],
@@ -15,19 +15,24 @@ function labelled(label, control, id) {
   return row;
 }
 
-// Loads what it shows when it is opened.
-function renderPublishing() {
+// Loads what it shows when it is opened. cameBack: where a sign-in has just led back to, "" without one.
+function renderPublishing({ may_publish: mayPublish, account }, cameBack) {
   const root = part("details", "publishing");
   const content = part("div");
   root.append(part("summary", "", words("make.publish_on_hub")), content);
   root.addEventListener("toggle", async () => {
     if (!root.open || content.childElementCount > 0) return;
     try {
-      content.replaceChildren(...publishForm(await ask("publish", { method: "GET" }), content));
+      const nodes = mayPublish
+        ? publishForm(await ask("publish", { method: "GET" }), account, content)
+        : signInNote(cameBack === "sign-in-failed");
+      content.replaceChildren(...nodes);
+      if (cameBack) root.scrollIntoView(); // where the visitor was
     } catch (error) {
       tell(error.message);
     }
   });
+  root.open = cameBack !== "";
   return root;
 }
 
@@ -37,8 +42,9 @@ function publicLine(text) {
   return node;
 }
 
-function publishForm(parts, content) {
-  const nodes = [part("p", "hint", words("make.publish_note"))];
+// account: the name of a sign-in, "" for the login of this machine.
+function publishForm(parts, account, content) {
+  const nodes = [part("p", "hint", account ? words("make.publish_note_account", { name: isolated(account) }) : words("make.publish_note"))];
   for (const [key, label] of PUBLIC_PARTS) {
     if (parts[key].length === 0) continue;
     const list = part("ul", key === "speakers" ? "public-lines in-a-row" : "public-lines");
@@ -67,14 +73,18 @@ function publishForm(parts, content) {
       send.textContent = words("make.publish");
     }
   });
-  return [...nodes, labelled(words("make.name"), name, "publish-name"), labelled(words("make.license"), license, "publish-license"), hiddenLabel, send];
+  const buttons = part("div", "buttons");
+  buttons.append(send, ...(account ? [press("button", words("make.sign_out"), signOut)] : []));
+  return [...nodes, labelled(words("make.name"), name, "publish-name"), labelled(words("make.license"), license, "publish-license"), hiddenLabel, buttons];
 }
 
-function publishedNote({ url, repo_id: id, private: isPrivate, python, space }) {
+function publishedNote({ url, repo_id: id, private: isPrivate, python, space, duplicate }) {
   const line = part("p", "verdict", words(isPrivate ? "make.on_hub_private" : "make.on_hub"));
   const link = part("a", "", id);
   if (/^https?:/.test(url)) link.href = url;
   Object.assign(link, { target: "_blank", rel: "noopener" });
   line.append(link);
-  return [line, part("pre", "code-lines", python.join("\n")), part("p", "hint", words("make.own_page")), part("pre", "code-lines", space)];
+  const command = part("pre", "code-lines", space);
+  const own = duplicate ? [...duplicateNote(duplicate, id, isPrivate), part("p", "hint", words("make.or_terminal"))] : [part("p", "hint", words("make.own_page"))];
+  return [line, part("pre", "code-lines", python.join("\n")), ...own, command];
 }

@@ -3,7 +3,7 @@
 const POLL_MILLISECONDS = { checking: 700, queued: 1500, training: 700 };
 const IDLE_MILLISECONDS = 60_000; // tells the server that somebody is still here
 
-const makeView = addView("make", words("views.make"), () => refresh());
+const makeView = addView("make", words("views.make"), (value) => arrive(value));
 const status = part("p", "visually-hidden");
 status.setAttribute("role", "status");
 const problem = part("p");
@@ -18,6 +18,15 @@ makeView.append(
 let shown = ""; // the phase that is drawn
 let live = null; // what is updated while a training lasts
 let pollTimer = 0;
+let cameBack = ""; // where a sign-in has led back to: "publish", or "sign-in-failed"
+
+function arrive(value) {
+  if (value) {
+    cameBack = value;
+    history.replaceState(null, "", "#make");
+  }
+  refresh();
+}
 
 function tell(sentence = "") {
   problem.textContent = sentence;
@@ -178,7 +187,8 @@ function renderReady(state) {
   const use = part("p", "hint", words("make.use", { label: state.label }));
   const code = part("pre", "code-lines", 'from hubcharlstm import CharLSTM\nmodel = CharLSTM.from_pretrained("the-unpacked-folder")');
   status.textContent = words("make.is_ready");
-  const publishing = state.may_publish ? [renderPublishing()] : [];
+  const publishing = state.may_publish || state.may_sign_in ? [renderPublishing(state, cameBack)] : [];
+  cameBack = "";
   return [heading(state, words("make.ready")), part("p", "verdict", comparison(state.run, state.findings)), ...note, buttons, card.root,
     chartFigure(state.run, number, 1), use, code, ...publishing];
 }
