@@ -8,8 +8,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from hubcharlstm import Alternatives, Score, TextStream, Vocabulary
 from hubcharlstm.decoding import openmp
@@ -24,6 +27,7 @@ from hubcharlstm.engine.engine import Engine
 from hubcharlstm.generation.request import GenerationOptions
 from hubcharlstm.generation.stream import GenerationState
 from hubcharlstm.inspection.alternatives import alternatives
+from hubcharlstm.inspection.equations import transposed_recurrent
 from hubcharlstm.model import CharLSTM
 
 SHIPPED = "shipped model"
@@ -95,6 +99,11 @@ class ServedModel:
             )
 
         return start() if len(prompt) <= MAX_INLINE_PROMPT else await asyncio.to_thread(start)
+
+    @cached_property
+    def transposed_recurrent(self) -> tuple[Tensor, ...]:
+        """The recurrent weights as a trace multiplies by them, as large as they are; made when one is first asked."""
+        return transposed_recurrent(self.model)
 
     def encoded_prompt(self, prompt: str) -> str:
         """The prompt as the model reads it: its start text where the prompt holds nothing to read."""

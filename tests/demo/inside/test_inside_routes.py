@@ -221,10 +221,10 @@ def test_the_event_loop_goes_on_and_a_text_is_traced_once(
     def slow_trace(*args: Any, **kwargs: Any) -> Any:
         calls.append(args[2])
         time.sleep(0.3)
-        return trace(*args, **kwargs)
+        return extended(*args, **kwargs)
 
-    trace = tracing.trace
-    monkeypatch.setattr(tracing, "trace", slow_trace)
+    extended = tracing.extended
+    monkeypatch.setattr(tracing, "extended", slow_trace)
 
     async def run() -> int:
         tracer, ticks = Tracer(), 0
