@@ -28,6 +28,7 @@ from hubcharlstm.generation.request import GenerationOptions
 from hubcharlstm.generation.stream import GenerationState
 from hubcharlstm.inspection.alternatives import alternatives
 from hubcharlstm.inspection.equations import transposed_recurrent
+from hubcharlstm.inspection.prefix_states import PrefixStates
 from hubcharlstm.model import CharLSTM
 
 SHIPPED = "shipped model"
@@ -115,23 +116,35 @@ class ServedModel:
             return self.model.score(text, start_text=self.encoded_prompt(prompt))
 
     def alternatives(
-        self, text: str, position: int, *, prompt: str, settings: Settings, clamp: Clamp, k: int
+        self,
+        text: str,
+        position: int,
+        *,
+        prompt: str,
+        settings: Settings,
+        clamp: Clamp,
+        k: int,
+        states: PrefixStates | None = None,
+        owner: str = "",
     ) -> Alternatives:
-        """What could have stood at `position` of `text` after `prompt`; in a worker thread, like `score`."""
+        """What could have stood at `position` of `text` after `prompt`; in a worker thread, like `score`.
+
+        On all cores while nothing is written. states, owner: see `alternatives`.
+        """
         sampling = SamplingParams(settings.temperature, settings.top_k, settings.top_p, settings.min_p)
         checked = check_clamp({(layer, unit): value for layer, unit, value in clamp}, self.model.config)
-        with compute_threads():
+        with compute_threads(max_compute_threads() if any(self.engine.load.values()) else available_cores()):
             return alternatives(
                 self.decoder, self.vocabulary, text, position, k=k, sampling=sampling, clamp=checked,
-                start_text=self.encoded_prompt(prompt), fingerprint=self.fingerprint,
+                start_text=self.encoded_prompt(prompt), fingerprint=self.fingerprint, states=states, owner=owner,
             )  # fmt: skip
 
 
 @contextmanager
-def compute_threads() -> Iterator[None]:
-    """All cores but one for a worker thread, whose OpenMP team is released afterwards."""
+def compute_threads(count: int | None = None) -> Iterator[None]:
+    """Up to `count` cores for a worker thread, by default all but one; its OpenMP team is released afterwards."""
     try:
-        with openmp.num_threads(max_compute_threads()):
+        with openmp.num_threads(count or max_compute_threads()):
             yield
     finally:
         openmp.release_thread_team()
