@@ -4,6 +4,7 @@ scrubbed, or its text changed."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,7 @@ class Tracer:
         self._executor = ThreadPoolExecutor(1, "hubcharlstm-inspection", initializer=lower_priority)
         self._pending = 0
         self._traces: OrderedDict[Key, Trace] = OrderedDict()
+        self._lock = threading.Lock()  # of the traces, which the thread stores and the event loop drops
 
     @property
     def is_idle(self) -> bool:
@@ -75,39 +77,40 @@ class Tracer:
         """
         key = Key(owner, served_model.fingerprint, before, text)
 
-        def compute() -> tuple[Trace, Result]:
-            found = self._traces.get(key)
+        loop = asyncio.get_running_loop()
+
+        def compute() -> Result:
+            found, longest = self._find(key)
             if found is None:
                 found = extended(
-                    served_model.model, served_model.vocabulary, text, self._longest_common(key),
+                    served_model.model, served_model.vocabulary, text, longest,
                     start_text=before or served_model.start_text, fingerprint=served_model.fingerprint,
                     recurrent=served_model.transposed_recurrent,
                 )  # fmt: skip
-            return found, function(found)
+                loop.call_soon_threadsafe(loop.call_later, CACHE_SECONDS, self._drop, key, found)
+            self._store(key, found)  # here, so that the next one in the thread finds it
+            return function(found)
 
-        found, result = await self.run(compute)
-        self._store(key, found)
-        return result
+        return await self.run(compute)
 
-    def _longest_common(self, key: Key) -> Trace | None:
-        """The trace of the owner's text that has the longest beginning in common with this one."""
-        if not key.owner:
-            return None
-        others = [other for other in list(self._traces) if other[:-1] == key[:-1]]
-        longest = max(others, key=lambda other: common_length(other.text, key.text), default=None)
-        return None if longest is None else self._traces.get(longest)
+    def _find(self, key: Key) -> tuple[Trace | None, Trace | None]:
+        """The trace itself, and the owner's one whose text has the longest beginning in common with this one."""
+        with self._lock:
+            others = [other for other in self._traces if key.owner and other[:-1] == key[:-1]]
+            longest = max(others, key=lambda other: common_length(other.text, key.text), default=None)
+            return self._traces.get(key), None if longest is None else self._traces[longest]
 
     def _store(self, key: Key, found: Trace) -> None:
-        if self._traces.get(key) is not found:
+        with self._lock:
             self._traces[key] = found
-            asyncio.get_running_loop().call_later(CACHE_SECONDS, self._drop, key, found)
-        self._traces.move_to_end(key)
-        while len(self._traces) > 1 and sum(map(num_bytes, self._traces.values())) > MAX_CACHE_BYTES:
-            self._traces.popitem(last=False)
+            self._traces.move_to_end(key)
+            while len(self._traces) > 1 and sum(map(num_bytes, self._traces.values())) > MAX_CACHE_BYTES:
+                self._traces.popitem(last=False)
 
     def _drop(self, key: Key, found: Trace) -> None:
-        if self._traces.get(key) is found:
-            del self._traces[key]
+        with self._lock:
+            if self._traces.get(key) is found:
+                del self._traces[key]
 
 
 def num_bytes(found: Trace) -> int:
