@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +15,13 @@ from typing import Any
 from torch import Tensor
 
 from hubcharlstm import Alternatives, Score, TextStream, Vocabulary
-from hubcharlstm.decoding import openmp
 from hubcharlstm.decoding.clamping import Clamp, check_clamp
 from hubcharlstm.decoding.cores import available_cores
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.sampling import SamplingParams
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.settings import Settings
+from hubcharlstm.demo.threads import compute_threads, max_compute_threads
 from hubcharlstm.demo.words.catalogue import Sentence, sentence
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.generation.request import GenerationOptions
@@ -138,21 +138,6 @@ class ServedModel:
                 self.decoder, self.vocabulary, text, position, k=k, sampling=sampling, clamp=checked,
                 start_text=self.encoded_prompt(prompt), fingerprint=self.fingerprint, states=states, owner=owner,
             )  # fmt: skip
-
-
-@contextmanager
-def compute_threads(count: int | None = None) -> Iterator[None]:
-    """Up to `count` cores for a worker thread, by default all but one; its OpenMP team is released afterwards."""
-    try:
-        with openmp.num_threads(count or max_compute_threads()):
-            yield
-    finally:
-        openmp.release_thread_team()
-
-
-def max_compute_threads() -> int:
-    """All cores but one, which the event loop needs."""
-    return max(1, available_cores() - 1)
 
 
 class ModelRegistry:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from hubcharlstm.demo.chat.remembering import lower_priority
-from hubcharlstm.demo.models import ServedModel, compute_threads
+from hubcharlstm.demo.models import ServedModel
+from hubcharlstm.demo.threads import compute_threads, lower_priority
 from hubcharlstm.inspection.extension import common_length, extended
 from hubcharlstm.inspection.trace import SERIES, Trace
 
