@@ -26,9 +26,9 @@ import torch
 from benchmarks.machine import conditions
 from hubcharlstm import CharLSTM
 from hubcharlstm.demo.chat import remembering
-from hubcharlstm.demo.threads import lower_priority
 from hubcharlstm.demo.models import ServedModel
 from hubcharlstm.demo.settings import Settings
+from hubcharlstm.demo.threads import lower_priority
 
 ADAPTED = 20_000
 SCORED = 20_000
