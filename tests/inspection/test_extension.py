@@ -55,7 +55,7 @@ def test_only_what_differs_is_computed(traced: CharLSTM, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(extension, "trace", counting)
     before = extend(traced, TEXT, None)
-    for text in (TEXT + "To", TEXT, TEXT[:40], TEXT[:30] + "xyz"):
+    for text in (TEXT + "To", TEXT, TEXT[:40], TEXT[:30] + "TTT"):
         extend(traced, text, before)
     assert counts == [len(TEXT), 2, 1, 1, 3]
 
