@@ -28,6 +28,7 @@ from hubcharlstm import CharLSTM
 from hubcharlstm.demo.chat import remembering
 from hubcharlstm.demo.models import ServedModel
 from hubcharlstm.demo.settings import Settings
+from hubcharlstm.demo.threads import lower_priority
 
 ADAPTED = 20_000
 SCORED = 20_000
@@ -77,7 +78,7 @@ def measure_first_text(model: CharLSTM, text: str) -> None:
     """Print median and 95th percentile of the milliseconds to the first character, in turn alone and beside."""
     served_model = ServedModel.of("model", None, model)
     seconds: dict[str, list[float]] = {"alone": [], "beside an adaptation": []}
-    with ThreadPoolExecutor(1, initializer=remembering.lower_priority) as executor:
+    with ThreadPoolExecutor(1, initializer=lower_priority) as executor:
         for _ in range(ROUNDS):
             seconds["alone"] += [first_text(served_model, seed) for seed in range(REQUESTS)]
             ended = threading.Event()

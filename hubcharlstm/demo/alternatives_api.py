@@ -18,6 +18,7 @@ from hubcharlstm.demo.serving.backpressure import BackpressureMonitor
 from hubcharlstm.demo.serving.gradio_compat import add_endpoint
 from hubcharlstm.demo.settings import MAX_PROMPT, MAX_REPLY, Settings, check_message, check_number
 from hubcharlstm.errors import EngineError
+from hubcharlstm.inspection.prefix_states import PrefixStates
 
 MAX_CHOICES = 100
 """Characters that one request may ask for."""
@@ -40,6 +41,7 @@ class AlternativesEndpoint:
     def __init__(self, models: PrivateModels, admission: AdmissionController) -> None:
         self._models, self._admission = models, admission
         self._computing = asyncio.Semaphore(1)  # reading a long text takes a core or two
+        self._states = PrefixStates()  # by owner: a quicker answer would tell that somebody else has the same text
 
     @endpoint(ALTERNATIVES, dict[str, Any])
     async def alternatives(
@@ -78,8 +80,9 @@ class AlternativesEndpoint:
                     if position is None:
                         place = len(served_model.vocabulary.encode(text).ids)
                     found = await asyncio.to_thread(
-                        served_model.alternatives, text, place, prompt=prompt, settings=settings, clamp=cells, k=k
-                    )
+                        served_model.alternatives, text, place, prompt=prompt, settings=settings, clamp=cells, k=k,
+                        states=self._states if owner else None, owner=owner,
+                    )  # fmt: skip
                 yield {
                     "choices": [as_json(choice) for choice in found.choices],
                     "actual": None if found.actual is None else as_json(found.actual),

@@ -5,25 +5,30 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from hubcharlstm import Alternatives, Score, TextStream, Vocabulary
-from hubcharlstm.decoding import openmp
 from hubcharlstm.decoding.clamping import Clamp, check_clamp
 from hubcharlstm.decoding.cores import available_cores
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.sampling import SamplingParams
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.settings import Settings
+from hubcharlstm.demo.threads import compute_threads, max_compute_threads
 from hubcharlstm.demo.words.catalogue import Sentence, sentence
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.generation.request import GenerationOptions
 from hubcharlstm.generation.stream import GenerationState
 from hubcharlstm.inspection.alternatives import alternatives
+from hubcharlstm.inspection.equations import transposed_recurrent
+from hubcharlstm.inspection.prefix_states import PrefixStates
 from hubcharlstm.model import CharLSTM
 
 SHIPPED = "shipped model"
@@ -96,6 +101,11 @@ class ServedModel:
 
         return start() if len(prompt) <= MAX_INLINE_PROMPT else await asyncio.to_thread(start)
 
+    @cached_property
+    def transposed_recurrent(self) -> tuple[Tensor, ...]:
+        """The recurrent weights as a trace multiplies by them, as large as they are; made when one is first asked."""
+        return transposed_recurrent(self.model)
+
     def encoded_prompt(self, prompt: str) -> str:
         """The prompt as the model reads it: its start text where the prompt holds nothing to read."""
         return self.vocabulary.encode(prompt).text or self.vocabulary.encode(self.start_text).text
@@ -106,31 +116,28 @@ class ServedModel:
             return self.model.score(text, start_text=self.encoded_prompt(prompt))
 
     def alternatives(
-        self, text: str, position: int, *, prompt: str, settings: Settings, clamp: Clamp, k: int
+        self,
+        text: str,
+        position: int,
+        *,
+        prompt: str,
+        settings: Settings,
+        clamp: Clamp,
+        k: int,
+        states: PrefixStates | None = None,
+        owner: str = "",
     ) -> Alternatives:
-        """What could have stood at `position` of `text` after `prompt`; in a worker thread, like `score`."""
+        """What could have stood at `position` of `text` after `prompt`; in a worker thread, like `score`.
+
+        On all cores while nothing is written. states, owner: see `alternatives`.
+        """
         sampling = SamplingParams(settings.temperature, settings.top_k, settings.top_p, settings.min_p)
         checked = check_clamp({(layer, unit): value for layer, unit, value in clamp}, self.model.config)
-        with compute_threads():
+        with compute_threads(max_compute_threads() if any(self.engine.load.values()) else available_cores()):
             return alternatives(
                 self.decoder, self.vocabulary, text, position, k=k, sampling=sampling, clamp=checked,
-                start_text=self.encoded_prompt(prompt), fingerprint=self.fingerprint,
+                start_text=self.encoded_prompt(prompt), fingerprint=self.fingerprint, states=states, owner=owner,
             )  # fmt: skip
-
-
-@contextmanager
-def compute_threads() -> Iterator[None]:
-    """All cores but one for a worker thread, whose OpenMP team is released afterwards."""
-    try:
-        with openmp.num_threads(max_compute_threads()):
-            yield
-    finally:
-        openmp.release_thread_team()
-
-
-def max_compute_threads() -> int:
-    """All cores but one, which the event loop needs."""
-    return max(1, available_cores() - 1)
 
 
 class ModelRegistry:

@@ -14,7 +14,7 @@ from hubcharlstm.model import CharLSTM
 RUNTIME = Path(__file__).parent / "runtime"
 WASM = Path(__file__).parent / "wasm" / "step.wasm"
 
-MODULES = ("network", "random", "sampling", "repetition", "stopping", "vocabulary", "model")
+MODULES = ("network", "random", "sampling", "repetition", "sentences", "stopping", "vocabulary", "model")
 """The modules of the runtime, each after those that it imports."""
 
 

@@ -14,6 +14,7 @@ from hubcharlstm.decoding.sampling import SamplingBatch, SamplingParams, next_id
 from hubcharlstm.errors import DamagedModelError
 from hubcharlstm.generation.state import GenerationState, check_state
 from hubcharlstm.inspection.context import Context
+from hubcharlstm.inspection.prefix_states import PrefixStates
 from hubcharlstm.vocabulary import Vocabulary
 
 
@@ -66,11 +67,14 @@ def alternatives(
     fingerprint: str,
     state: GenerationState | None = None,
     clamp: Clamp | None = None,
+    states: PrefixStates | None = None,
+    owner: str = "",
 ) -> Alternatives:
     """The `k` likeliest characters at `position` of `text`, which is read after `state` and then `start_text`.
 
     In the decoder's precision, so that they are what `generate` samples from. position: 0 to the text's length, where
-    it is what could come next. clamp: None for that of the state. Raises `ValueError` for an argument out of range.
+    it is what could come next. clamp: None for that of the state. states: of texts that the same `owner` has asked for,
+    to read on from. Raises `ValueError` for an argument out of range.
     """
     k = min(positive_integer("k", k), len(vocabulary))
     if state is not None:
@@ -78,7 +82,10 @@ def alternatives(
     context = Context.of(vocabulary, text, start_text=start_text, state=state, empty=True, clamp=clamp)
     position = context.check_position(position)
     *pending_ids, last_id = (*context.before, *context.text.ids[:position])
-    before = decoder.prefill(pending_ids, context.state, context.clamp)
+    if states is not None and context.state is None:
+        before = states.prefill(decoder, pending_ids, context.clamp, f"{fingerprint} {owner}")
+    else:
+        before = decoder.prefill(pending_ids, context.state, context.clamp)
     buffer = decoder.state_buffer(1)
     buffer.put(0, before, context.clamp)
     logits = decoder.step(torch.tensor([last_id], device=decoder.device), buffer).cpu().numpy()

@@ -18,7 +18,7 @@ from hubcharlstm.arguments import shown, whole_number
 from hubcharlstm.colored_text import colored, sequential
 from hubcharlstm.generation.state import GenerationState, check_state
 from hubcharlstm.inspection.context import Context
-from hubcharlstm.inspection.equations import LayerSteps, network_steps
+from hubcharlstm.inspection.equations import COPY_STEPS, LayerSteps, network_steps, transposed_recurrent
 from hubcharlstm.network import CharLSTMNetwork
 from hubcharlstm.vocabulary import Vocabulary, shorten
 
@@ -90,11 +90,13 @@ def trace(
     state: GenerationState | None = None,
     layers: Sequence[int] | None = None,
     units: Sequence[int] | None = None,
+    recurrent: Sequence[torch.Tensor] | None = None,
 ) -> Trace:
     """The trace of `text` after `state` and then `start_text`, in fp32.
 
-    layers, units: which to return; None for all. fingerprint: of the model, for the state after the text. Raises
-    `ValueError` for a text that holds nothing to read, for numbers out of range, and for more than `MAX_TRACE_BYTES`.
+    layers, units: which to return; None for all. fingerprint: of the model, for the state after the text. recurrent:
+    `transposed_recurrent(network)`, where many texts are traced. Raises `ValueError` for a text that holds nothing to
+    read, for numbers out of range, and for more than `MAX_TRACE_BYTES`.
     """
     config = network.config
     chosen_layers = _chosen("layers", layers, config.num_layers)
@@ -111,12 +113,16 @@ def trace(
     ids = torch.tensor((*context.before, *context.text.ids), device=device)[:, None]
     h, c = network.initial_state(1) if context.state is None else (part.to(device) for part in context.state)
     last_state = h, c
+    if recurrent is None and len(ids) > COPY_STEPS:
+        recurrent = transposed_recurrent(network)
     for start in (*range(0, len(ids) - 1, WINDOW), len(ids) - 1):
         end = len(ids) if start == len(ids) - 1 else min(start + WINDOW, len(ids) - 1)
         offset = min(max(0, before - start), end - start)  # steps of the window before the text
         rows = slice(start + offset - before, end - before)
         last_state, states = (h, c), []
-        for layer, (steps, after) in enumerate(network_steps(network, ids[start:end], (h, c), context.clamp)):
+        for layer, (steps, after) in enumerate(
+            network_steps(network, ids[start:end], (h, c), context.clamp, recurrent)
+        ):
             if layer in chosen_layers and offset < end - start:
                 place = chosen_layers.index(layer)
                 _store(series, place, rows, steps, offset, chosen_units)

@@ -18,7 +18,7 @@ from tests.support.exported import PackagePage, small_model
 
 FILES = {
     "index.d.ts", "index.js", "model.js", "model.json", "network.js", "package.json", "random.js",
-    "repetition.js", "sampling.js", "step.wasm", "stopping.js", "vocabulary.js", "weights.bin",
+    "repetition.js", "sampling.js", "sentences.js", "step.wasm", "stopping.js", "vocabulary.js", "weights.bin",
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from hubcharlstm import CharLSTM
 from hubcharlstm.demo.chat.requests import compose
+from hubcharlstm.demo.chat.sentences import cut_after_sentence
 from hubcharlstm.demo.settings import TURN_LENGTH
 from hubcharlstm.export.html_page import render_page
 from hubcharlstm.hub.titles import display_title
@@ -132,6 +133,36 @@ def test_a_character_replies_and_stops(open_page: OpenPage) -> None:
     assert user.replies == [model.generate(prompt, seed=3, stop="\n\n", max_new_tokens=TURN_LENGTH)]
     assert user.page.text_content(".reply .prompt-text") == shown
     assert user.page.text_content(".message") == "to JulietWho are\n\n\nyou?"
+
+
+@pytest.mark.browser
+def test_a_turn_that_reaches_its_length_ends_in_a_whole_sentence_and_goes_on_from_there(open_page: OpenPage) -> None:
+    """Twice, so that a continuation that was cut is continued, too."""
+    model = talking_model()
+    prompt, _ = compose(model.generation_config, "Who?", "JULIET")
+    texts = {seed: model.generate(prompt, max_new_tokens=600, seed=seed, temperature=0.8) for seed in range(1, 60)}
+    seed, length = next(
+        (seed, length)
+        for seed, text in texts.items()
+        for length in range(40, 300)
+        if "\n\n" not in text and 5 < len(cut_after_sentence(text[:length])) < length - 3
+    )
+    user, whole = open_page(model), texts[seed]
+    user.page.select_option("#speaker", "JULIET")
+    user.write("Who?", seed=seed, length=length)
+    shown = cut_after_sentence(whole[:length])
+    assert user.replies == [shown]
+    assert "length reached, cut after a whole sentence" in str(user.page.text_content(".caption"))
+    for _ in range(2):
+        user.page.get_by_role("button", name="Go on").click()
+        user.until_done()
+        expected = cut_after_sentence(whole[: len(shown) + length], len(shown))
+        assert user.replies == [expected] and len(expected) > len(shown)
+        shown = expected
+    user.page.select_option("#speaker", "")
+    user.page.uncheck("#go-on")
+    user.write(prompt, seed=seed)
+    assert user.replies[1] == whole[:length]
 
 
 @pytest.mark.browser

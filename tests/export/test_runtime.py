@@ -17,6 +17,7 @@ from hubcharlstm.decoding.sampling import RandomStream, SamplingBatch, SamplingP
 from hubcharlstm.engine.stopping import StopRule
 from hubcharlstm.generation.repetition import cycle_length
 from tests.support.exported import PackagePage, small_model
+from tests.support.sentence_cases import SENTENCE_CASES
 
 pytestmark = pytest.mark.browser
 OpenPackage = Callable[[CharLSTM], PackagePage]
@@ -268,3 +269,12 @@ def test_a_vocabulary_is_plain_json() -> None:
     assert all(unicodedata.combining(chr(low)) and unicodedata.combining(chr(high)) for low, high in combining_ranges())
     content = json.loads(json.dumps(model_content(small_model())))
     assert Vocabulary(content["vocabulary"]["chars"]) == small_model().vocabulary
+
+
+def test_a_text_is_cut_after_the_same_sentence(open_package: OpenPackage) -> None:
+    script = """async (texts) => {
+      const { cutAfterSentence } = await import("/sentences.js");
+      return texts.map(cutAfterSentence);
+    }"""
+    texts = [text for text, _ in SENTENCE_CASES]
+    assert open_package(small_model()).run(script, texts) == [shown for _, shown in SENTENCE_CASES]

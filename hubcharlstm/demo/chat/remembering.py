@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +15,7 @@ from hubcharlstm.decoding import openmp
 from hubcharlstm.demo.chat.requests import Event, Text
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.owners import check_owner
+from hubcharlstm.demo.threads import lower_priority
 from hubcharlstm.demo.words.catalogue import Sentence, sentence
 from hubcharlstm.model import CharLSTM
 
@@ -28,9 +27,6 @@ SECONDS = 6.0
 
 MAX_WAITING = 10
 """Texts that wait for their turn."""
-
-NICENESS = 10
-"""Of the thread that adapts; replies are written at 0."""
 
 UPDATE_SECONDS = 0.25
 
@@ -112,9 +108,3 @@ def adapt(model: CharLSTM, text: str, is_cancelled: Callable[[], bool]) -> CharL
             return adapted
     finally:
         openmp.release_thread_team()
-
-
-def lower_priority() -> None:
-    """Let replies go before this thread; only Linux has priorities of single threads."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hubcharlstm.demo.inside.requests import Cell
 from hubcharlstm.inspection.maps import byte_map, likeness_order
 from hubcharlstm.inspection.report_page import liveliest
-from hubcharlstm.inspection.terms import unit_terms
+from hubcharlstm.inspection.terms import UnitTerms, layer_terms
 from hubcharlstm.inspection.trace import SERIES, Trace
 from hubcharlstm.model import CharLSTM
 
@@ -84,7 +84,11 @@ def cell_arrays(model: CharLSTM, trace: Trace, cells: list[Cell]) -> dict[str, N
     bias (cells, 4) of its gates; initial (cells, 2), c and h before the text."""
     if not cells:
         return {}
-    terms = [unit_terms(model, trace, layer, unit) for layer, unit in cells]
+    found: dict[Cell, UnitTerms] = {}
+    for layer in {layer for layer, _ in cells}:
+        units = list(dict.fromkeys(unit for other, unit in cells if other == layer))
+        found |= zip(((layer, unit) for unit in units), layer_terms(model, trace, layer, units), strict=True)
+    terms = [found[cell] for cell in cells]
     return {
         "series": np.stack([[getattr(trace, name)[layer, :, unit] for name in SERIES] for layer, unit in cells]),
         "input": np.stack([term.input for term in terms]),

@@ -31,7 +31,7 @@ class InsideRequest:
     """What every request names: a text, what is read before it, and a model.
 
     cells: those whose exact values are asked for; None for those of the model's own choice. maps: series and layer of
-    each picture. position: a place in the text.
+    each picture. position: a place in the text. owner: the key of the browser that asks, which no body holds.
     """
 
     text: str
@@ -44,16 +44,18 @@ class InsideRequest:
     length: int = 200
     seed: int = 1
     temperature: float | None = None
+    owner: str = ""
 
     @classmethod
-    def parse(cls, body: bytes) -> Self:
+    def parse(cls, body: bytes, owner: str = "") -> Self:
         """The request in a JSON body; raises `UserError` for one that is none, or out of bounds."""
         try:
             data = json.loads(body)
         except (ValueError, RecursionError):
             data = None
-        if not isinstance(data, dict) or not set(data) <= set(cls.__dataclass_fields__):
-            names = ", ".join(cls.__dataclass_fields__)
+        fields = [name for name in cls.__dataclass_fields__ if name != "owner"]
+        if not isinstance(data, dict) or not set(data) <= set(fields):
+            names = ", ".join(fields)
             raise UserError(f"The body is no JSON object of these names alone: {names}; expected one: correct it.")
         values = dict(data)
         for name in ("text", "before"):
@@ -68,7 +70,7 @@ class InsideRequest:
         check_number("value", data.get("value", 0), -MAX_CLAMP, MAX_CLAMP)
         if data.get("temperature") is not None:
             check_number("temperature", data["temperature"], 0, MAX_TEMPERATURE)
-        return cls(**values)
+        return cls(**values, owner=owner)
 
     def check_cells(self, config: CharLSTMConfig) -> None:
         """Raise `UserError` for a cell or a map that a model of this size does not have."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hubcharlstm.decoding import openmp
-from hubcharlstm.demo.models import max_compute_threads
+from hubcharlstm.demo.threads import max_compute_threads
 from hubcharlstm.inspection.scoring import WINDOW
 from hubcharlstm.model import CharLSTM
 from hubcharlstm.network import State

@@ -38,9 +38,10 @@ const onMessage = {
   text(reply, { text }) {
     reply?.append(text);
   },
-  done(reply, { rest, finishReason, cycle }) {
+  done(reply, { rest, numCut, finishReason, cycle }) {
     reply?.append(rest);
-    reply?.end(finishReason, cycle);
+    reply?.cut(numCut);
+    reply?.end(numCut ? "cut" : finishReason, cycle);
   },
   alternatives(reply, { found }) {
     reply?.showAlternatives(found);

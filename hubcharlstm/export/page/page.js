@@ -38,7 +38,8 @@ function write(typed, temperatures = null) {
   const row = make("div", several ? "replies side-by-side" : "replies");
   turn.append(row);
   byId("turns").append(turn);
-  const replyAt = (temperature) => new Reply(prompt, shown, { ...settings, temperature }, several !== null, warning);
+  const isTurn = Boolean(speaker && settings.stop) && settings.stop === generation.turn_stop;
+  const replyAt = (temperature) => new Reply(prompt, shown, { ...settings, temperature }, several !== null, warning, isTurn);
   const written = (several ?? [settings.temperature]).map(replyAt);
   for (const reply of written) {
     row.append(reply.root);

@@ -1,6 +1,6 @@
 // A reply: its text as it is written, exact continuation, and the alternatives of each character.
 
-const ENDINGS = { length: "length reached", stop: "ended by itself", cancelled: "stopped", failed: "failed" };
+const ENDINGS = { length: "length reached", cut: "length reached, cut after a whole sentence", stop: "ended by itself", cancelled: "stopped", failed: "failed" };
 
 /** What the end of `text` repeats once, of 20 characters or more; "" for nothing. Cycles too long for the library. */
 function cycleIn(text) {
@@ -11,10 +11,11 @@ function cycleIn(text) {
 }
 
 class Reply {
-  constructor(prompt, shown, settings, hasTitle, warning) {
+  /** isTurn: a character's, which the model's own stop string ends. */
+  constructor(prompt, shown, settings, hasTitle, warning, isTurn) {
     this.id = nextReply++;
     replies.set(this.id, this);
-    Object.assign(this, { prompt, warning, settings, seed: settings.seed, text: "", writing: false, ending: "" });
+    Object.assign(this, { prompt, warning, settings, isTurn, seed: settings.seed, text: "", writing: false, ending: "" });
     this.root = make("div");
     if (hasTitle) this.root.append(make("p", "reply-temperature", `temperature ${settings.temperature}`));
     this.node = make("p", "reply");
@@ -52,7 +53,7 @@ class Reply {
     if (stop) options.stop = stop;
     if (!goesOn) options.seed = seed;
     const prompt = this.basis() + this.text;
-    worker.postMessage({ type: "generate", id: this.id, prompt, options, goesOn, rate: rate() });
+    worker.postMessage({ type: "generate", id: this.id, prompt, options, goesOn, isTurn: this.isTurn, rate: rate() });
     refreshWriting();
   }
 
@@ -88,10 +89,17 @@ class Reply {
     followEnd();
   }
 
+  /** Takes the last `count` UTF-16 units off, which end no sentence. */
+  cut(count) {
+    if (!count) return;
+    this.text = this.text.slice(0, -count);
+    this.select(null);
+  }
+
   end(reason, cycle) {
     this.writing = false;
     this.ending = ENDINGS[reason];
-    const isGreedy = this.settings.temperature === 0 && (reason === "length" || reason === "stop");
+    const isGreedy = this.settings.temperature === 0 && ["length", "cut", "stop"].includes(reason);
     this.showCycle(isGreedy ? (cycle ?? cycleIn(this.text)) : "");
     this.refresh();
     refreshWriting();

@@ -20,17 +20,20 @@ function fromBase64(text) {
 }
 
 const handlers = {
-  /** Starts a reply, or with `goesOn` continues it exactly where it stopped. rate: characters a second. */
-  generate({ id, prompt, options, goesOn, rate }) {
-    const state = goesOn ? states.get(id) : null;
-    const stream = model.generate(goesOn ? "" : prompt, { ...options, state });
-    streams.set(id, { stream, rate, start: performance.now(), count: 0 });
+  /**
+   * Starts a reply, or with `goesOn` continues it exactly where it stopped. isTurn: of a character, so that it is cut
+   * after a whole sentence where it reaches its length. rate: characters a second.
+   */
+  generate({ id, prompt, options, goesOn, isTurn, rate }) {
+    const from = [goesOn ? "" : prompt, { ...options, state: goesOn ? stateOf(id) : null }];
+    const stream = model.generate(...from);
+    streams.set(id, { stream, from, isTurn, rate, start: performance.now(), count: 0 });
     postMessage({ type: "started", id, prompt: goesOn ? null : stream.prompt.text, warnings: stream.warnings });
     schedule();
   },
   cancel({ id }) {
     const running = streams.get(id);
-    if (running) finish(id, running.stream);
+    if (running) finish(id, running);
   },
   alternatives({ id, prompt, text, options }) {
     postMessage({ type: "alternatives", id, found: model.alternatives(prompt, text, options) });
@@ -74,20 +77,32 @@ function pump() {
       continue;
     }
     if (text) postMessage({ type: "text", id, text });
-    if (running.stream.finishReason !== null) finish(id, running.stream);
+    if (running.stream.finishReason !== null) finish(id, running);
     else if (allowed()) due = true;
   }
   if (due) schedule();
   else if (streams.size) setTimeout(schedule, SLICE);
 }
 
-function finish(id, stream) {
+function finish(id, { stream, from, isTurn }) {
   streams.delete(id);
   const before = stream.text.length;
   stream.cancel();
-  const { finishReason, state, cycle } = stream.completion;
-  states.set(id, state);
-  postMessage({ type: "done", id, rest: stream.text.slice(before), finishReason, cycle });
+  const { text, finishReason, state, cycle } = stream.completion;
+  const shown = isTurn && finishReason === "length" ? cutAfterSentence(text) : text;
+  const numCut = text.length - shown.length;
+  states.set(id, numCut ? { from, length: Array.from(shown).length } : state);
+  postMessage({ type: "done", id, rest: text.slice(before), numCut, finishReason, cycle });
+}
+
+/** The state after what is shown of a reply; of one that was cut by writing it again up to there. */
+function stateOf(id) {
+  const found = states.get(id);
+  if (found instanceof GenerationState) return found;
+  const [prompt, options] = found.from;
+  const stream = model.generate(prompt, { ...options, stop: [], maxNewTokens: found.length });
+  while (stream.read());
+  return stream.completion.state;
 }
 
 let compiled = null; // a promise

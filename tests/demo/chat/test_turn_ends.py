@@ -18,6 +18,7 @@ from hubcharlstm.demo.chat.turns import CUT_ENDING, Turn
 from hubcharlstm.demo.models import ServedModel
 from hubcharlstm.demo.settings import TURN_LENGTH, Settings
 from tests.support.chat_doubles import CONTROLS, TURN, chat_request, collect, in_english
+from tests.support.sentence_cases import SENTENCE_CASES
 
 pytestmark = pytest.mark.usefixtures("fast_pacing")
 
@@ -32,20 +33,7 @@ def turn_of(served_model: ServedModel, length: int) -> ChatRequest:
     return chat_request(served_model, "Who?", speaker="JULIET", controls={"length": length})
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("I come. I go, and", "I come."),
-        ("What! said he? “No.” And then", "What! said he? “No.”"),
-        ("Pi is 3.14 and", "Pi is 3.14 and"),
-        ("I come.", "I come."),
-        ("来た。そして", "来た。"),
-        ("「来た。」そして", "「来た。」"),
-        ("هل أتى؟ ثم", "هل أتى؟"),
-        ("no end", "no end"),
-        ("", ""),
-    ],
-)
+@pytest.mark.parametrize(("text", "shown"), SENTENCE_CASES)
 def test_a_text_is_cut_after_its_last_whole_sentence(text: str, shown: str) -> None:
     assert cut_after_sentence(text) == shown
 

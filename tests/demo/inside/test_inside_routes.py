@@ -221,10 +221,10 @@ def test_the_event_loop_goes_on_and_a_text_is_traced_once(
     def slow_trace(*args: Any, **kwargs: Any) -> Any:
         calls.append(args[2])
         time.sleep(0.3)
-        return trace(*args, **kwargs)
+        return extended(*args, **kwargs)
 
-    trace = tracing.trace
-    monkeypatch.setattr(tracing, "trace", slow_trace)
+    extended = tracing.extended
+    monkeypatch.setattr(tracing, "extended", slow_trace)
 
     async def run() -> int:
         tracer, ticks = Tracer(), 0
@@ -250,6 +250,44 @@ def test_the_oldest_traces_make_room(served_model: ServedModel, monkeypatch: pyt
         assert await tracer.trace(served_model, "To be", "") is not first
 
     asyncio.run(run())
+
+
+def test_the_rest_of_an_owners_text_alone_is_computed(
+    served_model: ServedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another owner's text is traced as a whole: a quick answer would tell what somebody else has typed."""
+    beginnings: list[str | None] = []
+
+    def watched(network: Any, vocabulary: Any, text: str, traced: Any, **options: Any) -> Any:
+        beginnings.append(traced and traced.text)
+        return extended(network, vocabulary, text, traced, **options)
+
+    extended = tracing.extended
+    monkeypatch.setattr(tracing, "extended", watched)
+
+    async def run() -> None:
+        tracer, expected = Tracer(), served_model.model.trace("To be, or not")
+        for owner in ("a" * 32, "b" * 32, ""):
+            for text in ("To be", "To be, ", "Tom", "To be, or not"):
+                found = await tracer.trace(served_model, text, "", owner)
+            np.testing.assert_allclose(found.cell, expected.cell, atol=1e-5)
+        assert tracer.is_idle
+
+    asyncio.run(run())
+    assert beginnings == [*[None, "To be", "To be", "To be, "] * 2, None, None, None, None]
+
+
+def test_what_is_typed_is_prepared_for_its_owner(served: Served) -> None:
+    headers, text = {OWNER_HEADER: "c" * 32}, "What light is that?"
+    for typed in ("What light", text, "", "😀"):
+        answer = httpx.post(f"{served.url}/inside/prepare", json={"text": typed}, headers=headers, timeout=60)
+        assert (answer.status_code, answer.content) == (204, b"")
+    answer = httpx.post(f"{served.url}/inside/trace", json={"text": text}, headers=headers, timeout=60)
+    surprise = unpack(answer.content)[1]["surprise"]
+    np.testing.assert_allclose(surprise, served.model.trace(text).surprise, atol=1e-5)
+    assert post(served, "prepare", text="x" * 2_001).status_code == 400
+    assert post(served, "trace", text=text, owner="c" * 32).status_code == 400
+    assert served.is_idle
 
 
 # --- the endpoint for programs ----------------------------------------------------------------------------------------

@@ -85,6 +85,24 @@ def shown(value: float) -> str:
     return f"{0.0 if abs(value) < 0.0005 else value:.3f}".replace("-", "−")
 
 
+def test_a_text_is_prepared_while_it_is_typed_and_its_numbers_are_the_traces(inside: Inside, network: CharLSTM) -> None:
+    inside.open(None)
+    field = inside.page.get_by_label("A text of your own")
+    field.focus()
+    with inside.page.expect_response("**/inside/prepare") as first:
+        inside.page.keyboard.type("To be, or")
+    assert first.value.status == 204
+    with inside.page.expect_response("**/inside/prepare"):
+        inside.page.keyboard.type(" not")
+    inside.press("Enter")
+    inside.page.wait_for_function("document.querySelectorAll('#inside .char').length === 13")
+    inside.to_scrubber()
+    inside.press("End")
+    found = network.trace("To be, or not")
+    assert inside.place == 12
+    assert inside.term("h") == shown(float(found.hidden[0, -1, inside.unit]))
+
+
 def test_every_number_is_the_traces(inside: Inside, network: CharLSTM) -> None:
     inside.open()
     found = network.trace(TEXT)

@@ -15,7 +15,7 @@ const IS_SIGNED = { cell: true, candidate: true, hidden: true };
 
 export function layerMap({ onPick, onSeries }) {
   const canvas = make("canvas", "map-canvas");
-  const [source, rows] = [make("canvas"), make("canvas")]; // never shown
+  const rows = make("canvas"); // never shown
   const [column, row] = [make("div", "map-column"), make("div", "map-row")];
   const frame = make("div", "map-frame", canvas, column, row);
   frame.tabIndex = 0;
@@ -26,6 +26,7 @@ export function layerMap({ onPick, onSeries }) {
   setOptions(series.node, [["", SERIES.map(([value, key]) => [value, words(key)])]]);
   const hint = make("p", "map-hint");
   let shown = null; // {bytes, order, rank, count, size}
+  let extent = { width: 0, height: 0 }; // of the frame; asking for it while a text changes would lay out the page twice
   let at = 0;
   let unit = 0;
 
@@ -35,31 +36,36 @@ export function layerMap({ onPick, onSeries }) {
     return shown.isSigned ? byte / 127.5 - 1 : byte / 255;
   };
 
-  // Drawn as large as it is shown: many units blend into a row of pixels, a character stays a column with sharp edges.
+  // Drawn as large as it is shown: a row of pixels is the mean of the units in it, a character a column with sharp edges.
   function draw() {
-    const { clientWidth: width, clientHeight: height } = frame;
-    if (!shown || width === 0) return;
+    if (!shown || extent.width === 0) return;
     const { bytes, order, count, size } = shown;
+    const [wide, high] = [extent.width, extent.height].map((length) => Math.round(length * Math.min(devicePixelRatio, 2)));
     const colors = palette(shown.isSigned);
-    const image = new ImageData(count, size);
+    const image = new ImageData(count, high);
     const pixels = new Uint32Array(image.data.buffer);
-    for (let rank = 0; rank < size; rank += 1) {
-      const start = order[rank] * count;
-      for (let place = 0; place < count; place += 1) pixels[rank * count + place] = colors[bytes[start + place]];
+    const sums = new Uint32Array(count);
+    for (let y = 0; y < high; y += 1) {
+      const first = Math.floor((y * size) / high);
+      const end = Math.max(first + 1, Math.floor(((y + 1) * size) / high));
+      sums.fill(0);
+      for (let rank = first; rank < end; rank += 1) {
+        const start = order[rank] * count;
+        for (let place = 0; place < count; place += 1) sums[place] += bytes[start + place];
+      }
+      for (let place = 0; place < count; place += 1) pixels[y * count + place] = colors[Math.round(sums[place] / (end - first))];
     }
-    Object.assign(source, { width: count, height: size });
-    source.getContext("2d").putImageData(image, 0, 0);
-    const [wide, high] = [width, height].map((length) => Math.round(length * Math.min(devicePixelRatio, 2)));
     Object.assign(rows, { width: count, height: high });
-    const blend = rows.getContext("2d");
-    blend.imageSmoothingEnabled = size > high;
-    blend.drawImage(source, 0, 0, count, high);
+    rows.getContext("2d").putImageData(image, 0, 0);
     Object.assign(canvas, { width: wide, height: high });
     const picture = canvas.getContext("2d");
     picture.imageSmoothingEnabled = false;
     picture.drawImage(rows, 0, 0, wide, high);
   }
-  new ResizeObserver(draw).observe(frame);
+  new ResizeObserver(([{ contentRect }]) => {
+    extent = contentRect;
+    draw();
+  }).observe(frame);
 
   function setMap(name, bytes, order, count) {
     const rank = new Uint16Array(order.length);

@@ -25,6 +25,7 @@ export function textStrip({ onMove, onSelect }) {
   let spans = [];
   let here = -1;
   let timer = 0;
+  let scrolling = 0;
   let from = -1; // where a selection by the pointer began
 
   function setPlaying(isPlaying) {
@@ -90,6 +91,13 @@ export function textStrip({ onMove, onSelect }) {
     const where = { place: at + 1, count: characters.length };
     setText(place, words("inside.place", { char: visible(char), bits: number(surprise[at], 1), ...where }));
     slider.setAttribute("aria-valuetext", words("inside.place_told", { char: nameOf(char), chance, ...where }));
+    scrolling ||= requestAnimationFrame(scroll);
+  }
+
+  // Once a frame, when all else is in its place: where a character stands is known after the layout alone.
+  function scroll() {
+    scrolling = 0;
+    const span = spans[here];
     const top = span.offsetTop;
     if (top < strip.scrollTop) strip.scrollTop = top - 8;
     else if (top + span.offsetHeight > strip.scrollTop + strip.clientHeight) strip.scrollTop = top + span.offsetHeight - strip.clientHeight + 8;

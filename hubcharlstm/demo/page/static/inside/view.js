@@ -6,6 +6,7 @@ import { button, make, nameOf, number, percent, select, setOptions, setText, sig
 import { cellDrawing } from "./drawing.js";
 import { equations } from "./equations.js";
 import { layerMap } from "./map.js";
+import { prepareWhileTyping } from "./prepare.js";
 import { explain, stepOf } from "./step.js";
 import { stretchPanel } from "./stretch.js";
 import { takeAlong } from "./take.js";
@@ -48,6 +49,12 @@ function nameOfCell({ probe, name }) {
   return Object.hasOwn(pageWords.entries, key) ? words(key) : name;
 }
 
+// The end of a text that is long, and what is read before it.
+function partsOf(text) {
+  const characters = Array.from(text);
+  return { before: characters.slice(-2 * MAX_TEXT, -MAX_TEXT).join(""), text: characters.slice(-MAX_TEXT).join("") };
+}
+
 export function mountView(root, { fileUrl, nameOfModel }) {
   const state = { trace: null, before: "", model: "", at: 0, layer: 0, unit: 0, color: "surprise", series: "cell", range: null, anchor: 0, weights: null };
   let asked = 0; // the number of the latest question, so that late answers to earlier ones are dropped
@@ -88,6 +95,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     event.preventDefault();
     submit.click();
   });
+  prepareWhileTyping(field, (typed) => ask(fileUrl("prepare"), { ...partsOf(typed), model: nameOfModel() }));
   const error = make("p", "error-message");
   error.setAttribute("role", "alert");
   const facts = make("p", "facts");
@@ -143,8 +151,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
 
   async function open(request) {
     if (!request && state.trace) return;
-    const own = Array.from(request?.text ?? "");
-    const [before, shown] = [own.slice(-2 * MAX_TEXT, -MAX_TEXT).join(""), own.slice(-MAX_TEXT).join("")];
+    const { before, text: shown } = partsOf(request?.text ?? "");
     const model = request?.model ?? nameOfModel();
     const question = (asked += 1);
     root.classList.add("busy");
