@@ -46,7 +46,7 @@ class InsideRequest:
     temperature: float | None = None
 
     @classmethod
-    def parse(cls, body: bytes) -> Self:
+    def parse(cls, body: bytes, max_text: int = MAX_TEXT) -> Self:
         """The request in a JSON body; raises `UserError` for one that is none, or out of bounds."""
         try:
             data = json.loads(body)
@@ -57,7 +57,7 @@ class InsideRequest:
             raise UserError(f"The body is no JSON object of these names alone: {names}; expected one: correct it.")
         values = dict(data)
         for name in ("text", "before"):
-            values[name] = check_text(data.get(name, ""), name)
+            values[name] = check_text(data.get(name, ""), name, max_text)
         if data.get("cells") is not None:
             values["cells"] = tuple(
                 parse_pair(pair, "cell", int) for pair in bounded(data["cells"], "cells", MAX_CELLS)
@@ -86,12 +86,12 @@ class InsideRequest:
                 )
 
 
-def check_text(text: Any, name: str) -> str:
+def check_text(text: Any, name: str, max_text: int) -> str:
     """Return `text`; raise `UserError` if it is no string or too long."""
     if not isinstance(text, str):
         raise UserError(f"The {name} is of type {type(text).__name__}; expected text: send it as a string.")
-    if len(text) > MAX_TEXT:
-        raise UserError(f"The {name} has {len(text):,} characters; expected {MAX_TEXT:,} at most: shorten it.")
+    if len(text) > max_text:
+        raise UserError(f"The {name} has {len(text):,} characters; expected {max_text:,} at most: shorten it.")
     return text
 
 
