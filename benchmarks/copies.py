@@ -1,4 +1,4 @@
-"""The filter of a training text: how long it takes to make and to ask, and how often it is wrong. No browser, no network.
+"""The filter of a training text: how long it takes to make and to ask, and how often it is wrong.
 
     python -m benchmarks.copies
 

@@ -1,8 +1,8 @@
 """A model folder on disk: checked strictly before memory is taken; written so that a kill leaves the old or the new.
 
 It holds config.json, vocab.json, model.safetensors, generation_config.json, README.md (the card), and where a training
-run wrote it training.json, cells.json, training_ngrams.safetensors and loss.png. See `staging` for how files are replaced
-and `save_id` for how a mixture of two saves is detected.
+run wrote it training.json, cells.json, training_ngrams.safetensors and loss.png. See `staging` for how files are
+replaced and `save_id` for how a mixture of two saves is detected.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from hubcharlstm.arguments import whole_number
 from hubcharlstm.decoding.clamping import MAX_CLAMP
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.settings import MAX_TEMPERATURE, check_number, shown
+from hubcharlstm.demo.words.catalogue import LANGUAGES
 from hubcharlstm.inspection.trace import SERIES
 from hubcharlstm.network import CharLSTMConfig
 
@@ -31,7 +32,7 @@ class InsideRequest:
     """What every request names: a text, what is read before it, and a model.
 
     cells: those whose exact values are asked for; None for those of the model's own choice. maps: series and layer of
-    each picture. position: a place in the text.
+    each picture. position: a place in the text. language: of the file to take along.
     """
 
     text: str
@@ -44,6 +45,7 @@ class InsideRequest:
     length: int = 200
     seed: int = 1
     temperature: float | None = None
+    language: str = "en"
 
     @classmethod
     def parse(cls, body: bytes, max_text: int = MAX_TEXT) -> Self:
@@ -68,6 +70,9 @@ class InsideRequest:
         check_number("value", data.get("value", 0), -MAX_CLAMP, MAX_CLAMP)
         if data.get("temperature") is not None:
             check_number("temperature", data["temperature"], 0, MAX_TEMPERATURE)
+        if data.get("language", "en") not in LANGUAGES:
+            languages = ", ".join(LANGUAGES)
+            raise UserError(f"The language is {shown(data['language'])}; expected one of {languages}: choose one.")
         return cls(**values)
 
     def check_cells(self, config: CharLSTMConfig) -> None:

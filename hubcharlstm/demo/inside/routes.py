@@ -16,6 +16,7 @@ from hubcharlstm.demo.chat.encoding_warnings import encoding_warnings
 from hubcharlstm.demo.chat.pacing import UpdatePacer, follow
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.inside.packing import cell_arrays, map_arrays, menu_cells, pack, trace_arrays
+from hubcharlstm.demo.inside.report import report_words
 from hubcharlstm.demo.inside.requests import MAX_TEXT, InsideRequest
 from hubcharlstm.demo.inside.tracing import Tracer
 from hubcharlstm.demo.models import ServedModel
@@ -117,8 +118,9 @@ class InsideRoutes:
         found = await self._tracer.trace(served_model, inside.text, inside.before)
         cells = served_model.model.cells.strongest if served_model.model.cells else ()
         page = await self._tracer.run(
-            report_page.page, found, served_model.vocabulary.chars, title=served_model.label, cells=cells
-        )
+            report_page.page, found, served_model.vocabulary.chars, title=served_model.label, cells=cells,
+            words=report_words(inside.language),
+        )  # fmt: skip
         return HTMLResponse(page, headers={"content-disposition": 'attachment; filename="inside.html"'})
 
     async def write(self, request: Request) -> Response:

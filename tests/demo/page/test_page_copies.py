@@ -84,7 +84,7 @@ def test_look_inside_underlines_them_too(user: BrowserUser) -> None:
     page.get_by_role("menuitem", name="Look inside").click()
     page.wait_for_selector("#inside .char")
     assert page.locator("#inside .char.copied").count() == 0
-    page.get_by_label("underline what stands in the training text").press("Space")
+    page.get_by_label("underline what stands in the training text", exact=True).press("Space")
     page.wait_for_selector("#inside .char.copied")
     marked = page.locator("#inside .char.copied").all_text_contents()
     assert "".join(marked).replace("⏎", "") == reply
@@ -94,7 +94,7 @@ def test_look_inside_underlines_them_too(user: BrowserUser) -> None:
     assert page.get_attribute("#inside-scrubber", "aria-valuetext").endswith("that stands in the training text")
     page.keyboard.press("Home")
     assert not page.get_attribute("#inside-scrubber", "aria-valuetext").endswith("that stands in the training text")
-    page.get_by_label("underline what stands in the training text").press("Space")
+    page.get_by_label("underline what stands in the training text", exact=True).press("Space")
     assert page.locator("#inside .char.copied").count() == 0 and not page.is_visible(".copied-note")
 
 

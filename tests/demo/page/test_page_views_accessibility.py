@@ -37,7 +37,7 @@ def test_look_inside(themed: BrowserUser) -> None:
     page.get_by_role("link", name="Look inside").click()
     page.wait_for_selector("#inside .char")
     assert violations(themed) == []
-    page.get_by_label("underline what stands in the training text").check()
+    page.get_by_label("underline what stands in the training text", exact=True).check()
     page.focus("#inside-scrubber")
     for key in ("ArrowRight", "Shift+ArrowRight", "Shift+ArrowRight"):
         page.keyboard.press(key)
