@@ -70,9 +70,9 @@ class InsideRequest:
         check_number("value", data.get("value", 0), -MAX_CLAMP, MAX_CLAMP)
         if data.get("temperature") is not None:
             check_number("temperature", data["temperature"], 0, MAX_TEMPERATURE)
-        if data.get("language", "en") not in LANGUAGES:
-            languages = ", ".join(LANGUAGES)
-            raise UserError(f"The language is {shown(data['language'])}; expected one of {languages}: choose one.")
+        language = data.get("language", "en")
+        if not isinstance(language, str) or language not in LANGUAGES:
+            raise UserError(f"The language is {shown(language)}; expected one of {', '.join(LANGUAGES)}: choose one.")
         return cls(**values)
 
     def check_cells(self, config: CharLSTMConfig) -> None:

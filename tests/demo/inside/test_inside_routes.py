@@ -285,7 +285,9 @@ def test_the_file_speaks_the_language_of_the_page(served: Served) -> None:
     assert '<html lang="de" dir="ltr">' in german and "Je kräftiger die Farbe" in html.unescape(german)
     assert "Surprise" not in german and "Look inside" not in german
     assert 'dir="rtl"' in post(served, "report", text="To be", language="ar").text
-    assert "The language is 'xx'; expected one of en, de" in post(served, "report", text="To be", language="xx").text
+    for wrong in ("xx", ["de"], None):
+        answer = post(served, "report", text="To be", language=wrong)
+        assert answer.status_code == 400 and "expected one of en, de" in answer.json()["error"]
 
 
 def test_runs_of_the_training_text_are_told(served: Served) -> None:

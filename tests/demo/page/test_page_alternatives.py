@@ -261,7 +261,7 @@ def test_a_refusal_speaks_the_language_of_the_page(app: App, browser: Any) -> No
     x, y, _ = point_at(user, 5)
     user.page.mouse.click(x, y)
     user.page.wait_for_selector(".alternatives-error")
-    assert "erwartet" in str(user.page.text_content(".alternatives-error"))
+    assert "möglich ist eine ganze Zahl von 1 bis" in str(user.page.text_content(".alternatives-error"))
     user.page.unroute_all()
     user.leave()
 
