@@ -91,7 +91,7 @@ class InsideRequest:
                 )
 
 
-def check_text(text: Any, name: str, max_text: int) -> str:
+def check_text(text: Any, name: str, max_text: int = MAX_TEXT) -> str:
     """Return `text`; raise `UserError` if it is no string or too long."""
     if not isinstance(text, str):
         raise UserError(f"The {name} is of type {type(text).__name__}; expected text: send it as a string.")

@@ -102,9 +102,8 @@ def test_look_inside_underlines_them_too(user: BrowserUser) -> None:
 def test_axe_finds_nothing_serious(app: App, browser: Any, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
-    user = BrowserUser(browser, app.url, reduced_motion="reduce")
-    if scheme == "dark":
-        user.open("?__theme=dark")
+    user = BrowserUser(browser, app.url, reduced_motion="reduce", color_scheme=scheme)
+    assert user.page.evaluate("document.body.classList.contains('dark')") is (scheme == "dark")
     send_copied(user)
     switch(user)
     user.page.wait_for_function(f"{UNDERLINED}.length === 1")

@@ -14,9 +14,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 @pytest.fixture(params=["light", "dark"])
 def themed(request: pytest.FixtureRequest, app: App, browser: Any) -> Iterator[BrowserUser]:
-    user = BrowserUser(browser, app.url, reduced_motion="reduce")
-    if request.param == "dark":
-        user.open("?__theme=dark")
+    user = BrowserUser(browser, app.url, reduced_motion="reduce", color_scheme=request.param)
+    assert user.page.evaluate("document.body.classList.contains('dark')") is (request.param == "dark")
     yield user
     user.leave()
 
