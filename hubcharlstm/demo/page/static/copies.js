@@ -24,10 +24,8 @@ function setUnderlined(value) {
 // What the underline means, and how often it is wrong.
 function copiesNoteOf({ runs, errors, model }) {
   if (runs === null) return [words("copies.none", { model })];
-  const known = errors.windows !== undefined;
-  const share = (value) => percent(value);
-  const wrong = known ? words("copies.errors", { windows: share(errors.windows) }) : words("copies.unmeasured");
-  const inFull = errors.runs === undefined ? "" : words("copies.errors_runs", { runs: share(errors.runs) });
+  const wrong = errors.windows === undefined ? words("copies.unmeasured") : words("copies.errors", { windows: percent(errors.windows) });
+  const inFull = errors.runs === undefined ? "" : words("copies.errors_runs", { runs: percent(errors.runs) });
   return [make("span", "copied-sample", words("copies.legend")), " ", [words("copies.found", { n: runs.length }), wrong, inFull].filter(Boolean).join(" ")];
 }
 

@@ -1,6 +1,6 @@
 // A switch that underlines the runs of the text that stand in the model's training text, and what that means.
 
-import { make, percent, setText } from "./dom.js";
+import { make, setText } from "./dom.js";
 
 export function copiedSwitch({ ask, state, text, showError }) {
   const box = Object.assign(make("input"), { type: "checkbox" });
@@ -9,12 +9,14 @@ export function copiedSwitch({ ask, state, text, showError }) {
   note.setAttribute("role", "status");
   box.addEventListener("change", refresh);
 
+  const share = (value) => inDigits(value, { style: "percent", maximumFractionDigits: value < 0.0995 ? 1 : 0 });
+
   function sentences({ runs, errors }) {
     if (runs === null) return words("copies.none", { model: state.trace.model });
     const parts = [words("inside.copied_found", { n: runs.length })];
     if (errors.windows === undefined) parts.push(words("copies.unmeasured"));
-    else parts.push(words("copies.errors", { windows: percent(errors.windows) }));
-    if (errors.runs !== undefined) parts.push(words("copies.errors_runs", { runs: percent(errors.runs) }));
+    else parts.push(words("copies.errors", { windows: share(errors.windows) }));
+    if (errors.runs !== undefined) parts.push(words("copies.errors_runs", { runs: share(errors.runs) }));
     return parts.join(" ");
   }
 
