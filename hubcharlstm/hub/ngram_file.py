@@ -33,7 +33,7 @@ def describe_ngrams(ngrams: NgramFilter) -> dict[str, Any]:
     }
 
 
-def save_ngrams(path: Path, ngrams: NgramFilter, common_id: str | None) -> None:
+def save_ngrams(path: Path, ngrams: NgramFilter, common_id: str) -> None:
     """Write the file."""
     about = json.dumps(describe_ngrams(ngrams), sort_keys=True)
     save_file({BITS: ngrams.bits}, path, metadata={ABOUT: about, save_id.KEY: common_id})

@@ -20,14 +20,10 @@ function hold({ layer, unit, value, model }) {
 function release(cell) {
   heldCells = heldCells.filter((one) => one !== cell);
   renderHeld();
-  (heldChips.querySelector("button") ?? messageField()).focus();
+  ((heldCells.length > 0 && heldChips.querySelector("button")) || messageField()).focus();
 }
 
 function renderHeld() {
-  if (heldCells.length === 0) {
-    heldChips.remove();
-    return;
-  }
   const chips = heldCells.map((cell) => {
     const [layer, unit, value] = cell;
     const name = words("held.chip", { layer: String(layer), unit: String(unit), value: inDigits(value) });
@@ -36,7 +32,8 @@ function renderHeld() {
     return node;
   });
   heldChips.replaceChildren(...chips, make("span", "held-note", words("held.note")));
-  if (!heldChips.isConnected) composer().before(heldChips);
+  if (heldCells.length === 0) heldChips.remove();
+  else if (!heldChips.isConnected) composer().before(heldChips);
 }
 
 // "Continue" of a reply that was written without them: another version that begins with all of it.
