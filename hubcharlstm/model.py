@@ -11,7 +11,7 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 
 from hubcharlstm.adaptation import Adaptation, adapt, adapted_record
-from hubcharlstm.arguments import checked_path
+from hubcharlstm.arguments import checked_path, checked_text
 from hubcharlstm.decoding import openmp
 from hubcharlstm.decoding.clamping import check_clamp
 from hubcharlstm.decoding.decoder import Decoder
@@ -30,6 +30,7 @@ from hubcharlstm.hub.save import PushOptions, save
 from hubcharlstm.inspection.alternatives import Alternatives, alternatives
 from hubcharlstm.inspection.cell_report import CellReport
 from hubcharlstm.inspection.connectivity import Connectivity, connectivity
+from hubcharlstm.inspection.ngram_filter import CopiedRuns, NgramFilter, copied_runs
 from hubcharlstm.inspection.scoring import Score, score
 from hubcharlstm.inspection.trace import Trace, trace
 from hubcharlstm.network import CharLSTMConfig, CharLSTMNetwork
@@ -42,9 +43,9 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
     """A character-level LSTM that owns its vocabulary.
 
     generation_config: defaults, start text and examples. record: what is known of its training. cells: those with a
-    name, where a run has found them. name, revision: where it was loaded from. stored_dtype, weights_id: how its
-    weights were stored there, and their hash. adaptation: what `adapt` did that made it, until it is saved. Raises
-    `ValueError` if vocabulary and config disagree.
+    name, where a run has found them. ngrams: the filter of its training text, where a run has made one. name, revision:
+    where it was loaded from. stored_dtype, weights_id: how its weights were stored there, and their hash. adaptation:
+    what `adapt` did that made it, until it is saved. Raises `ValueError` if vocabulary and config disagree.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         self.name = "a new model"
         self.revision: str | None = None
         self.cells: CellReport | None = None
+        self.ngrams: NgramFilter | None = None
         self.adaptation: Adaptation | None = None
         self.weights_id: str | None = None
         self.stored_dtype = "float32"
@@ -114,7 +116,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
             )
         model.load_state_dict(artifact.tensors, strict=True, assign=True)
         model.name, model.revision, model.stored_dtype = artifact.name, artifact.revision, artifact.dtype
-        model.cells, model.weights_id = artifact.cells, artifact.weights_id
+        model.cells, model.weights_id, model.ngrams = artifact.cells, artifact.weights_id, artifact.ngrams
         model.eval()
         model.to(select_device(model, device, precision))
         if precision == "int8" and model.head.weight.device.type != "cpu":
@@ -151,7 +153,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         """
         artifact = Artifact(
             self.config, self.vocabulary, self.state_dict(), self.stored_dtype if dtype is None else dtype,
-            self.generation_config, self.record, self.name, self.revision, self.cells,
+            self.generation_config, self.record, self.name, self.revision, self.cells, ngrams=self.ngrams,
         )  # fmt: skip
         folder = checked_path("save_directory", save_directory)
         options = PushOptions(commit_message, private, token, branch, create_pr)
@@ -383,6 +385,14 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
             self, self.vocabulary, text, position, state=state, start_text=self._start_text(start_text, state),
             fingerprint=self.fingerprint,
         )  # fmt: skip
+
+    def copied_runs(self, text: str, *, before: str = "") -> CopiedRuns:
+        """The runs of 20 and more characters of `text` that stand in the training text, by the model's filter of it.
+
+        before: what stands before the text, where a run may begin. None is missed; how often the filter finds one too
+        many, `errors` tells. Raises `ValueError` for a model without a filter.
+        """
+        return copied_runs(self.ngrams, self.vocabulary, checked_text("text", text), before=before)
 
     # --- learn -----------------------------------------------------------------------------------------------
 

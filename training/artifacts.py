@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ from hubcharlstm import CharLSTM
 from hubcharlstm.hub.model_folder import EPOCHS_IN_RUN, MODEL_IN_RUN
 from hubcharlstm.inspection.cell_report import cell_report
 from hubcharlstm.inspection.gates import gate_statistics
+from hubcharlstm.inspection.ngram_filter import NgramFilter
 from hubcharlstm.inspection.novelty import hash_lines
 from training import checkpoint
 from training.ancestry import hub_id
 from training.checkpoint import Progress
 from training.data.corpus import Corpus
-from training.evaluation.memorization import bottom_k_sketch, copied_shares, known_words
+from training.evaluation.memorization import bottom_k_sketch, copied_shares, filter_errors, known_words
 from training.recipe import Recipe
 from training.record import TEMPERATURE, loss_plot, make_record
 from training.schedule import TrainSchedule
@@ -27,6 +28,7 @@ COPYING_CHARS, COPYING_SAMPLES = 4000, 4
 HELD_OUT_COPYING, HELD_OUT_INSPECTED = 100_000, 20_000
 SHOWN_SAMPLE = 1
 """Of the samples, at temperature 0.5: whole words, and it does not repeat itself."""
+HELD_OUT = "held_out"
 WORDS_CHARS, WORDS_TEMPERATURES = 4000, (0.5, 0.8, 1.0)
 
 
@@ -98,6 +100,7 @@ class ModelArtifacts:
         best.record["corpus"]["bottom_k_sketch"] = bottom_k_sketch(self.corpus.train)
         texts = self._texts_by_temperature(best)
         best.record["words"] = self._known_words(texts)
+        best.ngrams = self._ngrams([text for name, text in texts.items() if name != HELD_OUT])
         if best.record["corpus"]["kind"] == "list":
             best.record["copied_lines"] = self._copied_lines(texts)
             if hashes := hash_lines(self.corpus.train[:].split("\n")):
@@ -165,6 +168,11 @@ class ModelArtifacts:
             "held_out": copied_shares([self.corpus.held_out[:HELD_OUT_COPYING]], self.corpus.train),
         }
 
+    def _ngrams(self, texts: list[str]) -> NgramFilter | None:
+        """The filter of the training text, with how often it is wrong about `texts`, which the model wrote."""
+        ngrams = NgramFilter.of(self.corpus.train)
+        return ngrams and replace(ngrams, errors=filter_errors(ngrams, texts, self.corpus.train))
+
     def _texts_by_temperature(self, model: CharLSTM) -> dict[str, str]:
         """What it writes by temperature, and the held-out text."""
         length = max(1, min(WORDS_CHARS, len(self.corpus.train) // 8))
@@ -172,7 +180,7 @@ class ModelArtifacts:
             f"{temperature:g}": model.generate(max_new_tokens=length, temperature=temperature, seed=1)
             for temperature in WORDS_TEMPERATURES
         }
-        return texts | {"held_out": self.corpus.held_out[:HELD_OUT_COPYING]}
+        return texts | {HELD_OUT: self.corpus.held_out[:HELD_OUT_COPYING]}
 
     def _copied_lines(self, texts: dict[str, str]) -> dict[str, float]:
         """The shares of whole lines that occur in the training text; the last line of a text may be cut."""

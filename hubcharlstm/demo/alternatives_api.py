@@ -15,6 +15,7 @@ from hubcharlstm.demo.owners import owner_of
 from hubcharlstm.demo.private_models import PrivateModels
 from hubcharlstm.demo.serving.admission import AdmissionController, ClientIdentity
 from hubcharlstm.demo.serving.backpressure import BackpressureMonitor
+from hubcharlstm.demo.serving.endpoint_errors import endpoint_error
 from hubcharlstm.demo.serving.gradio_compat import add_endpoint
 from hubcharlstm.demo.settings import MAX_PROMPT, MAX_REPLY, Settings, check_message, check_number
 from hubcharlstm.errors import EngineError
@@ -96,7 +97,7 @@ class AlternativesEndpoint:
                     "warnings": list(found.warnings),
                 }
         except (ValueError, EngineError) as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise endpoint_error(error) from error
 
 
 def as_json(choice: Alternative) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from hubcharlstm.demo.owners import owner_of
 from hubcharlstm.demo.private_models import PrivateModels
 from hubcharlstm.demo.serving.admission import SHUTTING_DOWN, AdmissionController, ClientIdentity, QueueTicket
 from hubcharlstm.demo.serving.backpressure import BackpressureMonitor
+from hubcharlstm.demo.serving.endpoint_errors import endpoint_error
 from hubcharlstm.demo.serving.gradio_compat import add_endpoint
 from hubcharlstm.demo.settings import (
     MAX_LENGTH,
@@ -122,7 +123,7 @@ class Endpoints:
                         async for update in updates:
                             yield update
         except (ValueError, EngineError) as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise endpoint_error(error) from error
 
     async def _updates(
         self, stream: TextStream, label: str, monitor: BackpressureMonitor
@@ -171,7 +172,7 @@ class Endpoints:
                     "warnings": list(score.warnings),
                 }
         except ValueError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise endpoint_error(error) from error
 
     @endpoint(MODELS, list[dict[str, Any]])
     async def models(self) -> list[dict[str, Any]]:

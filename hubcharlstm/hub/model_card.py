@@ -15,6 +15,7 @@ from hubcharlstm.arguments import shown
 from hubcharlstm.colored_text import colored, diverging
 from hubcharlstm.inspection.cell_report import CellReport
 from hubcharlstm.inspection.gates import GATES
+from hubcharlstm.inspection.ngram_filter import NgramFilter
 from hubcharlstm.network import MAX_LAYERS, CharLSTMConfig
 from hubcharlstm.vocabulary import Vocabulary, visible
 
@@ -38,6 +39,7 @@ def render(
     record: Mapping[str, Any],
     *,
     cells: CellReport | None = None,
+    ngrams: NgramFilter | None = None,
     repo_id: str | None = None,
     revision: str | None = None,
     has_loss_plot: bool = False,
@@ -62,6 +64,7 @@ def render(
         revision=revision,
         has_loss_plot=has_loss_plot,
         cells=cells,
+        ngrams=ngrams,
         listed_cells=cells.cells[:MAX_LISTED_CELLS] if cells else (),
         colored_cells=colored_cells(cells) if cells else [],
         gates=GATES,

@@ -1,8 +1,8 @@
 """A model folder on disk: checked strictly before memory is taken; written so that a kill leaves the old or the new.
 
-It holds config.json, vocab.json, model.safetensors, generation_config.json, README.md (the card), and where
-a training run wrote it training.json, cells.json and loss.png. See `staging` for how files are replaced and `save_id`
-for how a mixture of two saves is detected.
+It holds config.json, vocab.json, model.safetensors, generation_config.json, README.md (the card), and where a training
+run wrote it training.json, cells.json, training_ngrams.safetensors and loss.png. See `staging` for how files are
+replaced and `save_id` for how a mixture of two saves is detected.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from hubcharlstm.errors import NotAModelError
 from hubcharlstm.generation_config import GenerationConfig
 from hubcharlstm.hub import save_id
 from hubcharlstm.hub.json_files import dump_json, load_json
+from hubcharlstm.hub.ngram_file import NGRAMS, describe_ngrams, load_ngrams, save_ngrams
 from hubcharlstm.hub.staging import current_files, finish_interrupted_save, replace_files
 from hubcharlstm.hub.weights_file import CONFIG, MAX_HEADER_BYTES, VOCAB, WEIGHTS, check_memory, load_weights
 from hubcharlstm.inspection.cell_report import CellReport
+from hubcharlstm.inspection.ngram_filter import NgramFilter
 from hubcharlstm.network import CharLSTMConfig
 from hubcharlstm.vocabulary import Vocabulary
 
 GENERATION, RECORD, CELLS = "generation_config.json", "training.json", "cells.json"
 CARD, LOSS_PLOT = "README.md", "loss.png"
-MODEL_FILES = (CONFIG, VOCAB, WEIGHTS, GENERATION, RECORD, CELLS, CARD, LOSS_PLOT)
+MODEL_FILES = (CONFIG, VOCAB, WEIGHTS, GENERATION, RECORD, CELLS, NGRAMS, CARD, LOSS_PLOT)
 REQUIRED_FILES = (CONFIG, VOCAB, WEIGHTS)
 FORMAT = "hubcharlstm/1"
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
@@ -66,6 +68,7 @@ class Artifact:
     revision: str | None
     cells: CellReport | None = None
     weights_id: str | None = None
+    ngrams: NgramFilter | None = None
 
 
 def find_folder(model_id: str | Path) -> Path | None:
@@ -123,7 +126,9 @@ def _load_once(folder: Path, name: str, revision: str | None, verify: bool) -> A
         cells = CellReport.from_dict(contents[CELLS], config) if CELLS in contents else None
     except ValueError as error:
         raise NotAModelError(f"{name} does not load: {error}") from error
-    common_id = save_id.check_same_save(name, contents)
+    ngrams, stored_id = load_ngrams(files[NGRAMS]) if NGRAMS in files else (None, None)
+    ids = contents if ngrams is None else contents | {NGRAMS: {save_id.KEY: stored_id}}
+    common_id = save_id.check_same_save(name, ids)
     if len(vocabulary) != config.vocab_size:
         raise NotAModelError(
             f"{name} has {len(vocabulary)} characters in {VOCAB} and a vocab_size of {config.vocab_size} in {CONFIG}; "
@@ -133,7 +138,7 @@ def _load_once(folder: Path, name: str, revision: str | None, verify: bool) -> A
         files[WEIGHTS], config, vocabulary, common_id=common_id, name=name, verify=verify
     )
     record = {key: value for key, value in contents.get(RECORD, {}).items() if key != save_id.KEY}
-    return Artifact(config, vocabulary, tensors, dtype, generation, record, name, revision, cells, weights_id)
+    return Artifact(config, vocabulary, tensors, dtype, generation, record, name, revision, cells, weights_id, ngrams)
 
 
 def missing_files(name: str, missing: Sequence[str], *, pickles: Sequence[str] = ()) -> NotAModelError:
@@ -176,7 +181,7 @@ def check_extra_files(extra_files: object) -> None:
                 f"extra_files has the name {shown(name)}; expected a plain file name without folders and without a "
                 "leading dot: choose another."
             )
-        if name in (CONFIG, VOCAB, WEIGHTS, GENERATION, RECORD, CELLS):
+        if name in (CONFIG, VOCAB, WEIGHTS, GENERATION, RECORD, CELLS, NGRAMS):
             raise ValueError(f"extra_files has {name}, which the save itself writes; expected another: leave it out.")
         if not isinstance(content, bytes):
             raise ValueError(
@@ -225,7 +230,8 @@ def save(folder: Path, artifact: Artifact, *, card: str, extra_files: Mapping[st
     if artifact.cells is not None:
         contents[CELLS] = artifact.cells.to_dict()
     weights_id = save_id.weights_id(artifact.config.to_dict(), vocabulary.sha256, stored)
-    common_id = save_id.save_id(weights_id, contents)
+    ngrams = {} if artifact.ngrams is None else {NGRAMS: describe_ngrams(artifact.ngrams)}
+    common_id = save_id.save_id(weights_id, contents | ngrams)
 
     def write(staging: Path) -> None:
         for name, content in contents.items():
@@ -234,7 +240,10 @@ def save(folder: Path, artifact: Artifact, *, card: str, extra_files: Mapping[st
         (staging / CARD).write_text(card, encoding="utf-8")
         save_file(stored, staging / WEIGHTS, metadata={"vocab_sha256": vocabulary.sha256, save_id.KEY: weights_id})
         save_id.sort_metadata(staging / WEIGHTS)
-        (staging / WEIGHTS).chmod((staging / CONFIG).stat().st_mode)  # safetensors makes it private to its owner
+        if artifact.ngrams is not None:
+            save_ngrams(staging / NGRAMS, artifact.ngrams, common_id)
+        for path in staging.glob("*.safetensors"):
+            path.chmod((staging / CONFIG).stat().st_mode)  # safetensors makes it private to its owner
         for name, extra in (extra_files or {}).items():
             (staging / name).write_bytes(extra)
 

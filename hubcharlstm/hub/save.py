@@ -71,8 +71,8 @@ def _save(
         )
     card = model_card.render(
         artifact.config, artifact.vocabulary, artifact.record,
-        cells=artifact.cells, repo_id=repo_id, has_loss_plot=model_folder.LOSS_PLOT in (extra_files or {}),
-        install_from=install_from,
+        cells=artifact.cells, ngrams=artifact.ngrams, repo_id=repo_id, install_from=install_from,
+        has_loss_plot=model_folder.LOSS_PLOT in (extra_files or {}),
     )  # fmt: skip
     model_folder.save(folder, artifact, card=card, extra_files=extra_files)
     if not push or repo_id is None:

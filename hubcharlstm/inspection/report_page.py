@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from hubcharlstm.colored_text import colored, diverging, paragraph, sequential
+from hubcharlstm.colored_text import colored, diverging, escape, paragraph, sequential
 from hubcharlstm.inspection.cells import NamedCell
 from hubcharlstm.inspection.trace import Trace
 
@@ -22,11 +23,36 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """No script, no image, no request: the file is text and colours."""
 
 
-def surprise_html(text: str, surprise: Sequence[float], chars: Sequence[str] = ()) -> str:
-    """`text` coloured by surprise in bits; each character's under the pointer, with the guess of `chars` if given."""
-    titles = [f"{bits:.1f} bits" for bits in surprise]
-    if chars:
-        titles = [f"{title}, likeliest {char!r}" for title, char in zip(titles, chars, strict=True)]
+@dataclass(frozen=True)
+class ReportWords:
+    """The words of the file, in English unless given. Placeholders stand in braces, as for `str.format`."""
+
+    language: str = "en"
+    direction: str = "ltr"
+    title: str = "Look inside"
+    facts: str = "{count} characters, {bits} bits per character."
+    surprise: str = "Surprise"
+    surprise_note: str = "The stronger the colour, the less the model expected the character: full from 8 bits on."
+    under_pointer: str = "{bits} bits, likeliest {char}"
+    cell: str = "Layer {layer}, unit {unit}"
+    cell_note: str = "{name}. Blue is above 0, orange below."
+    lively: str = "one of the cells that vary most"
+    probes: Mapping[str, str] = field(default_factory=dict)
+
+    def name_of(self, cell: NamedCell) -> str:
+        """What a cell follows."""
+        return self.probes.get(cell.probe, cell.description)
+
+
+ENGLISH = ReportWords()
+
+
+def surprise_html(text: str, surprise: Sequence[float], chars: Sequence[str], words: ReportWords = ENGLISH) -> str:
+    """`text` coloured by surprise in bits; under the pointer each character's, with the guess of `chars`."""
+    titles = [
+        words.under_pointer.format(bits=f"{bits:.1f}", char=repr(char))
+        for bits, char in zip(surprise, chars, strict=True)
+    ]
     return colored(text, surprise, sequential, titles=titles)
 
 
@@ -43,30 +69,39 @@ def liveliest(trace: Trace, count: int = MAX_CELLS) -> list[tuple[int, int]]:
     return [(trace.layers[n // len(trace.units)], trace.units[n % len(trace.units)]) for n in order.tolist()]
 
 
-def page(trace: Trace, chars: Sequence[str], *, title: str, cells: Sequence[NamedCell] = ()) -> str:
+def page(
+    trace: Trace,
+    chars: Sequence[str],
+    *,
+    title: str,
+    cells: Sequence[NamedCell] = (),
+    words: ReportWords = ENGLISH,
+) -> str:
     """The file. chars: the vocabulary, for the likeliest guesses. cells: to colour by; the liveliest without any.
 
     Whatever text and title hold is shown as text.
     """
     guesses = [chars[n] for n in trace.log_probs.argmax(axis=1).tolist()]
-    named = {(cell.layer, cell.unit): cell.description for cell in cells}
+    named = {(cell.layer, cell.unit): words.name_of(cell) for cell in cells}
     parts = [
         paragraph(title),
-        paragraph(f"{len(trace.text):,} characters, {trace.bpc:.3f} bits per character."),
+        paragraph(words.facts.format(count=f"{len(trace.text):,}", bits=f"{trace.bpc:.3f}")),
         *(paragraph(warning) for warning in trace.warnings),
-        "<h2>Surprise</h2>",
-        paragraph("The stronger the colour, the less the model expected the character: full from 8 bits on."),
-        surprise_html(trace.text, trace.surprise.tolist(), guesses),
+        f"<h2>{escape(words.surprise)}</h2>",
+        paragraph(words.surprise_note),
+        surprise_html(trace.text, trace.surprise.tolist(), guesses, words),
     ]
     for layer, unit in list(named) or liveliest(trace):
-        description = named.get((layer, unit), "one of the cells that vary most")
-        parts += [f"<h2>Layer {layer}, unit {unit}</h2>", paragraph(f"{description}. Blue is above 0, orange below.")]
+        heading = words.cell.format(layer=layer, unit=unit)
+        name = named.get((layer, unit), words.lively)
+        parts += [f"<h2>{escape(heading)}</h2>", paragraph(words.cell_note.format(name=name))]
         parts.append(cell_html(trace, layer, unit))
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<!DOCTYPE html>\n<html lang="{escape(words.language)}" dir="{escape(words.direction)}"><head>'
+        '<meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Look inside</title><style>{STYLE}</style></head>\n<body><h1>Look inside</h1>\n"
+        f"<title>{escape(words.title)}</title><style>{STYLE}</style></head>\n<body><h1>{escape(words.title)}</h1>\n"
         + "\n".join(parts)
         + "\n</body></html>\n"
     )

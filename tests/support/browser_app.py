@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,6 +17,7 @@ import pytest
 import torch
 
 from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
+from hubcharlstm.inspection.ngram_filter import NgramFilter
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60.0  # nothing here takes that long but on a machine with other work
@@ -35,6 +37,8 @@ sys.addaudithook(hook)
 sys.path.insert(0, sys.argv[1].rpartition("/")[0])
 runpy.run_path(sys.argv[1], run_name="__main__")
 """
+
+COPIED_PROMPT, COPIED_SEED = "To be, or", 5
 
 RECORD: dict[str, Any] = {
     "name": "charlstm-tiny",
@@ -84,7 +88,13 @@ def save_model(folder: Path, *, talks: bool = True, name: str = "charlstm-tiny")
         examples=("ROMEO:\n", "To be, or ", "What light "), max_new_tokens=60, **(turns if talks else {})
     )
     record = {**RECORD, "name": name} if talks else {"name": name}
-    CharLSTM(config, vocabulary, generation_config=generation, record=record).save_pretrained(folder)
+    model = CharLSTM(config, vocabulary, generation_config=generation, record=record)
+    if talks:  # its training text is what it writes after COPIED_PROMPT by COPIED_SEED
+        text = model.generate(COPIED_PROMPT, max_new_tokens=60, seed=COPIED_SEED)
+        model.ngrams = NgramFilter.of(text)
+        assert model.ngrams is not None
+        model.ngrams = replace(model.ngrams, errors={"windows": 0.0077, "runs": 0.32})
+    model.save_pretrained(folder)
 
 
 def free_port() -> int:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.encoded import Text, code_points
+from hubcharlstm.inspection.ngram_filter import RUN, NgramFilter, runs_of
+from hubcharlstm.inspection.ngram_hashes import Hashes, ngram_hashes
+from training.data.encoded import Text
 
 LENGTHS = (20, 40, 80)
 BLOCK = 4_000_000
@@ -18,10 +20,6 @@ WORD, MAX_WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*"), 100
 SKETCH_LENGTH, SKETCH_SIZE = 40, 256
 TABLE_BITS = 22
 TABLE_MASK = np.uint64(2**TABLE_BITS - 1)
-
-Hashes = NDArray[np.uint64]
-BASE = np.uint64(0x9E3779B97F4A7C15 | 1)
-INVERSE = np.uint64(pow(int(BASE), -1, 2**64))
 
 
 def copied_shares(texts: Sequence[str], source: Text) -> dict[str, float]:
@@ -77,27 +75,6 @@ def sketch_overlap(text: Text, sketch: Any) -> float | None:
     return hits / seen if seen else None
 
 
-def ngram_hashes(text: str, length: int) -> Hashes:
-    """Hashes (N - length + 1,) of the n-grams: the sum of x_j B^(-j), shifted to the start of the n-gram."""
-    if len(text) < length:
-        return np.empty(0, dtype=np.uint64)
-    values = _mixed(code_points(text).astype(np.uint64))
-    with np.errstate(over="ignore"):
-        powers = np.cumprod(np.full(len(values), INVERSE)) * BASE  # B^0, B^-1, ...
-        sums = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(values * powers)])
-        starts = np.cumprod(np.full(len(values) - length + 1, BASE)) * INVERSE  # B^0, B^1, ...
-        return _mixed((sums[length:] - sums[:-length]) * starts)
-
-
-def _mixed(values: Hashes) -> Hashes:
-    """The finalizer of SplitMix64 (Steele et al. 2014): every bit depends on every other."""
-    with np.errstate(over="ignore"):
-        values = values + np.uint64(0x9E3779B97F4A7C15)
-        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return values ^ (values >> np.uint64(31))
-
-
 def _occurs_in(wanted: Hashes, source: Text, length: int) -> NDArray[np.bool_]:
     different, where = np.unique(wanted, return_inverse=True)
     occurs = np.zeros(len(different), dtype=bool)
@@ -107,6 +84,31 @@ def _occurs_in(wanted: Hashes, source: Text, length: int) -> NDArray[np.bool_]:
         hashes = ngram_hashes(block, length)
         occurs |= np.isin(different, hashes[table[hashes & TABLE_MASK]])
     return occurs[where]
+
+
+def filter_errors(ngrams: NgramFilter, texts: Sequence[str], source: Text) -> dict[str, float]:
+    """How often `ngrams`, made of `source`, is wrong about `texts`: it misses nothing, and finds too much.
+
+    "windows": of the RUN-grams that do not occur in `source`, the share that the filter takes for some that do. "runs":
+    of the runs that it finds, the share without a single RUN-gram that occurs. Absent where there are none.
+    """
+    hashes = [ngram_hashes(text, RUN) for text in texts]
+    if not sum(map(len, hashes)):
+        return {}
+    occurs = np.split(_occurs_in(np.concatenate(hashes), source, RUN), np.cumsum([len(some) for some in hashes])[:-1])
+    found = [ngrams.windows(text) for text in texts]
+    absent = ~np.concatenate(occurs)
+    runs = [
+        known[start : stop - RUN + 1]
+        for known, some in zip(occurs, found, strict=True)
+        for start, stop in runs_of(some)
+    ]
+    errors = {}
+    if absent.any():
+        errors["windows"] = round(float(np.concatenate(found)[absent].mean()), 6)
+    if runs:
+        errors["runs"] = round(sum(not known.any() for known in runs) / len(runs), 4)
+    return errors
 
 
 def _blocks(source: Text, length: int) -> Iterator[str]:

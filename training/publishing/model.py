@@ -93,6 +93,7 @@ def _with_card(
             artifact.vocabulary,
             artifact.record,
             cells=artifact.cells,
+            ngrams=artifact.ngrams,
             repo_id=repo_id,
             revision=revision,
             has_loss_plot=(copy / model_folder.LOSS_PLOT).is_file(),

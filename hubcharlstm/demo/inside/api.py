@@ -14,6 +14,7 @@ from hubcharlstm.demo.inside.tracing import Tracer
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.serving.admission import AdmissionController, ClientIdentity
 from hubcharlstm.demo.serving.backpressure import BackpressureMonitor
+from hubcharlstm.demo.serving.endpoint_errors import endpoint_error
 from hubcharlstm.demo.serving.gradio_compat import add_endpoint
 from hubcharlstm.inspection.trace import SERIES, Trace
 
@@ -63,7 +64,7 @@ class TraceEndpoint:
                     answer = await self._tracer.run(to_json, found, chosen_layers, chosen_units)
                 yield {**answer, "model": served_model.label}
         except ValueError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise endpoint_error(error) from error
 
 
 def choose(name: str, numbers: Any, default: Any, count: int) -> list[int]:

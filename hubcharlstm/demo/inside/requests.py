@@ -10,6 +10,7 @@ from hubcharlstm.arguments import whole_number
 from hubcharlstm.decoding.clamping import MAX_CLAMP
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.settings import MAX_TEMPERATURE, check_number, shown
+from hubcharlstm.demo.words.catalogue import LANGUAGES
 from hubcharlstm.inspection.trace import SERIES
 from hubcharlstm.network import CharLSTMConfig
 
@@ -31,7 +32,8 @@ class InsideRequest:
     """What every request names: a text, what is read before it, and a model.
 
     cells: those whose exact values are asked for; None for those of the model's own choice. maps: series and layer of
-    each picture. position: a place in the text. owner: the key of the browser that asks, which no body holds.
+    each picture. position: a place in the text. language: of the file to take along. owner: the key of the browser that
+    asks, which no body holds.
     """
 
     text: str
@@ -44,10 +46,11 @@ class InsideRequest:
     length: int = 200
     seed: int = 1
     temperature: float | None = None
+    language: str = "en"
     owner: str = ""
 
     @classmethod
-    def parse(cls, body: bytes, owner: str = "") -> Self:
+    def parse(cls, body: bytes, owner: str = "", *, max_text: int = MAX_TEXT) -> Self:
         """The request in a JSON body; raises `UserError` for one that is none, or out of bounds."""
         try:
             data = json.loads(body)
@@ -59,7 +62,7 @@ class InsideRequest:
             raise UserError(f"The body is no JSON object of these names alone: {names}; expected one: correct it.")
         values = dict(data)
         for name in ("text", "before"):
-            values[name] = check_text(data.get(name, ""), name)
+            values[name] = check_text(data.get(name, ""), name, max_text)
         if data.get("cells") is not None:
             values["cells"] = tuple(
                 parse_pair(pair, "cell", int) for pair in bounded(data["cells"], "cells", MAX_CELLS)
@@ -70,6 +73,9 @@ class InsideRequest:
         check_number("value", data.get("value", 0), -MAX_CLAMP, MAX_CLAMP)
         if data.get("temperature") is not None:
             check_number("temperature", data["temperature"], 0, MAX_TEMPERATURE)
+        language = data.get("language", "en")
+        if not isinstance(language, str) or language not in LANGUAGES:
+            raise UserError(f"The language is {shown(language)}; expected one of {', '.join(LANGUAGES)}: choose one.")
         return cls(**values, owner=owner)
 
     def check_cells(self, config: CharLSTMConfig) -> None:
@@ -88,12 +94,12 @@ class InsideRequest:
                 )
 
 
-def check_text(text: Any, name: str) -> str:
+def check_text(text: Any, name: str, max_text: int = MAX_TEXT) -> str:
     """Return `text`; raise `UserError` if it is no string or too long."""
     if not isinstance(text, str):
         raise UserError(f"The {name} is of type {type(text).__name__}; expected text: send it as a string.")
-    if len(text) > MAX_TEXT:
-        raise UserError(f"The {name} has {len(text):,} characters; expected {MAX_TEXT:,} at most: shorten it.")
+    if len(text) > max_text:
+        raise UserError(f"The {name} has {len(text):,} characters; expected {max_text:,} at most: shorten it.")
     return text
 
 

@@ -16,7 +16,8 @@ from hubcharlstm.demo.chat.encoding_warnings import encoding_warnings
 from hubcharlstm.demo.chat.pacing import UpdatePacer, follow
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.inside.packing import cell_arrays, map_arrays, menu_cells, pack, trace_arrays
-from hubcharlstm.demo.inside.requests import InsideRequest
+from hubcharlstm.demo.inside.report import report_words
+from hubcharlstm.demo.inside.requests import MAX_TEXT, InsideRequest
 from hubcharlstm.demo.inside.tracing import Tracer
 from hubcharlstm.demo.models import ServedModel
 from hubcharlstm.demo.owners import owner_of
@@ -35,6 +36,8 @@ from hubcharlstm.introduction import passage
 PREFIX = "/inside"
 MAX_PASSAGE = 240
 """Characters of a model's own text."""
+MAX_REPLY = 10_000
+"""Characters of a reply that are searched for what stands in the training text."""
 TURN_SECONDS = 60.0
 """Between two checks whether it is a waiting request's turn; the turn itself wakes it."""
 
@@ -51,12 +54,12 @@ class InsideRoutes:
     ) -> None:
         self._models, self._admission, self._pacer, self._tracer = models, admission, pacer, tracer
 
-    def route(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+    def route(self, answer: Answer, max_text: int = MAX_TEXT) -> Callable[[Request], Awaitable[Response]]:
         """The handler that parses a request, waits for its turn and answers it, or refuses it in one sentence."""
 
         async def handle(request: Request) -> Response:
             try:
-                inside = InsideRequest.parse(await request.body(), owner_of(request.headers))
+                inside = InsideRequest.parse(await request.body(), owner_of(request.headers), max_text=max_text)
                 async with self._admitted(request, inside) as served_model:
                     return await answer(inside, served_model)
             except (ValueError, EngineError) as error:
@@ -112,13 +115,22 @@ class InsideRoutes:
         bpc = (await self._tracer.run(served_model.score, inside.text, inside.before)).bpc
         return {"model": served_model.label, "bpc": bpc, "held_out": held_out_bpc(served_model)}
 
+    async def copies(self, inside: InsideRequest, served_model: ServedModel) -> Response:
+        """The runs of the text that stand in the training text, null without a filter, and how often it is wrong."""
+        if served_model.model.ngrams is None:
+            return JSONResponse({"runs": None, "errors": {}})
+        found = await self._tracer.run(served_model.model.copied_runs, inside.text, before=inside.before)
+        runs = [list(run) for run in found.runs] if found.text == inside.text else []
+        return JSONResponse({"runs": runs, "errors": dict(found.errors)})
+
     async def report(self, inside: InsideRequest, served_model: ServedModel) -> Response:
         """The text's surprise and cells as one HTML file to take along."""
         found = await self._tracer.trace(served_model, inside.text, inside.before, inside.owner)
         cells = served_model.model.cells.strongest if served_model.model.cells else ()
         page = await self._tracer.run(
-            report_page.page, found, served_model.vocabulary.chars, title=served_model.label, cells=cells
-        )
+            report_page.page, found, served_model.vocabulary.chars, title=served_model.label, cells=cells,
+            words=report_words(inside.language),
+        )  # fmt: skip
         return HTMLResponse(page, headers={"content-disposition": 'attachment; filename="inside.html"'})
 
     async def write(self, request: Request) -> Response:
@@ -213,6 +225,7 @@ def add_inside(
     routes = InsideRoutes(models, admission, pacer, tracer)
     for answer in (routes.trace, routes.prepare, routes.connectivity, routes.scores, routes.report):
         app.add_route(f"{PREFIX}/{answer.__name__}", routes.route(answer), methods=["POST"])
+    app.add_route(f"{PREFIX}/copies", routes.route(routes.copies, MAX_REPLY), methods=["POST"])
     app.add_route(f"{PREFIX}/write", routes.write, methods=["POST"])
     app.mount(f"{PREFIX}/words", StaticFiles(directory=FOLDER / INSIDE))
     app.mount(PREFIX, StaticFiles(directory=STATIC / "inside"))

@@ -51,6 +51,7 @@ class Controls:
     speaker: gr.HTML
     go_on: gr.Checkbox
     surprise: gr.Checkbox
+    copies: gr.Checkbox
 
     @property
     def names(self) -> list[str]:
@@ -129,11 +130,13 @@ def settings_panel(registry: ModelRegistry, speaker: gr.HTML, go_on: gr.Checkbox
     seed, draw_seed, locked = seed_row()
     full_speed = gr.Checkbox(label=label("panel.fast"), elem_id="full-speed", min_width=0)
     surprise = gr.Checkbox(label=label("panel.surprise"), elem_id="field-surprise", min_width=0)
+    copies = gr.Checkbox(label=label("panel.copies"), elem_id="field-copies", min_width=0)
     top_k, top_p, min_p, stop = advanced_settings(defaults)
     export_row()
     panel_end()
     controls = Controls(
-        menu, temperature, length, seed, locked, full_speed, top_k, top_p, min_p, stop, speaker, go_on, surprise
+        menu, temperature, length, seed, locked, full_speed, top_k, top_p, min_p, stop, speaker, go_on, surprise,
+        copies,
     )  # fmt: skip
     wire(controls, presets, draw_seed, defaults.temperature)
     return SettingsPanel(controls, about_model)

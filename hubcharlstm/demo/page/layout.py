@@ -21,7 +21,7 @@ from hubcharlstm.demo.serving.admission import AdmissionController
 SCRIPTS = (
     "store.js", "intro.js", "menu.js", "turn.js", "error.js", "files.js", "settings.js", "compare.js",
     "connection.js", "conversation.js", "endpoints.js", "characters.js", "alternatives.js", "surprise.js",
-    "remember.js", "commands.js", "updates.js",
+    "copies.js", "held.js", "remember.js", "commands.js", "updates.js",
 )  # fmt: skip
 """Gradio runs them as one script, in this order."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import time
 from collections.abc import Iterator
@@ -315,3 +316,19 @@ def test_a_program_gets_the_numbers_of_chosen_units(served: Served) -> None:
 )
 def test_a_program_is_told_what_exceeds_the_bounds(served: Served, arguments: dict[str, Any], sentence: str) -> None:
     assert sentence in served.refusal("trace", **arguments)
+
+
+def test_the_file_speaks_the_language_of_the_page(served: Served) -> None:
+    german = post(served, "report", text="To be", language="de").text
+    assert '<html lang="de" dir="ltr">' in german and "Je kräftiger die Farbe" in html.unescape(german)
+    assert "Surprise" not in german and "Look inside" not in german
+    assert 'dir="rtl"' in post(served, "report", text="To be", language="ar").text
+    for wrong in ("xx", ["de"], None):
+        answer = post(served, "report", text="To be", language=wrong)
+        assert answer.status_code == 400 and "expected one of en, de" in answer.json()["error"]
+
+
+def test_runs_of_the_training_text_are_told(served: Served) -> None:
+    assert post(served, "copies", text="To be").json() == {"runs": None, "errors": {}}
+    long = post(served, "copies", text="a" * 10_001)
+    assert long.status_code == 400 and "10,001 characters; expected 10,000 at most" in long.json()["error"]

@@ -250,6 +250,22 @@ def test_axe_finds_nothing_serious(app: App, browser: Any, scheme: str) -> None:
     user.leave()
 
 
+def test_a_refusal_speaks_the_language_of_the_page(app: App, browser: Any) -> None:
+    """The endpoint's error is English; the page showed it as it is."""
+    user = BrowserUser(browser, app.url, locale="de-DE")
+    user.send("To be", length=30)
+    user.page.route(
+        "**/gradio_api/call/v2/alternatives",
+        lambda route: route.continue_(post_data=json.dumps(json.loads(route.request.post_data) | {"k": 10_000})),
+    )
+    x, y, _ = point_at(user, 5)
+    user.page.mouse.click(x, y)
+    user.page.wait_for_selector(".alternatives-error")
+    assert "möglich ist eine ganze Zahl von 1 bis" in str(user.page.text_content(".alternatives-error"))
+    user.page.unroute_all()
+    user.leave()
+
+
 # --- surprise ---------------------------------------------------------------------------------------------------------
 
 

@@ -184,9 +184,9 @@ function choose({ turn, index }, offset, character) {
 }
 
 // Another version of a reply that begins with `opening`: all else as it was, so that it can be written again.
-function writeOn(turn, index, opening) {
+function writeOn(turn, index, opening, clamp = turn.replies[index].clamp ?? []) {
   const { typed, speaker, context } = turn;
-  const { seed, model, clamp = [], length, stop, ...reply } = turn.replies[index];
+  const { seed, model, length, stop, ...reply } = turn.replies[index];
   const settings = { ...samplingOf(reply), length, stop };
   sendRequest({ typed, speaker, context, retry: true, settings, seed, model, clamp, opening, length }, placeBeside(turn));
 }

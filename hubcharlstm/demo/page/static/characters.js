@@ -107,7 +107,8 @@ function describePlace({ root, offset }) {
   if (offset >= text.length) return words("characters.after_last", { n: lengthInCharacters(text) });
   const number = lengthInCharacters(text.slice(0, offset)) + 1;
   const name = nameOf(text.slice(offset, endOfCharacter(text, offset)));
-  return words("characters.place", { number, count: lengthInCharacters(text), name });
+  const place = words("characters.place", { number, count: lengthInCharacters(text), name });
+  return isCopied(reply, offset) ? words("copies.here", { place }) : place;
 }
 
 function moved(text, offset, key) {

@@ -53,6 +53,7 @@ function render() {
   page.classList.toggle("no-undo", undoStack.length === 0);
   paintChosen();
   paintSurprise();
+  paintCopies();
   if (isEmpty) view.scrollTop = 0;
   else if (followEnd) scrollToEnd();
 }
@@ -136,7 +137,8 @@ function sendRequest(params, place, fromComposer = false) {
   clearTimeout(requestTimer);
   requestTimer = setTimeout(checkAccepted, ACCEPT_SECONDS * 1000, pending);
   watchServer();
-  trigger("generate", { ...params, turn: pending.request });
+  const clamp = params.target ? {} : { clamp: heldClamp() };
+  trigger("generate", { ...clamp, ...params, turn: pending.request });
 }
 
 // Gradio ends no event of a server that is gone: it waits for it to come back.
@@ -201,7 +203,7 @@ function variantsOf(turn) {
 
 function sendAgain(turn, variants = variantsOf(turn)) {
   const { typed, speaker, context } = turn;
-  const clamp = turn.replies[0].clamp ?? [];
+  const clamp = heldClamp().length > 0 ? heldClamp() : turn.replies[0].clamp ?? [];
   sendRequest({ typed, speaker, context, retry: true, clamp, ...variants }, placeBeside(turn));
 }
 
@@ -270,7 +272,7 @@ function runAction(id, action, reply = 0, node = null) {
   if (action === "copy") copyText((turn.replies[reply].shown || turn.shown) + turn.replies[reply].text, node, words("reply.copied"));
   if (pending || !isAlive(id)) return;
   if (action === "edit") startEditing(turn);
-  if (action === "continue") continueReply(turn, reply);
+  if (action === "continue" && !continueHeld(turn, reply)) continueReply(turn, reply);
   if (action === "retry") sendAgain(turn);
   if (action === "pick") pickReply(turn, reply);
   if (action === "version") showVersion(turn, reply, node);

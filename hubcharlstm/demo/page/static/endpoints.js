@@ -17,11 +17,17 @@ async function callEndpoint(name, params, signal) {
   return Array.isArray(answer) ? answer[0] : answer;
 }
 
-function sentenceOf(data) {
+function parsed(text) {
   try {
-    const content = JSON.parse(data);
-    return typeof content === "string" ? content : content.error ?? content.message ?? data;
+    return JSON.parse(text);
   } catch {
-    return data;
+    return null;
   }
+}
+
+// The title holds the page's own words for the error, where there are some.
+function sentenceOf(data) {
+  const content = parsed(data);
+  if (typeof content !== "object" || content === null) return content ?? data;
+  return wordsOf(parsed(content.title)) || content.error || content.message || data;
 }

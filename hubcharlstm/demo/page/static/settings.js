@@ -52,6 +52,7 @@ function restoreSettings(values) {
 
 function keepSettings(values) {
   setColored(values.surprise === true);
+  setUnderlined(values.copies === true);
   if (areRestored) keep(SETTINGS_KEY, values);
 }
 

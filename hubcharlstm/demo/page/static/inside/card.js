@@ -45,6 +45,7 @@ export function cellCard({ ask, state, cell }) {
   knobValue.htmlFor = "inside-knob";
   knobValue.dir = "ltr";
   const write = button("secondary", words("inside.write"), run);
+  const toChat = button("secondary", words("inside.hold_in_chat"), holdInChat);
   const clampLabel = make("label", "knob-label", words("inside.hold"));
   clampLabel.htmlFor = "inside-knob";
   const texts = [words("inside.written_plain"), ""].map((label) => {
@@ -58,7 +59,7 @@ export function cellCard({ ask, state, cell }) {
   const problem = make("p", "error-message");
   problem.setAttribute("role", "alert");
   const root = make("div", "card", title, name, bars, axis, facts,
-    make("div", "clamp", clampLabel, knob, knobValue, write),
+    make("div", "clamp", clampLabel, knob, knobValue, write, toChat),
     make("p", "note", words("inside.write_note")),
     problem, written);
   let running = 0;
@@ -96,6 +97,12 @@ export function cellCard({ ask, state, cell }) {
     } finally {
       if (mine === running) write.disabled = false;
     }
+  }
+
+  // See held.js.
+  function holdInChat() {
+    const { layer, unit, trace } = state;
+    document.dispatchEvent(new CustomEvent("hold-cell", { detail: { layer, unit, value: Number(knob.value), model: trace.model } }));
   }
 
   function refresh() {

@@ -31,7 +31,7 @@ export function takeAlong({ ask, state, canvas, showError }) {
     );
     table.hidden = false;
   }));
-  const file = button("secondary", words("inside.take_html"), guarded(async () => download("inside.html", await (await ask("report", {})).blob())));
+  const file = button("secondary", words("inside.take_html"), guarded(async () => download("inside.html", await (await ask("report", { language: pageWords.language })).blob())));
   const picture = button("secondary", words("inside.take_png"), () => canvas.toBlob((blob) => download("layer.png", blob)));
   const root = make("div", "take", make("div", "chips-row", compare, file, picture), table);
   return { root, reset: () => (table.hidden = true) };

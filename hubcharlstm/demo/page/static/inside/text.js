@@ -58,6 +58,8 @@ export function textStrip({ onMove, onSelect }) {
     onSelect([Math.min(from, to), Math.max(from, to) + 1]);
   });
 
+  const told = (span, where) => (span.classList.contains("copied") ? words("copies.here", { place: where }) : where);
+
   function setTrace(trace) {
     setPlaying(false);
     here = -1;
@@ -80,6 +82,10 @@ export function textStrip({ onMove, onSelect }) {
     spans.forEach((span, at) => span.classList.toggle("selected", range !== null && at >= range[0] && at < range[1]));
   }
 
+  function setCopied(runs) {
+    spans.forEach((span, at) => span.classList.toggle("copied", runs.some(([from, to]) => at >= from && at < to)));
+  }
+
   function moveTo(at, { characters, surprise }) {
     spans[here]?.classList.remove("here");
     here = at;
@@ -90,7 +96,7 @@ export function textStrip({ onMove, onSelect }) {
     const chance = percent(2 ** -surprise[at]);
     const where = { place: at + 1, count: characters.length };
     setText(place, words("inside.place", { char: visible(char), bits: number(surprise[at], 1), ...where }));
-    slider.setAttribute("aria-valuetext", words("inside.place_told", { char: nameOf(char), chance, ...where }));
+    slider.setAttribute("aria-valuetext", told(span, words("inside.place_told", { char: nameOf(char), chance, ...where })));
     scrolling ||= requestAnimationFrame(scroll);
   }
 
@@ -103,5 +109,5 @@ export function textStrip({ onMove, onSelect }) {
     else if (top + span.offsetHeight > strip.scrollTop + strip.clientHeight) strip.scrollTop = top + span.offsetHeight - strip.clientHeight + 8;
   }
 
-  return { strip, plain, bar, slider, setTrace, setColors, setSelection, moveTo, togglePlay: () => setPlaying(!timer) };
+  return { strip, plain, bar, slider, setTrace, setColors, setSelection, setCopied, moveTo, togglePlay: () => setPlaying(!timer) };
 }

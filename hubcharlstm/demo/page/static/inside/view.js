@@ -2,6 +2,7 @@
 
 import { ofGate, ofSurprise, ofValue, ofWeight } from "./colors.js";
 import { ask, cellsOf, keyOf, mapsOf, unpack } from "./data.js";
+import { copiedSwitch } from "./copied.js";
 import { button, make, nameOf, number, percent, select, setOptions, setText, signed, visible } from "./dom.js";
 import { cellDrawing } from "./drawing.js";
 import { equations } from "./equations.js";
@@ -61,6 +62,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
   let weightTimer = 0;
 
   const text = textStrip({ onMove: moveTo, onSelect: selectRange });
+  const copied = copiedSwitch({ ask: askServer, state, text, showError: (sentence) => setText(error, sentence) });
   const drawing = cellDrawing();
   const terms = equations();
   const map = layerMap({ onPick: pick, onSeries: chooseSeries });
@@ -116,7 +118,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
         ),
         make("div", "own", field, submit),
         error,
-        make("section", "text-card", make("div", "text-tools", color.root, legend), text.strip, text.plain, facts),
+        make("section", "text-card", make("div", "text-tools", color.root, copied.root, legend), text.strip, text.plain, facts, copied.note),
         text.bar,
         stretch.root,
         make("section", "cell-card",
@@ -199,6 +201,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     moveTo(Math.min(trace.characters.length - 1, state.at));
     walk.refresh();
     take.reset();
+    copied.refresh();
     selectRange(null);
   }
 

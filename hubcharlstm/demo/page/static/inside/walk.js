@@ -72,7 +72,7 @@ export function guide({ state, cell, go, light }) {
   const next = button("primary", words("inside.walk_next"), () => (at + 1 < STEPS.length ? show(at + 1) : close()));
   const end = button("walk-close", "✕", close);
   end.setAttribute("aria-label", words("inside.walk_end"));
-  const root = make("aside", "walk", end, title, answer, make("div", "walk-bar", place, back, next));
+  const root = make("section", "walk", end, title, answer, make("div", "walk-bar", place, back, next));
   root.setAttribute("aria-label", words("inside.walk"));
   root.hidden = true;
   const start = button("secondary start-walk", words("inside.walk"), () => show(0));
