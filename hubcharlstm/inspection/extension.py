@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,7 +56,9 @@ def extended(
     tail = trace(
         network, vocabulary, encoded[count:], start_text="", fingerprint=fingerprint, state=before, recurrent=recurrent
     )
-    joined = {name: np.concatenate([getattr(traced, name)[:, :count], getattr(tail, name)], axis=1) for name in SERIES}
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(traced, name)[:, :count], getattr(tail, name)], axis=1) for name in SERIES
+    }
     return replace(
         tail, text=encoded, ids=ids, **joined,
         initial_cell=traced.initial_cell, initial_hidden=traced.initial_hidden,
