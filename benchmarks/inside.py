@@ -122,7 +122,7 @@ async def chat(port: int, found: dict[str, Any], ends: float, first: list[float]
         await asyncio.sleep(random.uniform(1, 3))
 
 
-async def look(port: int, texts: list[str], ends: float, times: list[float]) -> None:
+async def inspect(port: int, texts: list[str], ends: float, times: list[float]) -> None:
     """A text of its own every few seconds until `ends`."""
     await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))
     while time.monotonic() < ends:
@@ -143,8 +143,8 @@ async def chat_beside(port: int, seconds: float, rounds: int) -> dict[str, float
         for name, values in first.items():
             ends = time.monotonic() + seconds
             chats = [chat(port, found, ends, values, failed) for _ in range(CHATTING)]
-            looks = [look(port, texts, ends, times) for _ in range(LOOKING if name == "beside" else 0)]
-            await asyncio.gather(*chats, *looks)
+            inspections = [inspect(port, texts, ends, times) for _ in range(LOOKING if name == "beside" else 0)]
+            await asyncio.gather(*chats, *inspections)
     p95s = {name: p95(values) for name, values in first.items()}
     return {
         **{f"ms, first text of {CHATTING} who chat, {name}, median": statistics.median(v) for name, v in first.items()},

@@ -82,7 +82,7 @@ def test_the_tests_run_with_the_pinned_versions() -> None:
 def test_the_base_install_is_light() -> None:
     names = {Requirement(line).name for line in PROJECT["dependencies"]}
     assert names == {"torch", "huggingface-hub", "safetensors", "numpy"}
-    assert set(PROJECT["optional-dependencies"]) == {"app", "mcp", "train", "track", "bench", "dev", "data"}
+    assert set(PROJECT["optional-dependencies"]) == {"app", "mcp", "train", "track", "bench", "dev", "data", "oauth"}
 
 
 def test_the_repository_is_a_valid_space() -> None:

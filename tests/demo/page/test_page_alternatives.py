@@ -253,7 +253,7 @@ def test_axe_finds_nothing_serious(app: App, browser: Any, scheme: str) -> None:
 def test_a_refusal_speaks_the_language_of_the_page(app: App, browser: Any) -> None:
     """The endpoint's error is English; the page showed it as it is."""
     user = BrowserUser(browser, app.url, locale="de-DE")
-    user.send("To be", length=30)
+    user.send("To be")
     user.page.route(
         "**/gradio_api/call/v2/alternatives",
         lambda route: route.continue_(post_data=json.dumps(json.loads(route.request.post_data) | {"k": 10_000})),
