@@ -77,10 +77,10 @@ class Manifest(BaseModel):
 
     @classmethod
     def load(cls, folder: Path) -> Manifest | None:
-        """Of a folder of shards; None if there is none, or one of another version."""
+        """Of a folder of shards; None if there is none that this user may read, or one of another version."""
         try:
             manifest = cls.model_validate_json((folder / MANIFEST).read_bytes())
-        except (FileNotFoundError, ValidationError):
+        except (FileNotFoundError, NotADirectoryError, PermissionError, ValidationError):
             return None
         return manifest if manifest.version == VERSION and len(manifest.chars) == len(manifest.counts) else None
 
