@@ -310,7 +310,7 @@ def test_a_link_with_a_clamp_is_written_so_and_retry_keeps_it(user: BrowserUser)
     user.until_done()
     assert "1 cell clamped" in user.caption
     user.act(lambda: user.page.keyboard.press("Control+Enter"))
-    assert "1 cell clamped" in user.caption and "seed 7" not in user.caption
+    assert "1 cell clamped" in user.caption and "seed 7 " not in user.caption
     open_at(user, 5)
     choose_other(user)
     assert "1 cell clamped" in user.caption
