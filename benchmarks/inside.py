@@ -38,7 +38,7 @@ PAINTED = """() => new Promise((resolve) => {
   new MutationObserver((_, observer) => {
     observer.disconnect();
     requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - start)));
-  }).observe(strip, { childList: true });
+  }).observe(strip, { childList: true, characterData: true, subtree: true });
   field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }));
 })"""
 

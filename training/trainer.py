@@ -141,12 +141,12 @@ class Trainer:
         )  # fmt: skip
         if not self.is_main:
             return
-        write_metrics(self.out, self.progress.history)
+        if val_loss < previous_best:
+            self.artifacts.save_best(self.progress)
+        write_metrics(self.out, self.progress.history)  # who sees a loss and stops the run has a model
         if self.tracker:
             rate = self.schedule.learning_rate(self.recipe, self.progress.step - 1)
             self.tracker.log(self.progress.history[-1] | {"learning_rate": rate}, self.progress.step)
-        if val_loss < previous_best:
-            self.artifacts.save_best(self.progress)
         self._print_evaluation(previous_best, bar)
 
     def take_snapshot(self, *, evaluated: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -92,6 +93,7 @@ def test_a_text_is_prepared_while_it_is_typed_and_its_numbers_are_the_traces(ins
     with inside.page.expect_response("**/inside/prepare") as first:
         inside.page.keyboard.type("To be, or")
     assert first.value.status == 204
+    assert re.fullmatch("[0-9a-f]{32}", first.value.request.headers["x-hubcharlstm-owner"])  # else nothing is prepared
     with inside.page.expect_response("**/inside/prepare"):
         inside.page.keyboard.type(" not")
     inside.press("Enter")

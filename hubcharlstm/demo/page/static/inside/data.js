@@ -46,9 +46,10 @@ export function mapsOf({ arrays }) {
   return Object.entries(arrays).filter(([name]) => /^(map|order):/.test(name));
 }
 
-// Asks a route of the view; throws an Error with the server's sentence.
+// Asks a route of the view; throws an Error with the server's sentence. The key is made here if need be: what a server
+// prepares, it prepares for the browser that asks.
 export async function ask(url, body) {
-  const headers = { "content-type": "application/json", ...ownerHeaders() };
+  const headers = { "content-type": "application/json", "x-hubcharlstm-owner": makeOwner() };
   let response;
   try {
     response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });

@@ -2,7 +2,8 @@
 
 const WAIT_MILLISECONDS = 80; // after a key; what is pasted goes at once
 
-// send: asks the server to prepare a text; nothing is shown of it, and a failure costs nothing but time.
+// send: asks the server to prepare a text; nothing is shown of it, and a failure costs nothing but time. Returns what drops
+// the wait for a text that is sent itself.
 export function prepareWhileTyping(field, send) {
   let timer = 0;
   let isAsking = false;
@@ -32,4 +33,6 @@ export function prepareWhileTyping(field, send) {
   field.addEventListener("input", ({ inputType, isComposing }) => {
     if (!isComposing) later(inputType === "insertFromPaste" ? 0 : WAIT_MILLISECONDS);
   });
+
+  return () => clearTimeout(timer);
 }

@@ -22,7 +22,7 @@ export function textStrip({ onMove, onSelect }) {
   const play = button("play", words("intro.play"), () => setPlaying(!timer));
   const bar = make("div", "scrub-bar", play, back, slider, forth, place);
   bar.dir = "ltr"; // as the arrow keys, in every language
-  let spans = [];
+  const spans = [];
   let here = -1;
   let timer = 0;
   let scrolling = 0;
@@ -60,17 +60,26 @@ export function textStrip({ onMove, onSelect }) {
 
   const told = (span, where) => (span.classList.contains("copied") ? words("copies.here", { place: where }) : where);
 
-  function setTrace(trace) {
+  // Elements of the text before are used again: a new one costs the browser the styles of all that is around it, too.
+  function setTrace({ characters, text }) {
     setPlaying(false);
+    spans[here]?.classList.remove("here");
     here = -1;
-    spans = trace.characters.map((char, at) => {
-      const span = make("span", "char", char === "\n" ? "⏎\n" : char);
-      if (char === "\n") span.classList.add("break");
-      span.dataset.at = at;
+    while (spans.length > characters.length) spans.pop().remove();
+    const added = characters.slice(spans.length).map((_, at) => {
+      const span = make("span", "char");
+      span.dataset.at = spans.length + at;
       return span;
     });
-    strip.replaceChildren(...spans);
-    plain.textContent = trace.text;
+    strip.append(...added);
+    spans.push(...added);
+    spans.forEach((span, at) => {
+      const isBreak = characters[at] === "\n";
+      setText(span, isBreak ? "⏎\n" : characters[at]);
+      span.classList.toggle("break", isBreak);
+      span.classList.remove("copied");
+    });
+    plain.textContent = text;
     slider.max = spans.length - 1;
   }
 

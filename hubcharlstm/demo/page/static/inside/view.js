@@ -97,7 +97,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     event.preventDefault();
     submit.click();
   });
-  prepareWhileTyping(field, (typed) => ask(fileUrl("prepare"), { ...partsOf(typed), model: nameOfModel() }));
+  const cancelPreparation = prepareWhileTyping(field, (typed) => ask(fileUrl("prepare"), { ...partsOf(typed), model: nameOfModel() }));
   const error = make("p", "error-message");
   error.setAttribute("role", "alert");
   const facts = make("p", "facts");
@@ -156,6 +156,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     const { before, text: shown } = partsOf(request?.text ?? "");
     const model = request?.model ?? nameOfModel();
     const question = (asked += 1);
+    cancelPreparation();
     root.classList.add("busy");
     try {
       const answer = await load({ text: shown, before, model, maps: [[state.series, 0]] });
