@@ -25,7 +25,7 @@ MEMORY_BYTES = 6 * 2**30
 """Of addresses, of which a training uses a third; a process with a GPU reserves far more, and gets no bound."""
 MAX_THREADS = 4
 POLL_SECONDS = 0.1
-STOP_SECONDS = 20.0
+STOP_SECONDS = 60.0
 """In which a training that was asked to stop saves what it has; then it is killed."""
 SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|OAUTH|AUTH", re.IGNORECASE)
 ANSWER, ERRORS = "answer.txt", "errors.txt"

@@ -39,7 +39,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def fill(folder: Path) -> Path:
     """A file that takes what is left of a disk."""
     path = folder / "filler"
-    with path.open("wb", buffering=0) as file:
+    with path.open("ab", buffering=0) as file:
         for size in (MEGABYTE, 4096, 1):
             while True:
                 try:
@@ -78,6 +78,7 @@ def test_the_best_so_far_remains_and_the_next_one_trains(
         assert (state["phase"], state["sentence"]) == ("ready", sentence("make.disk_full_best").as_json())
         assert state["run"]["metrics"], "what was learned is still drawn"
         assert not [path for path in small_disk.rglob(".*") if path.name.endswith((".new", ".old"))]
+        fill(small_disk)  # what the trainer had written by halves, and has deleted
         refused = httpx.post(
             f"{served.url}/make/text", content=TEXT.encode(), headers={"x-hubcharlstm-owner": "c" * 32}, timeout=SECONDS
         )
