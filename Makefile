@@ -8,6 +8,8 @@ PORT   ?= 7860
 PYTEST  = $(BIN)/python -m pytest
 # Two processes take a file at a time: its tests share an app, a browser and runs.
 SPREAD  = -n 2 --dist loadfile --no-loadscope-reorder
+# The serial tests are in three files: to collect all others would take as long as a minute.
+SERIAL  = $$(grep -rl --include='test_*.py' 'mark\.serial' tests)
 BIN     = $(VENV)/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -56,11 +58,11 @@ train: $(VENV)/.train
 
 test: $(VENV)/.dev
 	$(PYTEST) $(SPREAD) -m "not serial"
-	$(PYTEST) -m serial
+	$(PYTEST) -m serial $(SERIAL)
 
 test-fast: $(VENV)/.dev
 	$(PYTEST) $(SPREAD) -m "not slow and not serial"
-	$(PYTEST) -m "serial and not slow"
+	$(PYTEST) -m "serial and not slow" $(SERIAL)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

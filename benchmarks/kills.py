@@ -53,6 +53,14 @@ def run(argv: list[str], limit: float | None, after: Path | None = None) -> bool
         time.sleep(0.002)
 
 
+def import_all() -> None:
+    """Import what a run imports as it begins, which takes longer than a run lives here."""
+    import accelerate  # noqa: F401
+    import matplotlib.figure  # noqa: F401
+
+    torch.optim.SGD([torch.zeros(1)])  # the first optimizer of a process imports PyTorch's compiler
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
@@ -60,6 +68,7 @@ def main() -> None:
     parser.add_argument("--longest", type=float, default=1.2, help="seconds until a kill, at most")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    import_all()
     training.trainer.CHECKPOINT_SECONDS = 0.05
     draw, killed, resumed, begun, finished = random.Random(arguments.seed), 0, 0, 0, False
     with tempfile.TemporaryDirectory() as name:

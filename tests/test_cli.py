@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -221,26 +222,32 @@ def test_as_a_program_it_prints_no_traceback_and_survives_a_closed_pipe(model_fo
     piped.stderr.close()
 
 
-def as_program(*arguments: str, data: bytes | None = None, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "hubcharlstm", *arguments],
-        input=data,
-        stdin=subprocess.DEVNULL if data is None else None,
-        capture_output=True,
-        env=os.environ | environment,
-        check=False,
-    )
+def as_program(*arguments: str, data: bytes, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    program = [sys.executable, "-m", "hubcharlstm", *arguments]
+    return subprocess.run(program, input=data, capture_output=True, env=os.environ | environment, check=False)
 
 
-def test_what_is_piped_in_is_the_prompt_without_its_last_line_break(model_folder: Path) -> None:
+def test_what_is_piped_in_is_the_prompt_without_its_last_line_break(
+    model_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     options = ["generate", "--model", str(model_folder), "--seed", "1", "--max-new-tokens", "8", "--json"]
-    plain = json.loads(as_program(*options, data=b"To be\n").stdout)
+
+    def generate(*more: str, data: bytes | None = None) -> dict[str, Any]:
+        """With `data` in a pipe on standard input, or with nothing there."""
+        source, sink = os.pipe()
+        os.write(sink, data or b"")
+        os.close(sink)
+        with os.fdopen(source) as pipe, Path(os.devnull).open() as nothing, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", nothing if data is None else pipe)
+            code, out, _ = run([*options, *more], capsys)
+        assert code == 0
+        return dict(json.loads(out))
+
+    plain = generate(data=b"To be\n")
     assert plain["prompt"] == "To be"
-    assert plain == json.loads(as_program(*options, "To be", data=b"ignored").stdout)
-    with_newline = json.loads(as_program(*options, "--keep-newline", data=b"To be\r\n").stdout)
-    assert with_newline["prompt"] == "To be\n"
-    nothing = json.loads(as_program(*options).stdout)  # no terminal and nothing piped in, as under cron
-    assert nothing["prompt"] == ""
+    assert plain == generate("To be", data=b"ignored")
+    assert generate("--keep-newline", data=b"To be\r\n")["prompt"] == "To be\n"
+    assert generate()["prompt"] == ""  # no terminal and nothing piped in, as under cron
 
 
 def test_escapes_are_read_where_that_is_asked_for_and_named_where_not(

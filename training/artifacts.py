@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +31,8 @@ SHOWN_SAMPLE = 1
 """Of the samples, at temperature 0.5: whole words, and it does not repeat itself."""
 HELD_OUT = "held_out"
 WORDS_CHARS, WORDS_TEMPERATURES = 4000, (0.5, 0.8, 1.0)
+PLOT_SECONDS = 10.0
+"""How old the loss plot of the best weights may be while a run goes on: drawing it takes a third of a tiny run."""
 
 
 def report_chars(train_chars: int) -> int:
@@ -59,6 +62,7 @@ class ModelArtifacts:
 
     def __init__(self, model: CharLSTM, corpus: Corpus, recipe: Recipe, schedule: TrainSchedule, info: RunInfo) -> None:
         self.model, self.corpus, self.recipe, self.schedule, self.info = model, corpus, recipe, schedule, info
+        self._plot, self._drawn_at = b"", -math.inf
 
     @property
     def best_folder(self) -> Path:
@@ -78,14 +82,16 @@ class ModelArtifacts:
     def save_best(self, progress: Progress) -> None:
         """Save the weights as the best so far."""
         self.model.record = self.record(progress)
-        self._save(self.model, self.best_folder, progress)
+        if time.monotonic() - self._drawn_at > PLOT_SECONDS:
+            self._plot, self._drawn_at = loss_plot(progress.history), time.monotonic()
+        self._save(self.model, self.best_folder, self._plot)
 
     def save_epoch(self, progress: Progress, epoch: int) -> None:
         """Save the weights after a whole epoch, whether or not they are the best; follows an evaluation."""
         val_loss = progress.history[-1]["val_loss"]
         loss = {"val_loss": val_loss, "val_bpc": val_loss / math.log(2), "best_epoch": epoch}
         self.model.record = self.record(progress) | loss
-        self._save(self.model, self.info.out / EPOCHS_IN_RUN / f"epoch-{epoch:02}", progress)
+        self._save(self.model, self.info.out / EPOCHS_IN_RUN / f"epoch-{epoch:02}", loss_plot(progress.history))
 
     def finish(self, progress: Progress, on_phase: Callable[[str], object] = lambda phase: None) -> None:
         """Complete the record of the best weights: samples, time-lapse, and how much they copy.
@@ -107,7 +113,7 @@ class ModelArtifacts:
                 best.record["corpus"]["line_hashes"] = hashes
         on_phase("Naming cells ...")
         self._inspect(best)
-        self._save(best, self.best_folder, progress)
+        self._save(best, self.best_folder, loss_plot(progress.history))
 
     def _inspect(self, model: CharLSTM) -> None:
         """Name the cells on held-out text; the passage to show them on is a sample, for that is public anyway."""
@@ -141,9 +147,9 @@ class ModelArtifacts:
             optional["ended_early"] = f"after {self.recipe.patience} evaluations without an improvement"
         return record | {name: value for name, value in optional.items() if value}
 
-    def _save(self, model: CharLSTM, folder: Path, progress: Progress) -> None:
+    def _save(self, model: CharLSTM, folder: Path, plot: bytes) -> None:
         with checkpoint.disk_errors(folder):
-            model.save_pretrained(folder, dtype=self.info.dtype, extra_files={"loss.png": loss_plot(progress.history)})
+            model.save_pretrained(folder, dtype=self.info.dtype, extra_files={"loss.png": plot})
 
     def _samples(self, model: CharLSTM) -> list[dict[str, Any]]:
         return [

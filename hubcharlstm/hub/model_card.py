@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -54,34 +55,44 @@ def render(
     seen = [char for char in vocabulary.chars if char.isprintable() and char != " "]
     unseen = [char for char in vocabulary.chars if char not in seen]
     more = f" and {len(seen) - MAX_SHOWN_CHARS:,} more" if len(seen) > MAX_SHOWN_CHARS else ""
-    card = ModelCard.from_template(
-        card_data(record),
-        template_path=str(find_template()),
-        config=config,
-        vocabulary=vocabulary,
-        record=record,
-        repo_id=repo_id or "user/model",
-        revision=revision,
-        has_loss_plot=has_loss_plot,
-        cells=cells,
-        ngrams=ngrams,
-        listed_cells=cells.cells[:MAX_LISTED_CELLS] if cells else (),
-        colored_cells=colored_cells(cells) if cells else [],
-        gates=GATES,
-        install=install_commands(install_from) if install_from is not None else [],
-        ancestry=ancestry(record),
-        teachers=", ".join(_texts_of(record.get("teachers", []))),
-        adapted=adapted_text(record),
-        fence=fence,
-        bits=lambda nats: nats / math.log(2),
-        escape_markdown=escape_markdown,
-        code_span=code_span,
-        quoted=lambda text: json.dumps(text, ensure_ascii=False),
-        format_duration=format_duration,
-        shown_chars=" ".join(code_span(char) for char in seen[:MAX_SHOWN_CHARS]) + more,
-        unseen_chars=", ".join(visible(char) for char in unseen),
-    )
-    return str(card)
+    metadata = card_data(record)
+    values: dict[str, Any] = {
+        **metadata.to_dict(),
+        "card_data": metadata.to_yaml(),
+        "config": config,
+        "vocabulary": vocabulary,
+        "record": record,
+        "repo_id": repo_id or "user/model",
+        "revision": revision,
+        "has_loss_plot": has_loss_plot,
+        "cells": cells,
+        "ngrams": ngrams,
+        "listed_cells": cells.cells[:MAX_LISTED_CELLS] if cells else (),
+        "colored_cells": colored_cells(cells) if cells else [],
+        "gates": GATES,
+        "install": install_commands(install_from) if install_from is not None else [],
+        "ancestry": ancestry(record),
+        "teachers": ", ".join(_texts_of(record.get("teachers", []))),
+        "adapted": adapted_text(record),
+        "fence": fence,
+        "bits": lambda nats: nats / math.log(2),
+        "escape_markdown": escape_markdown,
+        "code_span": code_span,
+        "quoted": lambda text: json.dumps(text, ensure_ascii=False),
+        "format_duration": format_duration,
+        "shown_chars": " ".join(code_span(char) for char in seen[:MAX_SHOWN_CHARS]) + more,
+        "unseen_chars": ", ".join(visible(char) for char in unseen),
+    }
+    content = renderer(find_template().read_text(encoding="utf-8"))(values)
+    return str(ModelCard(content))
+
+
+@lru_cache(maxsize=1)
+def renderer(template: str) -> Callable[..., str]:
+    """Fills a template in, as `ModelCard.from_template` does; compiled once, since that takes longer than the rest."""
+    import jinja2  # PyTorch needs it, too
+
+    return jinja2.Template(template).render
 
 
 def colored_cells(cells: CellReport) -> list[tuple[str, str]]:

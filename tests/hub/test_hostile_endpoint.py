@@ -183,10 +183,10 @@ def test_silence_ends_a_call_and_bytes_do_not(monkeypatch: pytest.MonkeyPatch) -
     assert call_with_deadline(60, slow, progress=lambda: time.monotonic_ns(), stall=0.7) == "all"
 
 
-@pytest.fixture
-def hurried(hub: Hub, tmp_path: Path) -> Iterator[Client]:
+@pytest.fixture(scope="module")
+def hurried(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """A client whose operations may take three seconds."""
-    client = Client(hub.url, tmp_path / "home", HUBCHARLSTM_HUB_TIMEOUT="3")
+    client = Client(hub.url, tmp_path_factory.mktemp("hurried"), HUBCHARLSTM_HUB_TIMEOUT="3")
     yield client
     client.close()
 

@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -184,11 +185,26 @@ def open_browser() -> Iterator[Any]:
         opened.close()
 
 
-class BrowserUser:
-    """A user with a browser context of their own, what they do on the page and what they see."""
+def clear(context: Any, url: str) -> None:
+    """Close a context's pages and clear all that they have stored; Gradio's files stay in its HTTP cache."""
+    for page in context.pages:
+        page.close()
+    context.unroute_all()
+    context.clear_permissions()
+    context.clear_cookies()
+    page = context.new_page()
+    context.new_cdp_session(page).send("Storage.clearDataForOrigin", {"origin": url, "storageTypes": "all"})
+    page.close()
 
-    def __init__(self, browser: Any, url: str, *, context: Any = None, **options: Any) -> None:
-        self.url = url
+
+class BrowserUser:
+    """A user with a browser context of their own, what they do on the page and what they see.
+
+    is_shared: the context serves other users afterwards, who find nothing of this one there.
+    """
+
+    def __init__(self, browser: Any, url: str, *, context: Any = None, is_shared: bool = False, **options: Any) -> None:
+        self.url, self.is_shared = url, is_shared
         self.context = context or browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         self.page = self.context.new_page()
         self.page.set_default_timeout(SECONDS * 1000)
@@ -210,7 +226,10 @@ class BrowserUser:
 
     def leave(self) -> None:
         """Close the page; none of its requests went elsewhere and the console holds no error."""
-        self.context.close()
+        if self.is_shared:
+            clear(self.context, self.url)
+        else:
+            self.context.close()
         assert self.requests and [u for u in self.requests if not u.startswith((self.url, "data:", "blob:"))] == []
         assert self.errors == [], self.errors
 
@@ -246,6 +265,13 @@ class BrowserUser:
     def until_done(self) -> None:
         self.page.wait_for_selector("#send", state="visible")
         assert self.page.locator(".reply.writing").count() == 0
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is true of the page, whose components change one after the other."""
+        deadline = time.monotonic() + SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, "it did not come true"
+            self.page.wait_for_timeout(20)
 
     # --- what they see ---
 

@@ -62,7 +62,7 @@ class JobMachine:
         line = shlex.split(environment["TRAINING_JOB"])
         environment["TRAINING_JOB"] = shlex.join([one.replace(CORPUS, mounted, 1) if one.startswith(CORPUS) else one
                                                      for one in line])  # fmt: skip
-        where = "import training, hubcharlstm; print(training.__file__, hubcharlstm.__file__)"
+        where = "from importlib.util import find_spec as f; print(f('training').origin, f('hubcharlstm').origin)"
         self.places += subprocess.check_output(
             [sys.executable, "-c", where], cwd=folder, env=environment, text=True
         ).split()

@@ -31,7 +31,7 @@ from training.run_settings import RunSettings
 from training.wheel import write_wheel
 
 SHORT = [*TINY, "--max-train-chars", "2000"]
-LONG = [*TINY, "--max-train-chars", "60000"]
+LONG = [*TINY, "--max-train-chars", "20000"]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks its runs")
 def test_kills_at_random_times_change_no_bit() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.kills", "--kills", "5", "--max-train-chars", "150000", "--seed", "1"],
+        [sys.executable, "-m", "benchmarks.kills", "--kills", "5", "--max-train-chars", "75000", "--seed", "1"],
         cwd=ROOT, env=dict(os.environ, OMP_NUM_THREADS="1"), capture_output=True, text=True, timeout=200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -111,6 +111,8 @@ def test_a_text_becomes_a_private_model_on_the_hub(home: str, hub: Hub) -> None:
     call("text", content=TEXT.encode(), params={"title": "Hill"})
     wait_until(lambda: is_in("checked"), seconds=180)
     call("start", json={"seconds": 30, "model": ""})
+    wait_until(lambda: bool((call("state", "GET")["run"] or {}).get("metrics")), seconds=240)
+    call("stop")  # test_page_making has a whole training
     wait_until(lambda: is_in("ready"), seconds=240)
     assert call("publish", "GET")["name"] == "charlstm-hill"
     published = call("publish", json={"name": "charlstm-hill", "license": "cc0-1.0", "private": True})

@@ -285,16 +285,16 @@ def test_a_switch_colours_replies_by_surprise_and_is_kept(user: BrowserUser) -> 
     page.wait_for_selector(".surprise-scale")
     assert "1 bit is a coin toss" in page.text_content(".surprise-scale")
     page.wait_for_function("[...CSS.highlights.keys()].some(name => name.startsWith('surprise'))")
+    user.until(lambda: colored(user) > 4)
     page.wait_for_timeout(1_000)
     scored = [url for url in user.requests[requests:] if url.endswith("call/v2/score")]
-    assert len(scored) == 2 and colored(user) > 4  # one request for each reply
+    assert len(scored) == 2  # one request for each reply
     page.reload()
     page.wait_for_selector(".surprise-scale")
     page.wait_for_function("[...CSS.highlights.keys()].some(name => name.startsWith('surprise'))")
     before = colored(user)
     user.send("And on?", length=30)
-    page.wait_for_timeout(1_000)
-    assert colored(user) > before
+    user.until(lambda: colored(user) > before)
     page.locator("#field-surprise input").uncheck()
     page.wait_for_selector(".surprise-scale", state="detached")
     assert colored(user) == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,15 @@ def test_a_hostile_file_is_shown_as_text(user: BrowserUser, tmp_path: Path) -> N
     assert "was kept in a form that this page does not know" in user.error_message()
 
 
+@pytest.fixture(scope="module")
+def saver(app: App, browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[BrowserUser, Any]]:
+    """Somebody who has saved a conversation, and what stands in the file."""
+    user = BrowserUser(browser, app.url)
+    user.send("One", length=5)
+    yield user, saved_json(user, tmp_path_factory.mktemp("saved") / "good.json")
+    user.leave()
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
@@ -100,10 +111,10 @@ def test_a_hostile_file_is_shown_as_text(user: BrowserUser, tmp_path: Path) -> N
     ],
 )
 def test_a_damaged_file_is_refused_in_one_sentence(
-    user: BrowserUser, tmp_path: Path, content: str, sentence: str
+    saver: tuple[BrowserUser, Any], tmp_path: Path, content: str, sentence: str
 ) -> None:
-    user.send("One", length=5)
-    turns = saved_json(user, tmp_path / "good.json")
+    user, turns = saver[0], deepcopy(saver[1])
+    user.open()  # without the sentence of the last file
     if content == "same id twice":
         content = json.dumps(turns * 2)
     if content == "a link elsewhere":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
@@ -59,6 +61,15 @@ def test_the_python_and_the_command_generate_the_same_text(user: BrowserUser, ap
     assert words[0] == "hubcharlstm" and cli.main(words[1:]) == 0
 
 
+@pytest.fixture(scope="module")
+def clicker(app: App, browser: Any) -> Iterator[BrowserUser]:
+    """Somebody with a reply, who opens one hostile link after another."""
+    user = BrowserUser(browser, app.url)
+    user.send("Mine", length=5)
+    yield user
+    user.leave()
+
+
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
@@ -75,12 +86,11 @@ def test_the_python_and_the_command_generate_the_same_text(user: BrowserUser, ap
         ("message=x&speaker=" + "y" * 61, "The name is no text of up to 60 characters"),
     ],
 )
-def test_a_hostile_link_is_refused_and_changes_nothing(user: BrowserUser, query: str, sentence: str) -> None:
-    user.send("Mine", length=5)
-    user.open("?" + query)
-    assert sentence in user.error_message()
-    assert user.page.locator(".typed").all_text_contents() == ["Mine"] and user.message == ""
-    assert user.page.locator(".error-message script").count() == 0
+def test_a_hostile_link_is_refused_and_changes_nothing(clicker: BrowserUser, query: str, sentence: str) -> None:
+    clicker.open("?" + query)
+    assert sentence in clicker.error_message()
+    assert clicker.page.locator(".typed").all_text_contents() == ["Mine"] and clicker.message == ""
+    assert clicker.page.locator(".error-message script").count() == 0
 
 
 def test_a_strangers_parameters_are_left_alone(user: BrowserUser) -> None:

@@ -46,7 +46,7 @@ def test_a_text_is_remembered_for_its_owner_alone(app: App, browser: Any) -> Non
     open_panel(one)
     assert not one.page.is_visible("#forget-text")
     remember(one)
-    assert chosen(one) == LABEL and one.page.input_value("#field-remember textarea") == ""
+    one.until(lambda: chosen(one) == LABEL and one.page.input_value("#field-remember textarea") == "")
     status = str(one.page.text_content(".remember-status"))
     assert f"your {len(MINE):,} characters" in status and "bits before" in status
     one.send("The ", length=40)
@@ -77,8 +77,9 @@ def test_it_is_forgotten_when_asked_to(user: BrowserUser) -> None:
     user.send("The ", length=20)
     page.click("#forget-text")
     page.wait_for_function("document.querySelector('#field-model input').value === 'tiny'")
-    assert "Forgotten" in str(page.text_content(".remember-status"))
-    assert LABEL not in offered(user) and not page.is_visible("#forget-text")
+    user.until(lambda: "Forgotten" in str(page.text_content(".remember-status")))
+    user.until(lambda: not page.is_visible("#forget-text"))
+    assert LABEL not in offered(user)
     page.locator(".continue").click()
     assert f"“{LABEL}” is gone" in user.error_message()
 
@@ -116,7 +117,7 @@ def test_a_model_that_is_gone_is_said_to_be(app: App, browser: Any) -> None:
     user.page.wait_for_function(
         "document.querySelector('.note-line')?.textContent.includes('is gone, and so is its text')"
     )
-    assert chosen(user) == "tiny"
+    user.until(lambda: chosen(user) == "tiny")
     user.send("To be", length=10)
     assert " tiny " in user.caption
     user.errors.clear()  # of the time when nobody was there

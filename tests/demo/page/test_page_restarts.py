@@ -28,9 +28,10 @@ def test_a_reload_keeps_the_settings_the_character_and_the_unsent_line(user: Bro
     user.type("An unsent li")
     page.reload()
     page.wait_for_function("document.querySelector('#field-length input')?.value === '33'")
-    assert values(user) == SET and user.message == "An unsent li"
-    assert user.speaker == "JULIET"
-    assert page.get_by_label("Seed", exact=True).input_value() == "7" and page.get_by_label("Keep").is_checked()
+    user.until(lambda: values(user) == SET and user.message == "An unsent li")
+    user.until(lambda: user.speaker == "JULIET")
+    user.until(lambda: page.get_by_label("Seed", exact=True).input_value() == "7")
+    user.until(lambda: bool(page.get_by_label("Keep").is_checked()))
     user.act(lambda: page.press("#field-message textarea", "Enter"))
     assert user.seed == "7" and "temperature 1.1 · top-k 5" in user.caption and page.text_content(".recipient")
     other = user.another_tab()  # begins where the last one was
@@ -49,7 +50,7 @@ def test_a_reload_keeps_the_model_with_its_settings(user: BrowserUser) -> None:
     page.reload()
     page.wait_for_function("document.querySelector('.title')?.textContent === 'Mute, one letter at a time'")
     page.wait_for_function("document.querySelector('#field-length input')?.value === '33'")
-    assert field.input_value() == "mute"
+    user.until(lambda: bool(field.input_value() == "mute"))
     user.send("To be")
     assert " mute " in user.caption and user.caption.startswith("33 characters")
 

@@ -17,8 +17,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 def test_two_users_at_once_never_see_each_others_text(app: App, browser: Any) -> None:
     one, other = BrowserUser(browser, app.url), BrowserUser(browser, app.url)
-    one.send("Mine alone ", length=600, wait=False)  # it still writes when the other begins
-    other.send("Yours alone ", length=150, wait=False)
+    other.set("Length", 600)  # before the first begins, which must still write when this one does
+    one.send("Mine alone ", length=600, wait=False)
+    other.send("Yours alone ", wait=False)
     assert one.page.locator(".reply.writing").count() == 1 and other.page.locator(".reply.writing").count() == 1
     one.until_done()
     other.until_done()
@@ -82,8 +83,10 @@ class LocalApp:
 def local_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, browser: Any) -> Iterator[LocalApp]:
     for name, value in (("MAX_CONCURRENT", "2"), ("MAX_QUEUED", "1")):
         monkeypatch.setenv(f"HUBCHARLSTM_{name}", value)
-    # Long replies last longer than any step of a test, on a busy machine too.
+    # Long replies last longer than any step of a test, on a busy machine too; so do their rows, as the engine generates
+    # two characters an update rather than all of them within a second.
     monkeypatch.setattr("hubcharlstm.demo.chat.pacing.CHARACTERS_PER_SECOND", 25)
+    monkeypatch.setattr("hubcharlstm.demo.chat.replies.MAX_BUFFERED_TOKENS", 2)
     served = LocalApp(tmp_path / "tiny")
     yield served
     served.close()
@@ -145,9 +148,9 @@ def test_another_model_is_chosen_and_a_bad_one_is_refused(user: BrowserUser, app
     page.get_by_text("Juliet", exact=True).click()
     choose(user, "mute")
     page.wait_for_function("document.querySelector('.title').textContent === 'Mute, one letter at a time'")
-    assert page.get_attribute("#field-message textarea", "placeholder") == "Start a line …"
-    assert not page.get_by_label("Go on from the text so far").is_checked()
-    assert page.locator(".sample").count() == 0 and not page.is_visible("#field-speaker")
+    user.until(lambda: page.get_attribute("#field-message textarea", "placeholder") == "Start a line …")
+    user.until(lambda: not page.get_by_label("Go on from the text so far").is_checked())
+    user.until(lambda: page.locator(".sample").count() == 0 and not page.is_visible("#field-speaker"))
     assert page.locator(".reply.writing").count() == 1  # the old one writes on
     before = user.text
     page.wait_for_function("n => document.querySelector('.reply').textContent.length > n", arg=len(before) + 40)
@@ -163,7 +166,7 @@ def test_another_model_is_chosen_and_a_bad_one_is_refused(user: BrowserUser, app
     ):
         choose(user, bad)
         page.wait_for_function("s => document.querySelector('.error-message')?.textContent.includes(s)", arg=sentence)
-        assert page.locator("#field-model + .error-message").count() == 1
+        user.until(lambda: page.locator("#field-model + .error-message").count() == 1)
         page.wait_for_function("document.querySelector('#field-model input').value === 'mute'")
         assert user.turns == 2
         user.send("on", length=5)
@@ -173,4 +176,4 @@ def test_another_model_is_chosen_and_a_bad_one_is_refused(user: BrowserUser, app
     save_model(tmp_path / "typed", name="charlstm-typed")
     choose(user, str(tmp_path / "typed"))
     page.wait_for_function("document.querySelector('.title').textContent.startsWith('One small play')")
-    assert page.is_visible("#field-speaker")
+    page.wait_for_selector("#field-speaker", state="visible")

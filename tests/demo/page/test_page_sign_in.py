@@ -104,7 +104,8 @@ def is_up(url: str) -> bool:
         return False
 
 
-def train(user: BrowserUser) -> None:
+def train(user: BrowserUser, *, stop: bool = False) -> None:
+    """Have a model trained. stop: as soon as something has been learned."""
     page = user.page
     page.goto(f"{user.url}/#make")
     page.fill("#make textarea", POEM)
@@ -112,7 +113,16 @@ def train(user: BrowserUser) -> None:
     page.locator("input[name='making-time'][value='30']").check(force=True, timeout=LONG)
     page.locator("input[name='making-begin']").first.check(force=True)
     page.get_by_role("button", name="Train").click()
+    if stop:
+        wait_until(lambda: has_learned(user), seconds=240)
+        page.locator("#make").get_by_role("button", name="Stop").click()
     page.get_by_text("It is ready").wait_for(timeout=LONG)
+
+
+def has_learned(user: BrowserUser) -> bool:
+    """Whether the training under way has been evaluated, and its weights stored."""
+    state = httpx.get(f"{user.url}/make/state", headers={"x-hubcharlstm-owner": owner(user)}, timeout=60).json()
+    return bool(state["run"] and state["run"]["metrics"])
 
 
 def open_publishing(user: BrowserUser) -> None:
@@ -170,7 +180,7 @@ def test_two_users_publish_each_to_their_own_account(space: Space, space_hub: Hu
     assert set(space_hub.repos) == {"user/charlstm-my-text"}
 
     # What Bob signs in to is his own account, from his own browser
-    train(bob)
+    train(bob, stop=True)
     open_publishing(bob)
     sign_in(bob, "guest")
     bob.page.locator("#publish-name").fill("charlstm-of-bob")
