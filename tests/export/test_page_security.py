@@ -53,6 +53,10 @@ def test_a_page_that_was_cut_off_says_so(browser: Any, tmp_path: Path) -> None:
     page.goto(path.as_uri())
     page.wait_for_selector("#error", state="visible")
     assert "The model cannot be opened: The weights have 0 bytes; expected" in str(page.text_content("#error"))
+    page.fill("#message", "a")
+    page.press("#message", "Enter")
+    page.locator(".caption", has_text="failed").wait_for()
+    assert page.is_visible("#send") and "The model cannot be opened" in str(page.text_content("#error"))
     page.context.close()
 
 
