@@ -15,7 +15,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from benchmarks.rivals import int8_step_graph, step_graph
 from hubcharlstm import CharLSTM
 
-FORMS = {"fp32": "float32", "dynamic int8": "float32", "own int8": "int8"}
+FORMS = {"fp32": "float32", "dynamic-int8": "float32", "own-int8": "int8"}
 """The graphs, and the type of the hidden state in each."""
 
 RIVAL = """async ([name, type, length, times, ids]) => {
@@ -67,8 +67,8 @@ RIVAL = """async ([name, type, length, times, ids]) => {
 def prepare(model: CharLSTM, folder: Path, runtime: Path) -> None:
     """Put the graphs and onnxruntime-web beside the module in `folder`. runtime: the `dist` of its npm package."""
     onnx.save(step_graph(model), folder / "fp32.onnx")
-    quantize_dynamic(folder / "fp32.onnx", folder / "dynamic int8.onnx", weight_type=QuantType.QInt8)
-    onnx.save(int8_step_graph(model), folder / "own int8.onnx")
+    quantize_dynamic(folder / "fp32.onnx", folder / "dynamic-int8.onnx", weight_type=QuantType.QInt8)
+    onnx.save(int8_step_graph(model), folder / "own-int8.onnx")
     shutil.copytree(runtime, folder / "ort")
 
 
@@ -93,7 +93,7 @@ def measure(
     with torch.inference_mode():
         exact = model(torch.tensor([ids]))[0][0]
     module = torch.tensor([logits for _, logits in page.evaluate(logits_script, ids)])
-    expected = {"fp32": exact, "dynamic int8": exact, "own int8": module}
+    expected = {"fp32": exact, "dynamic-int8": exact, "own-int8": module}
     return {
         "characters_per_second": {name: round(statistics.median(values)) for name, values in rates.items()},
         "largest_difference_of_logits": {

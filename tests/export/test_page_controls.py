@@ -105,6 +105,7 @@ def test_a_wrong_setting_is_told(open_page: OpenPage, field: str, value: str, me
     user.page.wait_for_selector("#error", state="visible")
     assert message in str(user.page.text_content("#error"))
     user.until_done()
+    assert user.replies == [] and user.page.input_value("#message") == "a"
 
 
 @pytest.mark.browser
