@@ -81,7 +81,7 @@ def step_graph(network: CharLSTMNetwork) -> onnx.ModelProto:
 def int8_step_graph(network: CharLSTMNetwork) -> onnx.ModelProto:
     """The step of this library's int8 decoder, with its own values and factors: ids (1,), and q and c of each layer.
 
-    q, 127 times the hidden state, is int8 and (1, H'), c float32 and (1, H'), with H' the padded hidden size; logits are
+    q, 127 times the hidden state, is (1, H') int8, and c (1, H') float32, with H' the padded hidden size; logits are
     (1, V').
     """
     weights = FusedWeights.of(network)
