@@ -18,12 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import onnx
 import psutil
 import torch
 
+from benchmarks import browser_rivals
 from benchmarks.machine import conditions
-from benchmarks.rivals import step_graph
 from hubcharlstm import CharLSTM, __version__
 from hubcharlstm.export.html_page import write_page
 from hubcharlstm.export.package import write_package
@@ -53,33 +52,6 @@ SPEED = """([prompt, length, times]) => Array.from({ length: times }, (_, seed) 
   while (stream.read());
   return (1000 * length) / (performance.now() - start);
 })"""
-
-RIVAL = """async ([files, length, times]) => {
-  const ort = await import("/ort/ort.wasm.min.mjs");
-  const { nextId } = await import("/sampling.js");
-  ort.env.wasm.numThreads = 1;
-  ort.env.wasm.wasmPaths = new URL("/ort/", location.href).href;
-  const sampling = { temperature: 0.8, topK: 0, topP: 1, minP: 0 };
-  const rates = {};
-  for (const name of files) {
-    const session = await ort.InferenceSession.create(`/${name}`, { executionProviders: ["wasm"] });
-    rates[name] = [];
-    for (let n = 0; n < times; n++) {
-      const size = model.config.hidden_size;
-      const zeros = () => new ort.Tensor("float32", new Float32Array(size), [1, 1, size]);
-      let h = zeros(), c = zeros(), id = 0;
-      const start = performance.now();
-      for (let k = 0; k < length; k++) {
-        const ids = new ort.Tensor("int64", BigInt64Array.of(BigInt(id)), [1, 1]);
-        const out = await session.run({ ids, h0: h, c0: c });
-        [h, c] = [out.h0_, out.c0_];
-        id = nextId(out.logits.data, sampling, Math.random());
-      }
-      rates[name].push((1000 * length) / (performance.now() - start));
-    }
-  }
-  return rates;
-}"""
 
 CLICK_AT_ONCE = """window.times = {};
 new MutationObserver((_, observer) => {
@@ -173,20 +145,12 @@ def measure_speed(model: CharLSTM, page: Any) -> dict[str, Any]:
             "python": round(statistics.median(python_rates))}  # fmt: skip
 
 
-def measure_rival(model: CharLSTM, browser: Any, folder: Path, runtime: Path) -> dict[str, Any]:
-    """Characters a second of onnxruntime-web in one thread and of the module. runtime: its package's dist."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    onnx.save(step_graph(model), folder / "fp32.onnx")
-    quantize_dynamic(folder / "fp32.onnx", folder / "int8.onnx", weight_type=QuantType.QInt8)
-    shutil.copytree(runtime, folder / "ort")
-    page, rates = open_module(browser, folder), dict[str, list[float]]()
-    for _ in range(3):
-        found = page.evaluate(RIVAL, [["fp32.onnx", "int8.onnx"], 300, 2])
-        found["module"] = page.evaluate(SPEED, [PROMPTS[0], 300, 2])
-        for name, values in found.items():
-            rates.setdefault(name, []).extend(values)
-    return {name: round(statistics.median(values)) for name, values in rates.items()}
+def measure_rivals(model: CharLSTM, browser: Any, folder: Path, runtime: Path) -> dict[str, Any]:
+    """onnxruntime-web in one thread and the module. runtime: the `dist` of its npm package."""
+    browser_rivals.prepare(model, folder, runtime)
+    page = open_module(browser, folder)
+    text = PROMPTS[0] + model.generate(PROMPTS[0], seed=0, max_new_tokens=LENGTH)
+    return browser_rivals.measure(model, page, lambda: list(page.evaluate(SPEED, [PROMPTS[0], 300, 2])), STEPS, text)
 
 
 def measure_pages(browser: Any, paths: list[Path], tries: int = 10) -> dict[str, dict[str, Any]]:
@@ -249,7 +213,7 @@ def main() -> None:
         if "speed" in options.parts:
             results["speed"] = measure_speed(model, module)
         if options.onnxruntime_web:
-            results["onnxruntime-web"] = measure_rival(model, browser, folder, options.onnxruntime_web)
+            results["onnxruntime-web"] = measure_rivals(model, browser, folder, options.onnxruntime_web)
         if "texts" in options.parts:
             results["texts"] = compare_texts(model, module, options.seeds)
     print(json.dumps(results))

@@ -12,7 +12,10 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from torch import Tensor
 
+from hubcharlstm.decoding.fused_weights import FusedWeights
+from hubcharlstm.decoding.kernels import quantize
 from hubcharlstm.network import CharLSTMNetwork
 
 Floats = NDArray[np.float32]
@@ -73,6 +76,56 @@ def step_graph(network: CharLSTMNetwork) -> onnx.ModelProto:
     initializers += [numpy_helper.from_array(np.array([n], np.int64), name) for n, name in ((0, "zero"), (1, "one"))]
     graph = helper.make_graph(nodes, "step", inputs, outputs, initializers)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def int8_step_graph(network: CharLSTMNetwork) -> onnx.ModelProto:
+    """The step of this library's int8 decoder, with its own values and factors: ids (1,), and q and c of each layer.
+
+    q, 127 times the hidden state, is (1, H') int8, and c (1, H') float32, with H' the padded hidden size; logits are
+    (1, V').
+    """
+    weights = FusedWeights.of(network)
+    size = weights.head.shape[1]
+    constants: dict[str, NDArray[np.generic]] = {"table": weights.table.numpy(), "unit": np.float32(127)}
+    inputs = [helper.make_tensor_value_info("ids", TensorProto.INT64, [1])]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, weights.head.shape[0]])]
+    nodes = [helper.make_node("Gather", ["table", "ids"], ["base0"])]
+
+    def linear(name: str, x: str, weight: Tensor, base: str) -> None:
+        values, scale = quantize(weight)
+        constants[f"W{name}"] = np.ascontiguousarray(values.numpy().T)
+        constants[f"s{name}"] = scale.numpy()
+        nodes.append(helper.make_node("MatMulInteger", [x, f"W{name}"], [f"sums{name}"]))
+        nodes.append(helper.make_node("Cast", [f"sums{name}"], [f"floats{name}"], to=TensorProto.FLOAT))
+        nodes.append(helper.make_node("Mul", [f"floats{name}", f"s{name}"], [f"scaled{name}"]))
+        nodes.append(helper.make_node("Add", [f"scaled{name}", base], [name]))
+
+    for n, (weight, bias) in enumerate(zip(weights.layers, weights.biases, strict=True)):
+        x = f"q{n}"
+        if n > 0:
+            constants[f"base{n}"] = bias.numpy() if bias is not None else np.zeros(4 * size, np.float32)
+            nodes.append(helper.make_node("Concat", [f"q{n - 1}_", f"q{n}"], [f"x{n}"], axis=1))
+            x = f"x{n}"
+        linear(f"gates{n}", x, weight, f"base{n}")
+        nodes.append(helper.make_node("Split", [f"gates{n}"], [f"{g}{n}" for g in "ifog"], axis=1, num_outputs=4))
+        nodes += [helper.make_node("Sigmoid", [f"{g}{n}"], [f"{g}{n}_"]) for g in "ifo"]
+        nodes.append(helper.make_node("Tanh", [f"g{n}"], [f"g{n}_"]))
+        nodes.append(helper.make_node("Mul", [f"c{n}", f"f{n}_"], [f"held{n}"]))
+        nodes.append(helper.make_node("Mul", [f"g{n}_", f"i{n}_"], [f"new{n}"]))
+        nodes.append(helper.make_node("Add", [f"held{n}", f"new{n}"], [f"c{n}_"]))
+        nodes.append(helper.make_node("Tanh", [f"c{n}_"], [f"t{n}"]))
+        nodes.append(helper.make_node("Mul", [f"t{n}", f"o{n}_"], [f"h{n}"]))
+        nodes.append(helper.make_node("Mul", [f"h{n}", "unit"], [f"u{n}"]))
+        nodes.append(helper.make_node("Round", [f"u{n}"], [f"r{n}"]))
+        nodes.append(helper.make_node("Cast", [f"r{n}"], [f"q{n}_"], to=TensorProto.INT8))
+        for part, kind in (("q", TensorProto.INT8), ("c", TensorProto.FLOAT)):
+            inputs.append(helper.make_tensor_value_info(f"{part}{n}", kind, [1, size]))
+            outputs.append(helper.make_tensor_value_info(f"{part}{n}_", kind, [1, size]))
+    constants["head_bias"] = weights.head_bias.numpy()
+    linear("logits", f"q{len(weights.layers) - 1}_", weights.head, "head_bias")
+    initializers = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "step", inputs, outputs, initializers)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
 
 def _reorder(value: Floats) -> Floats:

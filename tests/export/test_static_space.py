@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from hubcharlstm import CharLSTM
-from tests.export.test_html_page import PageUser
+from tests.support.exported_page import PageUser
 from tests.support.hub_client import Client
 from tests.support.hub_server import Hub
 

@@ -9,8 +9,7 @@ const goesOnAfter = new Map([[true, true], [false, false]]); // by whether a cha
 /** Ticks the switch as it was last set for a talk, or for lines of one's own. */
 function refreshGoOn() {
   byId("go-on").checked = goesOnAfter.get(byId("speaker").value !== "");
-  const name = byId("speaker").selectedOptions[0].textContent;
-  byId("message").placeholder = byId("speaker").value ? `Say something to ${name}` : "Start a line; it goes on";
+  byId("message").placeholder = byId("speaker").value ? "Say something" : "Start a line; it goes on";
 }
 
 function setUpContext() {

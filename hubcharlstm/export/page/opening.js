@@ -18,15 +18,17 @@ const workerSource = new Blob([take(byId("worker"))], { type: "text/javascript" 
 const worker = new Worker(URL.createObjectURL(workerSource));
 worker.onmessage = ({ data }) => onMessage[data.type](replies.get(data.id), data);
 worker.onerror = (event) => showError(`The model cannot be opened: ${event.message}`);
-worker.postMessage({ type: "compile", wasm: take(byId("wasm")) });
+worker.postMessage({ type: "compile", content, wasm: take(byId("wasm")) });
 
 /** Sends the part of the weights before `script`, which is parsed by then, and takes both off the page. */
 function takeWeights(script) {
-  worker.postMessage({ type: "weights", part: take(script.previousElementSibling) });
+  const block = script.previousElementSibling;
+  worker.postMessage({ type: "weights", part: block.content.textContent });
+  block.remove();
   script.remove();
 }
 
-document.addEventListener("DOMContentLoaded", () => worker.postMessage({ type: "open", content }));
+document.addEventListener("DOMContentLoaded", () => worker.postMessage({ type: "open" }));
 
 const onMessage = {
   open() {

@@ -11,14 +11,6 @@ const channel = new MessageChannel(); // a timer would wait 4 ms each time
 channel.port1.onmessage = () => pump();
 let pumping = false;
 
-function fromBase64(text) {
-  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let n = 0; n < binary.length; n++) bytes[n] = binary.charCodeAt(n);
-  return bytes;
-}
-
 const handlers = {
   /**
    * Starts a reply, or with `goesOn` continues it exactly where it stopped. isTurn: of a character, so that it is cut
@@ -105,41 +97,56 @@ function stateOf(id) {
   return stream.completion.state;
 }
 
-let compiled = null; // a promise
-const weightParts = [];
-
-function joined(parts) {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let start = 0;
-  for (const part of parts) {
-    bytes.set(part, start);
-    start += part.length;
+/** Decodes base64 into the start of `target` -> the number of its bytes, which may be more than there is room for. */
+function decodeInto(target, text) {
+  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
+  const length = (text.length / 4) * 3 - padding;
+  if (target.setFromBase64) {
+    target.setFromBase64(text);
+  } else {
+    const binary = atob(text);
+    for (let n = 0; n < Math.min(length, target.length); n++) target[n] = binary.charCodeAt(n);
   }
-  return bytes;
+  return length;
 }
 
-async function open({ content }) {
-  const { instance } = await compiled;
-  model = new Model(content, joined(weightParts.splice(0)), instance);
-  postMessage({ type: "open" });
-  for (const data of queue.splice(0)) handle(data);
-}
+let opened = null; // the model while its weights arrive
+let numBytes = 0; // of its weights, so far
 
 /** The messages by which the model is opened, in this order; the weights come in parts while the page is parsed. */
 const opening = {
-  compile({ wasm }) {
-    compiled = WebAssembly.instantiate(fromBase64(wasm));
+  compile({ content, wasm }) {
+    const bytes = new Uint8Array((wasm.length / 4) * 3);
+    const module = new WebAssembly.Module(bytes.subarray(0, decodeInto(bytes, wasm)));
+    opened = new Model(content, new WebAssembly.Instance(module));
   },
+  /** Decodes a part where the step finds it. */
   weights({ part }) {
-    weightParts.push(fromBase64(part));
+    const { weights } = opened.network;
+    numBytes += decodeInto(weights.subarray(numBytes), part);
   },
-  open(data) {
-    open(data).catch((error) => postMessage({ type: "error", message: `The model cannot be opened: ${error.message}` }));
+  open() {
+    opened.network.checkWeights(numBytes);
+    model = opened;
+    postMessage({ type: "open" });
+    for (const data of queue.splice(0)) handle(data);
   },
 };
 
+let failure = ""; // why the model cannot be opened
+
+function open(data) {
+  try {
+    opening[data.type](data);
+  } catch (error) {
+    failure = `The model cannot be opened: ${error.message}`;
+    for (const { id } of [{}, ...queue.splice(0)]) postMessage({ type: "error", id, message: failure });
+  }
+}
+
 onmessage = ({ data }) => {
-  if (Object.hasOwn(opening, data.type)) opening[data.type](data);
+  if (failure) postMessage({ type: "error", id: data.id, message: failure });
+  else if (Object.hasOwn(opening, data.type)) open(data);
   else if (model === null) queue.push(data);
   else handle(data);
 };

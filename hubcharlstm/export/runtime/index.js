@@ -18,7 +18,10 @@ export async function load(folder = new URL("./", import.meta.url)) {
   const read = (name) => bytesOf(new URL(name, folder));
   const [content, weights, wasm] = await Promise.all(["model.json", "weights.bin", "step.wasm"].map(read));
   const { instance } = await WebAssembly.instantiate(wasm);
-  return new Model(JSON.parse(new TextDecoder().decode(content)), weights, instance);
+  const model = new Model(JSON.parse(new TextDecoder().decode(content)), instance);
+  model.network.checkWeights(weights.length);
+  model.network.weights.set(weights);
+  return model;
 }
 
 export { GenerationState, Model, TextStream } from "./model.js";

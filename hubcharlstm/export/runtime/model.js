@@ -173,13 +173,16 @@ export class TextStream {
 }
 
 export class Model {
-  /** content: the JSON that page.py writes, with config, vocabulary, generation and more. */
-  constructor(content, weights, instance) {
+  /**
+   * content: the JSON that content.py makes, with config, vocabulary, generation and more. instance: of step.wasm. The
+   * weights are written to `network.weights` before the first step.
+   */
+  constructor(content, instance) {
     const { generation } = content;
     this.config = content.config;
     this.generationConfig = generation;
     this.vocabulary = new Vocabulary(content.vocabulary);
-    this.network = new Network(content.config, weights, instance);
+    this.network = new Network(content.config, instance);
     this.defaults = {
       maxNewTokens: generation.max_new_tokens,
       temperature: generation.temperature,

@@ -49,27 +49,31 @@ export class State {
   }
 }
 
-/** Steps one row at a time; the arithmetic is that of the int8 decoder in Python. */
+/** Steps one row at a time; the arithmetic is that of the int8 decoder in Python. Its `weights` are to be filled first. */
 export class Network {
-  /** config: config.json. weights: Uint8Array as weights.py writes it. instance: of step.wasm. */
-  constructor(config, weights, instance) {
+  /** config: config.json. instance: of step.wasm. */
+  constructor(config, instance) {
     const { memory, __heap_base: heapBase, linear, update } = instance.exports;
     this.vocabSize = config.vocab_size;
     this.layout = layOut(config, Math.ceil(heapBase.value / 16) * 16);
-    const expected = this.layout.weightsEnd - this.layout.start;
-    if (weights.length !== expected) {
-      throw new Error(`The weights have ${weights.length} bytes; expected ${expected}: export the model again.`);
-    }
-    const missing = Math.ceil((this.layout.end - memory.buffer.byteLength) / PAGE_BYTES);
+    const { start, size, layers, weightsEnd, hidden, cells, logits, end } = this.layout;
+    const missing = Math.ceil((end - memory.buffer.byteLength) / PAGE_BYTES);
     if (missing > 0) memory.grow(missing);
-    new Uint8Array(memory.buffer).set(weights, this.layout.start);
     this.linear = linear;
     this.update = update;
-    const { size, layers, hidden, cells, logits } = this.layout;
+    this.weights = new Uint8Array(memory.buffer, start, weightsEnd - start); // as weights.py writes them
     this.h = new Int16Array(memory.buffer, hidden, layers.length * size);
     this.c = new Float32Array(memory.buffer, cells, layers.length * size);
     this.logits = new Float32Array(memory.buffer, logits, this.vocabSize);
     this.current = null; // the state that h and c hold, if it was read from them
+  }
+
+  /** Refuses weights of another length than the network's. */
+  checkWeights(length) {
+    const expected = this.weights.length;
+    if (length !== expected) {
+      throw new Error(`The weights have ${length} bytes; expected ${expected}: export the model again.`);
+    }
   }
 
   initialState() {
