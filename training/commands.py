@@ -174,7 +174,10 @@ def run_push(options: argparse.Namespace, command_line: str) -> int:
     from training.publishing.model import push
 
     print(
-        push(options.run, plain_model_id(options.repo_id), private=options.private, install_from=options.install_from)
+        push(
+            options.run, plain_model_id(options.repo_id),
+            private=options.private, install_from=options.install_from, endpoint=options.endpoint,
+        )  # fmt: skip
     )
     return 0
 

@@ -32,7 +32,7 @@ from training.job_worker import WORDS_VARIABLE
 from training.run_folder import TICKET, is_finished, resume_command, run_lock, training_command
 from training.run_settings import RUN_JSON
 from training.tracking import run_name
-from training.wheel import NAME, pins, write_wheel
+from training.publishing.wheel import NAME, pins, write_wheel
 
 T = TypeVar("T")
 PYTHON = "3.11"

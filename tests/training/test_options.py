@@ -38,7 +38,7 @@ def test_the_flags_are_frozen() -> None:
             "--include-license", "--plain",
         },
         "resume": {"-h", "--help", "run"},
-        "push": {"-h", "--help", "run", "repo_id", "--private", "--install-from"},
+        "push": {"-h", "--help", "run", "repo_id", "--private", "--install-from", "--endpoint"},
         "space": {
             "-h", "--help", "space_id", "--model", "--hardware", "--private", "--torch-index", "--dry-run",
             "--static", "--make-your-own",
