@@ -151,6 +151,10 @@ def _add_run_options(fit: argparse.ArgumentParser) -> None:
         help=f"softens the guesses of teachers and student (default: {DISTILL_TEMPERATURE:g})",
     )  # fmt: skip
     fit.add_argument(
+        "--local-sgd-steps", type=int, default=0, metavar="N",
+        help="several processes average their weights every N steps, for slow links (default: 0, gradients at each)",
+    )  # fmt: skip
+    fit.add_argument(
         "--tracker", choices=TRACKERS, default=None, help="log the metrics there, too (default: only metrics.jsonl)"
     )
     fit.add_argument(
