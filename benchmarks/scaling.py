@@ -68,7 +68,7 @@ def timed_run(preset: str) -> dict[str, float]:
 
 
 def local_run(every: int, seed: int) -> dict[str, float]:
-    """Of the main process: the held-out loss after LOCAL_STEPS on the texts of Python's help, and the seconds of a step."""
+    """Of the main process: the held-out loss after LOCAL_STEPS on the texts of Python's help, and seconds of a step."""
     text = "\n\n".join(topics.values())
     train, held_out = text[: int(len(text) * (1 - HELD_OUT_SHARE))], text[int(len(text) * (1 - HELD_OUT_SHARE)) :]
     vocabulary = Vocabulary.from_text(text)

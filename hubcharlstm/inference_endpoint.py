@@ -126,7 +126,8 @@ def _check_known(values: Mapping[str, Any], known: tuple[str, ...], where: str) 
     for name in values:
         if name not in known:
             raise ValueError(
-                f"{where} has {shown(name)}; expected nothing but {', '.join(known)}: correct the name, or leave it out."
+                f"{where} has {shown(name)}; expected nothing but {', '.join(known)}: correct its name, or leave it "
+                "out."
             )
 
 

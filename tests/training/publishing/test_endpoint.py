@@ -1,4 +1,4 @@
-"""`push --endpoint`: what the Hub got answers the documented request, in a process that has its wheel and no checkout."""
+"""`push --endpoint`: what the Hub got answers the documented request, in a process that has its wheel alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.job_machine import install
 REPO = "user/served"
 WHEEL = f"hubcharlstm-{__version__}-py3-none-any.whl"
 ADDED = {"handler.py", "requirements.txt", WHEEL}
-PULL = "import sys; from huggingface_hub import snapshot_download; snapshot_download(sys.argv[1], local_dir=sys.argv[2])"
+PULL = "import huggingface_hub as hub, sys; hub.snapshot_download(sys.argv[1], local_dir=sys.argv[2])"
 SERVICE = """
 import importlib.util, json, sys
 from pathlib import Path
