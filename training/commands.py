@@ -175,12 +175,11 @@ def run_push(options: argparse.Namespace, command_line: str) -> int:
     """Publish the model of a run."""
     from training.publishing.model import push
 
-    print(
-        push(
-            options.run, plain_model_id(options.repo_id),
-            private=options.private, install_from=options.install_from, endpoint=options.endpoint,
-        )  # fmt: skip
-    )
+    url = push(
+        options.run, plain_model_id(options.repo_id),
+        private=options.private, install_from=options.install_from, endpoint=options.endpoint,
+    )  # fmt: skip
+    print(url)
     return 0
 
 
