@@ -18,10 +18,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from pydoc_data.topics import topics
 
 import numpy as np
 import torch
-from pydoc_data.topics import topics
 
 from benchmarks.machine import conditions
 from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary

@@ -156,7 +156,7 @@ def test_parameters_that_ask_for_nothing_are_taken(handler: EndpointHandler) -> 
 
 
 def test_a_handler_needs_the_folder_of_a_model(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="There is no folder .*; expected that of the model's repository"):
+    with pytest.raises(ValueError, match=r"There is no folder .*; expected that of the model's repository"):
         EndpointHandler("user/model")
     with pytest.raises(ValueError, match="expected a hubcharlstm model"):
         EndpointHandler(str(tmp_path))
