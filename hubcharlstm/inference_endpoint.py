@@ -117,9 +117,7 @@ class EndpointHandler:
         for stream in streams:
             for _ in stream:
                 pass
-        return [
-            request.answer(text, stream.completion) for text, stream in zip(request.inputs, streams, strict=True)
-        ]
+        return [request.answer(text, stream.completion) for text, stream in zip(request.inputs, streams, strict=True)]
 
 
 def _check_known(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:

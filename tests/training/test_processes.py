@@ -127,9 +127,7 @@ def test_local_sgd_averages_weights_and_goes_on_after_a_kill(text: Path, tmp_pat
     out, hashes, flag = tmp_path / "run", tmp_path / "hashes", tmp_path / "killed"
     hashes.mkdir()
     short = [*SETTINGS, "--max-train-chars", "9600", "--local-sgd-steps", "8"]  # 60 steps
-    output = ended(
-        launched(2, "fit", str(text), "--out", str(tmp_path / "unbroken"), *short, WEIGHTS_TO=str(hashes))
-    )
+    output = ended(launched(2, "fit", str(text), "--out", str(tmp_path / "unbroken"), *short, WEIGHTS_TO=str(hashes)))
     assert "the 2 processes average their weights every 8 steps" in output
     for step in range(1, 61):
         one, other = ((hashes / f"{step}-{index}").read_text() for index in range(2))
