@@ -1,5 +1,8 @@
 """Several processes on one run: a step in one process and in two, the exchange of gradients, and larger runs on paper.
 
+`--local-sgd` measures what local SGD costs: the held-out loss of two processes that average their weights every few
+steps, beside that of two that average their gradients at each.
+
 `python -m benchmarks.scaling [--preset small]` starts itself under torchrun with two processes of one thread each, and
 prints two tables and one JSON line. On paper: the step of B / N rows takes 1/N of the time measured here, and a ring
 moves 2 (N - 1) / N of the gradients through each link, whose rates are given in `LINKS`.
@@ -8,12 +11,14 @@ moves 2 (N - 1) / N of the gradients through each link, whose rates are given in
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from pydoc_data.topics import topics
 
 import numpy as np
 import torch
@@ -22,7 +27,8 @@ from benchmarks.machine import conditions
 from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary
 from training.bptt import TruncatedBPTT
 from training.data.encoded import TrainIds
-from training.recipe import PRESETS
+from training.evaluation.losses import carried_loss
+from training.recipe import PRESETS, Recipe
 from training.schedule import TrainSchedule
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +36,10 @@ NUM_STEPS, WARM_UP = 12, 3
 TEXT_CHARS = 400_000
 LINKS = {"PCIe 4.0 x16, 25 GB/s": 25e9, "10 Gbit/s Ethernet": 1.25e9, "1 Gbit/s Ethernet": 0.125e9}
 PAPER_COUNTS = (2, 4, 8)
+AVERAGED_EVERY = (0, 1, 4, 16)
+"""Steps between two averages of the weights; 0: gradients at each step."""
+LOCAL_STEPS = 300
+HELD_OUT_SHARE = 0.1
 
 
 def timed_run(preset: str) -> dict[str, float]:
@@ -57,12 +67,57 @@ def timed_run(preset: str) -> dict[str, float]:
     }
 
 
-def measured(preset: str, num_processes: int, threads: int) -> dict[str, float]:
-    """`timed_run` in processes of their own."""
+def local_run(every: int, seed: int) -> dict[str, float]:
+    """Of the main process: the held-out loss after LOCAL_STEPS on the texts of Python's help, and seconds of a step."""
+    text = "\n\n".join(topics.values())
+    train, held_out = text[: int(len(text) * (1 - HELD_OUT_SHARE))], text[int(len(text) * (1 - HELD_OUT_SHARE)) :]
+    vocabulary = Vocabulary.from_text(text)
+    batch = PRESETS["small"].batch_size * PRESETS["small"].seq_len
+    recipe = Recipe(
+        embedding_dim=32, hidden_size=128, max_train_chars=LOCAL_STEPS * batch, local_sgd_steps=every, seed=seed
+    )
+    torch.manual_seed(seed)
+    sizes = {name: getattr(recipe, name) for name in ("embedding_dim", "hidden_size", "num_layers", "dropout")}
+    model = CharLSTM(CharLSTMConfig(vocab_size=len(vocabulary), **sizes), vocabulary)
+    model.reset_for_training()
+    bptt = TruncatedBPTT(model, recipe, TrainSchedule.of(recipe, len(train)), TrainIds(train, vocabulary))
+    started = time.perf_counter()
+    with bptt.averaging(0):
+        for step in range(bptt.schedule.total_steps):
+            bptt.step(step)
+    seconds = (time.perf_counter() - started) / bptt.schedule.total_steps
+    bptt.average_ema()
+    return {
+        "loss": carried_loss(bptt.ema.model, TrainIds(held_out, vocabulary)[:]),
+        "step": seconds,
+        "steps": bptt.schedule.total_steps,
+        "megabytes": 4 * model.config.num_parameters / 1e6,
+    }
+
+
+def compare_local_sgd(seeds: list[int]) -> None:
+    """Print a table of the losses and one JSON line."""
+    rows: dict[int, list[dict[str, float]]] = {every: [] for every in AVERAGED_EVERY}
+    for seed, every in itertools.product(seeds, AVERAGED_EVERY):
+        rows[every].append(measured(2, 1, "--every", str(every), "--seed", str(seed)))
+        print(f"seed {seed}, every {every}: {rows[every][-1]}", flush=True)
+    exact = np.array([row["loss"] for row in rows[0]])
+    print(f"{rows[0][0]['megabytes']:.1f} MB of weights, {rows[0][0]['steps']:.0f} steps, seeds {seeds}; two processes")
+    print("\n| weights averaged | held-out loss, nats | against gradients averaged | step, ms |\n|---|---|---|---|")
+    for every, runs in rows.items():
+        loss = np.array([row["loss"] for row in runs])
+        name = f"every {every} steps" if every else "never: gradients at each step"
+        cost = f"{np.mean(loss - exact):+.4f} ({min(loss - exact):+.4f} to {max(loss - exact):+.4f})" if every else ""
+        print(f"| {name} | {loss.mean():.4f} | {cost} | {1000 * np.median([row['step'] for row in runs]):.1f} |")
+    print(json.dumps({"benchmark": "local_sgd", "seeds": seeds, "runs": rows}))
+
+
+def measured(num_processes: int, threads: int, *options: str) -> dict[str, float]:
+    """What this module with `options` finds in processes of its own."""
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(num_processes), "--standalone"]
     command = [sys.executable, *(launcher if num_processes > 1 else []), "-m", "benchmarks.scaling"]
     done = subprocess.run(
-        [*command, "--preset", preset, "--worker"],
+        [*command, "--worker", *options],
         cwd=ROOT, env=dict(os.environ, OMP_NUM_THREADS=str(threads)), capture_output=True, text=True, check=True,
     )  # fmt: skip
     row: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -84,17 +139,24 @@ def on_paper(alone: dict[str, float]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", choices=("small", "base"), default="small")
+    parser.add_argument("--local-sgd", action="store_true", help="compare losses instead of times")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of --local-sgd (default: 1 2 3)")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--every", type=int, default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=1, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.local_sgd:
+        compare_local_sgd(options.seeds)
+        return
     if options.worker:
-        row = timed_run(options.preset)
+        row = timed_run(options.preset) if options.every is None else local_run(options.every, options.seed)
         if os.environ.get("RANK", "0") == "0":
             print(json.dumps(row))
         return
     runs = {
-        "1 process, 1 thread": measured(options.preset, 1, 1),
-        "1 process, 2 threads": measured(options.preset, 1, 2),
-        "2 processes, 1 thread each": measured(options.preset, 2, 1),
+        "1 process, 1 thread": measured(1, 1, "--preset", options.preset),
+        "1 process, 2 threads": measured(1, 2, "--preset", options.preset),
+        "2 processes, 1 thread each": measured(2, 1, "--preset", options.preset),
     }
     first = next(iter(runs.values()))
     print(f"{options.preset}, {first['megabytes']:.1f} MB of gradients; {conditions(torch.get_num_threads())}\n")

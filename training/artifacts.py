@@ -45,10 +45,12 @@ def report_chars(train_chars: int) -> int:
 class RunInfo:
     """Where a run is stored, how, and what its record says besides recipe, corpus and progress.
 
-    command: the command line, without paths of this machine. ancestors, teachers: see `ancestry`.
+    num_processes: that train it. command: the command line, without paths of this machine. ancestors, teachers: see
+    `ancestry`.
     """
 
     out: Path
+    num_processes: int = 1
     dtype: str = "float32"
     command: str = ""
     keep_epochs: tuple[int, ...] = ()
@@ -142,6 +144,7 @@ class ModelArtifacts:
             "base_model": hub_id(self.info.ancestors),
             "ancestors": self.info.ancestors,
             "teachers": self.info.teachers,
+            "num_processes": self.info.num_processes if self.recipe.local_sgd_steps else 0,
         }
         if progress.out_of_patience(self.recipe.patience):
             optional["ended_early"] = f"after {self.recipe.patience} evaluations without an improvement"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.local_sgd import LocalSGD
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -16,9 +19,10 @@ from training.checkpoint import Progress
 from training.data.encoded import Array, TrainIds
 from training.distillation import TeacherProbs, distillation_loss
 from training.ema import WeightEMA
+from training.local_sgd import agree_steps, averaged_weights, tensors_of_others
 from training.muon import GateMuon, is_gate_matrix
 from training.network import TrainingNetwork
-from training.processes import Processes, check_divides, join
+from training.processes import Processes, check_divides, check_local_sgd, join
 from training.recipe import Recipe
 from training.schedule import TrainSchedule
 
@@ -49,12 +53,16 @@ class TruncatedBPTT:
     """Network, optimizer, EMA and carried state of a run, and the optimizer step that updates them.
 
     `model` is trained; `ema.model` is evaluated and saved. teacher_probs: what teachers expect of the text, if any.
-    Of several processes each reads its own `rows` of the batch and carries their state; gradients are averaged.
+    Of several processes each reads its own `rows` of the batch and carries their state; gradients are averaged, or with
+    the recipe's `local_sgd_steps` the weights (see `averaging`).
     """
 
     def __init__(self, model: CharLSTM, recipe: Recipe, schedule: TrainSchedule, ids: TrainIds) -> None:
         self.processes: Processes = join()
         check_divides(recipe.batch_size, self.processes.count)
+        check_local_sgd(recipe.local_sgd_steps, self.processes.count)
+        self.agree_steps = agree_steps(recipe.local_sgd_steps)
+        self.local_sgd: LocalSGD | None = None
         self.rows = self.processes.rows(recipe.batch_size)
         self.accelerator = new_accelerator()
         self.model, self.recipe, self.schedule, self.ids = model, recipe, schedule, ids
@@ -69,20 +77,48 @@ class TruncatedBPTT:
         if self.accelerator.device.type != "cpu" and len(ids) <= DEVICE_CHARS:
             self.load_to_device()
 
+    @contextmanager
+    def averaging(self, first_step: int) -> Iterator[None]:
+        """The block of the steps from `first_step` on, after which all processes have the same weights.
+
+        With local SGD they have them after every `local_sgd_steps` steps as well, without it always.
+        """
+        num_steps = self.recipe.local_sgd_steps
+        with averaged_weights(self.accelerator, self.network, num_steps, first_step=first_step) as self.local_sgd:
+            yield
+        self.local_sgd = None
+
+    def has_equal_weights(self, step: int) -> bool:
+        """Whether all processes have the same weights after `step` steps, so that a checkpoint can hold them."""
+        return self.local_sgd is None or step % self.recipe.local_sgd_steps == 0
+
+    @torch.no_grad()
+    def average_ema(self) -> None:
+        """Give all processes the EMA of their mean weights, which is the mean of their EMAs; all of them call this."""
+        if self.recipe.local_sgd_steps:
+            for weight in self.ema.model.parameters():
+                weight.copy_(self.processes.mean(weight))
+
     def save(self, run: Path, progress: Progress) -> None:
         """Write a checkpoint into the run folder, from the main process; all of them call this."""
+        self.average_ema()
+        others = []
+        if self.recipe.local_sgd_steps:
+            others = tensors_of_others(checkpoint.optimizer_tensors(self.optimizers), self.processes)
         h, c = self.state
         state = self.processes.all_rows(h), self.processes.all_rows(c)
         if self.processes.is_main:
             checkpoint.save(
-                run, network=self.model, ema=self.ema.model, optimizers=self.optimizers, state=state, progress=progress
-            )
+                run, network=self.model, ema=self.ema.model, optimizers=self.optimizers, state=state,
+                progress=progress, others=others,
+            )  # fmt: skip
 
     def load(self, run: Path) -> Progress:
         """Restore the run's checkpoint; raises `ValueError` if it has none or a damaged one."""
         (h, c), progress = checkpoint.load(
-            run, network=self.model, ema=self.ema.model, optimizers=self.optimizers, device=self.accelerator.device
-        )
+            run, network=self.model, ema=self.ema.model, optimizers=self.optimizers, device=self.accelerator.device,
+            process=self.processes.index,
+        )  # fmt: skip
         self.state = h[:, self.rows].contiguous(), c[:, self.rows].contiguous()
         return progress
 
@@ -106,6 +142,8 @@ class TruncatedBPTT:
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
+        if self.local_sgd is not None:
+            self.local_sgd.step()
         self.ema.update(step + 1)
         return loss.detach()
 

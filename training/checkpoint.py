@@ -22,6 +22,8 @@ from hubcharlstm.network import CharLSTMNetwork, State
 
 OPTIMIZERS = ("optimizer.", "muon.")
 """Beginnings of the names of their tensors."""
+PROCESS = "process.{}."
+"""And before those of a process that has optimizers of its own, from 1; those of 0 have no such beginning."""
 
 
 @dataclass
@@ -64,13 +66,17 @@ def save(
     optimizers: Sequence[torch.optim.Optimizer],
     state: State,
     progress: Progress,
+    others: Sequence[Mapping[str, Tensor]] = (),
 ) -> None:
-    """Write weights, their EMA, optimizers, random state, carried (h, c) and progress atomically."""
+    """Write weights, their EMA, optimizers, random state, carried (h, c) and progress atomically.
+
+    others: `optimizer_tensors` of the processes after this one, where theirs are others.
+    """
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     tensors |= {f"ema.{name}": value for name, value in ema.state_dict().items()}
-    for prefix, optimizer in zip(OPTIMIZERS, optimizers, strict=False):
-        for index, values in optimizer.state_dict()["state"].items():
-            tensors |= {f"{prefix}{index}.{name}": value for name, value in values.items()}
+    tensors |= optimizer_tensors(optimizers)
+    for index, values in enumerate(others, start=1):
+        tensors |= {f"{PROCESS.format(index)}{name}": value for name, value in values.items()}
     tensors |= {"state.h": state[0], "state.c": state[1], "random.cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
@@ -84,6 +90,15 @@ def save(
         replace_folder(run / CHECKPOINT, write)
 
 
+def optimizer_tensors(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
+    """What the optimizers remember, by its names in a checkpoint."""
+    tensors: dict[str, Tensor] = {}
+    for prefix, optimizer in zip(OPTIMIZERS, optimizers, strict=False):
+        for index, values in optimizer.state_dict()["state"].items():
+            tensors |= {f"{prefix}{index}.{name}": value for name, value in values.items()}
+    return tensors
+
+
 def load(
     run: Path,
     *,
@@ -91,9 +106,11 @@ def load(
     ema: CharLSTMNetwork,
     optimizers: Sequence[torch.optim.Optimizer],
     device: torch.device,
+    process: int = 0,
 ) -> tuple[State, Progress]:
     """Restore both networks, the optimizers and the random generators from a checkpoint; return (h, c) and progress.
 
+    process: whose optimizers, where the checkpoint has those of several; of more than it has, they begin again at 0.
     Raises `ValueError` if the run has no checkpoint or a damaged one.
     """
     folder = run / CHECKPOINT
@@ -103,9 +120,10 @@ def load(
         network.load_state_dict(_part(tensors, "network."))
         # Earlier versions stored the EMA as "average.", the first of them none.
         ema.load_state_dict(_part(tensors, "ema.") or _part(tensors, "average.") or _part(tensors, "network."))
+        own = _part(tensors, PROCESS.format(process % max(1, progress.num_processes))) or tensors
         for prefix, optimizer in zip(OPTIMIZERS, optimizers, strict=False):
             parts: dict[int, dict[str, Tensor]] = {}
-            for name, value in _part(tensors, prefix).items():
+            for name, value in _part(own, prefix).items():
                 index, _, key = name.partition(".")
                 parts.setdefault(int(index), {})[key] = value
             optimizer.load_state_dict({"state": parts, "param_groups": optimizer.state_dict()["param_groups"]})

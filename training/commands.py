@@ -48,7 +48,9 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
     check_new(out)
     overrides = {name: value for name in OVERRIDES if (value := getattr(options, name)) is not None}
     recipe = PRESETS[options.preset]
-    recipe = replace(recipe, lowercase=options.lowercase or recipe.lowercase, **overrides)
+    recipe = replace(
+        recipe, lowercase=options.lowercase or recipe.lowercase, local_sgd_steps=options.local_sgd_steps, **overrides
+    )
     recipe = _with_distillation(recipe, options)
     if options.tracker:
         check_tracker(options.tracker)
@@ -173,9 +175,11 @@ def run_push(options: argparse.Namespace, command_line: str) -> int:
     """Publish the model of a run."""
     from training.publishing.model import push
 
-    print(
-        push(options.run, plain_model_id(options.repo_id), private=options.private, install_from=options.install_from)
-    )
+    url = push(
+        options.run, plain_model_id(options.repo_id),
+        private=options.private, install_from=options.install_from, endpoint=options.endpoint,
+    )  # fmt: skip
+    print(url)
     return 0
 
 

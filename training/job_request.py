@@ -96,6 +96,7 @@ def _of_fit(options: argparse.Namespace) -> JobRequest:
         ("tracker", "what it logs would be gone with the Job's machine"),
         ("dry_run", "a dry run trains nothing"),
         ("json", "only a dry run has an answer"),
+        ("local_sgd_steps", "it has a single process"),
     ):
         if getattr(options, name):
             raise ValueError(f"--{name.replace('_', '-')} is given to a Job; expected none, since {why}: leave it out.")
@@ -119,6 +120,11 @@ def _of_fit(options: argparse.Namespace) -> JobRequest:
 
 def _of_resume(run: Path) -> JobRequest:
     settings = RunSettings.load(run)
+    if settings.recipe.local_sgd_steps:
+        raise ValueError(
+            f"The run {run} averages the weights of several processes (--local-sgd-steps), and a Job has a single one; "
+            "expected a run without it: resume it here by torchrun."
+        )
     texts = settings.source.corpus, settings.source.val
     return JobRequest(run, ("resume", run_there(run)), texts, _uploads(*texts), settings.recipe.preset)
 

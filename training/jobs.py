@@ -29,10 +29,10 @@ from hubcharlstm.hub.retry import CLIENT_ERRORS, call_with_deadline, with_retrie
 from training.job_files import KIND, fetch_run, relocate, store_run
 from training.job_request import CORPUS_MOUNT, TIMEOUTS, JobRequest, run_there, timeout_seconds
 from training.job_worker import WORDS_VARIABLE
+from training.publishing.wheel import NAME, pins, write_wheel
 from training.run_folder import TICKET, is_finished, resume_command, run_lock, training_command
 from training.run_settings import RUN_JSON
 from training.tracking import run_name
-from training.wheel import NAME, pins, write_wheel
 
 T = TypeVar("T")
 PYTHON = "3.11"

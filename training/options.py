@@ -45,6 +45,9 @@ def parser() -> argparse.ArgumentParser:
         "--install-from", default=None, metavar="URL",
         help="where the card says to install this library from, a URL for pip or a Space (default: the Space of fit)",
     )  # fmt: skip
+    push.add_argument(
+        "--endpoint", action="store_true", help="add what an Inference Endpoint needs: handler, requirements, wheel"
+    )
     _add_space_options(commands.add_parser("space", help="host a chat with a model of the Hub as a Space"))
     _add_job_options(commands.add_parser("job", help="train on a machine of Hugging Face, as a Job"))
     _add_grid_options(commands.add_parser("sweep", help="compare seeds and settings, each in a run of its own"))
@@ -146,6 +149,10 @@ def _add_run_options(fit: argparse.ArgumentParser) -> None:
     fit.add_argument(
         "--distill-temperature", type=float, default=None, metavar="N",
         help=f"softens the guesses of teachers and student (default: {DISTILL_TEMPERATURE:g})",
+    )  # fmt: skip
+    fit.add_argument(
+        "--local-sgd-steps", type=int, default=0, metavar="N",
+        help="several processes average their weights every N steps, for slow links (default: 0, gradients at each)",
     )  # fmt: skip
     fit.add_argument(
         "--tracker", choices=TRACKERS, default=None, help="log the metrics there, too (default: only metrics.jsonl)"

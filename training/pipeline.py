@@ -29,7 +29,7 @@ from training.estimate import Timings, measure, seconds_per_window
 from training.evaluation.comparison import final_line
 from training.findings import findings
 from training.hub_targets import check_targets, publish_run
-from training.processes import join, slower_note
+from training.processes import check_local_sgd, join, slower_note
 from training.recipe import GREEDY, Recipe
 from training.run_folder import check_new, nearest_folder, remove_litter, resume_command, run_lock, shell_command, sign
 from training.run_settings import HubTargets, RunSettings
@@ -64,6 +64,7 @@ def train(
     Of several processes of one run the main one measures, writes, prints and publishes.
     """
     processes = join()
+    check_local_sgd(settings.recipe.local_sgd_steps, processes.count)
     corpus = _load_run_corpus(settings, resume=resume, store=corpus_copy.parent if corpus_copy else None)
     if resume and settings.pretrained_init:
         source = settings.pretrained_init
@@ -173,7 +174,8 @@ def fit(
         out.mkdir(parents=True, exist_ok=True)
         sign(out)
     info = RunInfo(
-        out, dtype=dtype, command=public_command(settings.command) if settings else "",
+        out, num_processes=bptt.processes.count, dtype=dtype,
+        command=public_command(settings.command) if settings else "",
         keep_epochs=tuple(sorted(set(keep_epochs))), baselines=dict(baselines or {}),
         ancestors=list(pretrained_init.ancestors) if pretrained_init else [],
         teachers=distinct(
@@ -199,16 +201,20 @@ def fit(
 def _print_processes(bptt: TruncatedBPTT, progress: Progress) -> None:
     """Print what a change of the number of processes changes, and whether fewer of them would be faster."""
     processes, batch = bptt.processes, bptt.recipe.batch_size
+    every = bptt.recipe.local_sgd_steps
+    if every:
+        print(f"note: the {processes.count} processes average their weights every {every:,} steps")
     if progress.num_processes != processes.count:
+        same = "differs from a run that never changed" if every else "is the same up to rounding"
         print(
             f"note: the run had {progress.num_processes} processes up to window {progress.step:,} and has "
             f"{processes.count} now, each with {batch // processes.count} of the batch's {batch} rows; what it learns "
-            "is the same up to rounding"
+            f"{same}"
         )
     if processes.count > 1:
         exchange = processes.exchange_seconds(bptt.model.config.num_parameters, bptt.accelerator.device)
         step = seconds_per_window(bptt.model.config, bptt.recipe) if processes.is_main else 0.0
-        if note := slower_note(processes.count, step, exchange):
+        if note := slower_note(processes.count, step, exchange, every=max(1, every)):
             print(f"note: {note}")
         processes.wait()
 

@@ -68,11 +68,20 @@ class Processes:
         rows: Tensor = gather(value.transpose(0, 1).contiguous())
         return rows.transpose(0, 1)
 
-    def any(self, step: int, *flags: bool) -> tuple[bool, ...]:
-        """Which flags are set on any process, agreed on every AGREE_STEPS steps; between those, none is."""
+    def gather(self, value: Tensor) -> Tensor:
+        """`value` of each process -> (count, ...), in their order."""
+        if self.count == 1:
+            return value[None]
+        from accelerate.utils import gather
+
+        values: Tensor = gather(value[None].contiguous())
+        return values
+
+    def any(self, step: int, *flags: bool, every: int = AGREE_STEPS) -> tuple[bool, ...]:
+        """Which flags are set on any process, agreed on every so many steps; between those, none is."""
         if self.count == 1:
             return flags
-        if step % AGREE_STEPS:
+        if step % every:
             return (False,) * len(flags)
         from accelerate.utils import gather_object
 
@@ -135,15 +144,27 @@ def check_divides(batch_size: int, count: int) -> None:
         )
 
 
-def slower_note(count: int, step_seconds: float, exchange_seconds: float) -> str:
+def check_local_sgd(num_steps: int, count: int) -> None:
+    """Raise `ValueError` where there are no processes to average the weights of. num_steps: 0 without local SGD."""
+    if num_steps and count == 1:
+        raise ValueError(
+            f"The run averages the weights of its processes every {num_steps} steps (--local-sgd-steps) and has a "
+            "single one; expected several: start them by `torchrun --nproc-per-node 2 -m training ...`, or begin a "
+            "run without it."
+        )
+
+
+def slower_note(count: int, step_seconds: float, exchange_seconds: float, *, every: int = 1) -> str:
     """A warning if `count` processes take longer for a step than one would; "" otherwise.
 
-    step_seconds: of a whole batch in one process. exchange_seconds: of the gradients among all.
+    step_seconds: of a whole batch in one process. exchange_seconds: of the gradients among all, or of the weights,
+    which are exchanged once in `every` steps.
     """
-    shared = step_seconds / count + exchange_seconds
+    shared = step_seconds / count + exchange_seconds / every
     if shared < step_seconds:
         return ""
     return (
         f"a step takes {1000 * step_seconds:.0f} ms in one process, and here {1000 * step_seconds / count:.0f} ms in "
-        f"each of {count} and {1000 * exchange_seconds:.0f} ms to exchange their gradients: fewer processes are faster"
+        f"each of {count} and {1000 * exchange_seconds / every:.0f} ms to exchange what they learn: fewer processes "
+        "are faster"
     )

@@ -32,6 +32,8 @@ class Recipe:
     softmax_temperature: divides the logits of the saved model, which would be overconfident without it.
     distill_weight: the share of the teachers' guesses in the loss; 0 without teachers. distill_temperature: divides
     the logits of teachers and student before they are compared (Hinton et al. 2015).
+    local_sgd_steps: on several processes, the steps between two averages of their weights, each by its own gradients;
+    0 averages the gradients at every step.
     patience: evaluations without an improvement after which the run ends; 0 never ends it early.
     """
 
@@ -56,6 +58,7 @@ class Recipe:
     patience: int = 8
     distill_weight: float = 0.0
     distill_temperature: float = 1.0
+    local_sgd_steps: int = 0
     seed: int = 1
     lowercase: bool = False
 
@@ -65,6 +68,10 @@ class Recipe:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1: raise it.")
         if self.patience < 0:
             raise ValueError(f"patience is {self.patience}; expected at least 0, which never ends early: correct it.")
+        if self.local_sgd_steps < 0:
+            raise ValueError(
+                f"local_sgd_steps is {self.local_sgd_steps}; expected at least 0, which averages gradients: correct it."
+            )
         for name in ("learning_rate", "grad_clip", "softmax_temperature", "distill_temperature"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number above 0: correct it.")

@@ -78,26 +78,28 @@ class Trainer:
             if self.progress.step == 0:
                 self.save_checkpoint()  # so that a run can be resumed from its first step on
             last_saved = time.monotonic()
-            stopping = False
-            while not self.ended and not stopping:
-                self.loss_sum += self.bptt.step(self.progress.step)
-                self.progress.loss_count += 1
-                self.progress.step += 1
-                bar.update()
-                self.progress.seconds = time.monotonic() - started
-                now = time.monotonic()
-                stopping, is_due, self.is_out_of_time = self.processes.any(
-                    self.progress.step, stop.requested, now - last_saved > CHECKPOINT_SECONDS, now >= self.deadline
-                )
-                self._write_status("training")
-                evaluated = self._after_step(bar)
-                if evaluated or is_due:
-                    self.save_checkpoint()
-                    last_saved = time.monotonic()
+            stopping = unsaved = False
+            with self.bptt.averaging(self.progress.step):
+                while not self.ended and not stopping:
+                    self.loss_sum += self.bptt.step(self.progress.step)
+                    self.progress.loss_count += 1
+                    self.progress.step += 1
+                    bar.update()
+                    self.progress.seconds = time.monotonic() - started
+                    now = time.monotonic()
+                    stopping, is_due, self.is_out_of_time = self.processes.any(
+                        self.progress.step, stop.requested, now - last_saved > CHECKPOINT_SECONDS,
+                        now >= self.deadline, every=self.bptt.agree_steps,
+                    )  # fmt: skip
+                    self._write_status("training")
+                    unsaved = self._after_step(bar) or is_due or unsaved
+                    if unsaved and self.bptt.has_equal_weights(self.progress.step):
+                        self.save_checkpoint()
+                        last_saved, unsaved = time.monotonic(), False
             finished = self.ended
-            if not finished:
+            if unsaved or not finished:
                 self.save_checkpoint()
-            elif self.is_main:
+            if finished and self.is_main:
                 self._write_status("reporting")
                 self.artifacts.finish(self.progress, lambda phase: print(phase, flush=True))
         if self.tracker:
@@ -114,11 +116,12 @@ class Trainer:
     def check_finite(self, loss_sum: Tensor) -> None:
         """Raise `TrainingError` unless loss and weights are finite and the loss has not exploded.
 
-        Runs before anything that prints or saves them.
+        Runs before anything that prints or saves them, on all processes, which raise it together.
         """
         weights = [parameter.detach() for parameter in self.bptt.model.parameters()]
         fault = "is not finite"
-        if bool(torch.isfinite(loss_sum)) and all(bool(torch.isfinite(weight).all()) for weight in weights):
+        finite = torch.isfinite(loss_sum) & torch.stack([torch.isfinite(weight).all() for weight in weights]).all()
+        if bool(self.processes.mean(finite.float()) == 1):
             lowest = min((row["train_loss"] for row in self.progress.history), default=math.inf)
             mean = float(loss_sum) / max(1, self.progress.loss_count)
             if mean <= 2 * lowest + 1:
@@ -185,6 +188,7 @@ class Trainer:
         if is_snapshot or is_evaluation:
             self._average_loss()
             self.check_finite(self.loss_sum)
+            self.bptt.average_ema()
         if is_evaluation:
             self.evaluate(float(self.loss_sum) / self.progress.loss_count, bar)
             self.loss_sum.zero_()

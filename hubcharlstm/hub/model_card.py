@@ -45,11 +45,13 @@ def render(
     revision: str | None = None,
     has_loss_plot: bool = False,
     install_from: str | None = None,
+    endpoint: bool = False,
 ) -> str:
     """The card as Markdown with its metadata, without the sections that the record has nothing for.
 
     repo_id, revision: where the model will be, for the lines that load it. install_from: where a reader gets the
-    library, for the lines that install it (see `install_commands`); without it there are none.
+    library, for the lines that install it (see `install_commands`); without it there are none. endpoint: whether the
+    repository holds what an Inference Endpoint needs.
     """
     record = valid_record(record)
     seen = [char for char in vocabulary.chars if char.isprintable() and char != " "]
@@ -71,6 +73,7 @@ def render(
         "colored_cells": colored_cells(cells) if cells else [],
         "gates": GATES,
         "install": install_commands(install_from) if install_from is not None else [],
+        "endpoint": endpoint,
         "ancestry": ancestry(record),
         "teachers": ", ".join(_texts_of(record.get("teachers", []))),
         "adapted": adapted_text(record),

@@ -49,6 +49,14 @@ RECORD: dict[str, Any] = {
 }  # fmt: skip
 
 
+def test_the_card_shows_a_request_where_an_endpoint_can_serve_the_model() -> None:
+    record = RECORD | {"sample_prompt": 'A "```" b\n'}
+    texts = [model_card.render(CONFIG, VOCABULARY, record, endpoint=endpoint) for endpoint in (False, True)]
+    assert "Inference Endpoint" not in texts[0]
+    blocks = [token.content for token in MarkdownIt().parse(texts[1]) if token.type == "fence" and token.info == "json"]
+    assert [json.loads(block)["inputs"] for block in blocks] == ['A "```" b\n']
+
+
 def test_a_full_record_makes_a_full_card() -> None:
     text = model_card.render(CONFIG, VOCABULARY, RECORD, repo_id="user/recipes", has_loss_plot=True)
     for part in (

@@ -1,11 +1,13 @@
 """`python -m training` whose products are float32 also on CPUs with bfloat16: `train_in_float32.py fit ...`.
 
 For comparisons to the last digits. With KILL_AT=N and KILL_ONCE=FILE one process of the run kills itself by SIGKILL
-before step N, unless FILE exists; it makes FILE first.
+before step N, unless FILE exists; it makes FILE first. With WEIGHTS_TO=FOLDER each process writes a hash of its weights
+after each step there, as STEP-PROCESS.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import sys
@@ -31,6 +33,16 @@ def killed_once(self: TruncatedBPTT, step: int) -> Any:
     return take_step(self, step)
 
 
+def hashed(self: TruncatedBPTT, step: int) -> Any:
+    loss = take_step(self, step)
+    content = b"".join(weight.detach().numpy().tobytes() for weight in self.model.parameters())
+    name = f"{step + 1}-{self.processes.index}"
+    (Path(os.environ["WEIGHTS_TO"]) / name).write_text(hashlib.sha256(content).hexdigest())
+    return loss
+
+
+if "WEIGHTS_TO" in os.environ:
+    vars(training.bptt)["TruncatedBPTT"].step = hashed
 if "KILL_AT" in os.environ:
     vars(training.bptt)["TruncatedBPTT"].step = killed_once
 

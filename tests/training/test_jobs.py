@@ -27,8 +27,8 @@ from tests.support.tiny_runs import weights
 from tests.support.training_cli import ROOT, TEXT, TINY, refused
 from training.__main__ import main
 from training.job_request import timeout_seconds
+from training.publishing.wheel import write_wheel
 from training.run_settings import RunSettings
-from training.wheel import write_wheel
 
 SHORT = [*TINY, "--max-train-chars", "2000"]
 LONG = [*TINY, "--max-train-chars", "20000"]

@@ -31,14 +31,14 @@ def test_the_flags_are_frozen() -> None:
             "--language", "--push-to-hub", "--space", "--private", "--dry-run", "--min-count", "--init-from",
             "--tracker", "--patience", "--weight-drop", "--errors", "--text-column", "--include-license",
             "--val-place", "--val", "--plain", "--muon-rate", "--static",
-            "--teacher", "--distill-weight", "--distill-temperature", "--minutes", "--json",
+            "--teacher", "--distill-weight", "--distill-temperature", "--minutes", "--json", "--local-sgd-steps",
         },
         "evaluate": {
             "-h", "--help", "model", "corpus", "--encoding", "--dynamic", "--ngram", "--errors", "--text-column",
             "--include-license", "--plain",
         },
         "resume": {"-h", "--help", "run"},
-        "push": {"-h", "--help", "run", "repo_id", "--private", "--install-from"},
+        "push": {"-h", "--help", "run", "repo_id", "--private", "--install-from", "--endpoint"},
         "space": {
             "-h", "--help", "space_id", "--model", "--hardware", "--private", "--torch-index", "--dry-run",
             "--static", "--make-your-own",

@@ -10,10 +10,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from tests.support.tiny_runs import CORPUS
-from training import run_folder
-from training.processes import Processes, check_divides, slower_note
+from hubcharlstm import Vocabulary
+from tests.conftest import tiny_model
+from tests.support.tiny_runs import CORPUS, record, weights
+from tests.support.training_cli import refused
+from training import checkpoint, run_folder
+from training.checkpoint import Progress
+from training.local_sgd import agree_steps
+from training.processes import Processes, check_divides, check_local_sgd, slower_note
 from training.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
@@ -115,6 +121,76 @@ def test_a_run_whose_process_is_killed_is_restarted_to_the_same_result(text: Pat
         assert own == pytest.approx(other, abs=1e-4)
 
 
+@pytest.mark.slow
+def test_local_sgd_averages_weights_and_goes_on_after_a_kill(text: Path, tmp_path: Path) -> None:
+    """Weights are equal after every 8th step alone; a checkpoint is from such a step and has both optimizers."""
+    out, hashes, flag = tmp_path / "run", tmp_path / "hashes", tmp_path / "killed"
+    hashes.mkdir()
+    short = [*SETTINGS, "--max-train-chars", "9600", "--local-sgd-steps", "8"]  # 60 steps
+    output = ended(launched(2, "fit", str(text), "--out", str(tmp_path / "unbroken"), *short, WEIGHTS_TO=str(hashes)))
+    assert "the 2 processes average their weights every 8 steps" in output
+    for step in range(1, 61):
+        one, other = ((hashes / f"{step}-{index}").read_text() for index in range(2))
+        assert (one == other) == (step % 8 == 0), step
+    ended(launched(2, "fit", str(text), "--out", str(out), *short, restarts=1, KILL_AT="45", KILL_ONCE=str(flag)))
+    assert flag.exists()
+    unbroken = losses(tmp_path / "unbroken")
+    assert len(unbroken) >= 4
+    for own, other_losses in zip(losses(out), unbroken, strict=True):
+        assert own == pytest.approx(other_losses, abs=1e-6)
+    assert record(out)["recipe"]["local_sgd_steps"] == 8 and record(out)["num_processes"] == 2
+    main, second = (checkpoint_part(out, prefix) for prefix in ("optimizer.", "process.1.optimizer."))
+    assert main.keys() == second.keys() and any(not torch.equal(main[name], second[name]) for name in main)
+
+
+def checkpoint_part(run: Path, prefix: str) -> dict[str, torch.Tensor]:
+    stored = weights(run, "checkpoint/tensors.safetensors")
+    return {name.removeprefix(prefix): value for name, value in stored.items() if name.startswith(prefix)}
+
+
+def test_local_sgd_needs_several_processes(text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["fit", str(text), "--out", str(tmp_path / "run"), "--local-sgd-steps"]
+    assert "every 4 steps (--local-sgd-steps) and has a single one; expected several" in refused(
+        [*command, "4"], capsys
+    )
+    assert "local_sgd_steps is -1; expected at least 0" in refused([*command, "-1"], capsys)
+    assert not (tmp_path / "run").exists()
+    assert "--local-sgd-steps is given to a Job" in refused(["job", "--", *command, "4"], capsys)
+    check_local_sgd(4, 2)
+    check_local_sgd(0, 1)
+
+
+def test_processes_agree_where_their_weights_are_equal() -> None:
+    assert [agree_steps(steps) for steps in (0, 1, 4, 10, 16, 100)] == [10, 10, 12, 10, 16, 100]
+
+
+def test_each_process_gets_the_optimizer_that_it_had(tmp_path: Path) -> None:
+    """Of a checkpoint of local SGD; one of exact steps has a single one for all."""
+    model, ema = (tiny_model(Vocabulary.from_text("abc"), seed=seed) for seed in range(2))
+    optimizers = [torch.optim.AdamW(model.parameters()) for _ in range(3)]
+    for scale, optimizer in enumerate(optimizers, start=1):
+        model.zero_grad()
+        (scale * torch.stack([weight.sum() for weight in model.parameters()]).sum()).backward()
+        optimizer.step()
+    tensors = [checkpoint.optimizer_tensors([optimizer]) for optimizer in optimizers]
+    state = model.initial_state(2)
+    for others in (tensors[1:], []):
+        progress = Progress(step=1, num_processes=3)
+        checkpoint.save(
+            tmp_path, network=model, ema=ema, optimizers=[optimizers[0]], state=state, progress=progress,
+            others=others,
+        )  # fmt: skip
+        for process in range(5):
+            new = torch.optim.AdamW(model.parameters())
+            checkpoint.load(
+                tmp_path, network=model, ema=ema, optimizers=[new], device=torch.device("cpu"), process=process
+            )
+            expected = tensors[process % 3] if others else tensors[0]
+            found = checkpoint.optimizer_tensors([new])
+            assert found.keys() == expected.keys()
+            assert all(torch.equal(found[name], expected[name]) for name in found)
+
+
 def test_processes_share_the_rows_of_a_batch() -> None:
     shares = [Processes(3, index).rows(24) for index in range(3)]
     assert [row for share in shares for row in range(24)[share]] == list(range(24))
@@ -132,6 +208,7 @@ def test_a_batch_that_cannot_be_shared_is_refused_or_made_smaller() -> None:
 def test_more_processes_than_pay_are_told() -> None:
     assert slower_note(2, 0.100, 0.010) == ""
     assert "fewer processes are faster" in slower_note(2, 0.020, 0.015)
+    assert slower_note(2, 0.020, 0.015, every=4) == ""
 
 
 def test_a_run_is_restarted_only_by_the_launcher_that_began_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 from hubcharlstm.hub import model_card, model_folder, upload
 from hubcharlstm.hub.staging import current_files
 from hubcharlstm.hub.upload import check_account
+from training.publishing import endpoint as endpoint_files
 from training.publishing.privacy import note_of_folder
+from training.publishing.wheel import check_installed
 
 __all__ = ["check_account", "push"]
 
@@ -29,13 +31,15 @@ def push(
     private: bool | None = None,
     token: str | None = None,
     install_from: str | None = None,
+    endpoint: bool = False,
 ) -> str:
     """Publish the model of a run (or a model folder), its card naming `repo_id`; return the commit's URL.
 
     Each epoch that the run stored is a commit with a tag, on a branch of their own: the main branch shows the model
     alone, also where a push breaks off. What is there already is not sent again, so a push that broke off is repeated.
     install_from: where the card's reader can install this library from,
-    a URL for pip or a Space (default: the Space that the run is published with, if any).
+    a URL for pip or a Space (default: the Space that the run is published with, if any). endpoint: add what an
+    Inference Endpoint needs to the main branch; a push without it leaves those files as they are.
     Raises `ValueError` if there is no model or the Hub refuses.
     """
     source = model_folder.find_folder(run)
@@ -43,6 +47,8 @@ def push(
         raise ValueError(f"There is no folder {run}; expected a run or a model folder: check the path.")
     if install_from is not None:
         model_card.install_commands(install_from)  # raises before anything is sent
+    if endpoint:
+        check_installed()
     model_folder.load_folder(source, name=str(run))
     if note := note_of_folder(source):
         logger.info("%s", note)
@@ -58,8 +64,15 @@ def push(
                     ready, repo_id, commit_message=f"Upload {run.name}, {epoch.name}", token=token, branch=EPOCHS_BRANCH
                 )
                 upload.set_tag(repo_id, epoch.name, pushed.commit, token=token)
-    with _with_card(source, repo_id, install_from=install_from) as ready:
-        pushed = upload.push_model_files(ready, repo_id, commit_message=f"Upload {run.name}", token=token)
+    with _with_card(source, repo_id, install_from=install_from, endpoint=endpoint) as ready:
+        files = current_files(ready, model_folder.MODEL_FILES) | (endpoint_files.write(ready) if endpoint else {})
+        pushed = upload.push_files(
+            repo_id,
+            files,
+            is_owned=lambda path: path in model_folder.MODEL_FILES or (endpoint and endpoint_files.is_owned(path)),
+            commit_message=f"Upload {run.name}",
+            token=token,
+        )
     if not pushed.sent and not pushed.dropped:
         logger.info("%s has all of it already", repo_id)
     return pushed.url
@@ -80,7 +93,12 @@ def space_of(run: Path, repo_id: str) -> str | None:
 
 @contextmanager
 def _with_card(
-    source: Path, repo_id: str, *, revision: str | None = None, install_from: str | None = None
+    source: Path,
+    repo_id: str,
+    *,
+    revision: str | None = None,
+    install_from: str | None = None,
+    endpoint: bool = False,
 ) -> Iterator[Path]:
     """A copy of a model folder whose card names the repository that it goes to."""
     with tempfile.TemporaryDirectory() as temporary:
@@ -98,6 +116,7 @@ def _with_card(
             revision=revision,
             has_loss_plot=(copy / model_folder.LOSS_PLOT).is_file(),
             install_from=install_from,
+            endpoint=endpoint,
         )
         (copy / model_folder.CARD).write_text(text, encoding="utf-8")
         yield copy

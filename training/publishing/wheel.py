@@ -1,4 +1,4 @@
-"""The wheel of this installation, which a Job installs: made of the very files that run here, without a build tool."""
+"""The wheel of this installation, for Jobs and Inference Endpoints: made of the very files that run here."""
 
 from __future__ import annotations
 
@@ -45,15 +45,20 @@ def write_wheel(folder: Path) -> Path:
     return wheel
 
 
-def pins() -> list[str]:
-    """What the library and its training need, at the versions that the tests ran with; empty outside of a checkout."""
+def pins(extra: str | None = "train") -> list[str]:
+    """What the library and `extra` need, at the versions that the tests ran with; empty outside of a checkout."""
     constraints = ROOT / "constraints.txt"
     if not constraints.is_file():
         return []
     versions = dict(re.findall(r"^([\w.-]+)==(\S+)$", constraints.read_text(encoding="utf-8"), re.MULTILINE))
-    needed = [line for line in _metadata().requires or [] if "extra ==" not in line or re.search(r"'train'", line)]
+    needed = [line for line in _metadata().requires or [] if "extra ==" not in line or f"'{extra}'" in line]
     names = [re.split(r"[<>=\[; ]", line)[0] for line in needed]
     return [f"{name}=={versions[name]}" for name in names if name in versions]
+
+
+def check_installed() -> None:
+    """Raise `ValueError` where these packages were copied without their metadata."""
+    _metadata()
 
 
 def _metadata() -> Distribution:
@@ -61,8 +66,8 @@ def _metadata() -> Distribution:
         return distribution(NAME)
     except PackageNotFoundError:
         raise ValueError(
-            f"The package {NAME} is copied here without its metadata; expected an installation, whose wheel the Job "
-            "gets: run `pip install -c constraints.txt -e '.[train]'`."
+            f"The package {NAME} is copied here without its metadata; expected an installation, of which the wheel is "
+            "made: run `pip install -c constraints.txt -e '.[train]'`."
         ) from None
 
 
