@@ -39,7 +39,9 @@ tell();
 async function act(asked) {
   tell();
   try {
-    receive(await asked());
+    const state = await asked();
+    noteGiven(state);
+    receive(state);
   } catch (error) {
     tell(error.message);
     plan(shown);
@@ -55,8 +57,9 @@ function plan(phase) {
 async function refresh() {
   clearTimeout(pollTimer);
   try {
-    receive(await ask("state", { method: "GET" }));
-    tell();
+    const state = await ask("state", { method: "GET" });
+    tell(noteGiven(state) ? words("make.gone") : "");
+    receive(state);
   } catch (error) {
     tell(error.message);
     plan("checking");
