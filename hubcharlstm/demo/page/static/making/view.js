@@ -40,7 +40,8 @@ async function act(asked) {
   tell();
   try {
     const state = await asked();
-    noteGiven(state);
+    forgetGiven();
+    isGivenTextGone(state);
     receive(state);
   } catch (error) {
     tell(error.message);
@@ -58,7 +59,7 @@ async function refresh() {
   clearTimeout(pollTimer);
   try {
     const state = await ask("state", { method: "GET" });
-    tell(noteGiven(state) ? words("make.gone") : "");
+    tell(isGivenTextGone(state) ? words("make.gone") : "");
     receive(state);
   } catch (error) {
     tell(error.message);
