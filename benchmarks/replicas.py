@@ -48,8 +48,9 @@ class Visitor:
         visit = Visit()
         try:
             await ask(visit, length)
-        except BROKEN:
-            self.is_cut_off = True
+        except BROKEN as error:
+            visit.failed = repr(error)
+        self.is_cut_off = self.is_cut_off or bool(visit.failed)
         self.text += visit.text
         self.first = self.first or visit.first
 
@@ -73,6 +74,7 @@ async def call_completions(port: int, model: str, seed: int, visitor: Visitor, l
     async def ask(visit: Visit, _: int) -> None:
         async with Connection(port) as connection:
             status, pieces = await connection.ask("POST", "/v1/completions", body)
+            visit.failed = "" if status == 200 else str(status)
             async for event in parse_events(pieces):
                 if status == 200 and event["data"] != "[DONE]":
                     visit.see(visit.text + json.loads(event["data"])["choices"][0]["text"])
