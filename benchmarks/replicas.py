@@ -102,8 +102,10 @@ def running_replica(name: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
         process.wait(10)
 
 
-async def measure(port: int, kind: str, num_visitors: int, length: int, victim: subprocess.Popen[bytes] | None = None) -> dict[str, float]:
-    """Figures of some visitors at once. victim: the process to kill meanwhile, None for none."""
+async def measure(
+    port: int, kind: str, num_visitors: int, length: int, victim: subprocess.Popen[bytes] | None = None
+) -> dict[str, float]:
+    """The figures of some visitors at once. victim: the process to kill meanwhile, None for none."""
     visitors = [Visitor() for _ in range(num_visitors)]
     if kind == "page":
         found = await find_page(port)
@@ -163,7 +165,8 @@ def main() -> None:
             run("one process", port, kind)
             run("two behind nginx", nginx.port, kind)
             run("one of two killed", nginx.port, kind, first)
-    print(json.dumps({"benchmark": "replicas", "visitors": options.visitors, "length": options.length, "results": results}))
+    settings = {"visitors": options.visitors, "length": options.length}
+    print(json.dumps({"benchmark": "replicas", **settings, "results": results}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One of several processes of the app behind a reverse proxy: its name in a cookie, and an id that tells it from others.
+"""One of several processes of the app behind a reverse proxy: its name in a cookie, and an id unlike that of others.
 
 A visitor's events live in one process, so that the proxy has to send all of them there: it reads the cookie. Requests
 under `/v1` carry their whole context and set no cookie.
@@ -24,11 +24,12 @@ INSTANCE = secrets.token_hex(8)
 
 
 def replica_name(environment: Mapping[str, str]) -> str:
-    """The name of this replica, "" for an app that stands alone; raises `ValueError` for one that no cookie can hold."""
+    """The name of this replica, "" for an app alone; raises `ValueError` for one that no cookie can hold."""
     name = environment.get(REPLICA_VARIABLE, "").strip()
     if name and not re.fullmatch(r"[\w-]{1,32}", name, re.ASCII):
         raise ValueError(
-            f"{REPLICA_VARIABLE} is {name[:100]!r}; expected up to 32 letters, digits, - and _: correct it, or unset it."
+            f"{REPLICA_VARIABLE} is {name[:100]!r}; expected up to 32 letters, digits, - and _: correct it, or unset "
+            "it."
         )
     return name
 
