@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -40,10 +41,10 @@ class Visit:
 
 
 class Connection:
-    """One connection to the app, kept for several requests."""
+    """One connection to the app, kept for several requests. cookie: sent with each; head: of the last answer."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, cookie: str = "") -> None:
+        self.port, self.cookie, self.head = port, cookie, ""
 
     async def __aenter__(self) -> Connection:
         self.incoming, self.outgoing = await asyncio.open_connection("127.0.0.1", self.port, limit=LIMIT)
@@ -56,15 +57,16 @@ class Connection:
         """(status, the answer's pieces as they come)."""
         data = b"" if body is None else json.dumps(body).encode()
         head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nContent-Type: application/json\r\n"
+        head += f"Cookie: {self.cookie}\r\n" if self.cookie else ""
         self.outgoing.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
-        answer = (await self.incoming.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-        return int(answer.split()[1]), self._pieces(answer)
+        self.head = (await self.incoming.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        return int(self.head.split()[1]), self._pieces(self.head)
 
     async def _pieces(self, head: str) -> AsyncIterator[bytes]:
         if "content-length:" in head:
             yield await self.incoming.readexactly(int(head.split("content-length:")[1].split("\r\n")[0]))
             return
-        while size := int(await self.incoming.readline(), 16):
+        while size := int(await self.incoming.readuntil(b"\n"), 16):  # raises IncompleteReadError where it breaks off
             yield (await self.incoming.readexactly(size + 2))[:-2]
         await self.incoming.readexactly(2)
 
@@ -75,11 +77,26 @@ class Connection:
     async def events(self, path: str) -> AsyncIterator[dict[str, str]]:
         """Server-sent events as {"event": ..., "data": ...}."""
         _, pieces = await self.ask("GET", path)
-        rest = b""
-        async for piece in pieces:
-            *whole, rest = (rest + piece).split(b"\n\n")
-            for one in whole:
-                yield dict(line.split(": ", 1) for line in one.decode().split("\n") if ": " in line)
+        async for event in parse_events(pieces):
+            yield event
+
+
+async def parse_events(pieces: AsyncIterator[bytes]) -> AsyncIterator[dict[str, str]]:
+    rest = b""
+    async for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n\n")
+        for one in whole:
+            yield dict(line.split(": ", 1) for line in one.decode().split("\n") if ": " in line)
+
+
+async def open_page(port: int, cookie: str = "") -> str:
+    """Load the page; returns the visitor's cookie of a replica, which is another one if theirs does not answer."""
+    async with Connection(port, cookie) as connection:
+        _, pieces = await connection.ask("GET", "/")
+        async for _ in pieces:
+            pass
+    found = re.search(r"set-cookie: (hubcharlstm_replica=[\w-]+)", connection.head)
+    return found[1] if found else cookie
 
 
 async def call(port: int, name: str, arguments: dict[str, Any], visit: Visit) -> None:
@@ -108,7 +125,7 @@ async def find_page(port: int) -> dict[str, Any]:
 
 
 async def page(
-    port: int, found: dict[str, Any], length: int, visit: Visit, *, leave_after: float | None = None
+    port: int, found: dict[str, Any], length: int, visit: Visit, *, leave_after: float | None = None, cookie: str = ""
 ) -> None:
     """A message on the page at reading pace. leave_after: seconds after which the tab is closed."""
     values = {"field-temperature": 0.8, "field-length": length, "full-speed": False, "field-stop": ""}
@@ -120,7 +137,7 @@ async def page(
         "session_hash": session,
         "event_data": {"turn": uuid.uuid4().hex, "typed": "To be, or not to be"},
     }
-    async with Connection(port) as connection:
+    async with Connection(port, cookie) as connection:
         status, answer = await connection.json("POST", "/gradio_api/queue/join", body)
         if status != 200:
             visit.failed = f"{status} {answer}"

@@ -43,6 +43,7 @@ from hubcharlstm.demo.serving.hosts import HostMiddleware, HostPolicy
 from hubcharlstm.demo.serving.middleware import HardeningMiddleware, malformed_call_handler
 from hubcharlstm.demo.serving.presence import PresenceMiddleware
 from hubcharlstm.demo.serving.proxies import TrustedProxies
+from hubcharlstm.demo.serving.replicas import ReplicaMiddleware, replica_name
 from hubcharlstm.demo.serving.security_headers import SecurityHeadersMiddleware, framing_pages
 from hubcharlstm.demo.serving.server import Server
 from hubcharlstm.demo.space_card import models_of_card
@@ -175,6 +176,8 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
     asgi = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     asgi.add_middleware(gradio_compat.UnknownEventMiddleware, demo=app.demo)
     asgi.add_middleware(PresenceMiddleware, owners=app.private.owners)
+    if name := replica_name(os.environ):
+        asgi.add_middleware(ReplicaMiddleware, name=name)
     # Gradio adds no CORS headers to an app that has its own; its own would allow every origin on any other host.
     asgi.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
     # Gradio compresses files by their endings, but not the page itself, which is the largest response.

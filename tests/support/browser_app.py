@@ -105,9 +105,13 @@ def free_port() -> int:
 
 
 class App:
-    """`app.py` as one runs it at home, from a folder where nothing else is, with the package beside it."""
+    """`app.py` as one runs it at home, from a folder where nothing else is, with the package beside it.
 
-    def __init__(self, folder: Path) -> None:
+    environment: further variables.
+    """
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.environment = environment
         save_model(folder / "tiny")
         save_model(folder / "mute", talks=False, name="charlstm-mute")
         self.folder, self.port = folder, free_port()
@@ -122,6 +126,7 @@ class App:
             "GRADIO_TEMP_DIR": str(self.folder / "gradio"),
             "TMPDIR": str(self.folder),
             "HF_HUB_OFFLINE": "1",
+            **self.environment,
         }
         inherited = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "SPACE_ID")}
         self.process = subprocess.Popen(

@@ -10,7 +10,7 @@ from hubcharlstm.demo.page.theme import STATIC
 SCRIPTS = ("views.js", "inside.js")
 MAKING_SCRIPTS = (
     "making/parts.js", "making/server.js", "making/chart.js", "making/findings.js", "making/giving.js",
-    "making/learning.js", "making/signing_in.js", "making/publishing.js", "making/view.js",
+    "making/learning.js", "making/signing_in.js", "making/publishing.js", "making/given.js", "making/view.js",
 )  # fmt: skip
 """Gradio runs them as one script, in this order."""
 

@@ -7,6 +7,7 @@ from typing import Any
 from hubcharlstm import __version__
 from hubcharlstm.demo.models import ModelRegistry, ServedModel
 from hubcharlstm.demo.serving.admission import AdmissionController
+from hubcharlstm.demo.serving.replicas import INSTANCE
 
 
 def health(registry: ModelRegistry, admission: AdmissionController) -> tuple[int, dict[str, Any]]:
@@ -24,6 +25,7 @@ def health(registry: ModelRegistry, admission: AdmissionController) -> tuple[int
         "limits": {"max_concurrent": limits.max_concurrent, "max_queued": limits.max_queued},
         "notice": None if registry.notice is None else str(registry.notice),
         "version": __version__,
+        "instance": INSTANCE,
     }
     return (200 if status == "ok" else 503), body
 

@@ -1,6 +1,8 @@
-// A server that is gone while it writes: the page says so, keeps what came, and goes on when the server is back.
+// A server that is gone while it writes: the page says so, keeps what came, and goes on when the server is back, or at
+// once when another replica answers in its place.
 
-const SILENCE_MILLISECONDS = 2500; // without an update, after which the server is asked whether it is there
+const SILENCE_MILLISECONDS = 1000; // without an update, after which the server is asked whether it is there
+const CHECK_MILLISECONDS = 250; // between two looks whether it is silent: Gradio loads the page anew after two seconds
 const ASK_MILLISECONDS = 1500;
 const RESUME_KEY = "hubcharlstm.resume.1";
 
@@ -10,6 +12,8 @@ lostHint.setAttribute("role", "status");
 let heardAt = 0;
 let watchTimer = 0;
 let isAsking = false;
+let askedAt = 0;
+let instance = null; // of the process that answered when the page opened
 let interrupted = loadInterrupted(); // {id, goals}: a turn that is to go on by itself, and how long its replies were to be
 
 const isSilent = () => Date.now() - heardAt > SILENCE_MILLISECONDS;
@@ -21,7 +25,7 @@ function heard() {
 function watchServer() {
   heard();
   clearInterval(watchTimer);
-  watchTimer = setInterval(askServer, ASK_MILLISECONDS);
+  watchTimer = setInterval(askServer, CHECK_MILLISECONDS);
 }
 
 function unwatchServer() {
@@ -29,28 +33,32 @@ function unwatchServer() {
   lostHint.remove();
 }
 
-async function isServerUp() {
+// {isUp, isAnother}: whether a server answers, and whether it is another process than the page's own.
+async function askHealth() {
   try {
-    const { status } = await fetch("healthz", { cache: "no-store", signal: AbortSignal.timeout(3000) });
-    return status < 500;
+    const response = await fetch("healthz", { cache: "no-store", signal: AbortSignal.timeout(3000) });
+    const answered = response.ok ? (await response.json()).instance : null;
+    instance ??= answered;
+    return { isUp: response.status < 500, isAnother: response.ok && answered !== instance };
   } catch {
-    return false;
+    return { isUp: false, isAnother: false };
   }
 }
 
 async function askServer() {
-  if (!pending?.hasStarted || isAsking || !(pending.isLost || isSilent())) return;
+  if (!pending?.hasStarted || isAsking || !(pending.isLost || isSilent()) || Date.now() - askedAt < ASK_MILLISECONDS) return;
   const asked = pending;
   isAsking = true;
-  const isUp = await isServerUp();
+  askedAt = Date.now();
+  const { isUp, isAnother } = await askHealth();
   isAsking = false;
   if (pending !== asked) return;
+  if (isSilent() && (isAnother || !isUp)) lose();
   if (isUp && asked.isLost) location.reload(); // Gradio's own client needs a new page, too
-  else if (!isUp && !asked.isLost && isSilent()) lose();
 }
 
 function lose() {
-  if (pending.isStopping) return; // it ends by itself
+  if (pending.isLost || pending.isStopping) return; // it ends by itself
   pending.isLost = true;
   clearTimeout(requestTimer);
   lostHint.textContent = words("server.lost", { time: new Date(heardAt).toLocaleTimeString(pageLocale) });
@@ -88,3 +96,5 @@ function continueInterrupted() {
   if (index < 0) interrupted = null;
   else continueReply(turn, index, interrupted.goals[index] - turn.replies[index].text.length);
 }
+
+askHealth();

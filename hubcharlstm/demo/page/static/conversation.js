@@ -149,7 +149,7 @@ function restartTimer(seconds) {
 
 // A server that is only slow to accept a request is waited for.
 async function checkAccepted(request) {
-  const isUp = await isServerUp();
+  const { isUp } = await askHealth();
   if (pending !== request || request.isAccepted) return;
   if (isUp) restartTimer(UPDATE_SECONDS);
   else giveUp();

@@ -39,7 +39,10 @@ tell();
 async function act(asked) {
   tell();
   try {
-    receive(await asked());
+    const state = await asked();
+    forgetGiven();
+    isGivenTextGone(state);
+    receive(state);
   } catch (error) {
     tell(error.message);
     plan(shown);
@@ -55,8 +58,9 @@ function plan(phase) {
 async function refresh() {
   clearTimeout(pollTimer);
   try {
-    receive(await ask("state", { method: "GET" }));
-    tell();
+    const state = await ask("state", { method: "GET" });
+    tell(isGivenTextGone(state) ? words("make.gone") : "");
+    receive(state);
   } catch (error) {
     tell(error.message);
     plan("checking");

@@ -1,0 +1,120 @@
+"""In a real browser: two replicas behind nginx, one of which is killed while it writes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.browser_app import SECONDS, App, BrowserUser
+from tests.support.nginx import Nginx, find_nginx
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+COOKIE = "hubcharlstm_replica"
+VISITORS = 10
+LENGTH = 700
+GIVEN = "".join(f"Line {n} of a text that somebody has given.\n" for n in range(80))
+
+
+@dataclass
+class Replicas:
+    """Two replicas, by their names, behind nginx."""
+
+    apps: dict[str, App]
+    nginx: Nginx
+
+    def name_of(self, port: int) -> str:
+        return next(name for name, app in self.apps.items() if app.port == port)
+
+    def answered(self, prefix: str = "/") -> list[str]:
+        return [self.name_of(port) for port in self.nginx.answered(prefix)]
+
+
+@pytest.fixture(scope="module")
+def replicas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicas]:
+    find_nginx()
+    folder = tmp_path_factory.mktemp("replicas")
+
+    def start(name: str) -> App:
+        (folder / name).mkdir()
+        return App(folder / name, HUBCHARLSTM_REPLICA=name, HUBCHARLSTM_TRUSTED_PROXIES="127.0.0.1")
+
+    with ThreadPoolExecutor() as pool:
+        apps = dict(zip("ab", pool.map(start, "ab"), strict=True))
+    nginx = Nginx(folder / "nginx", [app.port for app in apps.values()])
+    try:
+        yield Replicas(apps, nginx)
+    finally:
+        nginx.close()
+        for app in apps.values():
+            app.close()
+    for app in apps.values():
+        app.check_output()
+
+
+def test_visitors_spread_and_stay_while_requests_with_their_context_go_round(replicas: Replicas) -> None:
+    visitors = [httpx.Client(base_url=replicas.nginx.url, timeout=SECONDS) for _ in range(VISITORS)]
+    names = [visitor.get("/").cookies[COOKIE] for visitor in visitors]
+    assert Counter(names) == {"a": VISITORS // 2, "b": VISITORS // 2}
+    assert replicas.answered() == names
+    for visitor in visitors * 2:
+        assert COOKIE not in visitor.get("/gradio_api/info").cookies
+    assert replicas.answered("/gradio_api/info") == names * 2
+    for _ in range(6):
+        assert visitors[0].get("/v1/models").status_code == 200
+    answered = replicas.answered("/v1")
+    assert answered in (["a", "b"] * 3, ["b", "a"] * 3)
+    for _ in range(3):  # without cookies: its event has to be found again
+        assert len(complete(replicas.nginx.url, prompt="To be", max_new_tokens=20, seed=3)) == 20
+    for visitor in visitors:
+        visitor.close()
+
+
+def test_the_page_moves_to_the_other_replica_and_goes_on_with_the_same_text(replicas: Replicas, browser: Any) -> None:
+    user = BrowserUser(browser, replicas.nginx.url)
+    page = user.page
+    home = cookie_of(user)
+    page.get_by_role("link", name="Make your own").click()
+    page.fill("#make textarea", GIVEN)
+    page.get_by_role("button", name="Check the text").click()
+    page.wait_for_selector("#make .subtitle")
+    page.get_by_role("link", name="Chat", exact=True).click()
+    page.get_by_label("Seed", exact=True).fill("7")
+    user.send("To be", length=LENGTH, wait=False)
+    page.wait_for_function("document.querySelector('.reply').textContent.length > 60")
+    assert set(replicas.answered("/gradio_api/queue/join")) == {home}
+    replicas.apps[home].kill()
+    cut = user.text
+    assert len(cut) < len("To be") + LENGTH
+    page.wait_for_function("n => document.querySelector('.reply')?.lastChild.length >= n", arg=LENGTH)
+    user.until_done()
+    other = cookie_of(user)
+    assert {home, other} == {"a", "b"}
+    assert user.text.startswith(cut) and len(user.text) == len("To be") + LENGTH and user.turns == 1
+    alone = complete(replicas.apps[other].url, prompt="To be", max_new_tokens=LENGTH, seed=7)
+    assert user.text == "To be" + alone
+    page.get_by_role("link", name="Make your own").click()
+    page.wait_for_selector("#make textarea")
+    assert page.text_content("#make .error-message").startswith("Your text is no longer here")
+    user.errors.clear()  # of the moment when nobody was there
+    user.leave()
+
+
+def complete(url: str, **params: Any) -> str:
+    """The text of the endpoint for programs, by a request and the stream of its events."""
+    begun = httpx.post(f"{url}/gradio_api/call/v2/complete", json=params, timeout=SECONDS)
+    events = httpx.get(f"{url}/gradio_api/call/v2/complete/{begun.json()['event_id']}", timeout=SECONDS).text
+    data = events.rpartition("event: complete\ndata: ")[2].partition("\n")[0]
+    return str(json.loads(data)[0]["text"])
+
+
+def cookie_of(user: BrowserUser) -> str:
+    return str(next(cookie["value"] for cookie in user.context.cookies() if cookie["name"] == COOKIE))
