@@ -49,6 +49,11 @@ def harmless(is_harmless: Callable[[Any], bool], reason: str) -> PlainValidator:
     return PlainValidator(check)
 
 
+def parameter_name(name: str) -> str:
+    """The name that a client gave to a parameter, for the answer: shortened, and as UTF-8 can encode it."""
+    return name[:40].encode("utf-8", "backslashreplace").decode()
+
+
 def is_zero(value: Any) -> bool:
     return not isinstance(value, bool) and isinstance(value, (int, float)) and value == 0
 
@@ -107,7 +112,7 @@ class CompletionRequest(BaseModel):
     def check_choices(self) -> Self:
         if self.best_of not in (None, self.num_samples):
             raise UserError(
-                f"The best_of is {self.best_of}; expected the same number as n ({self.num_samples}), for no text is "
+                f"The best_of is {shown(self.best_of)}; expected the same number as n ({self.num_samples}), for no text is "
                 "written in vain here: leave it out.", "best_of"
             )  # fmt: skip
         if self.num_choices > MAX_CHOICES:
@@ -146,7 +151,7 @@ class CompletionRequest(BaseModel):
             return UserError(str(cause), name or cause.field)
         if fault["type"] == "extra_forbidden":
             known = StreamOptions.model_fields if len(path) > 1 else cls.model_fields
-            return UserError(unknown_parameter(".".join(path), known), ".".join(path))
+            return UserError(unknown_parameter(".".join(path), known), parameter_name(".".join(path)))
         expected = cls.model_fields[name].description
         if fault["type"] == "missing":
             return UserError(f"The {name} is missing; expected {expected}: add it.", name)
