@@ -32,7 +32,7 @@ def parse_model_id(typed: str, revision: str | None = None) -> tuple[str, str | 
         model_id, found = _of_page(path, typed)
     if found is not None and revision is not None and found != revision:
         raise HubError(
-            f"{shorten(text, MAX_SHOWN)} names the revision {found!r} and {revision!r} is given, too; expected one: leave one out."
+            f"{_quoted(text)} names the revision {found!r} and {revision!r} is given, too; expected one: leave one out."
         )
     return model_id, revision if found is None else found
 
@@ -48,8 +48,13 @@ def parse_space_id(typed: str) -> str:
     if parts[:1] == ["spaces"]:
         return "/".join(parts[1:3])
     if path is not None:
-        raise HubError(f"{shorten(text, MAX_SHOWN)} is not the page of a Space; expected one: give its id, such as user/space.")
+        raise HubError(f"{_quoted(text)} is not the page of a Space; expected one: give its id, such as user/space.")
     return "/".join(parts)
+
+
+def _quoted(typed: str) -> str:
+    """What was typed, for a message: on one line, shortened."""
+    return shorten(" ".join(typed.split()), MAX_SHOWN)
 
 
 def _path_of_url(text: str) -> str | None:
@@ -68,8 +73,8 @@ def _of_page(path: str, typed: str) -> tuple[str, str | None]:
     parts = [unquote(part) for part in path.split("/") if part]
     if parts and parts[0] in OTHER_KINDS:
         raise HubError(
-            f"{shorten(typed.strip(), MAX_SHOWN)} is the page of {OTHER_KINDS[parts[0]]}; expected that of a model: give its id, such as "
-            "user/model."
+            f"{_quoted(typed)} is the page of {OTHER_KINDS[parts[0]]}; expected that of a model: "
+            "give its id, such as user/model."
         )
     if parts[:1] == ["models"]:
         del parts[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -59,12 +60,12 @@ def sound_folders(root: Path) -> tuple[Path, Path, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(8))
 def test_damaged_folders_work_whole_or_are_refused(tmp_path: Path, part: int) -> None:
     """Of 4,000 such folders 612 loaded with other numbers; others raised OverflowError or could not be saved."""
     sound, other, fingerprint = sound_folders(tmp_path)
     outcomes: set[str] = set()
-    for number in range(100 * part, 100 * part + 100):
+    for number in range(250 * part, 250 * part + 250):
         folder, again = tmp_path / f"d{number}", tmp_path / f"a{number}"
         shutil.copytree(sound, folder)
         names = damage(folder, other, f"mutations {number}")
@@ -77,6 +78,32 @@ def test_damaged_folders_work_whole_or_are_refused(tmp_path: Path, part: int) ->
         for path in (folder, again):
             shutil.rmtree(path, ignore_errors=True)
     assert outcomes == {"works", "refused"}
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "large", "link"])
+def test_what_is_no_manifest_is_never_read(model: CharLSTM, model_folder: Path, tmp_path: Path, kind: str) -> None:
+    """A pipe in the place of an interrupted save's manifest made loading wait forever, in mutation 56."""
+    staging = model_folder / ".hubcharlstm-save"
+    manifest = staging / ".manifest"
+    if kind == "link":
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere" / ".manifest").write_text('["config.json"]')
+        (tmp_path / "elsewhere" / "config.json").write_text("mine")
+        staging.symlink_to(tmp_path / "elsewhere")
+    else:
+        staging.mkdir()
+        if kind == "pipe":
+            os.mkfifo(manifest)
+        elif kind == "device":
+            manifest.symlink_to("/dev/zero")
+        else:
+            manifest.touch()
+            os.truncate(manifest, 2**40)
+    assert CharLSTM.from_pretrained(model_folder).fingerprint == model.fingerprint
+    model.save_pretrained(model_folder)
+    assert CharLSTM.from_pretrained(model_folder).fingerprint == model.fingerprint and not staging.is_symlink()
+    if kind == "link":
+        assert (tmp_path / "elsewhere" / "config.json").read_text() == "mine"
 
 
 def test_an_empty_start_text_stays_empty(model: CharLSTM, tmp_path: Path) -> None:

@@ -43,7 +43,16 @@ HOSTILE = (
     "[]", "{}", "[[]]", "[null]", "[1,2,3]", '{"a":1}', "[" * 3000 + "]" * 3000, '["a","a"]', "[" + "0," * 5000 + "0]",
 )  # fmt: skip
 
-NOTHING_TO_CHANGE = (ValueError, LookupError, OSError, AttributeError, TypeError, RuntimeError, struct.error, SafetensorError)
+NOTHING_TO_CHANGE = (
+    ValueError,
+    LookupError,
+    OSError,
+    AttributeError,
+    TypeError,
+    RuntimeError,
+    struct.error,
+    SafetensorError,
+)
 CheckResult = Literal["works", "refused"]
 Change = Callable[[random.Random, Path, Path], None]
 
@@ -202,13 +211,13 @@ def bounded() -> Iterator[None]:
         raise AssertionError(f"it takes more than {MAX_SECONDS} s")
 
     before, previous = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
+    timer = signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
     try:
         with mock.patch("jinja2.Template", compiled):
             yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+        signal.setitimer(signal.ITIMER_REAL, *timer)  # pytest's own
     megabytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert megabytes < MAX_MEGABYTES, f"it takes {megabytes:.0f} MB"
 

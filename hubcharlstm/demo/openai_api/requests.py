@@ -58,8 +58,10 @@ def is_zero(value: Any) -> bool:
     return not isinstance(value, bool) and isinstance(value, (int, float)) and value == 0
 
 
-PromptTexts = Annotated[tuple[str, ...], PlainValidator(parse_prompts)]
-Stops = Annotated[tuple[str, ...], PlainValidator(parse_stops)]
+TextOrTexts = str | list[str]
+"""What a JSON Schema says of a text or several."""
+PromptTexts = Annotated[tuple[str, ...], PlainValidator(parse_prompts, json_schema_input_type=TextOrTexts)]
+Stops = Annotated[tuple[str, ...], PlainValidator(parse_stops, json_schema_input_type=TextOrTexts)]
 NoPenalty = Annotated[None, harmless(is_zero, "the model knows no penalties")]
 NoBias = Annotated[None, harmless(lambda value: value == {}, "the model's probabilities are taken as they are")]
 NoSuffix = Annotated[None, harmless(lambda value: value == "", "the model reads what comes before a gap only")]
@@ -112,8 +114,8 @@ class CompletionRequest(BaseModel):
     def check_choices(self) -> Self:
         if self.best_of not in (None, self.num_samples):
             raise UserError(
-                f"The best_of is {shown(self.best_of)}; expected the same number as n ({self.num_samples}), for no text is "
-                "written in vain here: leave it out.", "best_of"
+                f"The best_of is {shown(self.best_of)}; expected the same number as n ({self.num_samples}), for no "
+                "text is written in vain here: leave it out.", "best_of"
             )  # fmt: skip
         if self.num_choices > MAX_CHOICES:
             raise UserError(

@@ -46,6 +46,9 @@ from tests.support.served import Served
         ({"logit_bias": {"50256": -100}}, "logit_bias", "has no effect here"),
         ({"suffix": "end"}, "suffix", "The value 'end' has no effect here, for the model reads what comes before"),
         ({"user": 7}, "user", "has no effect here"),
+        ({"best_of": 10**400}, "best_of", "The best_of is 10{39}; expected the same number as n"),
+        ({"\ud800": 5}, "\\ud800", "The parameter '.ud800' is unknown"),  # it was a UnicodeEncodeError
+        ({"x" * 9_000: 5}, "x" * 40, "The parameter 'x{40}' is unknown"),  # it was repeated whole
         ({"lenght": 5}, "lenght", "The parameter 'lenght' is unknown; expected prompt, model, max_tokens, temperature"),
     ],
 )
