@@ -392,7 +392,9 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         before: what stands before the text, where a run may begin. None is missed; how often the filter finds one too
         many, `errors` tells. Raises `ValueError` for a model without a filter.
         """
-        return copied_runs(self.ngrams, self.vocabulary, checked_text("text", text), before=before)
+        return copied_runs(
+            self.ngrams, self.vocabulary, checked_text("text", text), before=checked_text("before", before)
+        )
 
     # --- learn -----------------------------------------------------------------------------------------------
 
