@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
+from hubcharlstm.arguments import is_utf8
 from hubcharlstm.decoding.sampling import MAX_SEED
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.settings import (
@@ -138,6 +139,11 @@ class CompletionRequest(BaseModel):
             data = None
         if not isinstance(data, dict):
             raise UserError('The body is no JSON object; expected one such as {"prompt": "To be"}: correct it.', "")
+        options = data.get("stream_options")
+        for names, known in ((data, cls), (options if isinstance(options, dict) else {}, StreamOptions)):
+            for name in names:
+                if not is_utf8(name):  # pydantic cannot say where it stands
+                    raise UserError(unknown_parameter(name, known.model_fields), parameter_name(name))
         try:
             return cls.model_validate(data)
         except ValidationError as error:
