@@ -133,7 +133,9 @@ def test_what_is_no_revision_is_refused(value: Any) -> None:
         CharLSTM.from_pretrained("user/model", revision=value, local_files_only=True)
 
 
-@pytest.mark.parametrize("value", [[], object(), 1.5, "abacus", b"\x95@21", "\ud800", UNPRINTABLE, 7, "x" * 3000], ids=range(9))
+@pytest.mark.parametrize(
+    "value", [[], object(), 1.5, "abacus", b"\x95@21", "\ud800", UNPRINTABLE, 7, "x" * 3000], ids=range(9)
+)
 def test_what_is_no_device_is_refused(model_folder: Path, value: Any) -> None:
     with pytest.raises(ValueError, match="device is "):
         CharLSTM.from_pretrained(model_folder, device=value)
