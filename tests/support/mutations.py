@@ -194,6 +194,8 @@ def damage(folder: Path, other: Path, seed: str) -> str:
         names.append(change.__name__)
         with contextlib.suppress(*NOTHING_TO_CHANGE):
             change(draw, folder, other)  # an earlier change may have left nothing to change in this way
+        if change is replace_by_no_file:
+            break  # other changes would wait for what comes through a pipe
     return " ".join(names)
 
 
