@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from hubcharlstm.arguments import finite_number, positive_integer
+from hubcharlstm.arguments import finite_number, positive_integer, shown
 from hubcharlstm.inspection.scoring import token_log_probs
 from hubcharlstm.network import CharLSTMNetwork
 from hubcharlstm.vocabulary import Encoding, Vocabulary
@@ -198,7 +198,7 @@ def check_amount(seconds: object, steps: object) -> float | None:
         return None
     number = DEFAULT_SECONDS if seconds is None else finite_number(seconds)
     if number is None or number <= 0:
-        raise ValueError(f"seconds is {seconds!r}; expected a number above 0: choose another, such as 10.")
+        raise ValueError(f"seconds is {shown(seconds)}; expected a number above 0: choose another, such as 10.")
     return number
 
 

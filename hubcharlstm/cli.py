@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hubcharlstm.arguments import checked_path
 from hubcharlstm.console import has_escapes, has_piped_input, input_text, unescape, use_utf8
 
 if TYPE_CHECKING:
@@ -302,12 +303,13 @@ def run_inspect(arguments: argparse.Namespace) -> int:
     from hubcharlstm.inspection.report_page import page
 
     text = load_text("-") if arguments.text == "-" else arguments.text
+    html = checked_path("--html", arguments.html)
     model = CharLSTM.from_pretrained(arguments.model, **loading_options(arguments))
     trace = model.trace(text)
     cells = model.cells.strongest if model.cells is not None else ()
     content = page(trace, model.vocabulary.chars, title=f"{model.name} reads a text", cells=cells)
     try:
-        Path(arguments.html).write_text(content, encoding="utf-8")
+        html.write_text(content, encoding="utf-8")
     except OSError as error:
         raise ValueError(
             f"{arguments.html} cannot be written ({error.strerror}); expected a file: choose another name."
@@ -320,7 +322,7 @@ def run_inspect(arguments: argparse.Namespace) -> int:
 def load_text(name: str) -> str:
     """The text of a file, or of standard input for "-"; `ValueError` if it is not readable or not UTF-8."""
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        data = sys.stdin.buffer.read() if name == "-" else checked_path("The file", name).read_bytes()
         return data.decode("utf-8")
     except OSError as error:
         raise ValueError(f"{name} cannot be read ({error.strerror}); expected a text file: check its name.") from None

@@ -11,7 +11,7 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 
 from hubcharlstm.adaptation import Adaptation, adapt, adapted_record
-from hubcharlstm.arguments import checked_path, checked_text
+from hubcharlstm.arguments import checked_path, checked_text, shown
 from hubcharlstm.decoding import openmp
 from hubcharlstm.decoding.clamping import check_clamp
 from hubcharlstm.decoding.decoder import Decoder
@@ -99,8 +99,8 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         the weights with the hash that was stored with them. The other arguments are those of the Hub's mixin.
         Raises `ValueError` if there is no such model, if it is damaged, or if the Hub does not give it.
         """
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}: pick one.")
+        if not isinstance(precision, str) or precision not in PRECISIONS:
+            raise ValueError(f"precision is {shown(precision)}; expected one of {', '.join(PRECISIONS)}: pick one.")
         artifact = download.load(
             pretrained_model_name_or_path,
             revision=revision,
@@ -392,7 +392,9 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         before: what stands before the text, where a run may begin. None is missed; how often the filter finds one too
         many, `errors` tells. Raises `ValueError` for a model without a filter.
         """
-        return copied_runs(self.ngrams, self.vocabulary, checked_text("text", text), before=before)
+        return copied_runs(
+            self.ngrams, self.vocabulary, checked_text("text", text), before=checked_text("before", before)
+        )
 
     # --- learn -----------------------------------------------------------------------------------------------
 

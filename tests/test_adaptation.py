@@ -157,6 +157,7 @@ def test_a_record_from_elsewhere_breaks_nothing(model: CharLSTM, tmp_path: Path)
         (MINE, {"seconds": -1.0}, "seconds is -1.0"),
         (MINE, {"seconds": float("nan")}, "seconds is nan"),
         (MINE, {"seconds": math.inf}, "seconds is inf"),
+        (MINE, {"seconds": 10**5000}, "seconds is a whole number of 16,610 bits; expected"),  # no int has 5,000 digits
         (MINE, {"seconds": "10"}, "seconds is '10'"),
         (MINE, {"seconds": True}, "seconds is True"),
         (MINE, {"steps": 0}, "steps is 0; expected a whole number of at least 1"),

@@ -119,6 +119,7 @@ def test_info_names_the_model(model_folder: Path, capsys: pytest.CaptureFixture[
         (["--num-samples", "0"], "--num-samples is 0"),
         (["--stop", ""], "stop string is ''"),
         (["--device", "abacus"], "device is 'abacus'"),
+        (["--adapt", "a\0b"], r"The file is 'a\x00b'; expected a path"),  # it was "embedded null byte"
     ],
 )
 def test_a_wrong_argument_is_one_sentence_and_exit_code_2(

@@ -6,6 +6,7 @@ import time
 
 import torch
 
+from hubcharlstm.arguments import is_utf8, shown
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.network import CharLSTMNetwork
 from hubcharlstm.torch_compat import has_fast_int8
@@ -52,14 +53,16 @@ def seconds_per_step(decoder: Decoder, steps: int = 30) -> float:
 
 def select_device(network: CharLSTMNetwork, device: str | torch.device, precision: str) -> torch.device:
     """`device` itself, or for "auto" the fastest; raises `ValueError` for one that torch cannot use here."""
-    if device == "auto":
+    if isinstance(device, str) and device == "auto":
         return fastest_device(network, precision)
+    if not isinstance(device, str | torch.device) or not is_utf8(str(device)):
+        raise ValueError(f'device is {shown(device)}; expected "auto", "cpu" or another of torch: correct it.')
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [""])[0][:200]
         raise ValueError(
-            f'device is {str(device)!r}, which torch cannot use here ({reason}); expected "auto" or "cpu".'
+            f'device is {shown(str(device))}, which torch cannot use here ({reason}); expected "auto" or "cpu".'
         ) from None
     return chosen

@@ -9,10 +9,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from hubcharlstm import BusyError
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.models import ModelRegistry, ServedModel
+from hubcharlstm.demo.models import MAX_NAME, ModelRegistry, ServedModel
 from hubcharlstm.demo.owners import Owners
 from hubcharlstm.demo.words.catalogue import Sentence, sentence
 from hubcharlstm.model import CharLSTM
@@ -38,6 +39,11 @@ REMEMBERING = "remembering your text"
 MADE_HERE = "made by you"
 ENDING = re.compile(rf", (?:{REMEMBERING}|{MADE_HERE})(?: \(\d+\))?$")
 """How the label of a private model ends, by which one that is gone is told from one that never was."""
+
+
+def is_label(name: object) -> TypeGuard[str]:
+    """Whether a name could be the label of a model that was made here, which is one line that can be shown."""
+    return isinstance(name, str) and len(name) <= MAX_NAME and name.isprintable()
 
 
 @dataclass(eq=False)
@@ -135,7 +141,7 @@ class PrivateModels:
         """
         private = self._models.get(owner, {}).get(name.strip()) if isinstance(name, str) else None
         if private is None:
-            if isinstance(name, str) and ENDING.search(name) and not self.registry.offers(name):
+            if is_label(name) and ENDING.search(name) and not self.registry.offers(name):
                 raise UserError(sentence("private.expired", name=name), "model")
             async with self.registry.acquire(name) as served_model:
                 yield served_model

@@ -118,7 +118,7 @@ def is_number(text: str) -> bool:
 
 def shown(value: Any) -> str:
     """A value as a sentence quotes it, shortened to 40 characters."""
-    is_plain_number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
+    is_plain_number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 2**64
     return f"{value:,}" if is_plain_number else repr(value)[:40]
 
 

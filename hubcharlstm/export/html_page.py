@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from hubcharlstm.arguments import checked_path
 from hubcharlstm.export.content import model_content
 from hubcharlstm.export.package import MODULES, RUNTIME, WASM
 from hubcharlstm.export.weights import int8_weights
@@ -59,6 +60,7 @@ def write_page(model: CharLSTM, path: Path, *, version: str) -> int:
 
     Raises `ValueError` if the file cannot be written, and as `render_page` does.
     """
+    path = checked_path("The page", path)
     try:
         if path.is_dir():
             raise ValueError(f"{path} is a folder; expected a file such as page.html: name one within it.")

@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+from hubcharlstm.arguments import checked_path
 from hubcharlstm.export.content import model_content
 from hubcharlstm.export.weights import int8_weights
 from hubcharlstm.model import CharLSTM
@@ -25,7 +26,7 @@ def write_package(model: CharLSTM, folder: Path, *, version: str) -> list[str]:
     Raises `ValueError` if the folder holds anything or cannot be written, and `DamagedModelError` (a `ValueError`) if a
     weight is not finite.
     """
-    name = package_name(model.name)
+    folder, name = checked_path("The folder", folder), package_name(model.name)
     manifest = {
         "name": name,
         "version": version,

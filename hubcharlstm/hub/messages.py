@@ -16,6 +16,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # httpx is exported lazily
 
+from hubcharlstm.arguments import shown
 from hubcharlstm.errors import HubError, NotAModelError
 from hubcharlstm.hub.retry import causes, is_transient, retry_after
 
@@ -39,7 +40,7 @@ def check_repo_id(model_id: str) -> None:
         validate_repo_id(model_id)
     except HFValidationError:
         raise NotAModelError(
-            f"{model_id!r} is neither a folder here nor a Hub id; expected a model folder "
+            f"{shown(model_id)} is neither a folder here nor a Hub id; expected a model folder "
             "or a name such as user/model: check the spelling."
         ) from None
 

@@ -7,7 +7,9 @@ from urllib.parse import unquote, urlsplit
 
 from huggingface_hub import constants
 
+from hubcharlstm.arguments import MAX_SHOWN
 from hubcharlstm.errors import HubError
+from hubcharlstm.vocabulary import shorten
 
 HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co", "www.hf.co")
 PAGES = ("tree", "blob", "resolve", "commit", "commits", "raw")
@@ -30,7 +32,7 @@ def parse_model_id(typed: str, revision: str | None = None) -> tuple[str, str | 
         model_id, found = _of_page(path, typed)
     if found is not None and revision is not None and found != revision:
         raise HubError(
-            f"{typed.strip()} names the revision {found!r} and {revision!r} is given, too; expected one: leave one out."
+            f"{_quoted(text)} names the revision {found!r} and {revision!r} is given, too; expected one: leave one out."
         )
     return model_id, revision if found is None else found
 
@@ -46,15 +48,23 @@ def parse_space_id(typed: str) -> str:
     if parts[:1] == ["spaces"]:
         return "/".join(parts[1:3])
     if path is not None:
-        raise HubError(f"{text} is not the page of a Space; expected one: give its id, such as user/space.")
+        raise HubError(f"{_quoted(text)} is not the page of a Space; expected one: give its id, such as user/space.")
     return "/".join(parts)
+
+
+def _quoted(typed: str) -> str:
+    """What was typed, for a message: on one line, shortened."""
+    return shorten(" ".join(typed.split()), MAX_SHOWN)
 
 
 def _path_of_url(text: str) -> str | None:
     """The path of a URL of the Hub, also one without its scheme; None for anything else."""
     if text.startswith("hf://"):
         return text.removeprefix("hf://").removeprefix("models/")
-    parts = urlsplit(text if "://" in text else f"https://{text}")
+    try:
+        parts = urlsplit(text if "://" in text else f"https://{text}")
+    except ValueError:  # such as a bracket that nothing closes
+        return None
     hosts = (*HOSTS, urlsplit(constants.ENDPOINT).netloc)
     return parts.path if parts.netloc.lower() in hosts else None
 
@@ -63,8 +73,8 @@ def _of_page(path: str, typed: str) -> tuple[str, str | None]:
     parts = [unquote(part) for part in path.split("/") if part]
     if parts and parts[0] in OTHER_KINDS:
         raise HubError(
-            f"{typed.strip()} is the page of {OTHER_KINDS[parts[0]]}; expected that of a model: give its id, such as "
-            "user/model."
+            f"{_quoted(typed)} is the page of {OTHER_KINDS[parts[0]]}; expected that of a model: "
+            "give its id, such as user/model."
         )
     if parts[:1] == ["models"]:
         del parts[0]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hubcharlstm.arguments import shown
 from hubcharlstm.hub import model_card, model_folder, upload
 from hubcharlstm.hub.model_folder import Artifact
 from hubcharlstm.hub.retry import bounded_operation
@@ -61,6 +62,8 @@ def _save(
     model_folder.check_dtype(artifact.dtype)
     model_folder.check_extra_files(extra_files)
     model_folder.check_record(artifact.record)
+    if repo_id is not None and not (isinstance(repo_id, str) and repo_id.isprintable()):
+        raise ValueError(f"repo_id is {shown(repo_id)}; expected a name such as user/model: correct it.")
     if install_from is not None:
         model_card.install_commands(install_from)
     if not push:

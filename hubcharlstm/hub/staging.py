@@ -22,6 +22,7 @@ from hubcharlstm.hub.atomic import sync
 STAGING = ".hubcharlstm-save"
 MANIFEST = ".manifest"
 LOCK = f"{STAGING}.lock"
+MAX_MANIFEST_BYTES = 2**16
 LOCK_SECONDS = 60.0
 """How long a save waits for another process that saves into the same folder."""
 
@@ -128,14 +129,22 @@ def _complete(folder: Path, owned: Collection[str]) -> None:
             (folder / name).unlink(missing_ok=True)
         sync(folder)
         (staging / MANIFEST).unlink()  # last: until here a reader needs it to know what belongs to the save
-    if staging.is_dir():
+    if staging.is_dir() and not staging.is_symlink():
         shutil.rmtree(staging)
+    else:  # no save of ours leaves a link, a file or a pipe there
+        staging.unlink(missing_ok=True)
 
 
 def _manifest(folder: Path) -> list[str] | None:
-    """The names that a committed save holds, or None. Foreign content, which may come from anywhere, is no manifest."""
+    """The names that a committed save holds, or None. Foreign content, which may come from anywhere, is no manifest.
+
+    Nor is what no save leaves: a pipe, at which reading would wait forever, a large file, a link to another folder.
+    """
+    path = folder / STAGING / MANIFEST
     try:
-        names = json.loads((folder / STAGING / MANIFEST).read_text(encoding="utf-8"))
+        if path.parent.is_symlink() or not path.is_file() or path.stat().st_size > MAX_MANIFEST_BYTES:
+            return None
+        names = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     good = isinstance(names, list) and all(

@@ -59,6 +59,11 @@ def test_a_private_model_is_its_owners_alone(private: PrivateModels, own: CharLS
             with pytest.raises(UserError, match="is gone"):
                 async with private.acquire(LABEL, owner):
                     pass
+        for wrong in (f"\ud800{LABEL}", "x" * 9_000 + LABEL):  # a name that no answer can hold, in the refusal
+            with pytest.raises(UserError) as refused:
+                async with private.acquire(wrong, OTHER):
+                    pass
+            assert len(str(refused.value).encode()) < 400
         assert await private.add(KEY, LABEL, own) == f"{LABEL} (2)"
         assert await private.add(OTHER, LABEL, own) == LABEL
 

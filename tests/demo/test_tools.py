@@ -144,6 +144,18 @@ def test_tools_call_nothing_over_the_network(monkeypatch: pytest.MonkeyPatch) ->
         assert served.demo.mcp_server_obj._client_instance is None
 
 
+@pytest.mark.parametrize(
+    "body", [b"\xff", b"\0" * 9, b"[" * 9_000, b"{", b'{"id": 1' + b"0" * 5_000 + b"}"], ids=range(5)
+)
+def test_what_is_no_json_is_refused(served: Served, body: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    """The package mcp answered some of them with status 500 and a traceback of a hundred lines for each."""
+    answer = httpx.post(
+        f"{served.url}/gradio_api/mcp/", content=body, headers={"accept": "application/json, text/event-stream"}
+    )
+    assert answer.status_code == 400 and "no JSON in UTF-8; expected a message" in answer.json()["error"]
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_an_assistant_that_disconnects_frees_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mcp")
 

@@ -95,6 +95,8 @@ def damaged(model: Path) -> str:
         ),
         (lambda model, tmp: [str(model), str(tmp / ("x" * 300))], "cannot be written (File name too long)"),
         (lambda model, tmp: [str(model), "--npm", str(tmp / ("x" * 300))], "cannot be written (File name too long)"),
+        (lambda model, tmp: [str(model), "a\0b"], r"a\x00b'); expected a path"),
+        (lambda model, tmp: [str(model), "--npm", "\ud800"], r"ud800'); expected a path"),
         (lambda model, tmp: [str(tmp / "nothing"), str(tmp / "page.html")], "nothing"),
         (lambda model, tmp: [str(tmp), str(tmp / "page.html")], "config.json"),
         (lambda model, tmp: [damaged(model), str(tmp / "page.html")], "model.safetensors"),

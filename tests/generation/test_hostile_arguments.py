@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -132,10 +133,27 @@ def test_what_is_no_revision_is_refused(value: Any) -> None:
         CharLSTM.from_pretrained("user/model", revision=value, local_files_only=True)
 
 
-@pytest.mark.parametrize("value", [[], object(), 1.5, "abacus"])
+@pytest.mark.parametrize(
+    "value", [[], object(), 1.5, "abacus", b"\x95@21", "\ud800", UNPRINTABLE, 7, "x" * 3000], ids=range(9)
+)
 def test_what_is_no_device_is_refused(model_folder: Path, value: Any) -> None:
     with pytest.raises(ValueError, match="device is "):
         CharLSTM.from_pretrained(model_folder, device=value)
+
+
+@pytest.mark.parametrize("value", [UNPRINTABLE, "int4", "x" * 3000, [], np.ones(2)], ids=range(5))
+def test_what_is_no_precision_is_refused(model_folder: Path, value: Any) -> None:
+    """A number of 5,000 digits was refused by Python, in its own words."""
+    with pytest.raises(ValueError, match=r"^precision is .*; expected one of auto, fp32") as refused:
+        CharLSTM.from_pretrained(model_folder, precision=value)
+    assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize("value", [UNPRINTABLE, b"x", "\ud800", "a\nb"], ids=range(4))
+def test_what_is_no_repository_is_not_put_into_a_card(model: CharLSTM, tmp_path: Path, value: Any) -> None:
+    with pytest.raises(ValueError, match=r"^repo_id is .*; expected a name such as user/model"):
+        model.save_pretrained(tmp_path / "model", repo_id=value)
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- states ------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from huggingface_hub import constants
 
-from hubcharlstm import HubError
+from hubcharlstm import CharLSTM, HubError
 from hubcharlstm.hub.model_id import parse_model_id, parse_space_id
 from tests.support.hub_client import Client
 from tests.support.hub_server import Hub
@@ -43,6 +43,14 @@ def test_what_is_typed_is_an_id_and_a_revision(typed: str, expected: tuple[str, 
 def test_another_endpoints_page_is_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:5000")
     assert parse_model_id("http://127.0.0.1:5000/user/name/tree/x") == ("user/name", "x")
+
+
+def test_what_only_looks_like_a_url_is_no_id() -> None:
+    """A bracket that nothing closes was "Invalid IPv6 URL", and a long name was repeated whole."""
+    for typed in ("https://[", "user/[name", "x" * 5_000, "https://huggingface.co/spaces/" + "x\n" * 5_000):
+        with pytest.raises(ValueError, match="expected") as refused:
+            CharLSTM.from_pretrained(typed, local_files_only=True)
+        assert len(str(refused.value)) < 300 and "\n" not in str(refused.value)
 
 
 def test_two_revisions_and_other_pages_are_refused() -> None:

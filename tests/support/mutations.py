@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import random
+import resource
 import shutil
+import signal
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
+from unittest import mock
+
+import jinja2
+from safetensors import SafetensorError
 
 from hubcharlstm import CharLSTM, introduction
 from hubcharlstm.cli import main
 from hubcharlstm.hub import preview_image, titles
 from hubcharlstm.hub.model_card import valid_record
+from tests.support.mutations_of_saves import (
+    NGRAMS,
+    WEIGHTS,
+    mix_saves,
+    replace_by_no_file,
+    replace_card,
+    replace_characters,
+    replace_ngrams,
+    replace_size,
+    replace_weights,
+)
 
 JSON_FILES = ("config.json", "vocab.json", "generation_config.json", "training.json", "cells.json")
-WEIGHTS = "model.safetensors"
 HOSTILE = (
     "null", "true", "false", "0", "-1", "1", "0.5", "-0.0", "1e308", "-1e308", "1e999", "NaN", "Infinity", "-Infinity",
     str(10**18), str(10**19), str(-(10**19)), "1" + "0" * 400, "1" + "0" * 5000, "5e-324", '""', '"\\ud800"',
@@ -26,6 +43,16 @@ HOSTILE = (
     "[]", "{}", "[[]]", "[null]", "[1,2,3]", '{"a":1}', "[" * 3000 + "]" * 3000, '["a","a"]', "[" + "0," * 5000 + "0]",
 )  # fmt: skip
 
+NOTHING_TO_CHANGE = (
+    ValueError,
+    LookupError,
+    OSError,
+    AttributeError,
+    TypeError,
+    RuntimeError,
+    struct.error,
+    SafetensorError,
+)
 CheckResult = Literal["works", "refused"]
 Change = Callable[[random.Random, Path, Path], None]
 
@@ -102,8 +129,8 @@ def replace_json_value(draw: random.Random, folder: Path, other: Path) -> None:
 
 
 def change_header(draw: random.Random, folder: Path, other: Path) -> None:
-    """Other names, shapes, types, places or metadata in the weights' header."""
-    path = folder / WEIGHTS
+    """Other names, shapes, types, places or metadata in the header of the weights or of the n-grams."""
+    path = folder / draw.choice([WEIGHTS, WEIGHTS, NGRAMS])
     content = path.read_bytes()
     (size,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + size])
@@ -140,8 +167,22 @@ def leave_a_save_behind(draw: random.Random, folder: Path, other: Path) -> None:
 
 CHANGES: tuple[Change, ...] = (
     truncate, flip_bits, flip_bits, overwrite, swap_files, remove, replace_json_value, replace_json_value,
-    replace_json_value, change_header, leave_a_save_behind,
+    replace_json_value, replace_json_value, change_header, change_header, leave_a_save_behind, replace_weights,
+    replace_weights, replace_size, replace_characters, replace_ngrams, replace_by_no_file, replace_card, mix_saves,
 )  # fmt: skip
+OTHER_NUMBERS = (
+    "leave_a_save_behind",
+    "swap_files",
+    "replace_weights",
+    "replace_size",
+    "replace_characters",
+    "mix_saves",
+)
+"""Changes after which a folder may work with other numbers: its hashes fit them."""
+MAX_SECONDS = 20.0
+compiled = functools.cache(jinja2.Template)
+MAX_MEGABYTES = 300.0
+"""Of more memory than ever before that one folder may take: a model of these sizes takes less than one."""
 
 
 def damage(folder: Path, other: Path, seed: str) -> str:
@@ -150,13 +191,37 @@ def damage(folder: Path, other: Path, seed: str) -> str:
     names = []
     for _ in range(draw.choice([1, 1, 1, 2, 3])):
         change = draw.choice(CHANGES)
-        with contextlib.suppress(ValueError, KeyError, OSError, IndexError, AttributeError, struct.error):
+        names.append(change.__name__)
+        with contextlib.suppress(*NOTHING_TO_CHANGE):
             change(draw, folder, other)  # an earlier change may have left nothing to change in this way
-            names.append(change.__name__)
+        if change is replace_by_no_file:
+            break  # other changes would wait for what comes through a pipe
     return " ".join(names)
 
 
 # --- what must hold ----------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def bounded() -> Iterator[None]:
+    """Raise `AssertionError` for what takes more than `MAX_SECONDS` or `MAX_MEGABYTES`. In the main thread alone.
+
+    The template of the card is compiled once: that takes longer than all the rest.
+    """
+
+    def late(*_: object) -> None:
+        raise AssertionError(f"it takes more than {MAX_SECONDS} s")
+
+    before, previous = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, signal.signal(signal.SIGALRM, late)
+    timer = signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
+    try:
+        with mock.patch("jinja2.Template", compiled):
+            yield
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+        signal.setitimer(signal.ITIMER_REAL, *timer)  # pytest's own
+    megabytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert megabytes < MAX_MEGABYTES, f"it takes {megabytes:.0f} MB"
 
 
 def check(folder: Path, again: Path, fingerprint: str) -> tuple[CheckResult, bool]:
@@ -164,6 +229,11 @@ def check(folder: Path, again: Path, fingerprint: str) -> tuple[CheckResult, boo
 
     again: where it is saved again. Any exception but one `ValueError` of one sentence at load is a failure.
     """
+    with bounded():
+        return _check(folder, again, fingerprint)
+
+
+def _check(folder: Path, again: Path, fingerprint: str) -> tuple[CheckResult, bool]:
     try:
         model = CharLSTM.from_pretrained(folder, device="cpu")
     except ValueError as error:
@@ -176,8 +246,12 @@ def check(folder: Path, again: Path, fingerprint: str) -> tuple[CheckResult, boo
     assert saved.generation_config == model.generation_config
     with contextlib.redirect_stdout(io.StringIO()) as out:
         assert main(["info", "--model", str(folder), "--device", "cpu"]) == 0
-        assert main(["info", "--model", str(folder), "--device", "cpu", "--json"]) == 0
+        assert main(["info", "--model", str(again), "--device", "cpu", "--json"]) == 0
     out.getvalue().encode()
+    if any(not path.is_file() for path in folder.iterdir()):
+        with contextlib.suppress(ValueError, OSError):  # it may stand in the way
+            model.save_pretrained(folder)
+        assert CharLSTM.from_pretrained(folder, device="cpu").fingerprint == model.fingerprint
     return "works", model.fingerprint != fingerprint
 
 
@@ -185,7 +259,14 @@ def use(model: CharLSTM, again: Path) -> None:
     """Generate, score, show and save."""
     done = model.complete(max_new_tokens=8, seed=1)
     model.generate("", state=done.state, max_new_tokens=3)
-    assert model.score(model.vocabulary.chars[0] * 3).bpc >= 0
+    text = model.vocabulary.chars[0] * 3
+    if not model.vocabulary.encode(text).ids:  # a vocabulary may hold what its own rules replace
+        text = done.text
+    if model.vocabulary.encode(text).ids:
+        assert model.score(text).bpc >= 0 and model.trace(text).bpc >= 0
+        assert model.alternatives(text, 0).choices and len(model.connectivity(text, 1).norms)
+    if model.ngrams is not None:
+        model.copied_runs(text * 10)
     record = valid_record(model.record)
     introduction.expectation(model)
     introduction.passage(record)

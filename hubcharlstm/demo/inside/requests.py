@@ -83,14 +83,14 @@ class InsideRequest:
         for layer, unit in self.cells or ():
             if not (0 <= layer < config.num_layers and 0 <= unit < config.hidden_size):
                 raise UserError(
-                    f"There is no layer {layer}, unit {unit}; expected a layer below {config.num_layers} and a unit "
-                    f"below {config.hidden_size}: choose another."
+                    f"There is no layer {shown(layer)}, unit {shown(unit)}; expected a layer below {config.num_layers} "
+                    f"and a unit below {config.hidden_size}: choose another."
                 )
         for series, layer in self.maps:
             if series not in SERIES or not 0 <= layer < config.num_layers:
                 raise UserError(
-                    f"There is no map of {series!r} in layer {layer}; expected one of {', '.join(SERIES)} and a layer "
-                    f"below {config.num_layers}: choose another."
+                    f"There is no map of {shown(series)} in layer {shown(layer)}; expected one of {', '.join(SERIES)} "
+                    f"and a layer below {config.num_layers}: choose another."
                 )
 
 

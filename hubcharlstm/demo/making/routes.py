@@ -178,7 +178,7 @@ async def json_object(request: Request) -> dict[str, Any]:
     """The JSON object of a body; raises `UserError` for anything else."""
     try:
         value = json.loads(await request.body())
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise UserError(sentence("make.no_choice"))

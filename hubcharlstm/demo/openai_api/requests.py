@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
+from hubcharlstm.arguments import is_utf8
 from hubcharlstm.decoding.sampling import MAX_SEED
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.settings import (
@@ -49,12 +50,19 @@ def harmless(is_harmless: Callable[[Any], bool], reason: str) -> PlainValidator:
     return PlainValidator(check)
 
 
+def parameter_name(name: str) -> str:
+    """The name that a client gave to a parameter, for the answer: shortened, and as UTF-8 can encode it."""
+    return name[:40].encode("utf-8", "backslashreplace").decode()
+
+
 def is_zero(value: Any) -> bool:
     return not isinstance(value, bool) and isinstance(value, (int, float)) and value == 0
 
 
-PromptTexts = Annotated[tuple[str, ...], PlainValidator(parse_prompts)]
-Stops = Annotated[tuple[str, ...], PlainValidator(parse_stops)]
+TextOrTexts = str | list[str]
+"""What a JSON Schema says of a text or several."""
+PromptTexts = Annotated[tuple[str, ...], PlainValidator(parse_prompts, json_schema_input_type=TextOrTexts)]
+Stops = Annotated[tuple[str, ...], PlainValidator(parse_stops, json_schema_input_type=TextOrTexts)]
 NoPenalty = Annotated[None, harmless(is_zero, "the model knows no penalties")]
 NoBias = Annotated[None, harmless(lambda value: value == {}, "the model's probabilities are taken as they are")]
 NoSuffix = Annotated[None, harmless(lambda value: value == "", "the model reads what comes before a gap only")]
@@ -107,8 +115,8 @@ class CompletionRequest(BaseModel):
     def check_choices(self) -> Self:
         if self.best_of not in (None, self.num_samples):
             raise UserError(
-                f"The best_of is {self.best_of}; expected the same number as n ({self.num_samples}), for no text is "
-                "written in vain here: leave it out.", "best_of"
+                f"The best_of is {shown(self.best_of)}; expected the same number as n ({self.num_samples}), for no "
+                "text is written in vain here: leave it out.", "best_of"
             )  # fmt: skip
         if self.num_choices > MAX_CHOICES:
             raise UserError(
@@ -131,6 +139,11 @@ class CompletionRequest(BaseModel):
             data = None
         if not isinstance(data, dict):
             raise UserError('The body is no JSON object; expected one such as {"prompt": "To be"}: correct it.', "")
+        options = data.get("stream_options")
+        for names, known in ((data, cls), (options if isinstance(options, dict) else {}, StreamOptions)):
+            for name in names:
+                if not is_utf8(name):  # pydantic cannot say where it stands
+                    raise UserError(unknown_parameter(name, known.model_fields), parameter_name(name))
         try:
             return cls.model_validate(data)
         except ValidationError as error:
@@ -146,7 +159,7 @@ class CompletionRequest(BaseModel):
             return UserError(str(cause), name or cause.field)
         if fault["type"] == "extra_forbidden":
             known = StreamOptions.model_fields if len(path) > 1 else cls.model_fields
-            return UserError(unknown_parameter(".".join(path), known), ".".join(path))
+            return UserError(unknown_parameter(".".join(path), known), parameter_name(".".join(path)))
         expected = cls.model_fields[name].description
         if fault["type"] == "missing":
             return UserError(f"The {name} is missing; expected {expected}: add it.", name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
@@ -53,6 +54,9 @@ BLOCKED_ROUTES = (
     "custom_component",
 )
 """Gradio's routes that read or write files or fetch other URLs; no part of the page uses one."""
+
+TOOLS_ROUTE = "mcp"
+"""Where assistants send JSON."""
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 """Methods without a body and without effect."""
@@ -135,6 +139,8 @@ class HardeningMiddleware:
                     async with self._checking:
                         check_values(request_body)
                         await asyncio.sleep(0)
+                if request_body and path.removeprefix("/gradio_api/").split("/")[0] == TOOLS_ROUTE:
+                    check_json(request_body)
         except HTTPException as error:
             logger.info("refused %s %s: %s", scope["method"], path, error.detail)
             await refusal(path, error)(scope, receive, send)
@@ -231,6 +237,16 @@ def check_values(body: bytes) -> None:
         raise HTTPException(
             413, f"The request holds {values:,} values; expected {MAX_VALUES:,} at most: send less in one request."
         )
+
+
+def check_json(body: bytes) -> None:
+    """Raise `HTTPException` for a body that is no JSON. The package mcp answers some with 500 and a traceback."""
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        raise HTTPException(
+            400, "The body is no JSON in UTF-8; expected a message of the Model Context Protocol: correct it."
+        ) from None
 
 
 def refusal(path: str, error: HTTPException) -> JSONResponse:

@@ -100,6 +100,10 @@ def test_what_is_before_a_text_is_read_and_not_told(served: Served) -> None:
         ({"text": 3}, "The text is of type int; expected text"),
         ({"text": "a", "cells": [[0, n] for n in range(25)]}, "The list of cells is 25 entries; expected a list of 24"),
         ({"text": "a", "cells": [[0, 32]]}, "There is no layer 0, unit 32; expected a layer below 1"),
+        (
+            {"text": "a", "cells": [[0, 10**400]]},
+            "There is no layer 0, unit 1" + "0" * 39 + "; expected a layer below 1",
+        ),
         ({"text": "a", "cells": [[0]]}, "The cell is [0]; expected [layer, unit]: correct it."),
         ({"text": "a", "cells": [[0, True]]}, "expected [layer, unit]"),
         ({"text": "a", "maps": [["secret", 0]]}, "There is no map of 'secret' in layer 0; expected one of input_gate"),

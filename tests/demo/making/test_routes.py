@@ -91,9 +91,13 @@ def test_a_body_without_a_length_is_bounded_too(served: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{", b'"a"', b'{"seconds": "30"}', b'{"seconds": 30, "model": 1}', b"\xff"]
-)
+    "body",
+    [b"", b"[]", b"{", b'"a"', b'{"seconds": "30"}', b'{"seconds": 30, "model": 1}', b"\xff", b"[" * 19_000,
+     b'{"seconds": 1' + b"0" * 5_000 + b"}"],
+    ids=range(9),
+)  # fmt: skip
 def test_what_is_no_choice_is_refused(served: Served, body: bytes) -> None:
+    """Lists within lists by the thousand were a RecursionError, and status 500."""
     assert error(call(served, "start", content=body))
 
 

@@ -46,6 +46,8 @@ from tests.support.served import Served
         ({"logit_bias": {"50256": -100}}, "logit_bias", "has no effect here"),
         ({"suffix": "end"}, "suffix", "The value 'end' has no effect here, for the model reads what comes before"),
         ({"user": 7}, "user", "has no effect here"),
+        ({"best_of": 10**400}, "best_of", "The best_of is 10{39}; expected the same number as n"),
+        ({"x" * 9_000: 5}, "x" * 40, "The parameter 'x{40}' is unknown"),  # it was repeated whole
         ({"lenght": 5}, "lenght", "The parameter 'lenght' is unknown; expected prompt, model, max_tokens, temperature"),
     ],
 )
@@ -91,6 +93,14 @@ def test_half_an_emoji_is_read_as_nothing(served: Served) -> None:
     body = b'{"prompt": "To be\\ud83d", "max_tokens": 3, "stop": "\\ud83d"}'
     answer = httpx.post(f"{served.url}/v1/completions", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 200 and "U+D83D skipped" in answer.json()["choices"][0]["warnings"][0]
+
+
+def test_half_an_emoji_is_no_parameter(served: Served) -> None:
+    """The answer named it as it is, which UTF-8 cannot encode: status 500."""
+    body = b'{"prompt": "To be", "\\ud83d": 5}'
+    answer = httpx.post(f"{served.url}/v1/completions", content=body, headers={"content-type": "application/json"})
+    error = answer.json()["error"]
+    assert answer.status_code == 400 and error["param"] == r"\ud83d" and "is unknown" in error["message"]
 
 
 def test_other_content_paths_and_methods_are_refused_in_the_same_shape(served: Served, client: Any) -> None:
