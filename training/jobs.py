@@ -25,7 +25,7 @@ from hubcharlstm.errors import HubError
 from hubcharlstm.hub import upload
 from hubcharlstm.hub.json_files import load_json
 from hubcharlstm.hub.messages import to_hub_error
-from hubcharlstm.hub.retry import CLIENT_ERRORS, call_with_deadline, with_retries
+from hubcharlstm.hub.retry import CLIENT_ERRORS, call_with_deadline, checked_answers, with_retries
 from training.job_files import KIND, fetch_run, relocate, store_run
 from training.job_request import CORPUS_MOUNT, TIMEOUTS, JobRequest, run_there, timeout_seconds
 from training.job_worker import WORDS_VARIABLE
@@ -244,7 +244,8 @@ def cancel(ticket: JobTicket) -> None:
 
 def _ask(call: Callable[[], T], name: str, verb: str) -> T:
     try:
-        return call()
+        with checked_answers():
+            return call()
     except HubError:
         raise
     except CLIENT_ERRORS as error:

@@ -17,7 +17,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # httpx is exported lazily
 
 from hubcharlstm.errors import HubError, NotAModelError
-from hubcharlstm.hub.retry import causes, is_transient, retry_after
+from hubcharlstm.hub.retry import UnexpectedAnswerError, causes, is_transient, retry_after
 
 MAX_REASON = 500
 """Characters of a server's message."""
@@ -106,7 +106,7 @@ def is_token_rejected(error: HfHubHTTPError) -> bool:
 
 def reason(error: BaseException) -> str:
     """What went wrong, in one line: the server's message if it sent one."""
-    while not isinstance(error, HfHubHTTPError) and error.__cause__ is not None:
+    while not isinstance(error, HfHubHTTPError | UnexpectedAnswerError) and error.__cause__ is not None:
         error = error.__cause__
     message = str(error)
     if isinstance(error, HfHubHTTPError):

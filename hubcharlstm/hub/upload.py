@@ -20,6 +20,7 @@ from hubcharlstm.hub.model_folder import MODEL_FILES
 from hubcharlstm.hub.retry import (
     ANSWER_SECONDS,
     CLIENT_ERRORS,
+    UnexpectedAnswerError,
     bounded_operation,
     call_with_deadline,
     is_transient,
@@ -253,7 +254,9 @@ def _move_tag(api: HfApi, repo_id: str, name: str, commit: str) -> None:
     between the two, and until the tag is there again.
     """
     spare = f"{name}{SPARE_TAG}"
-    targets = {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id).tags}
+    targets = _tags(api, repo_id)
+    if targets.get(name) == commit and spare not in targets:
+        return
     if targets.get(name) != commit:
         if name in targets:
             if spare in targets and targets[spare] != commit:
@@ -269,6 +272,14 @@ def _move_tag(api: HfApi, repo_id: str, name: str, commit: str) -> None:
         targets |= {spare: commit} if name in targets else {}
     if spare in targets:
         api.delete_tag(repo_id, tag=spare)
+    targets = _tags(api, repo_id)  # the answers before are empty: anything between here and the Hub may have given them
+    if targets.get(name) != commit or spare in targets:
+        raise UnexpectedAnswerError(f"the tag {name} is not what it was set to")
+
+
+def _tags(api: HfApi, repo_id: str) -> dict[str, str]:
+    """The commit of each tag."""
+    return {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id).tags}
 
 
 def ensure_branch(repo_id: str, branch: str, *, token: str | None = None) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from huggingface_hub import HfApi
-from huggingface_hub.errors import EntryNotFoundError
+from huggingface_hub.errors import RemoteEntryNotFoundError
 
 from hubcharlstm.errors import HubError
 from hubcharlstm.hub import preview_image, upload
@@ -122,7 +122,7 @@ def load_record(model_id: str, *, token: str | None = None) -> dict[str, Any]:
     """The record of a model on the Hub, {} if it has none; raises `HubError` if the Hub does not give it."""
 
     def download() -> Path | None:
-        with suppress(EntryNotFoundError):
+        with suppress(RemoteEntryNotFoundError):
             return guarded_download(model_id, RECORD, token=token)
         return None
 
