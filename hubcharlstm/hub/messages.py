@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import re
 from pathlib import Path
 
+from huggingface_hub import constants
 from huggingface_hub.errors import (
     DisabledRepoError,
     GatedRepoError,
@@ -21,6 +23,8 @@ from hubcharlstm.hub.retry import UnexpectedAnswerError, causes, is_transient, r
 
 MAX_REASON = 500
 """Characters of a server's message."""
+USER_INFO = re.compile(r"(?<=//)[^/\s]*@")
+"""What stands before the host of an address: a name, a password, a token."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -104,6 +108,16 @@ def is_token_rejected(error: HfHubHTTPError) -> bool:
     return error.response.status_code == 401 and "authorization" in error.response.request.headers
 
 
+def without_password(text: str) -> str:
+    """`text` without what stands before the host of an address in it, for a message."""
+    return USER_INFO.sub("…@", text)
+
+
+def public_endpoint() -> str:
+    """The address of the Hub, without a password that HF_ENDPOINT may hold."""
+    return USER_INFO.sub("", constants.ENDPOINT)
+
+
 def reason(error: BaseException) -> str:
     """What went wrong, in one line: the server's message if it sent one."""
     while not isinstance(error, HfHubHTTPError | UnexpectedAnswerError) and error.__cause__ is not None:
@@ -111,5 +125,5 @@ def reason(error: BaseException) -> str:
     message = str(error)
     if isinstance(error, HfHubHTTPError):
         message = f"{error.response.status_code}: {error.server_message or error.response.reason_phrase}"
-    text = "".join(char if char.isprintable() else " " for char in message)  # a server may send anything
+    text = "".join(char if char.isprintable() else " " for char in without_password(message))  # a server may send anything
     return " ".join(text.split())[:MAX_REASON].rstrip(".") or type(error).__name__

@@ -55,6 +55,11 @@ def _path_of_url(text: str) -> str | None:
     if text.startswith("hf://"):
         return text.removeprefix("hf://").removeprefix("models/")
     parts = urlsplit(text if "://" in text else f"https://{text}")
+    if parts.password is not None or (parts.username is not None and "://" in text):
+        raise HubError(
+            f"The address of {parts.hostname} holds a name or a password; expected one without: leave it out, and log "
+            "in with `hf auth login`."
+        )
     hosts = (*HOSTS, urlsplit(constants.ENDPOINT).netloc)
     return parts.path if parts.netloc.lower() in hosts else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, Repository
 from hubcharlstm.arguments import shown
 from hubcharlstm.errors import HubError
 from hubcharlstm.hub.download import has_listed_hash
-from hubcharlstm.hub.messages import check_repo_id, check_token, is_token_rejected, reason, to_hub_error
+from hubcharlstm.hub.messages import check_repo_id, check_token, is_token_rejected, public_endpoint, reason, to_hub_error
 from hubcharlstm.hub.model_folder import MODEL_FILES
 from hubcharlstm.hub.retry import (
     ANSWER_SECONDS,
@@ -190,7 +190,7 @@ def _push_files(
             head, changed, deleted = compare(api, repo_id, files, is_owned, repo_type, branch)
             if not changed and not deleted:
                 prefix = constants.REPO_TYPES_URL_PREFIXES.get(repo_type, "")
-                return PushResult(f"{api.endpoint}/{prefix}{repo_id}/commit/{head}", head, (), ())
+                return PushResult(f"{public_endpoint()}/{prefix}{repo_id}/commit/{head}", head, (), ())
             size = sum(files[path].stat().st_size for path in changed)
             logger.info("Sending %d of %d files, %.1f MB, to %s", len(changed), len(files), size / 1e6, repo_id)
             create = partial(
@@ -247,6 +247,23 @@ def set_tag(repo_id: str, name: str, commit: str, *, token: str | None = None) -
         raise to_push_error(error, repo_id) from error
 
 
+def drop_spare_tags(repo_id: str, names: Sequence[str], *, token: str | None = None) -> None:
+    """Delete what a push that broke off after it had moved one of these tags has left of that."""
+    api = HfApi(token=token)
+
+    def drop() -> None:
+        targets = _tags(api, repo_id)
+        for name in names:
+            if name in targets and f"{name}{SPARE_TAG}" in targets:
+                api.delete_tag(repo_id, tag=f"{name}{SPARE_TAG}")
+
+    try:
+        with bounded_operation():
+            with_retries(drop, pauses=PAUSES)
+    except CLIENT_ERRORS as error:
+        raise to_push_error(error, repo_id) from error
+
+
 def _move_tag(api: HfApi, repo_id: str, name: str, commit: str) -> None:
     """The Hub cannot move a tag, so the old one is deleted first.
 
@@ -255,13 +272,12 @@ def _move_tag(api: HfApi, repo_id: str, name: str, commit: str) -> None:
     """
     spare = f"{name}{SPARE_TAG}"
     targets = _tags(api, repo_id)
-    if targets.get(name) == commit and spare not in targets:
-        return
     if targets.get(name) != commit:
         if name in targets:
             if spare in targets and targets[spare] != commit:
                 api.delete_tag(repo_id, tag=spare)
             api.create_tag(repo_id, tag=spare, revision=commit, exist_ok=True)
+            _check_tag(_tags(api, repo_id), spare, commit)
             api.delete_tag(repo_id, tag=name)
         try:
             api.create_tag(repo_id, tag=name, revision=commit, exist_ok=True)
@@ -269,12 +285,17 @@ def _move_tag(api: HfApi, repo_id: str, name: str, commit: str) -> None:
             if name in targets and not is_transient(error):
                 api.create_tag(repo_id, tag=name, revision=targets[name], exist_ok=True)
             raise
-        targets |= {spare: commit} if name in targets else {}
+        targets = _tags(api, repo_id)
+        _check_tag(targets, name, commit)
     if spare in targets:
         api.delete_tag(repo_id, tag=spare)
-    targets = _tags(api, repo_id)  # the answers before are empty: anything between here and the Hub may have given them
-    if targets.get(name) != commit or spare in targets:
-        raise UnexpectedAnswerError(f"the tag {name} is not what it was set to")
+        _check_tag(_tags(api, repo_id), spare, None)
+
+
+def _check_tag(targets: dict[str, str], name: str, commit: str | None) -> None:
+    """Raise unless the tag is at `commit` (None: gone). The Hub's answer to a change of a tag holds nothing to check."""
+    if targets.get(name) != commit:
+        raise UnexpectedAnswerError(f"the tag {name} is not as it was set")
 
 
 def _tags(api: HfApi, repo_id: str) -> dict[str, str]:

@@ -6,15 +6,15 @@ operation without the fault succeeds.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from tests.support.forking_client import LIMIT_SECONDS
+from tests.support.forking_client import KILLED, LIMIT_SECONDS
 from tests.support.hub_client import Client
 from tests.support.hub_operations import (
     OPERATIONS,
@@ -27,6 +27,7 @@ from tests.support.hub_operations import (
     HubState,
 )
 from tests.support.hub_server import OWNER_TOKEN, Hub
+from tests.support.leaks import places_of
 from tests.support.training_cli import TEXT, TINY
 
 PROGRAM = Path(__file__).with_name("forking_client.py")
@@ -146,34 +147,54 @@ class FaultGrid:
         shutil.copytree(folder, here, symlinks=True)
         return here
 
-    def cases(self) -> Iterator[Case]:
-        """All cases, operation by operation."""
+    def cases(self, beginning: str = "") -> Iterator[Case]:
+        """All cases whose names begin like this, operation by operation."""
         for operation in OPERATIONS:
+            if not (beginning.startswith(operation.name) or operation.name.startswith(beginning)):
+                continue
             counts: dict[tuple[str, str], int] = {}
             for method, path in self.record(operation).requests:
                 key = method, pattern_of(path)
                 number = counts[key] = counts.get(key, -1) + 1
-                for fault in FAULTS:
-                    yield Case(operation.name, *key, number, fault)
+                cases = [Case(operation.name, *key, number, fault) for fault in FAULTS]
+                yield from (case for case in cases if str(case).startswith(beginning))
 
     def check(self, case: Case) -> tuple[str, list[str]]:
         """Carry a case out: what came of it, and what is wrong with that."""
         operation = next(one for one in OPERATIONS if one.name == case.operation)
+        with self._fresh(operation) as (recording, here):
+            how = FAULTS[case.fault]
+            fault = self.hub.fail(case.method, f"^{case.pattern}$", skip=case.number, **how)
+            outcome = self.run(operation.do, here, hasty=True)
+            wrong = wrong_answers(outcome) + self._wrong_effects(operation, recording, here, outcome)
+            is_met = bool(fault.happened)
+        return ("succeeds" if is_good(outcome) else "refused") if is_met else "without the request", wrong
+
+    def kill(self, operation: Operation, share: float) -> tuple[str, list[str]]:
+        """Kill an operation after a share of the time that it takes: what came of it, and what is wrong with that."""
+        with self._fresh(operation) as (recording, here):
+            outcome = self.run(operation.do, here, kill_after=share * recording.outcome["seconds"])
+            wrong = self._wrong_effects(operation, recording, here, outcome)
+        return "killed" if outcome.get("error") == KILLED else "ended before", wrong
+
+    @contextmanager
+    def _fresh(self, operation: Operation) -> Iterator[tuple[Recording, Path]]:
+        """The Hub and a folder as before the operation."""
         recording = self.record(operation)
         recording.before.restore(self.hub)
         here = self.copied(recording.folder)
         try:
-            return self._check(case, operation, recording, here)
+            yield recording, here
         finally:
             shutil.rmtree(here, ignore_errors=True)
 
-    def _check(self, case: Case, operation: Operation, recording: Recording, here: Path) -> tuple[str, list[str]]:
-        fault = self.hub.fail(case.method, f"^{case.pattern}$", skip=case.number, **FAULTS[case.fault])
-        outcome = self.run(operation.do, here, hasty=True)
+    def _wrong_effects(
+        self, operation: Operation, recording: Recording, here: Path, outcome: dict[str, Any]
+    ) -> list[str]:
+        """What an operation should not have done, and what goes wrong when it is repeated without a fault."""
         after = HubState.of(self.hub)
         self.hub.faults.clear()
-        wrong = wrong_answers(operation, outcome)
-        wrong += [f"the token stands in {place}" for place in places_of(OWNER_TOKEN, outcome, here, self.hub)]
+        wrong = [f"the token stands in {place}" for place in places_of(OWNER_TOKEN, outcome, here, self.hub)]
         wrong += half_done(recording.before, after, recording.after)
         if operation.is_pull:
             wrong += self._wrong_cache(operation, recording, here, outcome)
@@ -181,8 +202,9 @@ class FaultGrid:
             wrong.append("it succeeds, and the Hub is not as it should be")
         again = self.run(operation.do, here)
         final = HubState.of(self.hub)
-        if not is_good(again) and not (operation.name == "send a job" and "exists already" in str(again.get("err"))):
-            wrong.append(f"repeated it fails: {again.get('error') or again.get('err')}")
+        is_there = operation.sends_job and is_good(outcome)
+        if is_good(again) == is_there:  # a Job that was sent is not sent a second time
+            wrong.append(f"repeated it {'succeeds' if is_there else 'fails'}: {again.get('error') or again.get('err')}")
         if described(final) != described(recording.after):
             wrong.append("repeated it leaves another Hub")
         wrong += [
@@ -194,9 +216,7 @@ class FaultGrid:
             wrong.append("repeated it loads another model")
         if operation.folder and digest_of(here / operation.folder, here) != recording.digest:
             wrong.append("repeated it leaves another folder")
-        if not fault.happened:
-            return "without the request", wrong
-        return "succeeds" if is_good(outcome) else "refused", wrong
+        return wrong
 
     def _wrong_cache(
         self, operation: Operation, recording: Recording, here: Path, outcome: dict[str, Any]
@@ -216,25 +236,6 @@ class FaultGrid:
         return [] if is_old and not is_good(outcome) else ["the cache holds another model"]
 
 
-def places_of(secret: str, outcome: object, here: Path, hub: Hub) -> list[str]:
-    """Where a secret stands: in what a call returned, said or left on the disk, and in what it published.
-
-    A Job gets the token as a secret of its own, which nobody is shown.
-    """
-    wanted = secret.encode()
-    found = ["the answer"] if secret in json.dumps(outcome, ensure_ascii=False) else []
-    found += [str(path.relative_to(here)) for path in sorted(here.rglob("*"))
-              if path.is_file() and wanted in path.read_bytes()]  # fmt: skip
-    for key, repo in hub.repos.items():
-        contents = {path: body for files in repo.commits.values() for path, body in files.items()}
-        found += [f"{key}/{path}" for path, body in contents.items() if wanted in body]
-        found += [key] if secret in json.dumps([key, repo.messages, repo.variables, list(repo.tags)]) else []
-    for job in hub.jobs.values():
-        shown = {name: value for name, value in job.spec.items() if name != "secrets"}
-        found += [f"job {job.id}"] if secret in json.dumps([shown, job.logs, job.message]) else []
-    return found
-
-
 def pattern_of(path: str) -> str:
     """A path as a pattern: a commit and a hash are others in each run."""
     return re.sub(r"[0-9a-f]{20,}", "[0-9a-f]+", re.escape(path))
@@ -244,7 +245,7 @@ def is_good(outcome: dict[str, Any]) -> bool:
     return "error" not in outcome and outcome.get("code", 0) == 0
 
 
-def wrong_answers(operation: Operation, outcome: dict[str, Any]) -> list[str]:
+def wrong_answers(outcome: dict[str, Any]) -> list[str]:
     """What an outcome should not be: anything but success or one sentence, in a bounded time."""
     wrong = [f"it takes {outcome['seconds']:.0f} s"] if outcome["seconds"] > MAX_SECONDS else []
     if "error" in outcome:

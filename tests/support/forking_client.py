@@ -1,7 +1,8 @@
 """The program of a client that has imported everything, and forks a process for each call.
 
 Nothing of a call outlives it: no thread that still waits, no connection, no cache. A call with here=FOLDER has the
-Hub's cache there; one with hasty=True has short deadlines and pauses, as `hasten` sets them.
+Hub's cache there; one with hasty=True has short deadlines and pauses, as `hasten` sets them; one with kill_after=SECONDS
+is killed then by SIGKILL.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -18,6 +20,7 @@ from tests.support.hub_client import outcome_of, recorded_warnings
 LIMIT_SECONDS = 120.0
 """After that a call counts as hanging."""
 OPERATION_SECONDS = 3
+KILLED = "killed"
 
 
 def hasten() -> None:
@@ -40,7 +43,6 @@ def hasten() -> None:
 
 def settle(here: str) -> None:
     """Take `here` for all that a call leaves on the disk, and fixed names for what has random ones."""
-    import tempfile
     from types import SimpleNamespace
 
     from huggingface_hub import constants
@@ -79,11 +81,15 @@ def serve() -> None:
 
     torch.set_num_threads(1)  # threads of OpenMP do not survive a fork
     for line in sys.stdin:
+        call = json.loads(line)
+        kill_after = call["kwargs"].pop("kill_after", None)
+        answer = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115  # closed below, in each of both
         child = os.fork()
         if child == 0:
-            print(json.dumps(respond(json.loads(line)), ensure_ascii=True), flush=True)
+            answer.write(json.dumps(respond(call)))
+            answer.flush()
             os._exit(0)
-        end = time.monotonic() + LIMIT_SECONDS
+        end = time.monotonic() + (LIMIT_SECONDS if kill_after is None else kill_after)
         while True:
             done, status = os.waitpid(child, os.WNOHANG)
             if done or time.monotonic() > end:
@@ -92,9 +98,11 @@ def serve() -> None:
         if not done:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-        if not done or status:
-            ended = f"it ended with status {status}" if done else "it hangs"
-            print(json.dumps({"error": ended, "kinds": ["Dead"], "warned": [], "seconds": LIMIT_SECONDS}), flush=True)
+        ended = "" if done and not status else f"status {status}" if done else KILLED if kill_after is not None else "it hangs"
+        failure = {"error": ended, "kinds": ["Dead"], "warned": [], "seconds": LIMIT_SECONDS}
+        with answer:
+            answer.seek(0)
+            print(json.dumps(failure) if ended else answer.read(), flush=True)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,8 @@ def push(
                     ready, repo_id, commit_message=f"Upload {run.name}, {epoch.name}", token=token, branch=EPOCHS_BRANCH
                 )
                 upload.set_tag(repo_id, epoch.name, pushed.commit, token=token)
+    if epochs:
+        upload.drop_spare_tags(repo_id, [epoch.name for epoch in epochs], token=token)
     with _with_card(source, repo_id, install_from=install_from) as ready:
         pushed = upload.push_model_files(ready, repo_id, commit_message=f"Upload {run.name}", token=token)
     if not pushed.sent and not pushed.dropped:

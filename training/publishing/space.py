@@ -22,7 +22,7 @@ from hubcharlstm.errors import HubError
 from hubcharlstm.hub import preview_image, upload
 from hubcharlstm.hub.guarded_download import guarded_download
 from hubcharlstm.hub.json_files import load_json
-from hubcharlstm.hub.messages import to_load_error
+from hubcharlstm.hub.messages import to_load_error, without_password
 from hubcharlstm.hub.model_folder import RECORD
 from hubcharlstm.hub.retry import CLIENT_ERRORS, bounded_operation, with_retries
 from training.publishing import front_matter
@@ -230,18 +230,18 @@ def check_torch_index(address: str) -> None:
         parts = None
     if parts is None or not re.fullmatch(r"https?://[^\s#]+", address) or not parts.hostname:
         raise ValueError(
-            f"--torch-index is {without_password(address)!r}; expected an address such as https://...: correct it."
+            f"--torch-index is {_shown(address)!r}; expected an address such as https://...: correct it."
         )
     if "@" in parts.netloc or parts.query:
         raise ValueError(
-            f"--torch-index is {without_password(address)!r} with a name, a password or a query; expected an address "
+            f"--torch-index is {_shown(address)!r} with a name, a password or a query; expected an address "
             "without, for the Space's requirements.txt is public: use an index that asks for none."
         )
 
 
-def without_password(address: str) -> str:
-    """`address` without what stands before its host and without its query, for a message."""
-    return re.sub(r"\?.*", "?…", re.sub(r"(?<=//)[^/]*@", "…@", address))
+def _shown(address: str) -> str:
+    """`address` without a password and without its query, for a message."""
+    return re.sub(r"\?.*", "?…", without_password(address))
 
 
 def front_page(
