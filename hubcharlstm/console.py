@@ -34,7 +34,7 @@ def check_utf8(arguments: Sequence[str]) -> None:
     for argument in arguments:
         if any("\ud800" <= char <= "\udfff" for char in argument):
             raise ValueError(
-                f"The argument {ascii(argument)} is not UTF-8; expected text: rename the file, or set a UTF-8 locale "
+                f"The argument {argument!a} is not UTF-8; expected text: rename the file, or set a UTF-8 locale "
                 "such as LC_ALL=C.UTF-8."
             )
 

@@ -30,6 +30,7 @@ print(json.dumps([codes, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 10
 """
 """One process for all, for each import of torch takes seconds."""
 
+SHORT = [*TINY, "--max-train-chars", "300"]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="namespaces and limits of Linux")
 Change = Callable[[dict[str, str]], list[str]]
 """Changes an environment; the words before the command."""
@@ -82,8 +83,8 @@ def test_it_trains_and_writes_there(tmp_path: Path, change: Change) -> None:
     environment |= {"PYTHONPATH": str(ROOT), "HF_HOME": str(folder / "hub")}
     before = change(environment)
     done = subprocess.run(
-        [*before, sys.executable, "-c", COMMANDS, "mein Text.txt", "ein Lauf/größer", *TINY, "--max-train-chars", "300"],
-        cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False,
+        [*before, sys.executable, "-c", COMMANDS, "mein Text.txt", "ein Lauf/größer", *SHORT], cwd=folder,
+        env=environment, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr and "Warning" not in done.stderr, done.stderr
@@ -105,7 +106,8 @@ def test_too_little_memory_is_told_in_one_sentence(tmp_path: Path) -> None:
         "sys.exit(main(['generate', 'To be', '--max-new-tokens', '9']))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", limited], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        [sys.executable, "-c", limited], cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 2, done.stderr

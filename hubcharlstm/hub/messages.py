@@ -25,6 +25,7 @@ MAX_REASON = 500
 """Characters of a server's message."""
 USER_INFO = re.compile(r"(?<=//)[^/\s]*@")
 """What stands before the host of an address: a name, a password, a token."""
+TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}")
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -125,5 +126,6 @@ def reason(error: BaseException) -> str:
     message = str(error)
     if isinstance(error, HfHubHTTPError):
         message = f"{error.response.status_code}: {error.server_message or error.response.reason_phrase}"
-    text = "".join(char if char.isprintable() else " " for char in without_password(message))  # a server may send anything
+    message = TOKEN.sub("hf_...", without_password(message))  # a server may send anything
+    text = "".join(char if char.isprintable() else " " for char in message)
     return " ".join(text.split())[:MAX_REASON].rstrip(".") or type(error).__name__

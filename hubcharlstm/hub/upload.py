@@ -15,7 +15,14 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, Repository
 from hubcharlstm.arguments import shown
 from hubcharlstm.errors import HubError
 from hubcharlstm.hub.download import has_listed_hash
-from hubcharlstm.hub.messages import check_repo_id, check_token, is_token_rejected, public_endpoint, reason, to_hub_error
+from hubcharlstm.hub.messages import (
+    check_repo_id,
+    check_token,
+    is_token_rejected,
+    public_endpoint,
+    reason,
+    to_hub_error,
+)
 from hubcharlstm.hub.model_folder import MODEL_FILES
 from hubcharlstm.hub.retry import (
     ANSWER_SECONDS,
@@ -293,7 +300,7 @@ def _move_tag(api: HfApi, repo_id: str, name: str, commit: str) -> None:
 
 
 def _check_tag(targets: dict[str, str], name: str, commit: str | None) -> None:
-    """Raise unless the tag is at `commit` (None: gone). The Hub's answer to a change of a tag holds nothing to check."""
+    """Raise unless a tag is at `commit` (None: gone): the Hub's answer to a change of a tag holds nothing to check."""
     if targets.get(name) != commit:
         raise UnexpectedAnswerError(f"the tag {name} is not as it was set")
 

@@ -18,13 +18,13 @@ from tests.support.forking_client import KILLED, LIMIT_SECONDS
 from tests.support.hub_client import Client
 from tests.support.hub_operations import (
     OPERATIONS,
+    HubState,
     Operation,
     at,
     described,
     digest_of,
     fill,
     half_done,
-    HubState,
 )
 from tests.support.hub_server import OWNER_TOKEN, Hub
 from tests.support.leaks import places_of
@@ -150,7 +150,7 @@ class FaultGrid:
     def cases(self, beginning: str = "") -> Iterator[Case]:
         """All cases whose names begin like this, operation by operation."""
         for operation in OPERATIONS:
-            if not (beginning.startswith(operation.name) or operation.name.startswith(beginning)):
+            if not (beginning.startswith(f"{operation.name}:") or operation.name.startswith(beginning)):
                 continue
             counts: dict[tuple[str, str], int] = {}
             for method, path in self.record(operation).requests:

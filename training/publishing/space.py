@@ -229,9 +229,7 @@ def check_torch_index(address: str) -> None:
     except ValueError:
         parts = None
     if parts is None or not re.fullmatch(r"https?://[^\s#]+", address) or not parts.hostname:
-        raise ValueError(
-            f"--torch-index is {_shown(address)!r}; expected an address such as https://...: correct it."
-        )
+        raise ValueError(f"--torch-index is {_shown(address)!r}; expected an address such as https://...: correct it.")
     if "@" in parts.netloc or parts.query:
         raise ValueError(
             f"--torch-index is {_shown(address)!r} with a name, a password or a query; expected an address "

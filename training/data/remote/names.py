@@ -62,8 +62,8 @@ def parse(source: str) -> WebFile | HubDataset:
         found = DATASET.fullmatch(source.partition("://")[2].strip("/"))
         if found is None:
             raise ValueError(
-                f"{without_password(source)} names no dataset of the Hub; expected hf://datasets/USER/NAME, with a file, folder or "
-                "pattern after it if not all is meant: correct it."
+                f"{without_password(source)} names no dataset of the Hub; expected hf://datasets/USER/NAME, with a "
+                "file, folder or pattern after it if not all is meant: correct it."
             )
         revision = found["revision"]
         return HubDataset(found["repo"], unquote(revision) if revision else None, (found["path"] or "").strip("/"))
