@@ -106,9 +106,8 @@ def serve() -> None:
         if not done:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-        if done:
-            ended = f"status {status}" if status else ""
-        else:
+        ended = f"status {status}" if status else ""
+        if not done:
             ended = "it hangs" if kill_after is None else KILLED
         failure = {"error": ended, "kinds": ["Dead"], "warned": [], "seconds": LIMIT_SECONDS}
         with answer:
