@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,6 @@ from hubcharlstm.hub.model_folder import MODEL_FILES
 from hubcharlstm.hub.retry import (
     ANSWER_SECONDS,
     CLIENT_ERRORS,
-    UnexpectedAnswerError,
     bounded_operation,
     call_with_deadline,
     is_transient,
@@ -39,7 +38,6 @@ from hubcharlstm.hub.staging import current_files
 
 COMMIT_MESSAGE = "Upload a character-level LSTM"
 PAUSES = (0.5, 3.0)
-SPARE_TAG = "-next"
 CREATE_SECONDS = 30.0
 """Deadline for creating a repository, which takes the Hub some seconds."""
 
@@ -243,71 +241,6 @@ def compare(
     changed = [path for path, file in files.items() if path not in remote or not has_listed_hash(file, remote[path])]
     deleted = sorted(path for path in remote if is_owned(path) and path not in files)
     return str(info.sha), changed, deleted
-
-
-def set_tag(repo_id: str, name: str, commit: str, *, token: str | None = None) -> None:
-    """Point the tag `name` at `commit`; it may exist."""
-    try:
-        with bounded_operation():
-            with_retries(partial(_move_tag, HfApi(token=token), repo_id, name, commit), pauses=PAUSES)
-    except CLIENT_ERRORS as error:
-        raise to_push_error(error, repo_id) from error
-
-
-def drop_spare_tags(repo_id: str, names: Sequence[str], *, token: str | None = None) -> None:
-    """Delete what a push that broke off after it had moved one of these tags has left of that."""
-    api = HfApi(token=token)
-
-    def drop() -> None:
-        targets = _tags(api, repo_id)
-        for name in names:
-            if name in targets and f"{name}{SPARE_TAG}" in targets:
-                api.delete_tag(repo_id, tag=f"{name}{SPARE_TAG}")
-
-    try:
-        with bounded_operation():
-            with_retries(drop, pauses=PAUSES)
-    except CLIENT_ERRORS as error:
-        raise to_push_error(error, repo_id) from error
-
-
-def _move_tag(api: HfApi, repo_id: str, name: str, commit: str) -> None:
-    """The Hub cannot move a tag, so the old one is deleted first.
-
-    Before that a tag of another name shows that one can be created at `commit`. It stays where the connection breaks
-    between the two, and until the tag is there again.
-    """
-    spare = f"{name}{SPARE_TAG}"
-    targets = _tags(api, repo_id)
-    if targets.get(name) != commit:
-        if name in targets:
-            if spare in targets and targets[spare] != commit:
-                api.delete_tag(repo_id, tag=spare)
-            api.create_tag(repo_id, tag=spare, revision=commit, exist_ok=True)
-            _check_tag(_tags(api, repo_id), spare, commit)
-            api.delete_tag(repo_id, tag=name)
-        try:
-            api.create_tag(repo_id, tag=name, revision=commit, exist_ok=True)
-        except CLIENT_ERRORS as error:
-            if name in targets and not is_transient(error):
-                api.create_tag(repo_id, tag=name, revision=targets[name], exist_ok=True)
-            raise
-        targets = _tags(api, repo_id)
-        _check_tag(targets, name, commit)
-    if spare in targets:
-        api.delete_tag(repo_id, tag=spare)
-        _check_tag(_tags(api, repo_id), spare, None)
-
-
-def _check_tag(targets: dict[str, str], name: str, commit: str | None) -> None:
-    """Raise unless a tag is at `commit` (None: gone): the Hub's answer to a change of a tag holds nothing to check."""
-    if targets.get(name) != commit:
-        raise UnexpectedAnswerError(f"the tag {name} is not as it was set")
-
-
-def _tags(api: HfApi, repo_id: str) -> dict[str, str]:
-    """The commit of each tag."""
-    return {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id).tags}
 
 
 def ensure_branch(repo_id: str, branch: str, *, token: str | None = None) -> None:
