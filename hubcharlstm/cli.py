@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hubcharlstm.arguments import checked_path
-from hubcharlstm.console import has_escapes, has_piped_input, input_text, unescape, use_utf8
+from hubcharlstm.console import has_escapes, has_piped_input, input_text, is_out_of_memory, unescape, use_utf8
 
 if TYPE_CHECKING:
     from hubcharlstm import CharLSTM
@@ -129,6 +129,14 @@ def main(argv: list[str] | None = None) -> int:
         return commands[arguments.command](arguments)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print(
+            "error: This machine's memory does not hold the model at work; expected it to fit: end other programs, or "
+            "choose a smaller model.", file=sys.stderr,
+        )  # fmt: skip
         return 2
     except BrokenPipeError:  # the process that consumes our output has exited
         sys.stderr.close()

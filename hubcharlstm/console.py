@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 
 ESCAPE = re.compile(r"\\(?:n|t|r|\\|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2})")
@@ -21,6 +22,21 @@ def use_utf8() -> None:
     if isinstance(sys.stdin, io.TextIOWrapper):
         with suppress(io.UnsupportedOperation):  # a program that calls us has read from it: it is in that one's hands
             sys.stdin.reconfigure(encoding="utf-8", errors="strict")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is no memory: PyTorch raises bare `RuntimeError`s, oneDNN of "a primitive"."""
+    return isinstance(error, MemoryError) or "memory" in str(error) or "could not create a primitive" in str(error)
+
+
+def check_utf8(arguments: Sequence[str]) -> None:
+    """Raise `ValueError` for an argument whose bytes are no text: it could be stored in no record."""
+    for argument in arguments:
+        if any("\ud800" <= char <= "\udfff" for char in argument):
+            raise ValueError(
+                f"The argument {argument!a} is not UTF-8; expected text: rename the file, or set a UTF-8 locale "
+                "such as LC_ALL=C.UTF-8."
+            )
 
 
 def has_piped_input() -> bool:

@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> int:
     # OpenMP reads it once, when torch is imported. Threads that spin for long starve beside any other process.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     retain_freed_memory()
-    from hubcharlstm.console import use_utf8  # imports torch
+    from hubcharlstm.console import check_utf8, is_out_of_memory, use_utf8  # imports torch
 
     use_utf8()
     is_main = os.environ.get("RANK", "0") == "0"  # of the processes of a launcher such as torchrun
@@ -29,6 +29,7 @@ def main(argv: list[str] | None = None) -> int:
         logging.getLogger(package).setLevel(logging.INFO if is_main else logging.ERROR)
     options = parse(argv)
     try:
+        check_utf8(argv)
         return COMMANDS[options.command](options, shlex.join(["python", "-m", "training", *argv]))
     except ValueError as error:
         message = str(error)
@@ -48,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
                 "Another process of this run has ended; expected all of them to the end: start them again by the same "
                 "command with resume (torchrun does it by itself with --max-restarts)."
             )
-        elif isinstance(error, RuntimeError) and "memory" not in str(error):
+        elif not is_out_of_memory(error):
             raise
         else:
             message = (

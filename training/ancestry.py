@@ -10,6 +10,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from hubcharlstm import CharLSTM
+from hubcharlstm.hub.messages import TOKEN
 from hubcharlstm.hub.model_card import REPO_ID, valid_ancestors
 
 SHIPPED = "the model that ships with hubcharlstm"
@@ -60,7 +61,6 @@ def hub_id(ancestors: list[dict[str, Any]]) -> str | None:
     return name if REPO_ID.fullmatch(name) else None
 
 
-TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}")
 SEPARATOR = re.compile(r"[=,;]")
 
 

@@ -12,6 +12,7 @@ import re
 import secrets
 import shlex
 import tempfile
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -24,8 +25,8 @@ from huggingface_hub import HfApi, Volume, constants, get_token
 from hubcharlstm.errors import HubError
 from hubcharlstm.hub import upload
 from hubcharlstm.hub.json_files import load_json
-from hubcharlstm.hub.messages import to_hub_error
-from hubcharlstm.hub.retry import CLIENT_ERRORS, call_with_deadline, with_retries
+from hubcharlstm.hub.messages import reason, to_hub_error
+from hubcharlstm.hub.retry import CLIENT_ERRORS, call_with_deadline, checked_answers, is_transient, with_retries
 from training.job_files import KIND, fetch_run, relocate, store_run
 from training.job_request import CORPUS_MOUNT, TIMEOUTS, JobRequest, run_there, timeout_seconds
 from training.job_worker import WORDS_VARIABLE
@@ -43,6 +44,8 @@ ENDED = ("COMPLETED", "CANCELED", "ERROR", "DELETED")
 STORE_SHARE, STORE_SECONDS = 0.1, 300
 """Of its time a Job spends the last tenth, five minutes at most, on stopping, the report and storing the run."""
 ANSWER_SECONDS = 30.0
+CANCEL_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Between looks at a Job that was cancelled."""
 
 
 @dataclass(frozen=True)
@@ -165,11 +168,10 @@ def start(request: JobRequest, *, flavor: str | None, timeout: str | None, names
             request, wheel=write_wheel(Path(temporary)), repository=repository, flavor=flavor, timeout=timeout,
             commit=pushed.commit,
         )  # fmt: skip
-        submit = partial(HfApi().run_uv_job, **arguments, secrets={"HF_TOKEN": token}, namespace=namespace)
         # In a folder where the wheel is the only file that an argument can name. The client warns that Jobs are new.
         with contextlib.chdir(temporary), warnings.catch_warnings(action="ignore", category=UserWarning):
             try:
-                job = _ask(lambda: call_with_deadline(float("inf"), submit), f"a Job for {namespace}", "start")
+                job = _submit(arguments, token, namespace)
             except HubError:
                 print(f"note: what was uploaded stays in the private dataset {repository}, which you may delete")
                 raise
@@ -179,6 +181,28 @@ def start(request: JobRequest, *, flavor: str | None, timeout: str | None, names
     hours = arguments["timeout"] / 3600
     print(f"Started {job.url} on {arguments['flavor']}; it ends after {hours:.3g} hours at the latest.", flush=True)
     return ticket
+
+
+def _submit(arguments: dict[str, Any], token: str | None, namespace: str) -> Any:
+    """Start the Job. Where the answer is lost it may have started all the same: it is found by its label."""
+    api, name, label = HfApi(), f"a Job for {namespace}", {"submission": secrets.token_hex(8)}
+    submit = partial(api.run_uv_job, **arguments, labels=label, secrets={"HF_TOKEN": token}, namespace=namespace)
+    try:
+        return _ask(lambda: call_with_deadline(float("inf"), submit), name, "start")
+    except HubError as error:
+        if error.__cause__ is None or not is_transient(error.__cause__):
+            raise
+        try:
+            sent = _ask(lambda: with_retries(lambda: list(api.list_jobs(labels=label, namespace=namespace)),
+                                             pauses=upload.PAUSES), name, "show")  # fmt: skip
+        except HubError:
+            raise HubError(
+                f"The Hub's answer about {name} was lost ({reason(error.__cause__)}), so that it may have started; "
+                "expected an answer: look at the Jobs in your settings there before you send it again."
+            ) from error
+        if not sent:
+            raise
+        return sent[0]
 
 
 def _repository_name(run: Path) -> str:
@@ -237,14 +261,23 @@ def stage_of(ticket: JobTicket) -> str:
 
 
 def cancel(ticket: JobTicket) -> None:
-    """End the Job; what it has stored stays in its repository."""
+    """End the Job; what it has stored stays in its repository. Raises `HubError` for one that goes on all the same."""
     call = partial(HfApi().cancel_job, job_id=ticket.job, namespace=ticket.namespace)
     _ask(lambda: call_with_deadline(ANSWER_SECONDS, call), ticket.url, "cancel")
+    for pause in CANCEL_PAUSES:
+        if (stage := stage_of(ticket)) in ENDED:
+            return
+        time.sleep(pause)
+    raise HubError(
+        f"The Job {ticket.url} was cancelled and has the stage {stage} still; expected its end: look at its page, or "
+        "cancel it again in a minute."
+    )
 
 
 def _ask(call: Callable[[], T], name: str, verb: str) -> T:
     try:
-        return call()
+        with checked_answers():
+            return call()
     except HubError:
         raise
     except CLIENT_ERRORS as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import re
 from pathlib import Path
 
+from huggingface_hub import constants
 from huggingface_hub.errors import (
     DisabledRepoError,
     GatedRepoError,
@@ -18,10 +20,13 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from hubcharlstm.arguments import shown
 from hubcharlstm.errors import HubError, NotAModelError
-from hubcharlstm.hub.retry import causes, is_transient, retry_after
+from hubcharlstm.hub.retry import UnexpectedAnswerError, causes, is_transient, retry_after
 
 MAX_REASON = 500
 """Characters of a server's message."""
+USER_INFO = re.compile(r"(?<=//)[^/\s]*@")
+"""What stands before the host of an address: a name, a password, a token."""
+TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}")
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -105,12 +110,23 @@ def is_token_rejected(error: HfHubHTTPError) -> bool:
     return error.response.status_code == 401 and "authorization" in error.response.request.headers
 
 
+def without_password(text: str) -> str:
+    """`text` without what stands before the host of an address in it, for a message."""
+    return USER_INFO.sub("…@", text)
+
+
+def public_endpoint() -> str:
+    """The address of the Hub, without a password that HF_ENDPOINT may hold."""
+    return USER_INFO.sub("", constants.ENDPOINT)
+
+
 def reason(error: BaseException) -> str:
     """What went wrong, in one line: the server's message if it sent one."""
-    while not isinstance(error, HfHubHTTPError) and error.__cause__ is not None:
+    while not isinstance(error, HfHubHTTPError | UnexpectedAnswerError) and error.__cause__ is not None:
         error = error.__cause__
     message = str(error)
     if isinstance(error, HfHubHTTPError):
         message = f"{error.response.status_code}: {error.server_message or error.response.reason_phrase}"
-    text = "".join(char if char.isprintable() else " " for char in message)  # a server may send anything
+    message = TOKEN.sub("hf_...", without_password(message))  # a server may send anything
+    text = "".join(char if char.isprintable() else " " for char in message)
     return " ".join(text.split())[:MAX_REASON].rstrip(".") or type(error).__name__

@@ -65,6 +65,11 @@ def _path_of_url(text: str) -> str | None:
         parts = urlsplit(text if "://" in text else f"https://{text}")
     except ValueError:  # such as a bracket that nothing closes
         return None
+    if parts.password is not None or (parts.username is not None and "://" in text):
+        raise HubError(
+            f"The address of {parts.hostname} holds a name or a password; expected one without: leave it out, and log "
+            "in with `hf auth login`."
+        )
     hosts = (*HOSTS, urlsplit(constants.ENDPOINT).netloc)
     return parts.path if parts.netloc.lower() in hosts else None
 

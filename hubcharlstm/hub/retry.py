@@ -7,6 +7,7 @@ of 400 digits (OverflowError).
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import threading
@@ -36,10 +37,27 @@ MAX_OPERATION_SECONDS = 86_400.0
 REPORT_SECONDS = 15.0
 """After so many seconds of waiting the log says so."""
 CLIENT_ERRORS = (OSError, httpx.HTTPError, RuntimeError, ValueError, OverflowError)
+UNEXPECTED_SHAPE = (LookupError, TypeError, AttributeError, json.JSONDecodeError)
+"""What the client raises when it takes a response apart that has not the Hub's form."""
 
 
 logger = logging.getLogger(__name__)
 _operation_end: ContextVar[float | None] = ContextVar("operation_end", default=None)
+
+
+class UnexpectedAnswerError(ValueError):
+    """A response that is not the Hub's, such as the sign-in page of a hotel's network."""
+
+
+@contextmanager
+def checked_answers() -> Iterator[None]:
+    """Raise `UnexpectedAnswerError` where the client fails on a response of another form than the Hub's."""
+    try:
+        yield
+    except UNEXPECTED_SHAPE as error:
+        raise UnexpectedAnswerError(
+            f"something answers in another form than the Hub, {type(error).__name__}: {error}"
+        ) from error
 
 
 @contextmanager
@@ -89,7 +107,8 @@ def call_with_deadline(
 
     def run() -> None:
         try:
-            result.set_result(context.run(call))
+            with checked_answers():
+                result.set_result(context.run(call))
         except BaseException as error:
             result.set_exception(error)
 
@@ -150,11 +169,11 @@ def is_unreachable(error: BaseException) -> bool:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether a later call may succeed: the connection failed, or the Hub is busy."""
+    """Whether a later call may succeed: the connection failed, something else answered, or the Hub is busy."""
     for cause in (error, *causes(error)):
         if isinstance(cause, HfHubHTTPError):
             return cause.response.status_code in (408, 429) or cause.response.status_code >= 500
-        if isinstance(cause, httpx.TransportError | ConnectionError | TimeoutError):
+        if isinstance(cause, httpx.TransportError | ConnectionError | TimeoutError | UnexpectedAnswerError):
             return True
     return False
 

@@ -15,7 +15,14 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, Repository
 from hubcharlstm.arguments import shown
 from hubcharlstm.errors import HubError
 from hubcharlstm.hub.download import has_listed_hash
-from hubcharlstm.hub.messages import check_repo_id, check_token, is_token_rejected, reason, to_hub_error
+from hubcharlstm.hub.messages import (
+    check_repo_id,
+    check_token,
+    is_token_rejected,
+    public_endpoint,
+    reason,
+    to_hub_error,
+)
 from hubcharlstm.hub.model_folder import MODEL_FILES
 from hubcharlstm.hub.retry import (
     ANSWER_SECONDS,
@@ -31,7 +38,6 @@ from hubcharlstm.hub.staging import current_files
 
 COMMIT_MESSAGE = "Upload a character-level LSTM"
 PAUSES = (0.5, 3.0)
-SPARE_TAG = "-next"
 CREATE_SECONDS = 30.0
 """Deadline for creating a repository, which takes the Hub some seconds."""
 
@@ -189,7 +195,7 @@ def _push_files(
             head, changed, deleted = compare(api, repo_id, files, is_owned, repo_type, branch)
             if not changed and not deleted:
                 prefix = constants.REPO_TYPES_URL_PREFIXES.get(repo_type, "")
-                return PushResult(f"{api.endpoint}/{prefix}{repo_id}/commit/{head}", head, (), ())
+                return PushResult(f"{public_endpoint()}/{prefix}{repo_id}/commit/{head}", head, (), ())
             size = sum(files[path].stat().st_size for path in changed)
             logger.info("Sending %d of %d files, %.1f MB, to %s", len(changed), len(files), size / 1e6, repo_id)
             create = partial(
@@ -235,40 +241,6 @@ def compare(
     changed = [path for path, file in files.items() if path not in remote or not has_listed_hash(file, remote[path])]
     deleted = sorted(path for path in remote if is_owned(path) and path not in files)
     return str(info.sha), changed, deleted
-
-
-def set_tag(repo_id: str, name: str, commit: str, *, token: str | None = None) -> None:
-    """Point the tag `name` at `commit`; it may exist."""
-    try:
-        with bounded_operation():
-            with_retries(partial(_move_tag, HfApi(token=token), repo_id, name, commit), pauses=PAUSES)
-    except CLIENT_ERRORS as error:
-        raise to_push_error(error, repo_id) from error
-
-
-def _move_tag(api: HfApi, repo_id: str, name: str, commit: str) -> None:
-    """The Hub cannot move a tag, so the old one is deleted first.
-
-    Before that a tag of another name shows that one can be created at `commit`. It stays where the connection breaks
-    between the two, and until the tag is there again.
-    """
-    spare = f"{name}{SPARE_TAG}"
-    targets = {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id).tags}
-    if targets.get(name) != commit:
-        if name in targets:
-            if spare in targets and targets[spare] != commit:
-                api.delete_tag(repo_id, tag=spare)
-            api.create_tag(repo_id, tag=spare, revision=commit, exist_ok=True)
-            api.delete_tag(repo_id, tag=name)
-        try:
-            api.create_tag(repo_id, tag=name, revision=commit, exist_ok=True)
-        except CLIENT_ERRORS as error:
-            if name in targets and not is_transient(error):
-                api.create_tag(repo_id, tag=name, revision=targets[name], exist_ok=True)
-            raise
-        targets |= {spare: commit} if name in targets else {}
-    if spare in targets:
-        api.delete_tag(repo_id, tag=spare)
 
 
 def ensure_branch(repo_id: str, branch: str, *, token: str | None = None) -> None:

@@ -240,21 +240,21 @@ def test_a_lasting_fault_of_a_new_commit_does_not_hold_up_the_copy(
 @pytest.mark.parametrize(("method", "status"), [("POST", 403), ("POST", 500), ("DELETE", 403), ("DELETE", 500)])
 def test_a_tag_is_never_lost(hub: Hub, monkeypatch: pytest.MonkeyPatch, method: str, status: int, skip: int) -> None:
     """It was deleted before the new one was created; a refusal between the two lost it."""
-    from hubcharlstm.hub import upload
+    from hubcharlstm.hub import tags, upload
     from tests.support.hub_server import OWNER_TOKEN
 
     repo = hub.add_repo(f"user/tagged-{method}-{status}-{skip}".lower())
     old, new = repo.commit({"a": b"1"}), repo.commit({"a": b"2"})
     repo.tags["epoch-01"] = old
     monkeypatch.setattr(upload, "PAUSES", (0.0, 0.0))
-    monkeypatch.setattr(upload, "HfApi", lambda token=None: huggingface_api(hub.url, token))
+    monkeypatch.setattr(tags, "HfApi", lambda token=None: huggingface_api(hub.url, token))
     hub.fail(method, f"{repo.name}/tag/", status=status, times=1, skip=skip)
     try:
-        upload.set_tag(repo.name, "epoch-01", new, token=OWNER_TOKEN)
+        tags.set_tag(repo.name, "epoch-01", new, token=OWNER_TOKEN)
     except HubError:
         assert repo.tags.get("epoch-01") in (old, new)
         hub.faults.clear()
-        upload.set_tag(repo.name, "epoch-01", new, token=OWNER_TOKEN)
+        tags.set_tag(repo.name, "epoch-01", new, token=OWNER_TOKEN)
     assert repo.tags == {"epoch-01": new}
 
 

@@ -148,9 +148,17 @@ FUNCTIONS = {call.__name__: call for call in CALLS}
 
 
 def serve_calls() -> None:
-    import logging
-
     import hubcharlstm  # noqa: F401  # the seconds of this import are no part of the first call's
+
+    warned = recorded_warnings()
+    for line in sys.stdin:
+        warned.clear()
+        print(json.dumps(outcome_of(json.loads(line)) | {"warned": warned}), flush=True)
+
+
+def recorded_warnings() -> list[str]:
+    """A list to which each warning of the library and the trainer is added from now on."""
+    import logging
 
     warned: list[str] = []
 
@@ -160,16 +168,18 @@ def serve_calls() -> None:
 
     for package in ("hubcharlstm", "training"):
         logging.getLogger(package).addHandler(RecordingHandler(logging.WARNING))
-    for line in sys.stdin:
-        call = json.loads(line)
-        warned.clear()
-        start = time.monotonic()
-        try:
-            outcome: dict[str, Any] = FUNCTIONS[call["name"]](*call["args"], **call["kwargs"])
-        except BaseException as error:
-            kinds = [kind.__name__ for kind in type(error).__mro__]
-            outcome = {"error": str(error), "kinds": kinds}
-        print(json.dumps(outcome | {"seconds": time.monotonic() - start, "warned": warned}), flush=True)
+    return warned
+
+
+def outcome_of(call: dict[str, Any]) -> dict[str, Any]:
+    """What a call returns, or what it raises under "error", and the seconds that it takes."""
+    start = time.monotonic()
+    try:
+        outcome: dict[str, Any] = FUNCTIONS[call["name"]](*call["args"], **call["kwargs"])
+    except BaseException as error:
+        kinds = [kind.__name__ for kind in type(error).__mro__]
+        outcome = {"error": str(error), "kinds": kinds}
+    return outcome | {"seconds": time.monotonic() - start}
 
 
 # --- in the tests' process ---------------------------------------------------------------------------------------
@@ -191,14 +201,14 @@ def clean_environment(endpoint: str, home: Path, token: str = OWNER_TOKEN) -> di
 
 
 class Client:
-    """A process with the library and the real client in it, and a cache of its own."""
+    """A process with the library and the real client in it, and a cache of its own. program: what serves its calls."""
 
-    def __init__(self, endpoint: str, home: Path, **settings: str) -> None:
+    def __init__(self, endpoint: str, home: Path, program: Path = HERE, **settings: str) -> None:
         environment = clean_environment(endpoint, home) | settings
         environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parents[2]), environment.get("PYTHONPATH", "")])
         self.home = home
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE)],
+            [sys.executable, str(program)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-Kind = Literal["status", "slow", "cut", "flip", "reset", "lost", "stall", "headers"]
+Kind = Literal["status", "slow", "cut", "flip", "reset", "lost", "drop", "stall", "headers", "page"]
+PAGE = b"<!doctype html><title>Sign in</title><p>Welcome to the network of this hotel."
 
 
 @dataclass
@@ -19,8 +20,9 @@ class Fault:
 
     kind: "status" answers with `status`; "slow" answers after `seconds`; "cut" sends half of the body and closes;
     "flip" changes one bit of the body; "reset" breaks the connection after half of the body; "lost" does what was
-    asked and closes without an answer; "stall" sends half of the body and then nothing for `seconds`; "headers" sends
-    `headers` instead of the right ones. skip: how many such requests go well first.
+    asked and closes without an answer; "drop" closes without doing it; "stall" sends half of the body and then nothing
+    for `seconds`; "headers" sends `headers` instead of the right ones; "page" answers with a page of HTML, as the
+    sign-in of a hotel does. skip: how many such requests go well first.
     """
 
     method: str
@@ -46,7 +48,7 @@ class Fault:
 
     def happen(self, handler: Any, answer: Callable[[], Any]) -> None:
         """Fail a request. answer: executes it and returns the response that would have been sent."""
-        from tests.support.hub_requests import as_json
+        from tests.support.hub_requests import Response, as_json
 
         if self.kind == "status":
             message = {"X-Error-Message": self.message}
@@ -56,11 +58,21 @@ class Fault:
             time.sleep(self.seconds)
             handler.send(answer())
             return
+        if self.kind == "page":
+            handler.send(Response(200, PAGE, {"Content-Type": "text/html"}))
+            return
+        if self.kind == "drop":
+            handler.close_connection = True
+            handler.connection.shutdown(socket.SHUT_RDWR)
+            return
         response = answer()
         if self.kind == "headers":
             handler.send(replace(response, headers=response.headers | self.headers))
             return
         half = response.body[: len(response.body) // 2]
+        if self.kind == "flip" and not response.body:
+            handler.send(response)
+            return
         if self.kind == "flip":
             handler.send(response, half + bytes([response.body[len(half)] ^ 1]) + response.body[len(half) + 1 :])
             return

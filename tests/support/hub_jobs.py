@@ -80,6 +80,15 @@ def inspect_job(request: Request) -> Response:
     return as_json(find_job(request).describe())
 
 
+def list_jobs(request: Request) -> Response:
+    """Newest first; label=KEY=VALUE takes those with this label."""
+    check_owner(request)
+    wanted = [label.partition("=")[::2] for label in request.query.get("label", [])]
+    jobs = [job for job in reversed(request.hub.jobs.values())
+            if all((job.spec.get("labels") or {}).get(key) == value for key, value in wanted)]  # fmt: skip
+    return as_json([job.describe() for job in jobs])
+
+
 def cancel_job(request: Request) -> Response:
     job = find_job(request)
     job.cancelled.set()

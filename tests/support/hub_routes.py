@@ -283,6 +283,7 @@ ROUTES: list[tuple[str, str, Route]] = [
     ("GET", f"{PAGE}/resolve/{REVISION}/(?P<path>.+)", resolve),
     ("GET", f"/large/{OID}", large),
     ("POST", JOBS, hub_jobs.create_job),
+    ("GET", JOBS, hub_jobs.list_jobs),
     ("GET", JOB, hub_jobs.inspect_job),
     ("GET", f"{JOB}/logs", hub_jobs.job_logs),
     ("POST", f"{JOB}/cancel", hub_jobs.cancel_job),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from huggingface_hub import RepoCard, SpaceCardData, constants
+from huggingface_hub import RepoCard, SpaceCardData
 
+from hubcharlstm.hub.messages import public_endpoint
 from hubcharlstm.hub.model_card import escape_markdown
 from hubcharlstm.hub.titles import display_title
 
@@ -29,7 +30,7 @@ def render(model_id: str, text: str, *, record: Mapping[str, Any], space_id: str
         colorFrom="yellow",
         colorTo="gray",
         models=[model_id],
-        thumbnail=f"{constants.ENDPOINT}/spaces/{space_id}/resolve/main/{THUMBNAIL}" if space_id else None,
+        thumbnail=f"{public_endpoint()}/spaces/{space_id}/resolve/main/{THUMBNAIL}" if space_id else None,
         short_description=description if len(description) <= SHORT_DESCRIPTION else "Chat with a character LSTM",
         **configuration,
     )

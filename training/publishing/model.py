@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hubcharlstm.hub import model_card, model_folder, upload
+from hubcharlstm.hub import model_card, model_folder, tags, upload
 from hubcharlstm.hub.staging import current_files
 from hubcharlstm.hub.upload import check_account
 from training.publishing import endpoint as endpoint_files
@@ -63,7 +63,9 @@ def push(
                 pushed = upload.push_model_files(
                     ready, repo_id, commit_message=f"Upload {run.name}, {epoch.name}", token=token, branch=EPOCHS_BRANCH
                 )
-                upload.set_tag(repo_id, epoch.name, pushed.commit, token=token)
+                tags.set_tag(repo_id, epoch.name, pushed.commit, token=token)
+    if epochs:
+        tags.drop_spare_tags(repo_id, [epoch.name for epoch in epochs], token=token)
     with _with_card(source, repo_id, install_from=install_from, endpoint=endpoint) as ready:
         files = current_files(ready, model_folder.MODEL_FILES) | (endpoint_files.write(ready) if endpoint else {})
         pushed = upload.push_files(

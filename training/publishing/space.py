@@ -16,13 +16,13 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from huggingface_hub import HfApi
-from huggingface_hub.errors import EntryNotFoundError
+from huggingface_hub.errors import RemoteEntryNotFoundError
 
 from hubcharlstm.errors import HubError
 from hubcharlstm.hub import preview_image, upload
 from hubcharlstm.hub.guarded_download import guarded_download
 from hubcharlstm.hub.json_files import load_json
-from hubcharlstm.hub.messages import to_load_error
+from hubcharlstm.hub.messages import to_load_error, without_password
 from hubcharlstm.hub.model_folder import RECORD
 from hubcharlstm.hub.retry import CLIENT_ERRORS, bounded_operation, with_retries
 from training.publishing import front_matter
@@ -122,7 +122,7 @@ def load_record(model_id: str, *, token: str | None = None) -> dict[str, Any]:
     """The record of a model on the Hub, {} if it has none; raises `HubError` if the Hub does not give it."""
 
     def download() -> Path | None:
-        with suppress(EntryNotFoundError):
+        with suppress(RemoteEntryNotFoundError):
             return guarded_download(model_id, RECORD, token=token)
         return None
 
@@ -229,19 +229,17 @@ def check_torch_index(address: str) -> None:
     except ValueError:
         parts = None
     if parts is None or not re.fullmatch(r"https?://[^\s#]+", address) or not parts.hostname:
-        raise ValueError(
-            f"--torch-index is {without_password(address)!r}; expected an address such as https://...: correct it."
-        )
+        raise ValueError(f"--torch-index is {_shown(address)!r}; expected an address such as https://...: correct it.")
     if "@" in parts.netloc or parts.query:
         raise ValueError(
-            f"--torch-index is {without_password(address)!r} with a name, a password or a query; expected an address "
+            f"--torch-index is {_shown(address)!r} with a name, a password or a query; expected an address "
             "without, for the Space's requirements.txt is public: use an index that asks for none."
         )
 
 
-def without_password(address: str) -> str:
-    """`address` without what stands before its host and without its query, for a message."""
-    return re.sub(r"\?.*", "?…", re.sub(r"(?<=//)[^/]*@", "…@", address))
+def _shown(address: str) -> str:
+    """`address` without a password and without its query, for a message."""
+    return re.sub(r"\?.*", "?…", without_password(address))
 
 
 def front_page(

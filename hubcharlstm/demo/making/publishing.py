@@ -18,6 +18,7 @@ from starlette.requests import HTTPConnection
 from hubcharlstm import HubError
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.words.catalogue import sentence
+from hubcharlstm.hub.messages import public_endpoint
 from hubcharlstm.hub.model_folder import GENERATION, RECORD
 from hubcharlstm.model import CharLSTM
 
@@ -114,7 +115,7 @@ def publish(folder: Path, name: str, account: Account, *, license_name: str, pri
         "private": private,
         "python": ["from hubcharlstm import CharLSTM", f'model = CharLSTM.from_pretrained("{repo_id}")'],
         "space": f"python -m training space {repo_id.partition('/')[0]}/chat-with-{name} --model {repo_id}",
-        "duplicate": f"{constants.ENDPOINT}/spaces/{here}?duplicate=true" if here else "",
+        "duplicate": f"{public_endpoint()}/spaces/{here}?duplicate=true" if here else "",
     }
 
 

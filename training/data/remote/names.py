@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from hubcharlstm.hub.messages import without_password
+
 SCHEME = re.compile(r"(?i)(https?|hf|s3|gs|ftp)://")
 DATASET = re.compile(r"datasets/(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[^/]+))?(?:/(?P<path>.*))?")
 
@@ -49,8 +51,8 @@ def is_remote(source: str) -> bool:
 
 
 def public_url(url: str) -> str:
-    """A URL without its query, where keys stand that give access."""
-    return url.partition("#")[0].partition("?")[0]
+    """A URL without its query and without a password: both give access."""
+    return without_password(url.partition("#")[0].partition("?")[0])
 
 
 def parse(source: str) -> WebFile | HubDataset:
@@ -60,8 +62,8 @@ def parse(source: str) -> WebFile | HubDataset:
         found = DATASET.fullmatch(source.partition("://")[2].strip("/"))
         if found is None:
             raise ValueError(
-                f"{source} names no dataset of the Hub; expected hf://datasets/USER/NAME, with a file, folder or "
-                "pattern after it if not all is meant: correct it."
+                f"{without_password(source)} names no dataset of the Hub; expected hf://datasets/USER/NAME, with a "
+                "file, folder or pattern after it if not all is meant: correct it."
             )
         revision = found["revision"]
         return HubDataset(found["repo"], unquote(revision) if revision else None, (found["path"] or "").strip("/"))
