@@ -59,7 +59,7 @@ def render(
     more = f" and {len(seen) - MAX_SHOWN_CHARS:,} more" if len(seen) > MAX_SHOWN_CHARS else ""
     metadata = card_data(record)
     values: dict[str, Any] = {
-        **metadata.to_dict(),
+        **metadata.to_dict(),  # type: ignore[no-untyped-call]
         "card_data": metadata.to_yaml(),
         "config": config,
         "vocabulary": vocabulary,
@@ -95,7 +95,8 @@ def renderer(template: str) -> Callable[..., str]:
     """Fills a template in, as `ModelCard.from_template` does; compiled once, since that takes longer than the rest."""
     import jinja2  # PyTorch needs it, too
 
-    return jinja2.Template(template).render
+    fill: Callable[..., str] = jinja2.Template(template).render
+    return fill
 
 
 def colored_cells(cells: CellReport) -> list[tuple[str, str]]:
