@@ -93,7 +93,7 @@ def test_the_page_moves_to_the_other_replica_and_goes_on_with_the_same_text(repl
     replicas.apps[home].kill()
     cut = user.text
     assert len(cut) < len("To be") + LENGTH
-    page.wait_for_function("n => document.querySelector('.reply')?.lastChild.length >= n", arg=LENGTH)
+    until_written(user, LENGTH)
     user.until_done()
     other = cookie_of(user)
     assert {home, other} == {"a", "b"}
@@ -113,6 +113,15 @@ def complete(url: str, **params: Any) -> str:
     events = httpx.get(f"{url}/gradio_api/call/v2/complete/{begun.json()['event_id']}", timeout=SECONDS).text
     data = events.rpartition("event: complete\ndata: ")[2].partition("\n")[0]
     return str(json.loads(data)[0]["text"])
+
+
+def until_written(user: BrowserUser, length: int) -> None:
+    """Wait for the end of a reply, over the loading of a page in between."""
+    for _ in range(100):
+        if user.page.evaluate("document.querySelector('.reply')?.lastChild.length ?? 0") >= length:
+            return
+        user.page.wait_for_timeout(400)
+    pytest.fail(f"The reply did not reach {length} characters: {user.page.locator('body').inner_text()[:2000]}")
 
 
 def cookie_of(user: BrowserUser) -> str:
