@@ -16,11 +16,12 @@ Schema = dict[str, Any]
 SENTENCE: Schema = {"type": "string", "minLength": 10}
 ERROR: Schema = {
     "type": "object",
-    "required": ["error"],
+    "anyOf": [{"required": ["error"]}, {"required": ["detail"]}],
     "properties": {
         "error": {"anyOf": [SENTENCE, {"type": "object", "required": ["message"], "properties": {"message": SENTENCE}}]}
     },
 }
+"""Of a refusal; `detail` is FastAPI's own, of a body that Gradio's routes cannot parse as JSON."""
 OWNER: Schema = {
     "name": OWNER_HEADER, "in": "header", "required": True,
     "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
