@@ -19,7 +19,7 @@ COUNTING_SECONDS = 8e-6
 RESERVE = 0.9
 """The share of the time that is planned: the machine may get slower, and then the deadline ends the run."""
 MAX_ELAPSED = 120.0
-"""Seconds from the start of a process to here, at most: with more, or fewer than 0, the clock has been set meanwhile."""
+"""Seconds from the start of a process to here, at most; with more, or below 0, the clock has been set meanwhile."""
 MAX_ATTEMPTS = 12
 MIN_STEPS = 30
 """Windows that are planned however slow the machine seems: what is too much, the deadline cuts off."""
