@@ -53,7 +53,7 @@ def no_network(environment: dict[str, str]) -> list[str]:
     return namespace("-n")
 
 
-def read_only(environment: dict[str, str]) -> list[str]:
+def write_protected(environment: dict[str, str]) -> list[str]:
     """The checkout and the installed packages."""
     places = [ROOT, Path(sysconfig.get_path("purelib"))]
     mounts = " && ".join(f"mount --bind '{p}' '{p}' && mount -o remount,bind,ro '{p}'" for p in places)
@@ -74,7 +74,7 @@ def c_locale(environment: dict[str, str]) -> list[str]:
 
 @pytest.mark.slow
 @linux
-@pytest.mark.parametrize("change", [one_core, no_network, read_only, no_home, c_locale])
+@pytest.mark.parametrize("change", [one_core, no_network, write_protected, no_home, c_locale])
 def test_it_trains_and_writes_there(tmp_path: Path, change: Change) -> None:
     folder = tmp_path / "Ein Ordner für Ωμέγα 📁"
     folder.mkdir()

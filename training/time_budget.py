@@ -19,7 +19,7 @@ COUNTING_SECONDS = 8e-6
 RESERVE = 0.9
 """The share of the time that is planned: the machine may get slower, and then the deadline ends the run."""
 MAX_ELAPSED = 120.0
-"""Seconds from the start of a process to here, at most: more was the clock, which has been set meanwhile."""
+"""Seconds from the start of a process to here, at most; with more, or below 0, the clock has been set meanwhile."""
 MAX_ATTEMPTS = 12
 MIN_STEPS = 30
 """Windows that are planned however slow the machine seems: what is too much, the deadline cuts off."""
@@ -40,8 +40,9 @@ class TimeBudget:
                 f"--minutes is {minutes:g}; expected at least {MIN_MINUTES:g}, since the start and the report take "
                 "some seconds: raise it."
             )
-        elapsed = min(MAX_ELAPSED, max(0.0, time.time() - psutil.Process().create_time()))
-        return cls(minutes, time.monotonic() + 60 * minutes - elapsed)
+        elapsed = time.time() - psutil.Process().create_time()
+        is_plausible = 0.0 <= elapsed <= MAX_ELAPSED
+        return cls(minutes, time.monotonic() + 60 * minutes - (elapsed if is_plausible else 0.0))
 
     @property
     def remaining(self) -> float:
