@@ -55,7 +55,7 @@ def render(
     seen = [char for char in vocabulary.chars if char.isprintable() and char != " "]
     unseen = [char for char in vocabulary.chars if char not in seen]
     more = f" and {len(seen) - MAX_SHOWN_CHARS:,} more" if len(seen) > MAX_SHOWN_CHARS else ""
-    metadata = card_data(record)
+    metadata: Any = card_data(record)  # whose `to_dict` has no types
     values: dict[str, Any] = {
         **metadata.to_dict(),
         "card_data": metadata.to_yaml(),
@@ -92,7 +92,8 @@ def renderer(template: str) -> Callable[..., str]:
     """Fills a template in, as `ModelCard.from_template` does; compiled once, since that takes longer than the rest."""
     import jinja2  # PyTorch needs it, too
 
-    return jinja2.Template(template).render
+    render_template: Callable[..., str] = jinja2.Template(template).render
+    return render_template
 
 
 def colored_cells(cells: CellReport) -> list[tuple[str, str]]:
