@@ -1,8 +1,8 @@
-"""A hundred visitors of one process, of two behind nginx, and of two of which one is killed while it writes.
+"""A hundred users of one process, of two behind nginx, and of two of which one is killed while it writes.
 
-`python -m benchmarks.replicas [--visitors 100] [--length 500] [--rounds 3]` prints a table and one JSON line. Visitors
+`python -m benchmarks.replicas [--users 100] [--length 500] [--rounds 3]` prints a table and one JSON line. Users
 read the page at its pace, programs stream `/v1/completions` as fast as it goes. Whoever is cut off asks again at once:
-a visitor for the rest of the text, a program for all of it. Apps, nginx and load share the machine; nginx has the
+a user for the rest of the text, a program for all of it. Apps, nginx and load share the machine; nginx has the
 configuration of `examples/replicas`, the model is the shipped one.
 """
 
@@ -33,18 +33,18 @@ KILL_AFTER = {"page": 2.0, "programs": 0.4}
 """Seconds after which a replica is killed, in the middle of most replies."""
 BROKEN = (OSError, asyncio.IncompleteReadError)
 
-Ask = Callable[[Visit, int], Awaitable[None]]
+Send = Callable[[Visit, int], Awaitable[None]]
 
 
 @dataclass
-class Visitor:
+class User:
     """One who asks for a text, and once more if they are cut off. first: seconds until the first letter."""
 
     text: str = ""
     first: float | None = None
     is_cut_off: bool = False
 
-    async def ask(self, ask: Ask, length: int) -> None:
+    async def ask(self, ask: Send, length: int) -> None:
         visit = Visit()
         try:
             await ask(visit, length)
@@ -55,19 +55,19 @@ class Visitor:
         self.first = self.first or visit.first
 
 
-async def read_page(port: int, found: dict[str, Any], cookie: str, visitor: Visitor, length: int) -> None:
+async def use_page(port: int, found: dict[str, Any], cookie: str, user: User, length: int) -> None:
     """Read a reply on the page; the page that is opened after a break goes on with its rest."""
 
     async def ask(visit: Visit, missing: int) -> None:
         await page(port, found, missing, visit, cookie=cookie)
 
-    await visitor.ask(ask, length)
-    if visitor.is_cut_off:
+    await user.ask(ask, length)
+    if user.is_cut_off:
         cookie = await open_page(port, cookie)
-        await visitor.ask(ask, length - len(visitor.text))
+        await user.ask(ask, length - len(user.text))
 
 
-async def call_completions(port: int, model: str, seed: int, visitor: Visitor, length: int) -> None:
+async def call_completions(port: int, model: str, seed: int, user: User, length: int) -> None:
     """Stream a text as a program does; after a break it begins again."""
     body = {"model": model, "prompt": PROMPT, "max_tokens": length, "seed": seed, "stream": True}
 
@@ -79,17 +79,17 @@ async def call_completions(port: int, model: str, seed: int, visitor: Visitor, l
                 if status == 200 and event["data"] != "[DONE]":
                     visit.see(visit.text + json.loads(event["data"])["choices"][0]["text"])
 
-    await visitor.ask(ask, length)
-    if visitor.is_cut_off:
-        visitor.text = ""
-        await visitor.ask(ask, length)
+    await user.ask(ask, length)
+    if user.is_cut_off:
+        user.text = ""
+        await user.ask(ask, length)
 
 
 @contextmanager
 def running_replica(name: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     port = free_port()
-    left_out = ("HUBCHARLSTM_MODEL", "SPACE_ID", "PYTHONPATH")
-    environment = {key: value for key, value in os.environ.items() if key not in left_out}
+    omitted = ("HUBCHARLSTM_MODEL", "SPACE_ID", "PYTHONPATH")
+    environment = {key: value for key, value in os.environ.items() if key not in omitted}
     environment |= {"GRADIO_SERVER_PORT": str(port), "HUBCHARLSTM_TRUSTED_PROXIES": "127.0.0.1"}
     environment |= {"HUBCHARLSTM_REPLICA": name}
     command = [sys.executable, str(ROOT / "app.py")]
@@ -103,46 +103,44 @@ def running_replica(name: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
 
 
 async def measure(
-    port: int, kind: str, num_visitors: int, length: int, victim: subprocess.Popen[bytes] | None = None
+    port: int, kind: str, num_users: int, length: int, victim: subprocess.Popen[bytes] | None = None
 ) -> dict[str, float]:
-    """The figures of some visitors at once. victim: the process to kill meanwhile, None for none."""
-    visitors = [Visitor() for _ in range(num_visitors)]
+    """The figures of some users at once. victim: the process to kill meanwhile, None for none."""
+    users = [User() for _ in range(num_users)]
     if kind == "page":
         found = await find_page(port)
-        cookies = [await open_page(port) for _ in visitors]
-        requests = [
-            read_page(port, found, cookie, visitor, length) for cookie, visitor in zip(cookies, visitors, strict=True)
-        ]
+        cookies = [await open_page(port) for _ in users]
+        requests = [use_page(port, found, cookie, user, length) for cookie, user in zip(cookies, users, strict=True)]
     else:
         async with Connection(port) as connection:
             _, models = await connection.json("GET", "/v1/models")
         name = models["data"][0]["id"]
-        requests = [call_completions(port, name, seed, visitor, length) for seed, visitor in enumerate(visitors)]
+        requests = [call_completions(port, name, seed, user, length) for seed, user in enumerate(users)]
     if victim is not None:
         asyncio.get_running_loop().call_later(KILL_AFTER[kind], victim.kill)
     started = time.perf_counter()
     await asyncio.gather(*requests)
     seconds = time.perf_counter() - started
-    return figures(visitors, seconds, length)
+    return figures(users, seconds, length)
 
 
-def figures(visitors: Sequence[Visitor], seconds: float, length: int) -> dict[str, float]:
-    firsts = sorted(seconds if visitor.first is None else visitor.first for visitor in visitors)
-    cut_off = sum(visitor.is_cut_off for visitor in visitors)
-    failed = sum(len(visitor.text) < length for visitor in visitors)
+def figures(users: Sequence[User], seconds: float, length: int) -> dict[str, float]:
+    firsts = sorted(seconds if user.first is None else user.first for user in users)
+    cut_off = sum(user.is_cut_off for user in users)
+    failed = sum(len(user.text) < length for user in users)
     return {
         "first text p50 s": statistics.median(firsts),
         "first text p95 s": firsts[min(len(firsts) - 1, int(len(firsts) * 0.95))],
-        "characters/s": sum(len(visitor.text) for visitor in visitors) / seconds,
+        "characters/s": sum(len(user.text) for user in users) / seconds,
         "all done s": seconds,
-        "cut off %": 100 * cut_off / len(visitors),
-        "failed %": 100 * failed / len(visitors),
+        "cut off %": 100 * cut_off / len(users),
+        "failed %": 100 * failed / len(users),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--visitors", type=int, default=100, help="at once (default: 100)")
+    parser.add_argument("--users", type=int, default=100, help="at once (default: 100)")
     parser.add_argument("--length", type=int, default=500, help="characters of each text (default: 500)")
     parser.add_argument("--rounds", type=int, default=3, help="(default: 3)")
     options = parser.parse_args()
@@ -150,7 +148,7 @@ def main() -> None:
     results: dict[str, list[dict[str, float]]] = {}
 
     def run(row: str, port: int, kind: str, victim: subprocess.Popen[bytes] | None = None) -> None:
-        found = asyncio.run(measure(port, kind, options.visitors, options.length, victim))
+        found = asyncio.run(measure(port, kind, options.users, options.length, victim))
         results.setdefault(f"{kind}, {row}", []).append(found)
         print(f"| {kind}, {row} | {', '.join(f'{key} {value:,.3g}' for key, value in found.items())} |", flush=True)
 
@@ -165,7 +163,7 @@ def main() -> None:
             run("one process", port, kind)
             run("two behind nginx", nginx.port, kind)
             run("one of two killed", nginx.port, kind, first)
-    settings = {"visitors": options.visitors, "length": options.length}
+    settings = {"users": options.users, "length": options.length}
     print(json.dumps({"benchmark": "replicas", **settings, "results": results}))
 
 

@@ -64,7 +64,7 @@ class ModelArtifacts:
 
     def __init__(self, model: CharLSTM, corpus: Corpus, recipe: Recipe, schedule: TrainSchedule, info: RunInfo) -> None:
         self.model, self.corpus, self.recipe, self.schedule, self.info = model, corpus, recipe, schedule, info
-        self._plot, self._drawn_at = b"", -math.inf
+        self._plot, self._plot_time = b"", -math.inf
 
     @property
     def best_folder(self) -> Path:
@@ -84,8 +84,8 @@ class ModelArtifacts:
     def save_best(self, progress: Progress) -> None:
         """Save the weights as the best so far."""
         self.model.record = self.record(progress)
-        if time.monotonic() - self._drawn_at > PLOT_SECONDS:
-            self._plot, self._drawn_at = loss_plot(progress.history), time.monotonic()
+        if time.monotonic() - self._plot_time > PLOT_SECONDS:
+            self._plot, self._plot_time = loss_plot(progress.history), time.monotonic()
         self._save(self.model, self.best_folder, self._plot)
 
     def save_epoch(self, progress: Progress, epoch: int) -> None:

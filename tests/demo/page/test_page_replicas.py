@@ -18,7 +18,7 @@ from tests.support.nginx import Nginx, find_nginx
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 COOKIE = "hubcharlstm_replica"
-VISITORS = 10
+USERS = 10
 LENGTH = 700
 GIVEN = "".join(f"Line {n} of a text that somebody has given.\n" for n in range(80))
 
@@ -59,22 +59,22 @@ def replicas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicas]:
         app.check_output()
 
 
-def test_visitors_spread_and_stay_while_requests_with_their_context_go_round(replicas: Replicas) -> None:
-    visitors = [httpx.Client(base_url=replicas.nginx.url, timeout=SECONDS) for _ in range(VISITORS)]
-    names = [visitor.get("/").cookies[COOKIE] for visitor in visitors]
-    assert Counter(names) == {"a": VISITORS // 2, "b": VISITORS // 2}
+def test_users_spread_and_stay_while_requests_with_their_context_go_round(replicas: Replicas) -> None:
+    users = [httpx.Client(base_url=replicas.nginx.url, timeout=SECONDS) for _ in range(USERS)]
+    names = [user.get("/").cookies[COOKIE] for user in users]
+    assert Counter(names) == {"a": USERS // 2, "b": USERS // 2}
     assert replicas.answered() == names
-    for visitor in visitors * 2:
-        assert COOKIE not in visitor.get("/gradio_api/info").cookies
+    for user in users * 2:
+        assert COOKIE not in user.get("/gradio_api/info").cookies
     assert replicas.answered("/gradio_api/info") == names * 2
     for _ in range(6):
-        assert visitors[0].get("/v1/models").status_code == 200
+        assert users[0].get("/v1/models").status_code == 200
     answered = replicas.answered("/v1")
     assert answered in (["a", "b"] * 3, ["b", "a"] * 3)
     for _ in range(3):  # without cookies: its event has to be found again
         assert len(complete(replicas.nginx.url, prompt="To be", max_new_tokens=20, seed=3)) == 20
-    for visitor in visitors:
-        visitor.close()
+    for user in users:
+        user.close()
 
 
 def test_the_page_moves_to_the_other_replica_and_goes_on_with_the_same_text(replicas: Replicas, browser: Any) -> None:

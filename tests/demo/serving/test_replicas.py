@@ -25,26 +25,26 @@ def client() -> TestClient:
     return TestClient(ReplicaMiddleware(Starlette(routes=routes), "b"))
 
 
-def test_a_visitor_gets_the_cookie_once_beside_those_of_the_app() -> None:
-    visitor = client()
-    first = visitor.get("/")
+def test_a_user_gets_the_cookie_once_beside_those_of_the_app() -> None:
+    user = client()
+    first = user.get("/")
     assert (first.cookies[COOKIE], first.cookies["another"]) == ("b", "1")
     cookie = next(value for value in first.headers.get_list("set-cookie") if value.startswith(COOKIE))
     assert cookie == f"{COOKIE}=b; Path=/; HttpOnly; SameSite=Lax"
-    assert COOKIE not in visitor.get("/gradio_api/info").cookies
+    assert COOKIE not in user.get("/gradio_api/info").cookies
 
 
 def test_the_cookie_of_another_replica_is_replaced() -> None:
-    visitor = client()
-    visitor.cookies.set(COOKIE, "a")
-    assert visitor.get("/gradio_api/info").cookies[COOKIE] == "b"
+    user = client()
+    user.cookies.set(COOKIE, "a")
+    assert user.get("/gradio_api/info").cookies[COOKIE] == "b"
 
 
 def test_requests_that_any_replica_answers_move_nobody() -> None:
-    visitor = client()
-    assert COOKIE not in visitor.get("/v1/models").cookies
-    visitor.cookies.set(COOKIE, "a")
-    assert COOKIE not in visitor.get("/v1/completions").cookies
+    user = client()
+    assert COOKIE not in user.get("/v1/models").cookies
+    user.cookies.set(COOKIE, "a")
+    assert COOKIE not in user.get("/v1/completions").cookies
 
 
 def test_an_app_alone_has_no_name() -> None:
