@@ -239,7 +239,7 @@ class Client:
         return outcome
 
     def refusal(self, name: str, *args: Any, **kwargs: Any) -> str:
-        """The message of the `ValueError` that the call must raise: one sentence that names its subject (or its start)."""
+        """The message of the `ValueError` that the call must raise: one sentence that begins to name its subject."""
         outcome = self.outcome(name, *args, **kwargs)
         assert "error" in outcome, f"{name} {args} {kwargs} gave {outcome}"
         message: str = outcome["error"]
