@@ -216,10 +216,12 @@ def follow(ticket: JobTicket, run: Path) -> int:
     """Print the Job's log to its end and bring the run back; returns the exit code. Ctrl-C lets the Job go on."""
     token = get_token()
     try:
-        _ask(lambda: _print_log(ticket, token), f"the log of {ticket.url}", "give")
+        printed = _ask(lambda: _print_log(ticket, token), f"the log of {ticket.url}", "give")
         stage = _ask(
             lambda: HfApi().wait_for_job(ticket.job, namespace=ticket.namespace).status, ticket.url, "describe"
         )
+        # The client reads no further where the stream has broken off and the Job ends before it asks again.
+        _ask(lambda: _print_log(ticket, token, start=printed, follow=False), f"the log of {ticket.url}", "give")
     except KeyboardInterrupt:
         print(f"\nThe Job goes on at {ticket.url}.\n{again_lines(run)}")
         return 130
@@ -284,9 +286,14 @@ def _ask(call: Callable[[], T], name: str, verb: str) -> T:
         raise to_hub_error(error, name, verb) from error
 
 
-def _print_log(ticket: JobTicket, token: str | None) -> None:
-    for line in HfApi().fetch_job_logs(job_id=ticket.job, namespace=ticket.namespace, follow=True):
-        print(_printable(line.replace(token, "hf_...") if token else line), flush=True)
+def _print_log(ticket: JobTicket, token: str | None, *, start: int = 0, follow: bool = True) -> int:
+    """Print the log from line `start` on, to the Job's end if to `follow`; returns the number of lines so far."""
+    count = 0
+    for line in HfApi().fetch_job_logs(job_id=ticket.job, namespace=ticket.namespace, follow=follow):
+        count += 1
+        if count > start:
+            print(_printable(line.replace(token, "hf_...") if token else line), flush=True)
+    return max(start, count)
 
 
 def _printable(text: str) -> str:

@@ -10,11 +10,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from hubcharlstm.arguments import MAX_COUNT, checked_path, shown
+from hubcharlstm.arguments import MAX_COUNT, MAX_SHOWN, checked_path, shown
 from hubcharlstm.decoding.clamping import Clamp, check_clamp
 from hubcharlstm.decoding.sampling import RandomStream
 from hubcharlstm.engine.stopping import Ids
 from hubcharlstm.network import CharLSTMConfig
+from hubcharlstm.vocabulary import shorten
 
 MAX_HIDDEN = 1.0
 """h = o * tanh(c), and both lie between -1 and 1."""
@@ -101,7 +102,10 @@ class GenerationState:
                 raise ValueError("its numbers are out of range")
             return state
         except (SafetensorError, OSError, KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
-            raise ValueError(f"{path} is no saved state ({error}); expected one that save wrote: check it.") from error
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise ValueError(
+                f"{shorten(str(path), MAX_SHOWN)} is no saved state ({reason}); expected one that save wrote: check it."
+            ) from error
 
 
 def check_state(state: GenerationState, config: CharLSTMConfig, fingerprint: str) -> None:
