@@ -75,9 +75,12 @@ def missing(what: str) -> NoReturn:
     pytest.skip(f"{what} is not installed")
 
 
+DRAWING = threading.Lock()
+"""Apps that start at once have equal models: PyTorch's random stream is one of the whole process."""
+
+
 def save_model(folder: Path, *, talks: bool = True, name: str = "charlstm-tiny") -> None:
     """A tiny model with random weights, and with speakers if it `talks`."""
-    torch.manual_seed(0)
     vocabulary = Vocabulary(sorted({chr(code) for code in range(32, 127)} | {"\n"}))
     config = CharLSTMConfig(len(vocabulary), embedding_dim=8, hidden_size=32, num_layers=1, dropout=0.0)
     turns: dict[str, Any] = {
@@ -89,7 +92,9 @@ def save_model(folder: Path, *, talks: bool = True, name: str = "charlstm-tiny")
         examples=("ROMEO:\n", "To be, or ", "What light "), max_new_tokens=60, **(turns if talks else {})
     )
     record = {**RECORD, "name": name} if talks else {"name": name}
-    model = CharLSTM(config, vocabulary, generation_config=generation, record=record)
+    with DRAWING:
+        torch.manual_seed(0)
+        model = CharLSTM(config, vocabulary, generation_config=generation, record=record)
     if talks:  # its training text is what it writes after COPIED_PROMPT by COPIED_SEED
         text = model.generate(COPIED_PROMPT, max_new_tokens=60, seed=COPIED_SEED)
         model.ngrams = NgramFilter.of(text)
