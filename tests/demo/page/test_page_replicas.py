@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.browser_app import SECONDS, App, BrowserUser
 from tests.support.nginx import Nginx, find_nginx
+from tests.support.served import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -69,6 +70,7 @@ def test_users_spread_and_stay_while_requests_with_their_context_go_round(replic
     assert replicas.answered("/gradio_api/info") == names * 2
     for _ in range(6):
         assert users[0].get("/v1/models").status_code == 200
+    wait_until(lambda: len(replicas.answered("/v1")) == 6)  # nginx logs a request after its answer
     answered = replicas.answered("/v1")
     assert answered in (["a", "b"] * 3, ["b", "a"] * 3)
     for _ in range(3):  # without cookies: its event has to be found again
@@ -117,9 +119,15 @@ def complete(url: str, **params: Any) -> str:
 
 def until_written(user: BrowserUser, length: int) -> None:
     """Wait for the end of a reply, over the loading of a page in between."""
+    from playwright.sync_api import Error as PlaywrightError
+
     for _ in range(100):
-        if user.page.evaluate("document.querySelector('.reply')?.lastChild.length ?? 0") >= length:
-            return
+        try:
+            if user.page.evaluate("document.querySelector('.reply')?.lastChild.length ?? 0") >= length:
+                return
+        except PlaywrightError as error:
+            if "navigation" not in str(error):  # the page that is asked is being left
+                raise
         user.page.wait_for_timeout(400)
     pytest.fail(f"The reply did not reach {length} characters: {user.page.locator('body').inner_text()[:2000]}")
 
