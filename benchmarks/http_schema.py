@@ -2,8 +2,8 @@
 
     python -m benchmarks.http_schema ST [OPTION...]
 
-ST: the command `st` of an installed schemathesis, such as /tmp/venv/bin/st, which is no dependency of this project.
-Further options are passed on to `st run`, such as `--seed 1 --max-examples 200`. The exit code is that of `st`.
+ST: the command `st` of a schemathesis in an environment of its own, for it is no dependency of this project. Further
+options are passed on to `st run`, such as `--seed 1 --max-examples 200`. The exit code is that of `st`.
 """
 
 from __future__ import annotations

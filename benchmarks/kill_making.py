@@ -52,7 +52,7 @@ async def kill_once(manager: TrainingManager, delay: float) -> tuple[str, list[s
     phase = await until(manager, "ready", "failed")
     state, wrong = manager.state(OWNER), []
     if phase == "ready":
-        CharLSTM.from_pretrained(job.run / "model", device="cpu").generate("Line", max_new_tokens=5)
+        CharLSTM.from_pretrained(job.model_folder, device="cpu").generate("Line", max_new_tokens=5)
     if not state["sentence"]:
         wrong.append(f"{phase} without a sentence")
     try:

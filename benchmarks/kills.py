@@ -7,6 +7,7 @@ everything, so that kills fall into the run and not into imports.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import random
@@ -55,9 +56,8 @@ def run(argv: list[str], limit: float | None, after: Path | None = None) -> bool
 
 def import_all() -> None:
     """Import what a run imports as it begins, which takes longer than a run lives here."""
-    import accelerate  # noqa: F401
-    import matplotlib.figure  # noqa: F401
-
+    for name in ("accelerate", "matplotlib.figure"):
+        importlib.import_module(name)
     torch.optim.SGD([torch.zeros(1)])  # the first optimizer of a process imports PyTorch's compiler
 
 

@@ -13,6 +13,9 @@ from contextlib import suppress
 ESCAPE = re.compile(r"\\(?:n|t|r|\\|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2})")
 SINGLE = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 
+OUT_OF_MEMORY = ("out of memory", "not enough memory", "t allocate memory", "could not create a ")
+"""In messages of PyTorch's allocators, and of oneDNN, which fails to create "a primitive" or "a memory object"."""
+
 
 def use_utf8() -> None:
     """Read and write UTF-8 whatever the locale says; a sample that a console cannot show must not end a run."""
@@ -25,8 +28,8 @@ def use_utf8() -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that there is no memory: PyTorch raises bare `RuntimeError`s, oneDNN of "a primitive"."""
-    return isinstance(error, MemoryError) or "memory" in str(error) or "could not create a primitive" in str(error)
+    """Whether an error says that there is no memory, for which PyTorch and oneDNN raise bare `RuntimeError`s."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def check_utf8(arguments: Sequence[str]) -> None:

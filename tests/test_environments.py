@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from hubcharlstm.console import is_out_of_memory
 from tests.support.training_cli import ROOT, TEXT, TINY
 
 COMMANDS = """
@@ -114,6 +115,23 @@ def test_too_little_memory_is_told_in_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("error: This machine's memory does not hold the model") and done.stdout == ""
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "is_it"),
+    [
+        ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes", True),
+        ("DefaultCPUAllocator: not enough memory: you tried to allocate 1 bytes", True),
+        ("CUDA out of memory. Tried to allocate 2.00 GiB", True),
+        ("could not create a primitive", True),
+        ("could not create a memory object", True),
+        ("CUDA error: an illegal memory access was encountered", False),
+        ("unsupported memory format option ChannelsLast", False),
+    ],
+)
+def test_only_a_want_of_memory_is_one(message: str, is_it: bool) -> None:
+    """Every error with the word in it was told as one, without its traceback."""
+    assert is_out_of_memory(RuntimeError(message)) == is_it and is_out_of_memory(MemoryError())
 
 
 def test_an_argument_that_is_no_text_is_refused(tmp_path: Path) -> None:

@@ -10,12 +10,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from hubcharlstm.arguments import MAX_COUNT, MAX_SHOWN, checked_path, shown
+from hubcharlstm.arguments import MAX_COUNT, checked_path, shown
 from hubcharlstm.decoding.clamping import Clamp, check_clamp
 from hubcharlstm.decoding.sampling import RandomStream
 from hubcharlstm.engine.stopping import Ids
 from hubcharlstm.network import CharLSTMConfig
-from hubcharlstm.vocabulary import shorten
 
 MAX_HIDDEN = 1.0
 """h = o * tanh(c), and both lie between -1 and 1."""
@@ -104,7 +103,7 @@ class GenerationState:
         except (SafetensorError, OSError, KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise ValueError(
-                f"{shorten(str(path), MAX_SHOWN)} is no saved state ({reason}); expected one that save wrote: check it."
+                f"{shown(str(path))} is no saved state ({reason}); expected one that save wrote: check it."
             ) from error
 
 

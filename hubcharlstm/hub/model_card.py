@@ -59,7 +59,7 @@ def render(
     more = f" and {len(seen) - MAX_SHOWN_CHARS:,} more" if len(seen) > MAX_SHOWN_CHARS else ""
     metadata = card_data(record)
     values: dict[str, Any] = {
-        **metadata.to_dict(),  # type: ignore[no-untyped-call]
+        **metadata.to_dict(),  # type: ignore[no-untyped-call]  # of huggingface_hub
         "card_data": metadata.to_yaml(),
         "config": config,
         "vocabulary": vocabulary,

@@ -195,6 +195,16 @@ def open_browser() -> Iterator[Any]:
         opened.close()
 
 
+def listen(page: Any) -> tuple[list[str], list[str]]:
+    """The addresses that a page asks for, and the errors of its console and its scripts, as they come."""
+    requests: list[str] = []
+    errors: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    return requests, errors
+
+
 def clear(context: Any, url: str) -> None:
     """Close a context's pages and clear all that they have stored; Gradio's files stay in its HTTP cache."""
     for page in context.pages:
@@ -218,11 +228,7 @@ class BrowserUser:
         self.context = context or browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         self.page = self.context.new_page()
         self.page.set_default_timeout(SECONDS * 1000)
-        self.requests: list[str] = []
-        self.errors: list[str] = []
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.requests, self.errors = listen(self.page)
         self.open()
 
     def open(self, query: str = "") -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hubcharlstm import CharLSTM
-from tests.support.browser_app import RECORD, SECONDS
+from tests.support.browser_app import RECORD, SECONDS, listen
 from tests.support.exported import small_model
 
 TALK: dict[str, Any] = {
@@ -35,11 +35,7 @@ class PageUser:
         self.context.set_offline(True)
         self.page = self.context.new_page()
         self.page.set_default_timeout(SECONDS * 1000)
-        self.requests: list[str] = []
-        self.errors: list[str] = []
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.requests, self.errors = listen(self.page)
         self.url = path.as_uri()
         self.page.goto(self.url)
         self.page.wait_for_selector("html[data-open]", state="attached")

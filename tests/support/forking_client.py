@@ -7,6 +7,7 @@ it then by SIGKILL.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -24,6 +25,11 @@ PATIENT_SECONDS = 600.0
 """and after that any other, on a machine that does much else."""
 OPERATION_SECONDS = 3
 KILLED = "killed"
+IMPORTED = (
+    "matplotlib.pyplot", "hubcharlstm.export.html_page", "training.commands", "training.jobs", "training.pipeline",
+    "training.publishing.space", "training.publishing.static_space",
+)  # fmt: skip
+"""What a call would import anew, and take seconds for."""
 
 
 def hasten() -> None:
@@ -72,16 +78,10 @@ def respond(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def serve() -> None:
-    import matplotlib.pyplot  # noqa: F401
     import torch
 
-    import hubcharlstm.export.html_page  # noqa: F401  # what calls import would count for each of them
-    import training.commands
-    import training.jobs
-    import training.pipeline
-    import training.publishing.space
-    import training.publishing.static_space  # noqa: F401
-
+    for name in IMPORTED:
+        importlib.import_module(name)
     torch.set_num_threads(1)  # threads of OpenMP do not survive a fork
     for line in sys.stdin:
         call = json.loads(line)

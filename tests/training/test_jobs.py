@@ -135,6 +135,32 @@ def test_a_run_goes_on_here_and_there_to_the_same_bits(
             assert [key for key in whole if not torch.equal(whole[key], found[key])] == [], continued
 
 
+class EndingLog(list[str]):
+    """A log whose Job ends right after somebody has asked for it, with one more line."""
+
+    def __init__(self, job: HubJob) -> None:
+        super().__init__(["the first line"])
+        self.job = job
+
+    def __iter__(self) -> Iterator[str]:
+        yield from list(super().__iter__())
+        if self.job.stage == "RUNNING":
+            self.append("the last line")
+            self.job.stage = "COMPLETED"
+
+
+def test_the_log_is_printed_to_its_end(hub: Hub, author: Client, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the stream breaks off and the Job ends before the client asks for its stage, the rest was lost."""
+
+    def run(hub: Hub, job: HubJob) -> None:
+        job.logs, job.stage = EndingLog(job), "RUNNING"
+
+    monkeypatch.setattr(hub, "runner", run)
+    done = author.call("train", command_line("--", "fit", "my play.py", "--out", "run", *SHORT), str(folder))
+    assert done["code"] == 2 and "no run is stored" in done["err"]
+    assert done["out"].count("the first line") == 1 and done["out"].count("the last line") == 1
+
+
 @pytest.mark.slow
 def test_a_machine_that_is_lost_costs_what_was_not_stored(
     hub: Hub, author: Client, machine: JobMachine, folder: Path, tmp_path: Path

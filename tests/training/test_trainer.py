@@ -183,6 +183,18 @@ def test_the_number_to_beat_is_printed_once_it_is_passed(tmp_path: Path, capsys:
     assert "has passed" not in capsys.readouterr().out
 
 
+def test_a_loss_is_shown_once_its_weights_are_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who saw the first loss on the page and stopped the run could end without a model."""
+    stored = []
+
+    def write(out: Path, history: list[dict[str, float]]) -> None:
+        stored.append((out / "model" / "model.safetensors").is_file())
+
+    monkeypatch.setattr("training.trainer.write_metrics", write)
+    run(tmp_path / "run", RECIPE)
+    assert len(stored) > 1 and all(stored)
+
+
 def test_a_text_that_vanishes_while_it_is_learned_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from training.data.corpus import load_corpus
 

@@ -97,4 +97,4 @@ function continueInterrupted() {
   else continueReply(turn, index, interrupted.goals[index] - turn.replies[index].text.length);
 }
 
-askHealth();
+askHealth(); // not written into the page: where cookies are blocked, its events live in another process than it came from

@@ -3,20 +3,21 @@
 
 const GIVEN_KEY = "hubcharlstm.given.1";
 
-// Returns whether a text was given and the server has none.
-function isGivenTextGone({ phase }) {
+// Notes whether the server has a text of this tab.
+function noteGiven({ phase }) {
   try {
-    if (phase !== "none") sessionStorage.setItem(GIVEN_KEY, "1");
-    return phase === "none" && sessionStorage.getItem(GIVEN_KEY) !== null;
+    if (phase === "none") sessionStorage.removeItem(GIVEN_KEY);
+    else sessionStorage.setItem(GIVEN_KEY, "1");
   } catch {
-    return false; // no sessionStorage: the view shows where to give a text, and no more
+    // no sessionStorage: the view shows where to give a text, and no more
   }
 }
 
-function forgetGiven() {
+// Whether a text was given and the server has none.
+function isGivenTextGone({ phase }) {
   try {
-    sessionStorage.removeItem(GIVEN_KEY);
+    return phase === "none" && sessionStorage.getItem(GIVEN_KEY) !== null;
   } catch {
-    // no sessionStorage: nothing was noted
+    return false;
   }
 }

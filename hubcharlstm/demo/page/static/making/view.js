@@ -40,8 +40,7 @@ async function act(asked) {
   tell();
   try {
     const state = await asked();
-    forgetGiven();
-    isGivenTextGone(state);
+    noteGiven(state);
     receive(state);
   } catch (error) {
     tell(error.message);
@@ -59,7 +58,9 @@ async function refresh() {
   clearTimeout(pollTimer);
   try {
     const state = await ask("state", { method: "GET" });
-    tell(isGivenTextGone(state) ? words("make.gone") : "");
+    const isGone = isGivenTextGone(state);
+    if (!isGone) noteGiven(state);
+    tell(isGone ? words("make.gone") : "");
     receive(state);
   } catch (error) {
     tell(error.message);
