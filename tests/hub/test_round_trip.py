@@ -207,10 +207,13 @@ def test_a_space_is_updated_in_one_commit_of_what_changed(hub: Hub, author: Clie
     assert len(repo.commits) == count + 1
     assert repo.hardware == "cpu-upgrade"
     assert repo.files()["notes.md"] == b"mine"
-    before = len(hub.requests)
+    before = len(hub.requests_for("user/chat"))
     assert done(author, folder, line).splitlines() == [f"{hub.url}/spaces/user/chat"]
     assert len(repo.commits) == count + 1
-    assert {method for method, _ in hub.requests[before:]} <= {"GET", "HEAD"}  # nothing that restarts it
+    assert {method for method, _ in hub.requests_for("user/chat")[before:]} <= {
+        "GET",
+        "HEAD",
+    }  # nothing that restarts it
 
 
 def test_a_space_for_a_private_model(hub: Hub, author: Client, tmp_path: Path) -> None:
@@ -236,7 +239,6 @@ def test_a_space_that_cannot_be(hub: Hub, author: Client, tmp_path: Path) -> Non
 
 
 def test_a_dry_run_changes_nothing_and_shows_what_would_go_up(hub: Hub, author: Client, tmp_path: Path) -> None:
-    before = len(hub.requests)
     line = "space user/dry --model user/anything --dry-run space"
     shown = done(author, tmp_path, line).split("\n\n")
     written = {
@@ -245,7 +247,8 @@ def test_a_dry_run_changes_nothing_and_shows_what_would_go_up(hub: Hub, author: 
     assert written == package_files() | SPACE_FILES == set(shown[0].splitlines())
     assert "it serves user/anything, which its README.md names" in shown[1]
     assert "note: The Hub shows you no model user/anything" in shown[1]
-    assert {method for method, _ in hub.requests[before:]} <= {"GET", "HEAD"}
+    assert {method for method, _ in hub.requests_for("user/dry", "user/anything")} <= {"GET", "HEAD"}
+    assert "spaces/user/dry" not in hub.repos
     assert "exists already" in refused(author, tmp_path, line)
 
 

@@ -144,6 +144,13 @@ class Hub:
         """The paths of all requests of this method, in order, in which `pattern` is found."""
         return [path for sent_method, path in self.requests if sent_method == method and re.search(pattern, path)]
 
+    def requests_for(self, *names: str) -> list[tuple[str, str]]:
+        """Method and path of all requests, in order, whose path names one of these repositories or routes.
+
+        A test that expects no request asks for its own names: processes of the tests before it may still send theirs.
+        """
+        return [(method, path) for method, path in list(self.requests) if any(name in path for name in names)]
+
 
 class _Handler(BaseHTTPRequestHandler):
     hub: Hub

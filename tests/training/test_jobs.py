@@ -214,10 +214,10 @@ def test_ctrl_c_detaches_and_the_job_goes_on(hub: Hub, author: Client, folder: P
 
 def test_a_dry_run_sends_nothing_and_shows_the_request(hub: Hub, author: Client, folder: Path) -> None:
     words = ["fit", "my play.py", "--out", "run", *SHORT]
-    before = len(hub.requests)
+    sent = hub.requests_for("/jobs", "/buckets")
     line = command_line("--dry-run", "--flavor", "a10g-small", "--timeout", "90m", "--", *words)
     shown = json.loads(author.call("train", line, str(folder))["out"])
-    assert len(hub.requests) == before and not (folder / "run").exists()
+    assert hub.requests_for("/jobs", "/buckets") == sent and not (folder / "run").exists()
     assert shown["timeout"] == 5400 and shown["flavor"] == "a10g-small" and shown["secrets"] == ["HF_TOKEN"]
     assert shown["uploads"] == {"corpus/text/my play.py": len(TEXT)}
     assert author.call("train", command_line("--detach", "--", *words), str(folder))["code"] == 0

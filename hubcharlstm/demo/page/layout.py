@@ -163,7 +163,11 @@ def wire_settings(handlers: ChatHandlers, chat: gr.HTML, serving: gr.State) -> N
 
 
 def with_settings(command: str, names: list[str]) -> str:
-    """JavaScript that runs a command of `commands.js` on the values of the controls, by name, and returns them."""
+    """JavaScript that runs a command of `commands.js` on the values of the controls, by name.
+
+    It returns the values that the command changes. Gradio leaves the other controls alone, with what a quick user has
+    entered by then.
+    """
     return f"""(...values) => {{
       const names = {names!r};
       const detail = {{
@@ -171,5 +175,5 @@ def with_settings(command: str, names: list[str]) -> str:
         values: Object.fromEntries(names.map((name, index) => [name, values[index]])),
       }};
       document.getElementById("conversation").dispatchEvent(new CustomEvent("command", {{ detail }}));
-      return names.map((name) => detail.values[name]);
+      return names.map((name, index) => (detail.values[name] === values[index] ? undefined : detail.values[name]));
     }}"""

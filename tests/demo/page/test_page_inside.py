@@ -198,6 +198,28 @@ def test_the_text_is_coloured_by_surprise_by_a_gate_and_by_what_mattered(inside:
     assert inside.color(most) == "rgba(150, 90, 160, 0.72)" and inside.color(9) == ""
 
 
+def test_no_character_has_a_colour_of_the_text_before(inside: Inside, network: CharLSTM) -> None:
+    inside.open()
+    inside.choose(9)
+    inside.page.wait_for_function("() => document.querySelectorAll('#inside .char')[4].style.backgroundColor !== ''")
+    asked = []
+    inside.page.route(
+        "**/inside/trace",  # unit 9 of the new text is asked for apart, and does not come
+        lambda route: (
+            asked.append(route) if '"cells":[[0,9]]' in (route.request.post_data or "") else route.continue_()
+        ),
+    )
+    other = TEXT[::-1]
+    inside.trace(TEXT + "!")
+    inside.trace(other)
+    surprise = network.trace(other).surprise
+    colors = [float(inside.color(at).split(", ")[3][:-1]) for at in range(len(other))]
+    assert asked and colors == pytest.approx([min(1, float(one) / 8) * 0.72 for one in surprise], abs=0.003)
+    for route in asked:
+        route.continue_()
+    inside.page.unroute_all(behavior="wait")
+
+
 def test_the_map_picks_a_unit_and_a_place(inside: Inside) -> None:
     inside.open()
     frame = inside.page.locator("#inside .map-frame")

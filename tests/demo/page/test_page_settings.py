@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from tests.support.browser_app import BrowserUser
+from tests.support.browser_app import App, BrowserUser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -93,3 +95,21 @@ def test_the_advanced_settings_are_collapsed_and_work(user: BrowserUser) -> None
     text = user.text
     user.act(lambda: page.keyboard.press("Alt+Enter"))
     assert user.text.startswith(text + stop)  # goes on behind what stopped it
+
+
+def test_what_a_quick_user_enters_while_the_page_restores_its_settings_stays(app: App, browser: Any) -> None:
+    user = BrowserUser(browser, app.url)
+    user.page.add_init_script(  # between the moment when the values are taken and the one when they come back
+        """document.addEventListener("command", (event) => {
+          if (event.detail.name !== "restore-settings") return;
+          const field = document.querySelector("#field-seed textarea, #field-seed input");
+          field.value = "7";
+          field.dispatchEvent(new Event("input", { bubbles: true }));
+        }, true);"""
+    )
+    user.open()
+    user.page.wait_for_function("() => sessionStorage.getItem('hubcharlstm.settings.1')?.includes('\"seed\":\"7\"')")
+    user.send("To be", length=20)
+    assert user.seed == "7"
+    assert user.page.get_by_label("Seed", exact=True).input_value() == "7"
+    user.leave()

@@ -51,9 +51,9 @@ def test_a_dataset_is_its_files_of_texts_at_one_commit(hub: Hub, client: Client,
     outcome = client.call("load_corpus", "hf://datasets/user/books")
     assert whole(outcome).count("Line ") == 200 and whole(outcome).count("Row ") == 100 and "April" in whole(outcome)
     assert (outcome["name"], outcome["located"]) == ("books", f"hf://datasets/user/books@{repo.branches['main']}")
-    before = len(hub.requests)
+    asked = hub.requests_for("user/books")
     again = client.call("load_corpus", outcome["located"])
-    assert whole(again) == whole(outcome) and len(hub.requests) == before  # a commit does not change
+    assert whole(again) == whole(outcome) and hub.requests_for("user/books") == asked  # a commit does not change
     one = client.call("load_corpus", "hf://datasets/user/books/notes/b.txt")
     assert (whole(one), one["name"]) == (PROSE, "b")
     some = client.call("load_corpus", "hf://datasets/user/books/data/*.parquet")

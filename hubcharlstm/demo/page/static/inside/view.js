@@ -194,6 +194,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     layerMenu.root.hidden = trace.layers < 2;
     unitNumber.max = trace.size - 1;
     text.setTrace(trace);
+    if (!currentCell()) paint(); // the unit is asked for first: until then no colour may be one of the text before
     const bits = trace.surprise.reduce((sum, one) => sum + one, 0) / trace.surprise.length;
     const said = [words("inside.facts", { model: trace.model, n: trace.characters.length, bits: number(bits, 2) })];
     if (trace.heldOut) said.push(words("inside.facts_held_out", { bits: number(trace.heldOut, 2) }));
@@ -310,7 +311,8 @@ export function mountView(root, { fileUrl, nameOfModel }) {
       const norms = state.weights?.norms ?? [];
       const most = Math.max(...norms, 1e-9);
       text.setColors(norms.map((norm) => ofWeight(norm / most)));
-    } else if (cell) {
+    } else if (!cell) text.setColors([]);
+    else {
       const show = { cell: (value) => ofValue(Math.tanh(value)), candidate: ofValue, hidden: ofValue }[kind] ?? ofGate;
       text.setColors(Array.from(cell[kind], show));
     }
