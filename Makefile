@@ -8,6 +8,8 @@ PORT   ?= 7860
 PYTEST  = $(BIN)/python -m pytest
 # Two processes take a file at a time: its tests share an app, a browser and runs.
 SPREAD  = -n 2 --dist loadfile --no-loadscope-reorder
+# A browser, an app and a test keep two cores busy; beside other tests the page is seconds late, and so are its answers.
+BROWSER = $$(grep -rl --include='test_*.py' 'mark\.browser' tests)
 # The serial tests are in three files: to collect all others would take as long as a minute.
 SERIAL  = $$(grep -rl --include='test_*.py' 'mark\.serial' tests)
 BIN     = $(VENV)/bin
@@ -57,7 +59,8 @@ train: $(VENV)/.train
 	$(BIN)/python -m training fit "$(CORPUS)" --out "$(OUT)" --preset $(PRESET)
 
 test: $(VENV)/.dev
-	$(PYTEST) $(SPREAD) -m "not serial"
+	$(PYTEST) $(SPREAD) -m "not browser and not serial"
+	$(PYTEST) -m browser $(BROWSER)
 	$(PYTEST) -m serial $(SERIAL)
 
 test-fast: $(VENV)/.dev

@@ -197,7 +197,6 @@ def test_the_folder_of_a_dry_run_works_as_a_space_runs_it(
     for folder in (home, elsewhere):
         folder.mkdir()
     port = free_port()
-    start = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*AS_ANYBODY, fresh_python, unwritable_space / "app.py"],
@@ -207,14 +206,12 @@ def test_the_folder_of_a_dry_run_works_as_a_space_runs_it(
         page = fetch_page(process, port, log, seconds=60)
         client = AppClient(f"http://127.0.0.1:{port}/", verbose=False, analytics_enabled=False)
         done = client.predict(prompt="To be", max_new_tokens=60, seed=7, api_name="/complete")
-        seconds = time.monotonic() - start
     finally:
         process.terminate()
         process.wait(20)
     text = log.read_text(encoding="utf-8")
     assert "The hosted one" in page
     assert done["text"] == pushed["text"]
-    assert seconds < 60, f"{seconds:.0f} s\n{text}"
     failures = re.findall(r"^\w*(?:Error|Exception): .*", text, re.MULTILINE)
     assert set(failures) <= {NO_HOT_RELOADING}, text
     assert not list(elsewhere.iterdir())

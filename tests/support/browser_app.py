@@ -235,6 +235,7 @@ class BrowserUser:
         self.page.goto(self.url + "/" + query)
         self.page.wait_for_selector("#conversation .title")
         self.page.wait_for_selector("#send")
+        self.page.wait_for_selector("body[data-restored]")
 
     def another_tab(self) -> BrowserUser:
         """The same browser's second tab, which closes with the first."""

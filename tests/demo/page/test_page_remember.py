@@ -36,6 +36,7 @@ def chosen(user: BrowserUser) -> str:
 def offered(user: BrowserUser) -> list[str]:
     """What the model menu lists."""
     user.page.click("#field-model input")
+    user.page.wait_for_selector("#field-model [role=option]")
     labels = user.page.locator("#field-model [role=option]").all_text_contents()
     user.page.keyboard.press("Escape")
     return [label.replace("✓", "").strip() for label in labels]
@@ -62,7 +63,7 @@ def test_a_text_is_remembered_for_its_owner_alone(app: App, browser: Any) -> Non
     one.open()  # a reload finds it again
     one.page.wait_for_function("label => document.querySelector('#field-model input').value === label", arg=LABEL)
     tab = one.another_tab()
-    assert LABEL in offered(tab)
+    tab.until(lambda: LABEL in offered(tab))
     tab.page.close()
     other.send("Is it mine?", length=10)
     assert " tiny " in other.caption

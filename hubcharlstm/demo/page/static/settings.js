@@ -39,7 +39,7 @@ function restoreSettings(values) {
   if (!areRestored) {
     isModelAsked = true; // comes back here once it serves, or does not load
     trigger("restore_model", { model: keptSettings.model });
-  }
+  } else document.body.dataset.restored = ""; // for tests, whose users are quicker than any
   const restored = isSame ? { ...values } : values;
   if (isSame) {
     for (const [name, value] of Object.entries(values)) {
