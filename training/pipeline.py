@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
+from hubcharlstm.decoding import openmp
 from hubcharlstm.hub.model_folder import CHECKPOINT, STORED_DTYPES
 from training import preflight
 from training.ancestry import distinct, public_command
@@ -182,7 +183,7 @@ def fit(
             [*(teachers.entries if teachers else ()), *(pretrained_init.teachers if pretrained_init else ())]
         ),
     )  # fmt: skip
-    with run_lock(out) if is_main else nullcontext(), _flushed_denormals():
+    with run_lock(out) if is_main else nullcontext(), flushed_denormals():
         if is_main:
             remove_litter(out)
         if is_main and not resume and settings:
@@ -344,13 +345,19 @@ def _check_stored(dtype: str, keep_epochs: Collection[int], schedule: TrainSched
 
 
 @contextmanager
-def _flushed_denormals() -> Iterator[None]:
-    """Flush denormals to zero: weights that decay to them would slow down every product."""
+def flushed_denormals() -> Iterator[None]:
+    """Flush denormals to zero: weights that decay to them would slow down every product.
+
+    PyTorch sets that of the calling thread, and a thread of OpenMP has what the one had that started it. So the team
+    starts anew.
+    """
     torch.set_flush_denormal(True)
+    openmp.release_thread_team()
     try:
         yield
     finally:
         torch.set_flush_denormal(False)
+        openmp.release_thread_team()
 
 
 def _new_model(recipe: Recipe, vocabulary: Vocabulary, generation: GenerationConfig) -> CharLSTM:
