@@ -10,6 +10,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,8 +27,10 @@ from tests.support.tiny_runs import (
     run,
     weights,
 )
+from training import checkpoint
 from training.checkpoint import Progress
 from training.pipeline import flushed_denormals
+from training.run_folder import run_lock
 from training.trainer import TrainResult
 
 
@@ -161,6 +164,22 @@ def test_denormals_are_flushed_in_all_threads_of_a_run() -> None:
         assert flushed() == 0.0
     finally:
         openmp.set_num_threads(before)
+
+
+def test_a_checkpoint_is_loaded_under_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that just ended replaced it, so that the steps of one and the weights of the next were taken."""
+    out, load, found = tmp_path / "run", checkpoint.load, list[Path]()
+    at_step(monkeypatch, 3, lambda: signal.raise_signal(signal.SIGTERM))
+    run(out)
+
+    def while_locked(folder: Path, **named: Any) -> Any:
+        with pytest.raises(ValueError, match="in use by another run"), run_lock(folder):
+            pass
+        found.append(folder)
+        return load(folder, **named)
+
+    monkeypatch.setattr(checkpoint, "load", while_locked)
+    assert run(out, resume=True).finished and found == [out]
 
 
 def test_a_run_works_off_the_main_thread(tmp_path: Path) -> None:
