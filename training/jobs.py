@@ -48,6 +48,10 @@ CANCEL_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Between looks at a Job that was cancelled."""
 
 
+class NothingStoredError(HubError):
+    """A Job has ended, and its repository holds no run of it."""
+
+
 @dataclass(frozen=True)
 class JobTicket:
     """job.json of a run folder: the Job, its repository, and where this machine has the texts. It holds no secret."""
@@ -239,7 +243,7 @@ def finish(ticket: JobTicket, run: Path, stage: str, message: str | None = None)
         return 0
     state = "ended before its training did" if stage == "COMPLETED" else f"has the stage {stage}"
     if not found or not (run / RUN_JSON).is_file():
-        raise HubError(
+        raise NothingStoredError(
             f"The Job {ticket.url} {state}{reason}, and no run is stored; expected a trained model: see its log there."
         )
     print(

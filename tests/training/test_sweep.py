@@ -14,15 +14,18 @@ from pathlib import Path
 import pytest
 
 from hubcharlstm import CharLSTM
+from hubcharlstm.errors import HubError
 from tests.support.hub_client import Client
 from tests.support.hub_jobs import HubJob
 from tests.support.hub_server import Hub
 from tests.support.training_cli import ROOT, TEXT, TINY, refused
+from training import jobs
 from training.__main__ import main
+from training.job_request import JobRequest
 from training.recipe import Recipe
 from training.sweep import Grid
 from training.sweep_report import Comparison
-from training.trials import ProcessTrial, Trial, run_all
+from training.trials import JobTrial, ProcessTrial, Trial, run_all
 
 SHORT = [*TINY, "--max-train-chars", "1500"]
 
@@ -174,6 +177,33 @@ def test_a_grid_search_by_jobs_brings_each_run_back_and_sends_none_twice(
     assert again["code"] == 0 and "2 runs, 2 of them finished" in again["out"]
     results = json.loads((tmp_path / "sweeps" / "play" / "results.json").read_text(encoding="utf-8"))
     assert [row["state"] for row in results["runs"]] == ["finished", "finished"]
+
+
+def test_a_hub_that_is_away_begins_no_job_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A finished Job whose run could not be fetched was forgotten, and trained from the start by another one."""
+    one, answers = trial(tmp_path, 1), [HubError("The Hub is away."), jobs.NothingStoredError("Nothing is stored.")]
+    ticket = jobs.JobTicket("1", "user", "https://hub/1", "user/run", "text.txt", None, ("fit",))
+    ticket.save(one.run)
+    begun: list[tuple[str, ...]] = []
+
+    def away(*args: object) -> int:
+        raise answers.pop(0)
+
+    def start(request: JobRequest, **machine: object) -> jobs.JobTicket:
+        begun.append(request.words)
+        return ticket
+
+    monkeypatch.setattr(jobs, "stage_of", lambda ticket: "COMPLETED")
+    monkeypatch.setattr(jobs, "finish", away)
+    monkeypatch.setattr(jobs, "start", start)
+    monkeypatch.setattr(
+        "training.trials.parse_request", lambda words: JobRequest(one.run, tuple(words), ("", None), (), "")
+    )
+    with pytest.raises(HubError, match="is away"):
+        JobTrial(one, {})
+    assert jobs.JobTicket.load(one.run) == ticket and not begun
+    JobTrial(one, {})
+    assert [words[0] for words in begun] == ["fit"] and not one.run.exists()
 
 
 def test_the_comparison_ranks_the_runs_and_averages_the_seeds(tmp_path: Path) -> None:
