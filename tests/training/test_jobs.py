@@ -26,9 +26,9 @@ from tests.support.job_machine import JobMachine, install, kill
 from tests.support.tiny_runs import weights
 from tests.support.training_cli import ROOT, TEXT, TINY, refused
 from training.__main__ import main
-from training.job_request import timeout_seconds
+from training.job_request import parse_request, timeout_seconds
 from training.publishing.wheel import write_wheel
-from training.run_settings import RunSettings
+from training.run_settings import RunSettings, TeacherSource
 
 SHORT = [*TINY, "--max-train-chars", "2000"]
 LONG = [*TINY, "--max-train-chars", "20000"]
@@ -244,6 +244,7 @@ def test_a_hub_that_refuses_is_told_in_one_sentence(hub: Hub, author: Client, fo
         ("job nowhere", "belongs to no Job"),
         ("job --cancel -- fit macbeth", "expected its run folder alone"),
         ("job -- fit -", "comes through a pipe"),
+        ("job -- fit 'tests/*.py'", "is no file or folder, and a Job gets its texts from one"),
         ("job -- fit nowhere.txt", "no file or folder 'nowhere.txt'"),
         ("job -- fit macbeth --tracker trackio", "--tracker is given to a Job"),
         ("job -- fit macbeth --teacher tests", "lies on this machine"),
@@ -258,7 +259,21 @@ def test_what_no_job_can_do_is_refused(
     assert message in refused(shlex.split(words), capsys)
 
 
-def test_a_named_corpus_needs_no_upload(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_run_whose_teacher_lies_here_is_refused_as_a_job(finished: Path, tmp_path: Path) -> None:
+    """It was uploaded, and the Job ended at the teacher's name."""
+    teacher = TeacherSource(name=str(finished), fingerprint="")
+    RunSettings.load(finished).model_copy(update={"teachers": (teacher,)}).save(tmp_path / "run")
+    with pytest.raises(ValueError, match="lies on this machine; expected one of the Hub"):
+        parse_request(["resume", str(tmp_path / "run")])
+
+
+def test_a_named_corpus_needs_no_upload(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where a folder of that name lies, which went there instead of the play."""
+    monkeypatch.chdir(tmp_path)
+    Path("macbeth").mkdir()
+    Path("macbeth", "notes.txt").write_text(TEXT, encoding="utf-8")
     assert main(["job", "--dry-run", "--", "fit", "macbeth", "--out", str(tmp_path / "run"), "--preset", "base"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["uploads"] == {} and shown["volumes"] == [] and shown["timeout"] == timeout_seconds("8h")
