@@ -125,7 +125,8 @@ def _write(path: Path, options: ReadingOptions, folder: Path, manifest: Manifest
         for block, is_first in _with_separator(blocks, separator):
             missing = block[to_skip:]
             to_skip -= len(block) - len(missing)
-            writer.write(missing, len(separator) if is_first and len(missing) == len(block) else None)
+            is_begun = is_first and not to_skip and len(missing) == len(block)
+            writer.write(missing, len(separator) if is_begun else None)
             if (now := time.monotonic()) - reported >= REPORT_SECONDS:
                 reported = now
                 logger.info("  %s million characters", f"{writer.length / 1e6:,.0f}")
@@ -143,8 +144,8 @@ def _write(path: Path, options: ReadingOptions, folder: Path, manifest: Manifest
 def _with_separator(blocks: Iterator[str], separator: str) -> Iterator[tuple[str, bool]]:
     """The blocks of a file, the first one after the line break that parts it from the file before."""
     first = next(blocks, None)
-    if first is None:  # a file without text
-        yield from [(separator, False)] if separator else []
+    if first is None:  # a file without text, which begins where the next one does but for the line break
+        yield separator, True
         return
     yield separator + first, True
     yield from ((block, False) for block in blocks)
