@@ -224,12 +224,23 @@ def follow(ticket: JobTicket, run: Path) -> int:
         stage = _ask(
             lambda: HfApi().wait_for_job(ticket.job, namespace=ticket.namespace).status, ticket.url, "describe"
         )
-        # The client reads no further where the stream has broken off and the Job ends before it asks again.
-        _ask(lambda: _print_log(ticket, token, start=printed, follow=False), f"the log of {ticket.url}", "give")
+        _print_end_of_log(ticket, token, start=printed)
     except KeyboardInterrupt:
         print(f"\nThe Job goes on at {ticket.url}.\n{again_lines(run)}")
         return 130
+    except HubError as error:
+        if is_transient(error):
+            print(f"note: the Job may go on at {ticket.url}.\n{again_lines(run)}", flush=True)
+        raise
     return finish(ticket, run, stage.stage, stage.message)
+
+
+def _print_end_of_log(ticket: JobTicket, token: str | None, *, start: int) -> None:
+    """The client reads no further where the stream has broken off and the Job ends before it asks again."""
+    try:
+        _ask(lambda: _print_log(ticket, token, start=start, follow=False), f"the log of {ticket.url}", "give")
+    except HubError as error:  # lines are missing then, and the run is there all the same
+        print(f"note: {error}", flush=True)
 
 
 def finish(ticket: JobTicket, run: Path, stage: str, message: str | None = None) -> int:

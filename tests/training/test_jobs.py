@@ -11,13 +11,16 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import hf_xet
 import pytest
 import torch
 
+from hubcharlstm.errors import HubError
 from tests.support.distributions import Distributions
 from tests.support.hub_client import Client, clean_environment
 from tests.support.hub_jobs import HubJob
@@ -25,6 +28,7 @@ from tests.support.hub_server import OWNER_TOKEN, Hub
 from tests.support.job_machine import JobMachine, install, kill
 from tests.support.tiny_runs import weights
 from tests.support.training_cli import ROOT, TEXT, TINY, refused
+from training import jobs
 from training.__main__ import main
 from training.job_request import parse_request, timeout_seconds
 from training.publishing.wheel import write_wheel
@@ -159,6 +163,34 @@ def test_the_log_is_printed_to_its_end(hub: Hub, author: Client, folder: Path, m
     done = author.call("train", command_line("--", "fit", "my play.py", "--out", "run", *SHORT), str(folder))
     assert done["code"] == 2 and "no run is stored" in done["err"]
     assert done["out"].count("the first line") == 1 and done["out"].count("the last line") == 1
+
+
+@pytest.mark.parametrize("is_at_end", [False, True])
+def test_a_log_that_breaks_off_costs_no_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_at_end: bool
+) -> None:
+    """For want of its last lines the run was not fetched, and before the end nothing said that the Job may go on."""
+    ticket = jobs.JobTicket("1", "user", "https://hub/1", "user/run", "text.txt", None, ("fit",))
+    fetched: list[Path] = []
+
+    def print_log(ticket: jobs.JobTicket, token: str | None, *, start: int = 0, follow: bool = True) -> int:
+        if follow != is_at_end:
+            raise ConnectionError("the network is down")
+        return start
+
+    def finish(ticket: jobs.JobTicket, run: Path, stage: str, message: str | None) -> int:
+        fetched.append(run)
+        return 0
+
+    ended = SimpleNamespace(status=SimpleNamespace(stage="COMPLETED", message=None))
+    monkeypatch.setattr(jobs, "_print_log", print_log)
+    monkeypatch.setattr(jobs, "finish", finish)
+    monkeypatch.setattr(jobs, "HfApi", lambda: SimpleNamespace(wait_for_job=lambda job, namespace: ended))
+    with nullcontext() if is_at_end else pytest.raises(HubError, match="network is down"):
+        assert jobs.follow(ticket, tmp_path) == 0
+    assert fetched == ([tmp_path] if is_at_end else [])
+    shown = capsys.readouterr().out
+    assert ("network is down" in shown) == is_at_end and (f"job {tmp_path}" in shown) != is_at_end
 
 
 @pytest.mark.slow
