@@ -132,6 +132,11 @@ def _of_resume(run: Path) -> JobRequest:
             f"The run {run} averages the weights of several processes (--local-sgd-steps), and a Job has a single one; "
             "expected a run without it: resume it here by torchrun."
         )
+    if settings.tracker:
+        raise ValueError(
+            f"The run {run} logs to {settings.tracker} (--tracker), and that would be gone with the Job's machine; "
+            "expected a run without it: resume it here."
+        )
     _check_models(teacher.name for teacher in settings.teachers)
     texts = settings.source.corpus, settings.source.val
     return JobRequest(run, ("resume", run_there(run)), texts, _uploads(*texts), settings.recipe.preset)

@@ -291,12 +291,16 @@ def test_what_no_job_can_do_is_refused(
     assert message in refused(shlex.split(words), capsys)
 
 
-def test_a_run_whose_teacher_lies_here_is_refused_as_a_job(finished: Path, tmp_path: Path) -> None:
-    """It was uploaded, and the Job ended at the teacher's name."""
+def test_a_run_that_needs_this_machine_is_refused_as_a_job(finished: Path, tmp_path: Path) -> None:
+    """It was uploaded, and the Job ended at the teacher's name or at the missing package."""
     teacher = TeacherSource(name=str(finished), fingerprint="")
-    RunSettings.load(finished).model_copy(update={"teachers": (teacher,)}).save(tmp_path / "run")
-    with pytest.raises(ValueError, match="lies on this machine; expected one of the Hub"):
-        parse_request(["resume", str(tmp_path / "run")])
+    for change, message in (
+        ({"teachers": (teacher,)}, "lies on this machine; expected one of the Hub"),
+        ({"tracker": "trackio"}, "logs to trackio"),
+    ):
+        RunSettings.load(finished).model_copy(update=change).save(tmp_path / "run")
+        with pytest.raises(ValueError, match=message):
+            parse_request(["resume", str(tmp_path / "run")])
 
 
 def test_a_named_corpus_needs_no_upload(
