@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
 import shutil
@@ -118,7 +117,7 @@ def _write(path: Path, options: ReadingOptions, folder: Path, manifest: Manifest
         manifest.stats = FileStats(options.encoding)
     shard_chars = max(shards.SHARD_CHARS, total_bytes(path) // shards.SHARE_OF_SOURCE)
     writer, started = ShardWriter(folder, manifest, shard_chars), time.monotonic()
-    stats, first, to_skip, began_at = copy.deepcopy(manifest.stats), manifest.file, manifest.file_chars, manifest.length
+    stats, first, to_skip, began_at = manifest.stats.copied(), manifest.file, manifest.file_chars, manifest.length
     reported = started
     for number, blocks in iter_files(path, options, stats, first=first):
         separator = "\n" if stats.files > 1 else ""
@@ -131,7 +130,7 @@ def _write(path: Path, options: ReadingOptions, folder: Path, manifest: Manifest
                 reported = now
                 logger.info("  %s million characters", f"{writer.length / 1e6:,.0f}")
         to_skip = 0
-        writer.begin_file(number + 1, copy.deepcopy(stats))
+        writer.begin_file(number + 1, stats.copied())
     writer.complete(stats)
     seconds = time.monotonic() - started
     rate = (manifest.length - began_at) / max(seconds, 1e-9) / 1e6
