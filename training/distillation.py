@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -107,6 +108,8 @@ def _new_array(shape: tuple[int, int], dtype: Any, folder: Path) -> Array:
             f"{free / 2**30:.1f} GB are free; expected room for it: free some, or choose an --out on another disk."
         )
     with tempfile.TemporaryFile(dir=folder) as file:
+        if hasattr(os, "posix_fallocate"):  # a sparse file would end the process by SIGBUS where the room is gone later
+            os.posix_fallocate(file.fileno(), 0, needed)
         return np.memmap(file, dtype=dtype, mode="w+", shape=shape)
 
 

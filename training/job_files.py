@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import re
 import shutil
 import tempfile
@@ -17,6 +19,7 @@ from hubcharlstm.hub.guarded_download import guarded_download
 from hubcharlstm.hub.messages import to_load_error
 from hubcharlstm.hub.model_folder import CHECKPOINT, EPOCHS_IN_RUN, MODEL_IN_RUN
 from hubcharlstm.hub.retry import CLIENT_ERRORS, bounded_operation, with_retries
+from training.run_folder import is_finished
 from training.run_settings import RUN_JSON, RunSettings
 from training.tracking import METRICS, SNAPSHOTS, STATUS
 
@@ -28,6 +31,8 @@ FOLDERS = (CHECKPOINT, MODEL_IN_RUN, EPOCHS_IN_RUN)
 FILES = (RUN_JSON, METRICS, SNAPSHOTS, STATUS)
 STORED = re.compile(rf"run/(?:{'|'.join(map(re.escape, FILES))}|(?:{'|'.join(FOLDERS)})/(?:[\w-]+/)?[\w-][\w.-]*)")
 ATTEMPTS = 5
+
+logger = logging.getLogger(__name__)
 
 
 def store_run(run: Path, repo_id: str, *, token: str | None = None) -> None:
@@ -56,7 +61,7 @@ def _copy_folder(source: Path, target: Path) -> None:
             return
         before = _state(source)
         try:
-            shutil.copytree(source, target)
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns(".*"))  # what a save under way has staged
         except (OSError, shutil.Error):
             if _state(source) == before:
                 raise
@@ -76,7 +81,7 @@ def _state(folder: Path) -> list[tuple[str, int, int, int]]:
 
 
 def fetch_run(repo_id: str, run: Path, *, token: str | None = None) -> bool:
-    """Bring the stored run into the folder `run`; returns whether there is one.
+    """Bring the stored run into the folder `run`, unless that one has gone on since; returns whether one is stored.
 
     Each file is compared with the hash that the Hub lists. The checkpoint comes last, so that a fetch which breaks off
     leaves a folder that an earlier checkpoint still fits. Raises `HubError` if the Hub does not give it.
@@ -96,16 +101,28 @@ def fetch_run(repo_id: str, run: Path, *, token: str | None = None) -> bool:
         if not stored:
             return False
         copy = Path(temporary) / RUN
+        if _how_far(run) > _how_far(copy):
+            logger.warning("%s has gone on here since the Job stored it; it stays as it is.", run)
+            return True
         run.mkdir(parents=True, exist_ok=True)
-        for name in reversed(FOLDERS):
-            if (copy / name).is_dir():
-                drop = {path.name for path in (run / name).iterdir()} if (run / name).is_dir() else set()
-                replace_folder(run / name, lambda new, name=name: _copy_into(copy / name, new), drop=drop)  # type: ignore[misc]
         for name in FILES:
             if (copy / name).is_file():
                 shutil.copy2(copy / name, run / f".{name}.new")
                 (run / f".{name}.new").replace(run / name)
+        for name in reversed(FOLDERS):
+            if (copy / name).is_dir():
+                drop = {path.name for path in (run / name).iterdir()} if (run / name).is_dir() else set()
+                replace_folder(run / name, lambda new, name=name: _copy_into(copy / name, new), drop=drop)  # type: ignore[misc]
     return True
+
+
+def _how_far(run: Path) -> tuple[int, bool]:
+    """The step of its checkpoint and whether it is finished; a run without a whole checkpoint or record has step -1."""
+    try:
+        step = int(json.loads((run / CHECKPOINT / "progress.json").read_text(encoding="utf-8"))["step"])
+        return step, is_finished(run)
+    except (OSError, ValueError, KeyError, TypeError):
+        return -1, False
 
 
 def _copy_into(source: Path, target: Path) -> None:

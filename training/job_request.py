@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from training.data.corpus import locate
+from training.data.corpus import NAMED, locate
+from training.data.remote.names import is_remote
 from training.data.sources import is_hidden
 from training.options import fit_parser, words_of
 from training.recipe import PRESETS
 from training.run_folder import check_new
 from training.run_settings import RunSettings
+from training.warm_start import SHIPPED_NAME
 
 CORPUS_MOUNT = PurePosixPath("/corpus")
 """Where a Job finds the texts that were uploaded for it."""
@@ -100,12 +102,7 @@ def _of_fit(options: argparse.Namespace) -> JobRequest:
     ):
         if getattr(options, name):
             raise ValueError(f"--{name.replace('_', '-')} is given to a Job; expected none, since {why}: leave it out.")
-    for name in filter(None, [options.init_from, *options.teacher]):
-        if Path(name).expanduser().exists():
-            raise ValueError(
-                f"The model {name} lies on this machine; expected one of the Hub, where the Job finds it: push it by "
-                "`python -m training push`, and give its id."
-            )
+    _check_models(filter(None, [options.init_from, *options.teacher]))
     if options.corpus == "-":
         raise ValueError("The corpus comes through a pipe; expected a file, which can be uploaded: save it first.")
     corpus, val = locate(options.corpus), locate(options.val, named=False) if options.val else None
@@ -118,6 +115,16 @@ def _of_fit(options: argparse.Namespace) -> JobRequest:
     return JobRequest(run, ("fit", *words_of(options)), (corpus, val), uploads, options.preset)
 
 
+def _check_models(names: Iterable[str]) -> None:
+    """Raise `ValueError` for a model that lies here."""
+    for name in names:
+        if name != SHIPPED_NAME and Path(name).expanduser().exists():
+            raise ValueError(
+                f"The model {name} lies on this machine; expected one of the Hub, where the Job finds it: push it by "
+                "`python -m training push`, and give its id."
+            )
+
+
 def _of_resume(run: Path) -> JobRequest:
     settings = RunSettings.load(run)
     if settings.recipe.local_sgd_steps:
@@ -125,13 +132,27 @@ def _of_resume(run: Path) -> JobRequest:
             f"The run {run} averages the weights of several processes (--local-sgd-steps), and a Job has a single one; "
             "expected a run without it: resume it here by torchrun."
         )
+    if settings.tracker:
+        raise ValueError(
+            f"The run {run} logs to {settings.tracker} (--tracker), and that would be gone with the Job's machine; "
+            "expected a run without it: resume it here."
+        )
+    _check_models(teacher.name for teacher in settings.teachers)
     texts = settings.source.corpus, settings.source.val
     return JobRequest(run, ("resume", run_there(run)), texts, _uploads(*texts), settings.recipe.preset)
 
 
 def _uploads(corpus: str, val: str | None) -> tuple[TextFiles, ...]:
+    """The texts that lie here; raises `ValueError` for one of which nothing can be uploaded."""
     places = (("corpus/text", corpus), ("corpus/val", val))
-    return tuple(TextFiles(Path(text), place) for place, text in places if text and Path(text).exists())
+    here = [(Path(text), place) for place, text in places if text and text not in NAMED and not is_remote(text)]
+    for path, _ in here:
+        if not path.exists():
+            raise ValueError(
+                f"{path} is no file or folder, and a Job gets its texts from one; expected one, or a URL: name the "
+                "folder where it is a pattern, or check the path."
+            )
+    return tuple(TextFiles(path, place) for path, place in here)
 
 
 def timeout_seconds(typed: str) -> int:

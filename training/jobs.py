@@ -48,6 +48,10 @@ CANCEL_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Between looks at a Job that was cancelled."""
 
 
+class NothingStoredError(HubError):
+    """A Job has ended, and its repository holds no run of it."""
+
+
 @dataclass(frozen=True)
 class JobTicket:
     """job.json of a run folder: the Job, its repository, and where this machine has the texts. It holds no secret."""
@@ -220,12 +224,23 @@ def follow(ticket: JobTicket, run: Path) -> int:
         stage = _ask(
             lambda: HfApi().wait_for_job(ticket.job, namespace=ticket.namespace).status, ticket.url, "describe"
         )
-        # The client reads no further where the stream has broken off and the Job ends before it asks again.
-        _ask(lambda: _print_log(ticket, token, start=printed, follow=False), f"the log of {ticket.url}", "give")
+        _print_end_of_log(ticket, token, start=printed)
     except KeyboardInterrupt:
         print(f"\nThe Job goes on at {ticket.url}.\n{again_lines(run)}")
         return 130
+    except HubError as error:
+        if is_transient(error):
+            print(f"note: the Job may go on at {ticket.url}.\n{again_lines(run)}", flush=True)
+        raise
     return finish(ticket, run, stage.stage, stage.message)
+
+
+def _print_end_of_log(ticket: JobTicket, token: str | None, *, start: int) -> None:
+    """The client reads no further where the stream has broken off and the Job ends before it asks again."""
+    try:
+        _ask(lambda: _print_log(ticket, token, start=start, follow=False), f"the log of {ticket.url}", "give")
+    except HubError as error:  # lines are missing then, and the run is there all the same
+        print(f"note: {error}", flush=True)
 
 
 def finish(ticket: JobTicket, run: Path, stage: str, message: str | None = None) -> int:
@@ -239,7 +254,7 @@ def finish(ticket: JobTicket, run: Path, stage: str, message: str | None = None)
         return 0
     state = "ended before its training did" if stage == "COMPLETED" else f"has the stage {stage}"
     if not found or not (run / RUN_JSON).is_file():
-        raise HubError(
+        raise NothingStoredError(
             f"The Job {ticket.url} {state}{reason}, and no run is stored; expected a trained model: see its log there."
         )
     print(

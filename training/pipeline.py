@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
+from hubcharlstm.decoding import openmp
 from hubcharlstm.hub.model_folder import CHECKPOINT, STORED_DTYPES
 from training import preflight
 from training.ancestry import distinct, public_command
@@ -167,12 +168,8 @@ def fit(
         pretrained_init.copy_into(model)
     bptt = TruncatedBPTT(model, recipe, schedule, TrainIds(corpus.train, vocabulary))
     is_main = bptt.processes.is_main
-    progress = bptt.load(out) if resume else Progress(num_processes=bptt.processes.count)
-    if bptt.processes.count > 1 or progress.num_processes > 1:
-        _print_processes(bptt, progress)
     if is_main and not resume:
         out.mkdir(parents=True, exist_ok=True)
-        sign(out)
     info = RunInfo(
         out, num_processes=bptt.processes.count, dtype=dtype,
         command=public_command(settings.command) if settings else "",
@@ -182,11 +179,18 @@ def fit(
             [*(teachers.entries if teachers else ()), *(pretrained_init.teachers if pretrained_init else ())]
         ),
     )  # fmt: skip
-    with run_lock(out) if is_main else nullcontext(), _flushed_denormals():
+    with run_lock(out) if is_main and out.is_dir() else nullcontext(), flushed_denormals():
+        # Under the lock: a run that ends here meanwhile replaces the checkpoint, at worst between its two files.
+        bptt.processes.wait()
+        progress = bptt.load(out) if resume else Progress(num_processes=bptt.processes.count)
+        if bptt.processes.count > 1 or progress.num_processes > 1:
+            _print_processes(bptt, progress)
         if is_main:
             remove_litter(out)
-        if is_main and not resume and settings:
-            settings.save(out)
+        if is_main and not resume:
+            sign(out)
+            if settings:
+                settings.save(out)
         trainer = Trainer(
                 bptt, progress, encode(corpus.held_out, vocabulary),
                 ModelArtifacts(bptt.ema.model, corpus, recipe, schedule, info),
@@ -344,13 +348,19 @@ def _check_stored(dtype: str, keep_epochs: Collection[int], schedule: TrainSched
 
 
 @contextmanager
-def _flushed_denormals() -> Iterator[None]:
-    """Flush denormals to zero: weights that decay to them would slow down every product."""
+def flushed_denormals() -> Iterator[None]:
+    """Flush denormals to zero: weights that decay to them would slow down every product.
+
+    PyTorch sets that of the calling thread, and a thread of OpenMP has what the one had that started it. So the team
+    starts anew.
+    """
     torch.set_flush_denormal(True)
+    openmp.release_thread_team()
     try:
         yield
     finally:
         torch.set_flush_denormal(False)
+        openmp.release_thread_team()
 
 
 def _new_model(recipe: Recipe, vocabulary: Vocabulary, generation: GenerationConfig) -> CharLSTM:

@@ -14,6 +14,7 @@ from typing import Any, Self
 from training.data.corpus import locate
 from training.options import fit_parser
 from training.run_folder import is_finished
+from training.run_settings import RUN_JSON, RunSettings
 from training.sweep_report import Comparison, publish
 from training.trials import JobTrial, Trial, run_all, start_processes
 
@@ -133,12 +134,23 @@ def run(
 
 
 def _student(grid: Grid, out: Path, trials: Sequence[Trial], teachers: Sequence[str]) -> Trial:
-    """A run with the settings of the best and the first seed, taught by the best."""
+    """A run with the settings of the best and the first seed, taught by the best.
+
+    A student of others, who were the best of a smaller sweep, keeps its folder.
+    """
     by_name = {trial.name: trial for trial in trials}
     best = by_name[teachers[0]]
     trial = grid.trial(out, best.settings, grid.seeds[0])
     places = [str(by_name[name].run) for name in teachers]
-    return Trial(STUDENT, best.settings, trial.seed, out / STUDENT, grid.corpus, (*trial.words, "--teacher", *places))
+    wanted = [str(Path(place).resolve()) for place in places]
+    names = (STUDENT if number == 1 else f"{STUDENT}-{number}" for number in itertools.count(1))
+    name = next(name for name in names if _teachers_of(out / name) in ([], wanted))
+    return Trial(name, best.settings, trial.seed, out / name, grid.corpus, (*trial.words, "--teacher", *places))
+
+
+def _teachers_of(run: Path) -> list[str]:
+    """Their run folders; none before the run has begun."""
+    return [source.name for source in RunSettings.load(run).teachers] if (run / RUN_JSON).is_file() else []
 
 
 def _claim(grid: Grid, out: Path) -> None:

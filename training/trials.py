@@ -101,7 +101,7 @@ class JobTrial:
             self.ticket = jobs.JobTicket.load(trial.run)
             if (stage := jobs.stage_of(self.ticket)) not in jobs.ENDED:
                 return
-            with contextlib.suppress(ValueError):  # nothing is stored: it begins again
+            with contextlib.suppress(jobs.NothingStoredError):  # it begins again
                 jobs.finish(self.ticket, trial.run, stage)
             if is_finished(trial.run):
                 return

@@ -16,6 +16,7 @@ from training.data.corpus import Corpus
 from training.data.examples import suggest
 from training.pipeline import fit
 from training.recipe import Recipe
+from training.run_folder import is_finished
 from training.run_settings import CorpusSource, RunSettings
 from training.trainer import TrainResult
 
@@ -64,6 +65,8 @@ def without_seconds(data: dict[str, Any]) -> dict[str, Any]:
 
 def assert_same_run(one: Path, other: Path) -> None:
     """Bit for bit: best weights, last weights, optimizer, random state, record."""
+    for out in (one, other):
+        assert is_finished(out), f"{out} has not come to its end: a signal, as `timeout` sends one, stops a run"
     for name in ("model/model.safetensors", "checkpoint/tensors.safetensors"):
         a, b = weights(one, name), weights(other, name)
         assert a.keys() == b.keys()

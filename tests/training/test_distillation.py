@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from collections import namedtuple
 from dataclasses import replace
@@ -135,3 +136,17 @@ def test_a_disk_without_room_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(10, 9, 1))
     with pytest.raises(ValueError, match=r"takes 0\.0 GB on the disk of .* are free; expected room for it: free some"):
         TeacherProbs.write([tiny_model(VOCABULARY)], TEXT, VOCABULARY, temperature=1.0, folder=tmp_path)
+
+
+def test_the_room_of_all_that_is_stored_is_taken_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of holes was made where another had no room beside it, and SIGBUS ended the process at a later write."""
+    monkeypatch.setattr(training.distillation, "FULL_VOCABULARY", 10)
+    usage = namedtuple("usage", "total used free")
+    taken: list[int] = []
+    room = 2 * 4 * (len(TEXT) - 1)  # for the probabilities alone
+    monkeypatch.setattr(training.distillation, "TOP_K", 4)
+    monkeypatch.setattr(os, "posix_fallocate", lambda file, start, size: taken.append(size), raising=False)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(0, 0, room - sum(taken)))
+    with pytest.raises(ValueError, match="expected room for it"):
+        TeacherProbs.write([tiny_model(VOCABULARY)], TEXT, VOCABULARY, temperature=1.0, folder=tmp_path)
+    assert taken == [room]

@@ -11,13 +11,16 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import hf_xet
 import pytest
 import torch
 
+from hubcharlstm.errors import HubError
 from tests.support.distributions import Distributions
 from tests.support.hub_client import Client, clean_environment
 from tests.support.hub_jobs import HubJob
@@ -25,10 +28,11 @@ from tests.support.hub_server import OWNER_TOKEN, Hub
 from tests.support.job_machine import JobMachine, install, kill
 from tests.support.tiny_runs import weights
 from tests.support.training_cli import ROOT, TEXT, TINY, refused
+from training import jobs
 from training.__main__ import main
-from training.job_request import timeout_seconds
+from training.job_request import parse_request, timeout_seconds
 from training.publishing.wheel import write_wheel
-from training.run_settings import RunSettings
+from training.run_settings import RunSettings, TeacherSource
 
 SHORT = [*TINY, "--max-train-chars", "2000"]
 LONG = [*TINY, "--max-train-chars", "20000"]
@@ -161,6 +165,34 @@ def test_the_log_is_printed_to_its_end(hub: Hub, author: Client, folder: Path, m
     assert done["out"].count("the first line") == 1 and done["out"].count("the last line") == 1
 
 
+@pytest.mark.parametrize("is_at_end", [False, True])
+def test_a_log_that_breaks_off_costs_no_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_at_end: bool
+) -> None:
+    """For want of its last lines the run was not fetched, and before the end nothing said that the Job may go on."""
+    ticket = jobs.JobTicket("1", "user", "https://hub/1", "user/run", "text.txt", None, ("fit",))
+    fetched: list[Path] = []
+
+    def print_log(ticket: jobs.JobTicket, token: str | None, *, start: int = 0, follow: bool = True) -> int:
+        if follow != is_at_end:
+            raise ConnectionError("the network is down")
+        return start
+
+    def finish(ticket: jobs.JobTicket, run: Path, stage: str, message: str | None) -> int:
+        fetched.append(run)
+        return 0
+
+    ended = SimpleNamespace(status=SimpleNamespace(stage="COMPLETED", message=None))
+    monkeypatch.setattr(jobs, "_print_log", print_log)
+    monkeypatch.setattr(jobs, "finish", finish)
+    monkeypatch.setattr(jobs, "HfApi", lambda: SimpleNamespace(wait_for_job=lambda job, namespace: ended))
+    with nullcontext() if is_at_end else pytest.raises(HubError, match="network is down"):
+        assert jobs.follow(ticket, tmp_path) == 0
+    assert fetched == ([tmp_path] if is_at_end else [])
+    shown = capsys.readouterr().out
+    assert ("network is down" in shown) == is_at_end and (f"job {tmp_path}" in shown) != is_at_end
+
+
 @pytest.mark.slow
 def test_a_machine_that_is_lost_costs_what_was_not_stored(
     hub: Hub, author: Client, machine: JobMachine, folder: Path, tmp_path: Path
@@ -244,6 +276,7 @@ def test_a_hub_that_refuses_is_told_in_one_sentence(hub: Hub, author: Client, fo
         ("job nowhere", "belongs to no Job"),
         ("job --cancel -- fit macbeth", "expected its run folder alone"),
         ("job -- fit -", "comes through a pipe"),
+        ("job -- fit 'tests/*.py'", "is no file or folder, and a Job gets its texts from one"),
         ("job -- fit nowhere.txt", "no file or folder 'nowhere.txt'"),
         ("job -- fit macbeth --tracker trackio", "--tracker is given to a Job"),
         ("job -- fit macbeth --teacher tests", "lies on this machine"),
@@ -258,7 +291,25 @@ def test_what_no_job_can_do_is_refused(
     assert message in refused(shlex.split(words), capsys)
 
 
-def test_a_named_corpus_needs_no_upload(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_run_that_needs_this_machine_is_refused_as_a_job(finished: Path, tmp_path: Path) -> None:
+    """It was uploaded, and the Job ended at the teacher's name or at the missing package."""
+    teacher = TeacherSource(name=str(finished), fingerprint="")
+    for change, message in (
+        ({"teachers": (teacher,)}, "lies on this machine; expected one of the Hub"),
+        ({"tracker": "trackio"}, "logs to trackio"),
+    ):
+        RunSettings.load(finished).model_copy(update=change).save(tmp_path / "run")
+        with pytest.raises(ValueError, match=message):
+            parse_request(["resume", str(tmp_path / "run")])
+
+
+def test_a_named_corpus_needs_no_upload(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where a folder of that name lies, which went there instead of the play."""
+    monkeypatch.chdir(tmp_path)
+    Path("macbeth").mkdir()
+    Path("macbeth", "notes.txt").write_text(TEXT, encoding="utf-8")
     assert main(["job", "--dry-run", "--", "fit", "macbeth", "--out", str(tmp_path / "run"), "--preset", "base"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["uploads"] == {} and shown["volumes"] == [] and shown["timeout"] == timeout_seconds("8h")

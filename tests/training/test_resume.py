@@ -10,12 +10,14 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 import training.trainer
+from hubcharlstm.decoding import openmp
 from tests.support.browser_app import ROOT
 from tests.support.tiny_runs import (
     RECIPE,
@@ -25,7 +27,10 @@ from tests.support.tiny_runs import (
     run,
     weights,
 )
+from training import checkpoint
 from training.checkpoint import Progress
+from training.pipeline import flushed_denormals
+from training.run_folder import run_lock
 from training.trainer import TrainResult
 
 
@@ -138,6 +143,43 @@ def test_a_run_leaves_the_arithmetic_of_the_process_as_it_was(unbroken: Path) ->
     with pytest.raises(ValueError):
         run(unbroken.parent / "none", resume=True)
     assert float(torch.tensor([1e-39]) * 0.5) > 0.0
+
+
+def test_denormals_are_flushed_in_all_threads_of_a_run() -> None:
+    """Threads of before computed with them up to the first sample, which a resumed run writes later than another."""
+    if openmp.gnu_openmp() is None:
+        pytest.skip("this system's OpenMP has no threads of the calling thread alone")
+
+    def flushed() -> float:
+        """The share of 2^20 denormals that become 0; both threads have half of them each."""
+        bits = (denormals * 0.5).view(torch.int32)
+        return float((bits == 0).float().mean())
+
+    denormals, before = torch.full((2**20,), 1e-39), openmp.get_num_threads()
+    openmp.set_num_threads(2)
+    try:
+        assert flushed() == 0.0
+        with flushed_denormals():
+            assert flushed() == 1.0
+        assert flushed() == 0.0
+    finally:
+        openmp.set_num_threads(before)
+
+
+def test_a_checkpoint_is_loaded_under_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that just ended replaced it, so that the steps of one and the weights of the next were taken."""
+    out, load, found = tmp_path / "run", checkpoint.load, list[Path]()
+    at_step(monkeypatch, 3, lambda: signal.raise_signal(signal.SIGTERM))
+    run(out)
+
+    def while_locked(folder: Path, **named: Any) -> Any:
+        with pytest.raises(ValueError, match="in use by another run"), run_lock(folder):
+            pass
+        found.append(folder)
+        return load(folder, **named)
+
+    monkeypatch.setattr(checkpoint, "load", while_locked)
+    assert run(out, resume=True).finished and found == [out]
 
 
 def test_a_run_works_off_the_main_thread(tmp_path: Path) -> None:

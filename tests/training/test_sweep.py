@@ -10,25 +10,35 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hubcharlstm import CharLSTM
+from hubcharlstm.errors import HubError
 from tests.support.hub_client import Client
 from tests.support.hub_jobs import HubJob
 from tests.support.hub_server import Hub
 from tests.support.training_cli import ROOT, TEXT, TINY, refused
+from training import jobs, sweep
 from training.__main__ import main
+from training.job_request import JobRequest
 from training.recipe import Recipe
+from training.run_folder import is_finished
 from training.sweep import Grid
 from training.sweep_report import Comparison
-from training.trials import ProcessTrial, Trial, run_all
+from training.trials import JobTrial, ProcessTrial, Trial, run_all
 
 SHORT = [*TINY, "--max-train-chars", "1500"]
 
 
 def trial(folder: Path, seed: int) -> Trial:
     return Trial(f"seed-{seed}", {}, seed, folder / f"seed-{seed}", "text.txt", ("--seed", str(seed)))
+
+
+def teacher_words(one: Trial) -> tuple[str, ...]:
+    """What follows --teacher, which comes last."""
+    return one.words[one.words.index("--teacher") + 1 :] if "--teacher" in one.words else ()
 
 
 def finish(one: Trial, val_loss: float = 1.0) -> None:
@@ -38,7 +48,10 @@ def finish(one: Trial, val_loss: float = 1.0) -> None:
     record = {"val_loss": val_loss, "val_bpc": 1.4, "best_epoch": 2.0, "seconds": 60.0, "samples": []}
     record["history"] = [{"chars": 1000, "val_loss": val_loss}]
     (folder / "training.json").write_text(json.dumps(record), encoding="utf-8")
-    settings = {"recipe": Recipe().to_dict(), "source": {"corpus": "text.txt"}, "dtype": "float32", "sha256": ""}
+    settings: dict[str, Any] = {
+        "recipe": Recipe().to_dict(), "source": {"corpus": "text.txt"}, "dtype": "float32", "sha256": "",
+        "teachers": [{"name": str(Path(place).resolve()), "fingerprint": ""} for place in teacher_words(one)],
+    }  # fmt: skip
     (one.run / "run.json").write_text(json.dumps(settings), encoding="utf-8")
 
 
@@ -174,6 +187,56 @@ def test_a_grid_search_by_jobs_brings_each_run_back_and_sends_none_twice(
     assert again["code"] == 0 and "2 runs, 2 of them finished" in again["out"]
     results = json.loads((tmp_path / "sweeps" / "play" / "results.json").read_text(encoding="utf-8"))
     assert [row["state"] for row in results["runs"]] == ["finished", "finished"]
+
+
+def test_a_hub_that_is_away_begins_no_job_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A finished Job whose run could not be fetched was forgotten, and trained from the start by another one."""
+    one, answers = trial(tmp_path, 1), [HubError("The Hub is away."), jobs.NothingStoredError("Nothing is stored.")]
+    ticket = jobs.JobTicket("1", "user", "https://hub/1", "user/run", "text.txt", None, ("fit",))
+    ticket.save(one.run)
+    begun: list[tuple[str, ...]] = []
+
+    def away(*args: object) -> int:
+        raise answers.pop(0)
+
+    def start(request: JobRequest, **machine: object) -> jobs.JobTicket:
+        begun.append(request.words)
+        return ticket
+
+    monkeypatch.setattr(jobs, "stage_of", lambda ticket: "COMPLETED")
+    monkeypatch.setattr(jobs, "finish", away)
+    monkeypatch.setattr(jobs, "start", start)
+    monkeypatch.setattr(
+        "training.trials.parse_request", lambda words: JobRequest(one.run, tuple(words), ("", None), (), "")
+    )
+    with pytest.raises(HubError, match="is away"):
+        JobTrial(one, {})
+    assert jobs.JobTicket.load(one.run) == ticket and not begun
+    JobTrial(one, {})
+    assert [words[0] for words in begun] == ["fit"] and not one.run.exists()
+
+
+def test_where_others_are_the_best_by_now_they_teach_a_student_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finished student was shown with the settings of the best of a larger sweep, which had not taught it."""
+    losses = {"dropout-0.2_seed-1": 1.5, "dropout-0.4_seed-2": 1.2}
+
+    def run_all(trials: list[Trial], start: object, **options: object) -> tuple[dict[str, str], bool]:
+        for one in trials:
+            if not is_finished(one.run):
+                finish(one, losses.get(one.name, 1.9))
+        return {}, False
+
+    monkeypatch.setattr(sweep, "run_all", run_all)
+    for seeds in ((1,), (1, 2), (1, 2)):
+        grid = Grid.of("macbeth", seeds, {"dropout": ("0.2", "0.4")}, [])
+        assert sweep.run(grid, tmp_path / "out", "again", processes=1, num_teachers=1, machine=None) == 0
+    results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    students = [row for row in results["runs"] if "teachers" in row]
+    assert [(row["name"], row["teachers"]) for row in students] == [("student-2", ["dropout-0.4_seed-2"])]
+    assert students[0]["settings"] == {"dropout": "0.4"}
+    assert is_finished(tmp_path / "out" / "student") and not (tmp_path / "out" / "student-3").exists()
 
 
 def test_the_comparison_ranks_the_runs_and_averages_the_seeds(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
 import shutil
@@ -118,19 +117,20 @@ def _write(path: Path, options: ReadingOptions, folder: Path, manifest: Manifest
         manifest.stats = FileStats(options.encoding)
     shard_chars = max(shards.SHARD_CHARS, total_bytes(path) // shards.SHARE_OF_SOURCE)
     writer, started = ShardWriter(folder, manifest, shard_chars), time.monotonic()
-    stats, first, to_skip, began_at = copy.deepcopy(manifest.stats), manifest.file, manifest.file_chars, manifest.length
+    stats, first, to_skip, began_at = manifest.stats.copied(), manifest.file, manifest.file_chars, manifest.length
     reported = started
     for number, blocks in iter_files(path, options, stats, first=first):
         separator = "\n" if stats.files > 1 else ""
         for block, is_first in _with_separator(blocks, separator):
             missing = block[to_skip:]
             to_skip -= len(block) - len(missing)
-            writer.write(missing, len(separator) if is_first and len(missing) == len(block) else None)
+            is_begun = is_first and not to_skip and len(missing) == len(block)
+            writer.write(missing, len(separator) if is_begun else None)
             if (now := time.monotonic()) - reported >= REPORT_SECONDS:
                 reported = now
                 logger.info("  %s million characters", f"{writer.length / 1e6:,.0f}")
         to_skip = 0
-        writer.begin_file(number + 1, copy.deepcopy(stats))
+        writer.begin_file(number + 1, stats.copied())
     writer.complete(stats)
     seconds = time.monotonic() - started
     rate = (manifest.length - began_at) / max(seconds, 1e-9) / 1e6
@@ -143,8 +143,8 @@ def _write(path: Path, options: ReadingOptions, folder: Path, manifest: Manifest
 def _with_separator(blocks: Iterator[str], separator: str) -> Iterator[tuple[str, bool]]:
     """The blocks of a file, the first one after the line break that parts it from the file before."""
     first = next(blocks, None)
-    if first is None:  # a file without text
-        yield from [(separator, False)] if separator else []
+    if first is None:  # a file without text, which begins where the next one does but for the line break
+        yield separator, True
         return
     yield separator + first, True
     yield from ((block, False) for block in blocks)

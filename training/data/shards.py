@@ -110,6 +110,7 @@ class ShardWriter:
         self._counts = np.array(manifest.counts, dtype=np.int64)
         self.length, self._ends_in_break = manifest.length, manifest.ends_in_break
         self.file, self.file_chars, self.stats = manifest.file, manifest.file_chars, manifest.stats
+        self._starts: list[int] = []  # that no saved manifest has yet
         self._output: IO[bytes] | None = None
 
     def begin_file(self, file: int, stats: FileStats) -> None:
@@ -119,6 +120,7 @@ class ShardWriter:
     def write(self, block: str, text_start: int | None = None) -> None:
         """Append a block of text. text_start: the place in it where the text of a file begins, if one does."""
         if not block:
+            self._starts += [] if text_start is None else [self.length + text_start]
             return
         points = code_points(block)
         ids = self._ids_by_point[points]
@@ -131,7 +133,7 @@ class ShardWriter:
         if self._output is None:
             self._begin_shard(dtype)
         assert self._output is not None
-        if text_start is not None:
+        if text_start is not None:  # not before: the shard that ended above may be all that is left of this process
             self._starts.append(self.length + text_start)
         data = ids.astype(self._dtype).tobytes()
         self._output.write(data)
@@ -157,7 +159,6 @@ class ShardWriter:
         self._output = self._path.with_suffix(".new").open("wb")
         self._digest, self._dtype = hashlib.sha256(), dtype
         self._shard_length = self._num_lines = 0
-        self._starts: list[int] = []
 
     def end_shard(self) -> None:
         """Complete the shard that is being written, if there is one, and save the manifest."""
@@ -176,6 +177,7 @@ class ShardWriter:
         )  # fmt: skip
         manifest = self.manifest
         manifest.file_starts += self._starts
+        self._starts = []
         manifest.chars, manifest.counts = "".join(self._chars), self._counts.tolist()
         manifest.ends_in_break = self._ends_in_break
         manifest.file, manifest.file_chars, manifest.stats = self.file, self.file_chars, self.stats

@@ -131,6 +131,20 @@ def test_preparation_goes_on_where_it_stopped(
         assert not list((tmp_path / "shards").glob("*/shard-*")), "the shards before the substitution are deleted"
 
 
+@pytest.mark.parametrize("empty", [(2,), (0, 2), (0, 1, 2)])
+def test_files_begin_in_shards_where_they_do_in_memory(
+    folder: Path, tmp_path: Path, request: pytest.FixtureRequest, empty: tuple[int, ...]
+) -> None:
+    """A file without text had no beginning there, so that the note on what is held out named other files."""
+    for number in empty:
+        (folder / f"{number}.txt").write_text("", encoding="utf-8")
+    one = load_corpus(str(folder), val_place="end")
+    request.getfixturevalue("small")
+    other = load_corpus(str(folder), val_place="end", store=tmp_path / "shards")
+    assert isinstance(other.train, ShardedText) and same(one, other)
+    assert len(one.file_starts) == 6 and other.file_starts == one.file_starts
+
+
 @pytest.mark.slow
 def test_a_process_that_is_killed_leaves_what_the_next_one_needs(tmp_path: Path) -> None:
     (tmp_path / "long.txt").write_text(words(1, 20_000) * 60, encoding="utf-8")

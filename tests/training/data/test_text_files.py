@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from training.data import sources
 from training.data.corpus import load_corpus
 from training.data.encoded import TrainIds
 from training.data.sharded_text import ShardedText
-from training.data.text_files import load_text
+from training.data.text_files import FileStats, load_text
 
 PROSE = "It was a bright cold day in April, and the clocks were striking thirteen.\nNobody looked up. " * 12
 
@@ -74,3 +75,13 @@ def test_other_encodings_are_read_when_named(tmp_path: Path, encoding: str) -> N
 def test_an_unreadable_file_is_refused() -> None:
     with pytest.raises(ValueError, match=r"/proc/self/mem cannot be read \(.*\); expected a text file"):
         load_text(Path("/proc/self/mem"))
+
+
+def test_a_copy_of_what_files_contain_stays_as_it_is() -> None:
+    """The manifest of a shard says what the files before it gave."""
+    stats = FileStats("utf-8", names=["a"], kinds=Counter(["CSV"]))
+    before = stats.copied()
+    stats.names.append("b")
+    stats.kinds["CSV"] += 1
+    stats.encodings["b"] = "latin-1"
+    assert before == FileStats("utf-8", names=["a"], kinds=Counter(["CSV"])) != stats

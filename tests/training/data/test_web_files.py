@@ -72,6 +72,17 @@ def test_a_download_that_breaks_off_goes_on_where_it_stopped(web: WebServer, cap
     assert "broke off" in caplog.text
 
 
+def test_a_note_on_a_part_that_a_full_disk_has_cut_is_no_obstacle(web: WebServer, cache: Path) -> None:
+    """Every later call of the same URL ended with pydantic's own words, until somebody deleted the cache."""
+    url = f"{web.url}/books/April.txt"
+    text_of(url)
+    [record] = cache.rglob("download.json")
+    (record.parent / "part.json").touch()
+    web.files["/books/April.txt"] = PROSE.upper().encode()
+    assert text_of(url) == PROSE.upper()
+    assert not (record.parent / "part.json").exists()
+
+
 def test_another_process_goes_on_with_what_has_arrived(
     web: WebServer, cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

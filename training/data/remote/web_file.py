@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # httpx is exported lazily
+from pydantic import ValidationError
 
 from hubcharlstm.hub.messages import reason
 from hubcharlstm.hub.retry import CLIENT_ERRORS, call_with_deadline, is_transient
@@ -199,7 +200,10 @@ def _receive(response: Any, part: Path, offset: int, whole: int | None, entry: P
 def _begun(entry: Path) -> FileRecord | None:
     """What the part that has arrived belongs to."""
     file = entry / "part.json"
-    return FileRecord.model_validate_json(file.read_bytes()) if file.is_file() else None
+    try:
+        return FileRecord.model_validate_json(file.read_bytes()) if file.is_file() else None
+    except ValidationError:  # half written, as where the disk was full: then of none that is known
+        return None
 
 
 def _begin(entry: Path, current: FileRecord | None) -> None:
