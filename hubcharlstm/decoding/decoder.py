@@ -92,7 +92,7 @@ class Decoder:
     ) -> tuple[State, tuple[int, ...]]:
         """Read up to `PREFILL_CHUNK` of `ids` for one row by `nn.LSTM`, but never the last id.
 
-        state (num_layers, 1, H) each, None for zeros -> the state after them, and the ids that remain.
+        state (num_layers, 1, H) each, on any device, None for zeros -> the state after them, and the ids that remain.
         With a clamp, which `nn.LSTM` knows nothing of, and in int8 they are read step by step.
         """
         state = self.initial_state(1) if state is None else state
@@ -102,9 +102,10 @@ class Decoder:
         if clamp or self._prompt_layers is None:
             return self._prefill_by_steps(ids[:count], state, clamp), tuple(ids[count:])
         embedding, lstm = self._prompt_layers
+        h, c = (part.to(self.device) for part in state)
         chunk = torch.tensor([ids[:count]], device=self.device)
         with self._threads.region(("prefill", count.bit_length()), steps=count):
-            _, state = lstm(embedding(chunk), state)
+            _, state = lstm(embedding(chunk), (h, c))
         return state, tuple(ids[count:])
 
     def prefill(self, ids: Sequence[int], state: State | None, clamp: Clamp = ()) -> State:
