@@ -131,8 +131,8 @@ def call_with_deadline(
         try:
             return result.result(timeout=max(0.0, min(remaining, REPORT_SECONDS if progress is None else 0.5)))
         except TimeoutError:
-            if result.done():
-                raise
+            if result.done():  # the call has raised it, or has ended since the wait did
+                return result.result()
 
 
 def pause_before_retry(seconds: float, error: BaseException) -> None:
