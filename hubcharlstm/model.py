@@ -79,6 +79,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
     # --- load, save, publish ---------------------------------------------------------------------------------
 
     @classmethod
+    @torch.inference_mode(mode=False)  # weights that are made in that mode have no gradients
     def from_pretrained(  # type: ignore[override]  # the mixin needs an id; ours has a model of its own to offer
         cls,
         pretrained_model_name_or_path: str | Path | None = None,
