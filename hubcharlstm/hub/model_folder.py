@@ -137,6 +137,10 @@ def _load_once(folder: Path, name: str, revision: str | None, verify: bool) -> A
     tensors, dtype, weights_id = load_weights(
         files[WEIGHTS], config, vocabulary, common_id=common_id, name=name, verify=verify
     )
+    if current_files(folder, MODEL_FILES).keys() != files.keys():
+        raise save_id.MixedSavesError(
+            f"{name} has been saved anew while it was loaded; expected one save: load it again when that is done."
+        )
     record = {key: value for key, value in contents.get(RECORD, {}).items() if key != save_id.KEY}
     return Artifact(config, vocabulary, tensors, dtype, generation, record, name, revision, cells, weights_id, ngrams)
 
