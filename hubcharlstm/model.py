@@ -149,8 +149,8 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         install this library from, a URL for pip or a Space such as user/space (default: the card has no such line).
         repo_id: what the card calls the model, and with `push_to_hub` where it goes (default: the folder's name).
         The arguments after it are those of `push_to_hub`. Returns the commit's URL if pushed, else None.
-        Raises `ValueError` for an argument out of range or one that needs `push_to_hub=True`, and `OSError` if the
-        folder cannot be written to.
+        Raises `ValueError` for an argument out of range or one that needs `push_to_hub=True` and for weights that would
+        not load again, and `OSError` if the folder cannot be written to.
         """
         artifact = Artifact(
             self.config, self.vocabulary, self.state_dict(), self.stored_dtype if dtype is None else dtype,
