@@ -83,6 +83,6 @@ def _save(
     if not push or repo_id is None:
         return None
     return upload.push_model_files(
-        folder, repo_id, commit_message=options.commit_message or upload.COMMIT_MESSAGE, token=options.token,
-        branch=options.branch, create_pr=options.create_pr,
+        folder, repo_id, commit_message=options.commit_message or upload.COMMIT_MESSAGE,
+        further=tuple(extra_files or ()), token=options.token, branch=options.branch, create_pr=options.create_pr,
     ).url  # fmt: skip
