@@ -13,6 +13,7 @@ from hubcharlstm.engine.model_runner import ModelRunner
 from hubcharlstm.engine.prefill import prefill_for
 from hubcharlstm.engine.sequence import EngineRequest, GenerationRequest
 from hubcharlstm.engine.stopping import Ids
+from hubcharlstm.errors import BusyError
 from hubcharlstm.generation.request import DecodingModel, GenerationOptions, prepare_request
 from hubcharlstm.generation.stream import TextStream
 
@@ -55,7 +56,18 @@ def generate_texts(
     )
     if engine is not None:
         streams = list(streams)  # all are submitted before the first is taken
-    return ["".join(stream) for stream in streams]
+    return [whole_text(stream) for stream in streams]
+
+
+def whole_text(stream: TextStream) -> str:
+    """All that a stream writes; raises `BusyError` where its engine is closed before the end."""
+    text = "".join(stream)
+    if stream.finish_reason == "cancelled":
+        raise BusyError(
+            f"The engine was closed after {stream.num_tokens:,} characters; expected it to stay open: create another "
+            "one, and call again."
+        )
+    return text
 
 
 def resolve_batch_size(batch_size: int | None, precision: str) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 
-from hubcharlstm import CharLSTM, Engine
+from hubcharlstm import BusyError, CharLSTM, Engine
 from hubcharlstm.engine.sequence import EngineRequest, GenerationRequest
 from hubcharlstm.generation import batch
 
@@ -112,3 +114,15 @@ def test_what_has_ended_is_let_go(int8: CharLSTM, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(batch, "EngineRequest", Counted)
     assert len(int8.generate("To be", num_samples=40, batch_size=4, seed=1, max_new_tokens=3)) == 40
     assert len(counts) == 40 and max(counts) <= 5  # four rows, and the one that has ended last
+
+
+def test_a_text_that_a_closed_engine_cut_off_is_not_returned_as_whole(int8: CharLSTM) -> None:
+    """`generate` returned what there was, and nothing told that more had been asked for."""
+    engine = Engine(int8.decoder)
+    with ThreadPoolExecutor(1) as pool:
+        text = pool.submit(int8.generate, "To be", max_new_tokens=100_000, seed=1, engine=engine)
+        while not engine.load["running"]:
+            time.sleep(0.001)
+        engine.close()
+        with pytest.raises(BusyError, match="The engine was closed after"):
+            text.result()
