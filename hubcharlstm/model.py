@@ -4,6 +4,7 @@
 import hashlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, Unpack, overload
 
@@ -429,6 +430,8 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         self.adaptation, self.record = adaptation, adapted_record(self.record, entries, adaptation)
         self.name, self.stored_dtype = f"{self.name}, adapted", "float32"
         self.revision = self.cells = self.weights_id = None
+        if self.ngrams is not None:
+            self.ngrams = replace(self.ngrams, errors={})  # they were measured on what the other weights write
         return self
 
     def _start_text(self, start_text: str | None, state: GenerationState | None) -> str:
