@@ -116,6 +116,7 @@ class Adaptation:
         }
 
 
+@torch.inference_mode(mode=False)
 def adapt(
     network: Network,
     vocabulary: Vocabulary,

@@ -4,6 +4,7 @@
 import hashlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, Unpack, overload
 
@@ -79,6 +80,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
     # --- load, save, publish ---------------------------------------------------------------------------------
 
     @classmethod
+    @torch.inference_mode(mode=False)  # weights that are made in that mode have no gradients
     def from_pretrained(  # type: ignore[override]  # the mixin needs an id; ours has a model of its own to offer
         cls,
         pretrained_model_name_or_path: str | Path | None = None,
@@ -148,8 +150,8 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         install this library from, a URL for pip or a Space such as user/space (default: the card has no such line).
         repo_id: what the card calls the model, and with `push_to_hub` where it goes (default: the folder's name).
         The arguments after it are those of `push_to_hub`. Returns the commit's URL if pushed, else None.
-        Raises `ValueError` for an argument out of range or one that needs `push_to_hub=True`, and `OSError` if the
-        folder cannot be written to.
+        Raises `ValueError` for an argument out of range or one that needs `push_to_hub=True` and for weights that would
+        not load again, and `OSError` if the folder cannot be written to.
         """
         artifact = Artifact(
             self.config, self.vocabulary, self.state_dict(), self.stored_dtype if dtype is None else dtype,
@@ -428,6 +430,8 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         self.adaptation, self.record = adaptation, adapted_record(self.record, entries, adaptation)
         self.name, self.stored_dtype = f"{self.name}, adapted", "float32"
         self.revision = self.cells = self.weights_id = None
+        if self.ngrams is not None:
+            self.ngrams = replace(self.ngrams, errors={})  # they were measured on what the other weights write
         return self
 
     def _start_text(self, start_text: str | None, state: GenerationState | None) -> str:

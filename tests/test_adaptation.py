@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from hubcharlstm.adaptation import (
     side_by_side,
 )
 from hubcharlstm.inspection.cell_report import CellReport
+from hubcharlstm.inspection.ngram_filter import NgramFilter
 from tests.conftest import TEXT, tiny_model
 
 MINE = "SECOND:\nWhether 'tis nobler to be?\n\n" * 30
@@ -112,7 +114,11 @@ def test_the_record_says_what_happened_and_nothing_of_the_text(model: CharLSTM, 
         "samples": [{"prompt": "To", "temperature": 0.8, "seed": 7, "text": "be"}], "command": "python -m training fit",
     }  # fmt: skip
     model.cells = CellReport(())
+    ngrams = NgramFilter.of(TEXT)
+    assert ngrams is not None
+    model.ngrams = replace(ngrams, errors={"windows": 0.01})
     adapted = model.adapt(MINE + "日本", steps=5)
+    assert model.copied_runs(TEXT).errors and not adapted.copied_runs(TEXT).errors and adapted.copied_runs(TEXT).runs
     (entry,) = adapted.record["adapted"]
     assert entry["characters"] == len(MINE) and entry["steps"] == 5
     assert entry["nats_before"] == pytest.approx(model.score(MINE).nats, rel=0.01)

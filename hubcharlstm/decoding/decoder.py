@@ -9,11 +9,12 @@ On a CPU tanh is NumPy's, which took a sixth of the time of PyTorch's, and a sin
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hubcharlstm.decoding import openmp
 from hubcharlstm.decoding.adaptive_threads import AdaptiveThreads
@@ -46,9 +47,9 @@ class Decoder:
         self.config: CharLSTMConfig = network.config
         self.device = network.head.weight.device
         self.precision = precision
-        self._network = network
         self._threads = AdaptiveThreads()
         weights = FusedWeights.of(network)
+        self._prompt_layers = None if precision == "int8" else prompt_layers(network)
         self._table, self._biases, self._head_bias = weights.table, weights.biases, weights.head_bias
         self._kernels: Sequence[LinearKernel]
         self._head: LinearKernel
@@ -91,20 +92,20 @@ class Decoder:
     ) -> tuple[State, tuple[int, ...]]:
         """Read up to `PREFILL_CHUNK` of `ids` for one row by `nn.LSTM`, but never the last id.
 
-        state (num_layers, 1, H) each, None for zeros -> the state after them, and the ids that remain. With a clamp,
-        which `nn.LSTM` knows nothing of, they are read step by step.
+        state (num_layers, 1, H) each, on any device, None for zeros -> the state after them, and the ids that remain.
+        With a clamp, which `nn.LSTM` knows nothing of, and in int8 they are read step by step.
         """
         state = self.initial_state(1) if state is None else state
         count = min(PREFILL_CHUNK, len(ids) - 1)
-        if clamp and count > 0:
-            state = self._prefill_by_steps(ids[:count], state, clamp)
-        elif count > 0:
-            was_training = self._network.training
-            self._network.eval()
-            chunk = torch.tensor([ids[:count]], device=self.device)
-            with self._threads.region(("prefill", count.bit_length()), steps=count):
-                _, state = self._network.lstm(self._network.embedding(chunk), state)
-            self._network.train(was_training)
+        if count <= 0:
+            return state, tuple(ids)
+        if clamp or self._prompt_layers is None:
+            return self._prefill_by_steps(ids[:count], state, clamp), tuple(ids[count:])
+        embedding, lstm = self._prompt_layers
+        h, c = (part.to(self.device) for part in state)
+        chunk = torch.tensor([ids[:count]], device=self.device)
+        with self._threads.region(("prefill", count.bit_length()), steps=count):
+            _, state = lstm(embedding(chunk), (h, c))
         return state, tuple(ids[count:])
 
     def prefill(self, ids: Sequence[int], state: State | None, clamp: Clamp = ()) -> State:
@@ -152,6 +153,13 @@ class Decoder:
         for kernel, bias, layer in zip(self._kernels, self._biases, view.layers, strict=True):
             gates = kernel.matmul(layer.input)[: view.count].add_(self._table[ids] if bias is None else bias)
             self._update(gates, layer, view.out)
+
+
+@torch.inference_mode(mode=False)
+def prompt_layers(network: CharLSTMNetwork) -> tuple[nn.Embedding, nn.LSTM]:
+    """Copies in fp32, without dropout: `network` may be trained, converted or moved while they read prompts."""
+    embedding, lstm = copy.deepcopy((network.embedding, network.lstm))
+    return embedding.float(), lstm.float().eval()
 
 
 def update(gates: Tensor, layer: LayerView, out: Tensor) -> None:

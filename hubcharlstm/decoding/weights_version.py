@@ -23,9 +23,14 @@ def weights_version(parameters: Iterable[torch.Tensor]) -> tuple[Any, ...]:
     speed of memory on one thread; a plain sum costs the same and misses every permutation.
     """
     return tuple(
-        (value.data_ptr(), value._version, value.device, tuple(value.shape), _checksum(value.detach()))
+        (value.data_ptr(), _count_of_changes(value), value.device, tuple(value.shape), _checksum(value.detach()))
         for value in parameters
     )
+
+
+def _count_of_changes(value: torch.Tensor) -> int:
+    """PyTorch's count; 0 for a model that was made or loaded in inference mode, whose tensors have none."""
+    return 0 if value.is_inference() else value._version
 
 
 def _checksum(value: torch.Tensor) -> int:

@@ -152,12 +152,16 @@ class Engine:
             self._notify()
 
     def ensure_alive(self) -> None:
-        """Restart the thread if something has killed it; the requests that it served end with `EngineError`."""
+        """Restart the thread if something has killed it; the requests that it served end with `EngineError`.
+
+        A closed engine stays without one: its thread ends its requests, unless it was killed before.
+        """
         with self._changed:
-            if self._thread is None or self._thread.is_alive() or self._closed:
+            if self._thread is None or self._thread.is_alive():
                 return
             requests = self._scheduler.remove_all()
-            self._start()
+            if not self._closed:
+                self._start()
         fail_all(requests, RuntimeError("its thread has died"))
 
     def close(self, timeout: float = 5.0) -> None:

@@ -13,6 +13,7 @@ from hubcharlstm.engine.model_runner import ModelRunner
 from hubcharlstm.engine.prefill import prefill_for
 from hubcharlstm.engine.sequence import EngineRequest, GenerationRequest
 from hubcharlstm.engine.stopping import Ids
+from hubcharlstm.errors import BusyError
 from hubcharlstm.generation.request import DecodingModel, GenerationOptions, prepare_request
 from hubcharlstm.generation.stream import TextStream
 
@@ -55,7 +56,18 @@ def generate_texts(
     )
     if engine is not None:
         streams = list(streams)  # all are submitted before the first is taken
-    return ["".join(stream) for stream in streams]
+    return [whole_text(stream) for stream in streams]
+
+
+def whole_text(stream: TextStream) -> str:
+    """All that a stream writes; raises `BusyError` where its engine is closed before the end."""
+    text = "".join(stream)
+    if stream.finish_reason == "cancelled":
+        raise BusyError(
+            f"The engine was closed after {stream.num_tokens:,} characters; expected it to stay open: create another "
+            "one, and call again."
+        )
+    return text
 
 
 def resolve_batch_size(batch_size: int | None, precision: str) -> int:
@@ -71,23 +83,31 @@ def resolve_batch_size(batch_size: int | None, precision: str) -> int:
 def decode_batch(decoder: Decoder, requests: Sequence[GenerationRequest], batch_size: int) -> list[Ids]:
     """The ids that each request may show, in order; up to `batch_size` requests are decoded together.
 
-    Raises what ends a request, such as `DamagedModelError`.
+    Of a request that has ended its ids alone stay in memory. Raises what ends a request, such as `DamagedModelError`.
     """
     max_rows = min(batch_size, len(requests))
     if max_rows == 0:
         return []
     prefill, runner = prefill_for(decoder, max_rows), ModelRunner(decoder, max_rows)
-    engine_requests = [EngineRequest(request, None) for request in requests]
-    waiting, num_prefilling, num_running = deque(engine_requests), 0, 0
-    while waiting or num_prefilling or num_running:
-        while waiting and num_prefilling + num_running < max_rows:
-            engine_request = waiting.popleft()
+    waiting = deque(enumerate(requests))
+    outputs: list[Ids] = [()] * len(requests)
+    numbers: dict[EngineRequest, int] = {}  # of the requests that are being prefilled or decoded
+    num_prefilling = 0
+
+    def end(engine_request: EngineRequest) -> None:
+        engine_request.finish(engine_request.sequence.finish_reason or "cancelled")
+        outputs[numbers.pop(engine_request)] = engine_request.take()
+
+    while waiting or numbers:
+        while waiting and len(numbers) < max_rows:
+            number, request = waiting.popleft()
+            engine_request = EngineRequest(request, None)
+            numbers[engine_request] = number
             sequence = engine_request.sequence
             if sequence.finish_reason is not None:  # a stop string is complete in what an earlier call held back
-                engine_request.finish(sequence.finish_reason)
+                end(engine_request)
             elif len(sequence.pending_ids) == 1:
                 runner.add(engine_request)
-                num_running += 1
             else:
                 prefill.add(engine_request)
                 num_prefilling += 1
@@ -95,10 +115,9 @@ def decode_batch(decoder: Decoder, requests: Sequence[GenerationRequest], batch_
             if error is not None:
                 raise error
             runner.add(engine_request)
-            num_prefilling, num_running = num_prefilling - 1, num_running + 1
-        for engine_request, error in runner.step() if num_running else ():
+            num_prefilling -= 1
+        for engine_request, error in runner.step() if len(numbers) > num_prefilling else ():
             if error is not None:
                 raise error
-            engine_request.finish(engine_request.sequence.finish_reason or "cancelled")
-            num_running -= 1
-    return [engine_request.take() for engine_request in engine_requests]
+            end(engine_request)
+    return outputs

@@ -157,7 +157,7 @@ def encode_stops(vocabulary: Vocabulary, stop: str | Sequence[str]) -> tuple[tup
         if not isinstance(text, str) or not text:
             raise ValueError(f"A stop string is {shown(text)}; expected text of at least one character: leave it out.")
         encoding = vocabulary.encode(text)
-        if encoding.dropped:
+        if encoding.dropped or not encoding.ids:  # of byte-order marks alone nothing is left
             warnings.append(f"the stop string {shown(text)} cannot be written by this model and is left out")
         else:
             stops.append(encoding.ids)

@@ -82,6 +82,11 @@ def to_load_error(
             f"The cache {folder} cannot be written to ({error.strerror}); expected a folder of your own: "
             "set HF_HOME to one."
         )
+    if refusal is None and is_transient(error) and cached:  # by a call with force_download; any other takes the copy
+        return HubError(
+            f"The Hub cannot be reached ({reason(error)}), so {repo_id} is not fetched anew; expected an answer: check "
+            "the connection, or leave force_download out."
+        )
     if refusal is None and is_transient(error):
         return HubError(
             f"The Hub cannot be reached ({reason(error)}) and no whole copy of {repo_id} is in the cache; expected one "

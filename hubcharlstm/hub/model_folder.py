@@ -24,7 +24,15 @@ from hubcharlstm.hub import save_id
 from hubcharlstm.hub.json_files import dump_json, load_json
 from hubcharlstm.hub.ngram_file import NGRAMS, describe_ngrams, load_ngrams, save_ngrams
 from hubcharlstm.hub.staging import current_files, finish_interrupted_save, replace_files
-from hubcharlstm.hub.weights_file import CONFIG, MAX_HEADER_BYTES, VOCAB, WEIGHTS, check_memory, load_weights
+from hubcharlstm.hub.weights_file import (
+    CONFIG,
+    MAX_HEADER_BYTES,
+    VOCAB,
+    WEIGHTS,
+    check_memory,
+    check_storable,
+    load_weights,
+)
 from hubcharlstm.inspection.cell_report import CellReport
 from hubcharlstm.inspection.ngram_filter import NgramFilter
 from hubcharlstm.network import CharLSTMConfig
@@ -137,6 +145,10 @@ def _load_once(folder: Path, name: str, revision: str | None, verify: bool) -> A
     tensors, dtype, weights_id = load_weights(
         files[WEIGHTS], config, vocabulary, common_id=common_id, name=name, verify=verify
     )
+    if current_files(folder, MODEL_FILES).keys() != files.keys():
+        raise save_id.MixedSavesError(
+            f"{name} has been saved anew while it was loaded; expected one save: load it again when that is done."
+        )
     record = {key: value for key, value in contents.get(RECORD, {}).items() if key != save_id.KEY}
     return Artifact(config, vocabulary, tensors, dtype, generation, record, name, revision, cells, weights_id, ngrams)
 
@@ -213,11 +225,12 @@ def save(folder: Path, artifact: Artifact, *, card: str, extra_files: Mapping[st
     Nothing else in it is touched, but model files of an earlier save that this one lacks are removed: a record or a
     plot describes one model. The tensors of `artifact` are stored in its dtype, "float32", "float16" or "bfloat16".
     extra_files: contents by plain file name. Raises `ValueError` for another dtype, for another file name, for a record
-    that JSON cannot hold, or where `folder` is a file.
+    that JSON cannot hold, for weights that would not load again, or where `folder` is a file.
     """
     check_dtype(artifact.dtype)
     check_extra_files(extra_files)
     check_record(artifact.record)
+    check_storable(artifact.tensors, STORED_DTYPES[artifact.dtype])
     dtype, vocabulary = STORED_DTYPES[artifact.dtype], artifact.vocabulary
     stored = {name: value.detach().to("cpu", dtype).contiguous() for name, value in artifact.tensors.items()}
     contents: dict[str, Mapping[str, Any]] = {

@@ -32,7 +32,7 @@ MAX_PAUSE = 20.0
 MAX_RETRY_AFTER = 86_400.0
 TIMEOUT_VARIABLE = "HUBCHARLSTM_HUB_TIMEOUT"
 OPERATION_SECONDS = 900.0
-"""Deadline of a whole pull or push, with all its requests, pauses and files, unless the variable says otherwise."""
+"""Deadline of a pull or of one commit, with all its requests, pauses and files, unless the variable says otherwise."""
 MAX_OPERATION_SECONDS = 86_400.0
 REPORT_SECONDS = 15.0
 """After so many seconds of waiting the log says so."""
@@ -74,7 +74,7 @@ def bounded_operation() -> Iterator[None]:
 
 
 def operation_seconds() -> float:
-    """Seconds that a whole pull or push may take; raises `HubError` for a variable that is no such number."""
+    """Seconds that a pull or one commit may take; raises `HubError` for a variable that is no such number."""
     value = os.environ.get(TIMEOUT_VARIABLE, "")
     if not value:
         return OPERATION_SECONDS
@@ -131,8 +131,8 @@ def call_with_deadline(
         try:
             return result.result(timeout=max(0.0, min(remaining, REPORT_SECONDS if progress is None else 0.5)))
         except TimeoutError:
-            if result.done():
-                raise
+            if result.done():  # the call has raised it, or has ended since the wait did
+                return result.result()
 
 
 def pause_before_retry(seconds: float, error: BaseException) -> None:

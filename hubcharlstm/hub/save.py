@@ -10,6 +10,7 @@ from hubcharlstm.arguments import shown
 from hubcharlstm.hub import model_card, model_folder, upload
 from hubcharlstm.hub.model_folder import Artifact
 from hubcharlstm.hub.retry import bounded_operation
+from hubcharlstm.hub.weights_file import check_storable
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def _save(
     model_folder.check_dtype(artifact.dtype)
     model_folder.check_extra_files(extra_files)
     model_folder.check_record(artifact.record)
+    check_storable(artifact.tensors, model_folder.STORED_DTYPES[artifact.dtype])
     if repo_id is not None and not (isinstance(repo_id, str) and repo_id.isprintable()):
         raise ValueError(f"repo_id is {shown(repo_id)}; expected a name such as user/model: correct it.")
     if install_from is not None:
@@ -81,6 +83,6 @@ def _save(
     if not push or repo_id is None:
         return None
     return upload.push_model_files(
-        folder, repo_id, commit_message=options.commit_message or upload.COMMIT_MESSAGE, token=options.token,
-        branch=options.branch, create_pr=options.create_pr,
+        folder, repo_id, commit_message=options.commit_message or upload.COMMIT_MESSAGE,
+        further=tuple(extra_files or ()), token=options.token, branch=options.branch, create_pr=options.create_pr,
     ).url  # fmt: skip

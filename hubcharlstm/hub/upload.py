@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -131,18 +131,19 @@ def push_model_files(
     repo_id: str,
     *,
     commit_message: str,
+    further: Collection[str] = (),
     token: str | None = None,
     branch: str | None = None,
     create_pr: bool | None = None,
 ) -> PushResult:
-    """Upload the model files of `folder` in one commit to a repository that exists.
+    """Upload the model files of `folder`, and `further` ones by name, in one commit to a repository that exists.
 
     Model files of an earlier push that `folder` lacks go in that same commit: a record or a plot describes one
     model. Other files of the repository stay. Raises `HubError` if the Hub refuses.
     """
     return push_files(
-        repo_id, current_files(folder, MODEL_FILES), is_owned=MODEL_FILES.__contains__, commit_message=commit_message,
-        token=token, branch=branch, create_pr=create_pr,
+        repo_id, current_files(folder, (*MODEL_FILES, *further)), is_owned=MODEL_FILES.__contains__,
+        commit_message=commit_message, token=token, branch=branch, create_pr=create_pr,
     )  # fmt: skip
 
 

@@ -38,6 +38,18 @@ def check_memory(weights: int, name: str) -> None:
         )
 
 
+def check_storable(tensors: Mapping[str, torch.Tensor], dtype: torch.dtype) -> None:
+    """Raise `ValueError` for weights that `load_weights` would refuse once they are stored in `dtype`."""
+    limit = min(MAX_WEIGHT, torch.finfo(dtype).max)
+    for tensor, value in tensors.items():
+        low, high = torch.aminmax(value.detach())
+        if not (low >= -limit and high <= limit):  # false for NaN, too
+            raise ValueError(
+                f"The model's {tensor} has weights that are not finite or beyond {limit:g}; expected weights that load "
+                f"again from {str(dtype).removeprefix('torch.')}: take an earlier save, or choose another dtype."
+            )
+
+
 def load_weights(
     path: Path, config: CharLSTMConfig, vocabulary: Vocabulary, *, common_id: str | None, name: str, verify: bool
 ) -> tuple[dict[str, torch.Tensor], str, str | None]:

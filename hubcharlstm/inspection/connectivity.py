@@ -38,6 +38,7 @@ class Connectivity:
         return f"Connectivity({shorten(self.text)!r}, position={self.position}, character={self.character!r})"
 
 
+@torch.inference_mode(mode=False)
 def connectivity(
     network: CharLSTMNetwork,
     vocabulary: Vocabulary,

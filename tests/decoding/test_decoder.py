@@ -161,3 +161,24 @@ def test_prefill_drops_nothing_out_and_leaves_the_mode_alone(model: CharLSTM) ->
     second, _ = decoder.prefill_chunk([1, 2, 3], None)
     assert torch.equal(first[0], second[0])
     assert model.training
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+def test_no_later_change_of_the_network_has_an_effect(model: CharLSTM, precision: str) -> None:
+    """Prompts were read by the network itself: an engine beside a training read them with one step's weights and went
+    on with another's, and its switch to evaluation and back left the network without dropout where two threads met."""
+    decoder = Decoder(model, precision)
+    h, c = decoder.prefill([1, 2, 3, 4], None)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(1.5)
+    model.train().double()
+    later_h, later_c = decoder.prefill([1, 2, 3, 4], None)
+    assert torch.equal(later_h, h) and torch.equal(later_c, c)
+
+
+def test_weights_in_half_precision_read_prompts_in_fp32(model: CharLSTM) -> None:
+    """Their `nn.LSTM` refused the state, which is fp32: a `RuntimeError` for every prompt."""
+    state = Decoder(model.half()).prefill([1, 2, 3, 4], None)
+    for part, expected in zip(state, Decoder(model.float()).prefill([1, 2, 3, 4], None), strict=True):
+        assert torch.equal(part, expected)

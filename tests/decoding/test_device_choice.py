@@ -100,3 +100,15 @@ def test_the_cpu_is_chosen_where_it_is_alone(model: CharLSTM) -> None:
     if torch.accelerator.is_available():
         pytest.skip("this machine has an accelerator")
     assert fastest_device(model) == torch.device("cpu")
+
+
+def test_a_state_from_the_cpu_goes_on_with_a_prompt_on_an_accelerator(model: CharLSTM) -> None:
+    """A saved state is loaded on the CPU, and `nn.LSTM` refused it beside a prompt on another device."""
+    if not torch.accelerator.is_available():
+        pytest.skip("this machine has no accelerator")
+    done = model.complete("To be", max_new_tokens=5, seed=1)
+    moved = model.to(torch.accelerator.current_accelerator())
+    for precision in ("fp32", "bf16"):
+        moved.precision = precision
+        assert len(moved.generate(" or", state=done.state, max_new_tokens=5, seed=1)) == 5
+        assert moved.alternatives(" or not", 4, state=done.state).choices

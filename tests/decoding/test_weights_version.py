@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
-from hubcharlstm import CharLSTM
+from hubcharlstm import CharLSTM, Vocabulary
 from tests.conftest import tiny_model
 
 
@@ -68,3 +69,30 @@ def test_weights_of_another_type_are_versioned_too(model: CharLSTM) -> None:
     first = half.decoder
     half.head.weight.data.copy_(half.head.weight.data.flip(1))
     assert half.decoder is not first
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_model_of_inference_mode_writes(vocabulary: Vocabulary, precision: str) -> None:
+    """Its tensors have no count of changes: asking for one was a bare `RuntimeError`."""
+    with torch.inference_mode():
+        model = tiny_model(vocabulary)
+        model.precision = precision
+        text, decoder = model.generate("To be", max_new_tokens=20, seed=1), model.decoder
+        permute_a_bias(model)
+        assert model.decoder is not decoder
+    plain = tiny_model(vocabulary)
+    plain.precision = precision
+    assert text == plain.generate("To be", max_new_tokens=20, seed=1)
+    assert len(model.generate("To be", max_new_tokens=20, seed=1)) == 20
+
+
+def test_every_verb_works_in_inference_mode(model: CharLSTM, model_folder: Path) -> None:
+    """And of a model that was loaded there: the gradients of `connectivity` and `adapt` were a bare `RuntimeError`."""
+    text = "To be, or not to be: " * 4
+    with torch.inference_mode():
+        loaded = CharLSTM.from_pretrained(model_folder)
+        found = loaded.connectivity(text, 9, state=loaded.complete("To", max_new_tokens=3, seed=1).state)
+        adapted = loaded.adapt(text, steps=2)
+        assert loaded.generate("To be", seed=1) == model.generate("To be", seed=1)
+    assert found.norms.any() and loaded.connectivity(text, 9).norms.any()
+    assert adapted.fingerprint == model.adapt(text, steps=2).fingerprint == loaded.adapt(text, steps=2).fingerprint

@@ -88,6 +88,22 @@ def test_a_dead_thread_is_noticed_and_restarted(
     engine.close()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_stream_ends_where_a_dead_engine_is_closed(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody ended the requests of a thread that had died before `close`: their readers waited for ever."""
+    engine = Engine(model.decoder, max_rows=2)
+    stream = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)
+    next(stream)
+    with monkeypatch.context() as patch:
+        patch.setattr("hubcharlstm.engine.model_runner.next_ids", lambda *_: sys.exit())
+        wait_until(lambda: not engine.alive)
+    engine.close()
+    with pytest.raises(EngineError, match="The engine failed during this request"):
+        for _ in range(1000):  # and not `list`, which would never end
+            stream.read_available()
+    assert not engine.alive and engine.load == IDLE
+
+
 def test_an_engine_that_makes_no_step_is_stuck(model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(model.decoder, max_rows=2)
     released = threading.Event()

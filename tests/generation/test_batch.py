@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 
-from hubcharlstm import CharLSTM, Engine
+from hubcharlstm import BusyError, CharLSTM, Engine
+from hubcharlstm.engine.sequence import EngineRequest, GenerationRequest
 from hubcharlstm.generation import batch
 
 PROMPTS = ["To be", "", "FIRST:\nTo be, or not to be: that is the question.\n\n", "é😀", "T", "SECOND:\n" * 30]
@@ -94,3 +98,31 @@ def test_a_prompt_of_another_type_is_refused(int8: CharLSTM) -> None:
         int8.generate(["To be", 3])  # type: ignore[list-item]  # what is tested
     with pytest.raises(ValueError, match="Both a list of prompts and num_samples"):
         int8.generate(["To be"], num_samples=np.int64(2))  # type: ignore[call-overload]  # what is tested
+
+
+def test_what_has_ended_is_let_go(int8: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """States, uniforms and last ids of all samples stayed in memory until the last one had ended."""
+    alive: weakref.WeakSet[EngineRequest] = weakref.WeakSet()
+    counts: list[int] = []
+
+    class Counted(EngineRequest):
+        def __init__(self, request: GenerationRequest, max_buffered_tokens: int | None) -> None:
+            super().__init__(request, max_buffered_tokens)
+            alive.add(self)
+            counts.append(len(alive))
+
+    monkeypatch.setattr(batch, "EngineRequest", Counted)
+    assert len(int8.generate("To be", num_samples=40, batch_size=4, seed=1, max_new_tokens=3)) == 40
+    assert len(counts) == 40 and max(counts) <= 5  # four rows, and the one that has ended last
+
+
+def test_a_text_that_a_closed_engine_cut_off_is_not_returned_as_whole(int8: CharLSTM) -> None:
+    """`generate` returned what there was, and nothing told that more had been asked for."""
+    engine = Engine(int8.decoder)
+    with ThreadPoolExecutor(1) as pool:
+        text = pool.submit(int8.generate, "To be", max_new_tokens=100_000, seed=1, engine=engine)
+        while not engine.load["running"]:
+            time.sleep(0.001)
+        engine.close()
+        with pytest.raises(BusyError, match="The engine was closed after"):
+            text.result()

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubcharlstm import CharLSTM, Vocabulary
+from hubcharlstm import CharLSTM, Engine, Vocabulary
 from hubcharlstm.decoding.sampling import RandomStream, SamplingBatch, SamplingParams, next_ids
 from hubcharlstm.errors import DamagedModelError
 from hubcharlstm.generation.stream import MAX_NEW_TOKENS, GenerationState
@@ -161,6 +161,16 @@ def test_a_stop_string_is_read_by_the_vocabulary_s_rules(model: CharLSTM) -> Non
     dropped = model.complete("To be", max_new_tokens=100, seed=4, stop="😀")
     assert dropped.text == free
     assert any("😀" in note for note in dropped.warnings)
+
+
+def test_a_stop_string_that_normalizes_to_nothing_ends_nothing(model: CharLSTM) -> None:
+    """Byte-order marks alone: the empty rest ended a text after its first character."""
+    done = model.complete("To be", max_new_tokens=20, seed=4, stop="\ufeff")
+    assert (done.text, done.finish_reason) == (model.generate("To be", max_new_tokens=20, seed=4), "length")
+    assert any("cannot be written by this model" in note for note in done.warnings)
+    engine = Engine(model.decoder)
+    assert model.generate("To be", max_new_tokens=20, seed=4, stop=["\ufeff"], engine=engine) == done.text
+    engine.close()
 
 
 def test_cancel_ends_the_stream_before_its_next_character(model: CharLSTM) -> None:

@@ -200,6 +200,18 @@ def test_a_refusal_is_told_even_where_a_copy_is_in_the_cache(
     assert reader.call("load", "user/taken-back", cache_dir=str(tmp_path), local_files_only=True)
 
 
+def test_a_fresh_copy_that_cannot_be_had_does_not_deny_the_cached_one(
+    hub: Hub, author: Client, reader: Client, tmp_path: Path
+) -> None:
+    """The message said that no whole copy is in the cache, where one is."""
+    author.call("push", "user/anew", 51)
+    reader.call("load", "user/anew", cache_dir=str(tmp_path))
+    hub.fail("GET", "/api/models/user/anew", kind="reset", times=9)
+    message = reader.refusal("load", "user/anew", cache_dir=str(tmp_path), force_download=True)
+    assert "cannot be reached" in message and "no whole copy" not in message and "force_download" in message
+    assert reader.call("load", "user/anew", cache_dir=str(tmp_path))["warned"]
+
+
 def test_a_token_that_is_invalid_is_told_apart_from_a_model_that_is_not_there(
     hub: Hub, reader: Client, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,24 @@ def test_silence_ends_a_call_and_bytes_do_not(monkeypatch: pytest.MonkeyPatch) -
         return "all"
 
     assert call_with_deadline(60, slow, progress=lambda: time.monotonic_ns(), stall=0.7) == "all"
+
+
+def test_an_answer_that_comes_as_a_wait_ends_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the end of a wait and the look at the call its result was lost: "cannot be reached (TimeoutError)"."""
+    release = threading.Event()
+
+    class JustTooLate(Future[int]):
+        """Ends, at the first wait, right after that wait has."""
+
+        def result(self, timeout: float | None = None) -> int:
+            if release.is_set():
+                return super().result(timeout)
+            release.set()
+            super().result()
+            raise TimeoutError
+
+    monkeypatch.setattr(retry, "Future", JustTooLate)
+    assert call_with_deadline(60, lambda: release.wait() and 5) == 5
 
 
 @pytest.fixture(scope="module")

@@ -97,6 +97,19 @@ def test_saving_with_push_publishes_what_was_saved(hub: Hub, author: Client, tmp
         assert hub.repos["user/saved"].files()[path.name] == path.read_bytes(), path.name
 
 
+def test_saving_with_push_publishes_extra_files_too(hub: Hub, author: Client, tmp_path: Path) -> None:
+    """The loss curve alone went along."""
+    folder = tmp_path / "model"
+    (folder / "data").mkdir(parents=True)
+    (folder / "mine.txt").write_text("private")
+    author.call("save_and_push", str(folder), 18, "a plot", notes="to be read", repo_id="user/noted")
+    files = hub.repos["user/noted"].files()
+    assert set(files) == WRITTEN | BORN_WITH.keys() | {"loss.png", "notes.txt"}
+    assert files["notes.txt"] == b"to be read"
+    author.call("push", "user/noted", 19)
+    assert "notes.txt" in hub.repos["user/noted"].files()
+
+
 def test_a_bare_name_is_pushed_under_the_users_own(hub: Hub, author: Client) -> None:
     author.call("push", "bare", 13)
     card = hub.repos["user/bare"].files()["README.md"].decode()

@@ -6,11 +6,12 @@ import os
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hubcharlstm import CharLSTM, Vocabulary
-from hubcharlstm.hub import staging
+from hubcharlstm.hub import model_folder, staging
 from hubcharlstm.hub.model_folder import MODEL_FILES
 from hubcharlstm.hub.staging import LOCK, MANIFEST, STAGING, replace_files
 from tests.conftest import tiny_model
@@ -211,6 +212,23 @@ def test_two_who_save_at_once_take_turns(model: CharLSTM, tmp_path: Path) -> Non
         thread.join()
     assert not failures and loads
     assert {path.name for path in tmp_path.iterdir()} < set(MODEL_FILES)
+
+
+def test_a_load_finds_the_files_that_a_save_adds_meanwhile(
+    model: CharLSTM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files were listed once: a save with a record, over one without, loaded as the new model without its record."""
+    model.save_pretrained(tmp_path)
+    model.record = {"seconds": 1.0}
+    load_json, saves = model_folder.load_json, [model]
+
+    def save_first(path: Path) -> dict[str, Any]:
+        if saves:
+            saves.pop().save_pretrained(tmp_path)
+        return load_json(path)
+
+    monkeypatch.setattr(model_folder, "load_json", save_first)
+    assert CharLSTM.from_pretrained(tmp_path).record == {"seconds": 1.0}
 
 
 def test_a_save_waits_for_another_only_so_long(

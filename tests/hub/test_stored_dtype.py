@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load, load_file
 
 from hubcharlstm import CharLSTM
@@ -67,3 +68,18 @@ def test_a_run_is_published_as_it_is_stored(hub: Hub, author: Client, tmp_path: 
     pushed = hub.repos["user/half-run"].files()["model.safetensors"]
     assert pushed == (run / "model" / "model.safetensors").read_bytes()
     assert {str(t.dtype) for t in load_file(run / "model" / "model.safetensors").values()} == {"torch.float16"}
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(float("nan"), "float32"), (float("-inf"), "bfloat16"), (2e9, "float32"), (7e4, "float16")]
+)
+def test_weights_that_would_not_load_again_are_not_saved(
+    model: CharLSTM, model_folder: Path, value: float, dtype: str
+) -> None:
+    """A model whose training had failed replaced the good one, and then nothing could be loaded from the folder."""
+    before = {path.name: path.read_bytes() for path in model_folder.iterdir()}
+    with torch.no_grad():
+        model.head.bias[0] = value
+    with pytest.raises(ValueError, match=r"head\.bias has weights that are not finite or beyond .*; expected weights"):
+        model.save_pretrained(model_folder, dtype=dtype)
+    assert {path.name: path.read_bytes() for path in model_folder.iterdir()} == before

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from hubcharlstm import CharLSTM, cli
 from hubcharlstm.inspection.novelty import MAX_LINES, TrainingLines, hash_lines
 
 NAMES = ["Anna", "Zoë", "Bruno", "Édouard"]
@@ -25,3 +28,17 @@ def test_a_long_list_records_nothing() -> None:
 def test_a_record_without_hashes_is_refused(corpus: object) -> None:
     with pytest.raises(ValueError, match="no lines of its training text; expected a model of a list"):
         TrainingLines({"corpus": corpus})
+
+
+def test_the_last_try_counts(
+    model: CharLSTM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line that was found at the last try was printed, and then the command said that it had not been found."""
+    model.record = {"corpus": {"line_hashes": hash_lines(NAMES)}}
+    model.save_pretrained(tmp_path / "names")
+    tries = ((seed, model.complete("To", stop="\n", seed=seed, max_new_tokens=100)) for seed in range(500))
+    seed, done = next((seed, done) for seed, done in tries if done.finish_reason == "stop")
+    monkeypatch.setattr(cli, "MAX_TRIES", 1)
+    options = ["--novel", "--seed", str(seed), "--max-new-tokens", "100", "--model", str(tmp_path / "names")]
+    assert cli.main(["generate", "To", *options]) == 0
+    assert capsys.readouterr().out == f"{('To' + done.text).strip()}\n"

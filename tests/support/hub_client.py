@@ -54,10 +54,9 @@ def push(repo_id: str, seed: int, record: dict[str, Any] | None = None, **option
     return {"url": model.push_to_hub(repo_id, **options)} | describe(model)
 
 
-def save_and_push(folder: str, seed: int, loss_plot: str, **options: Any) -> dict[str, Any]:
-    url = new_model(seed).save_pretrained(
-        folder, push_to_hub=True, extra_files={"loss.png": loss_plot.encode()}, **options
-    )
+def save_and_push(folder: str, seed: int, loss_plot: str, *, notes: str = "", **options: Any) -> dict[str, Any]:
+    extra_files = {"loss.png": loss_plot.encode()} | ({"notes.txt": notes.encode()} if notes else {})
+    url = new_model(seed).save_pretrained(folder, push_to_hub=True, extra_files=extra_files, **options)
     return {"url": url}
 
 

@@ -49,8 +49,10 @@ def note_of_config(generation: GenerationConfig) -> str:
 def note_of_folder(folder: Path) -> str:
     """The note on a model folder, with its samples."""
     generation, record = (_content(folder / name) for name in (GENERATION, RECORD))
-    samples = [str(sample.get("text")) for sample in record.get("samples") or [] if isinstance(sample, dict)]
-    return privacy_note(generation.get("examples") or (), generation.get("speakers") or (), samples)
+    samples = record.get("samples")  # of a record from elsewhere, which may hold anything
+    entries = samples if isinstance(samples, list) else []
+    texts = [str(sample.get("text")) for sample in entries if isinstance(sample, dict)]
+    return privacy_note(generation.get("examples") or (), generation.get("speakers") or (), texts)
 
 
 def _content(path: Path) -> dict[str, Any]:

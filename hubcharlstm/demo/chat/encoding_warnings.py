@@ -21,7 +21,7 @@ def encoding_warnings(served_model: ServedModel, stop: str, prompt: Encoding) ->
     if not prompt.ids:
         start = vocabulary.decode(vocabulary.encode(served_model.start_text).ids or (0,))
         yield sentence("warning.nothing", start=repr(start))
-    if stop and vocabulary.encode(stop).dropped:
+    if stop and ((encoding := vocabulary.encode(stop)).dropped or not encoding.ids):
         yield sentence("warning.stop", stop=repr(stop))
 
 

@@ -37,3 +37,10 @@ def test_a_chat_is_told_in_the_pre_flight_and_of_its_folder(tmp_path: Path, caps
     assert "as a menu" in note and note.startswith("Public with the model: ")
     (tmp_path / "empty").mkdir()
     assert note_of_folder(tmp_path / "empty") == ""
+
+
+def test_a_record_from_elsewhere_may_hold_anything(tmp_path: Path) -> None:
+    """A number for samples was a `TypeError`, and its model could not be pushed."""
+    for samples in ("5", "true", '{"text": "ann@example.org"}', "[5, {}]"):
+        (tmp_path / "training.json").write_text(f'{{"samples": {samples}}}', encoding="utf-8")
+        assert note_of_folder(tmp_path) == ""
