@@ -146,7 +146,8 @@ class Endpoints:
                 yield answer
         if stream.finish_reason not in ("length", "stop"):
             raise BusyError(SHUTTING_DOWN)
-        yield {**answer, "finish_reason": stream.finish_reason}
+        # Of a text that ends as the server stops, the updates may lack the end.
+        yield {**answer, "text": stream.text, "finish_reason": stream.finish_reason}
 
     @endpoint(SCORE, dict[str, Any])
     async def score(

@@ -18,7 +18,8 @@ pytest.importorskip("gradio")
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from tests.support.chat_doubles import tiny_model
+from hubcharlstm.demo import api
+from tests.support.chat_doubles import broken_off, tiny_model
 from tests.support.served import Served, serving
 
 
@@ -119,6 +120,14 @@ def test_plain_http_takes_names_and_streams(served: Served) -> None:
     assert {kind for kind, _ in updates[:-1]} == {"generating"} and updates[-1][0] == "complete"
     assert updates[-1][1][0]["text"] == served.model.generate("To be", max_new_tokens=40, seed=7)
     assert served.last("complete", prompt="To be")["finish_reason"] == "length"
+
+
+def test_a_text_that_ends_as_the_server_stops_is_whole(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ended between two updates, and what had been sent by then was said to be all of it."""
+    monkeypatch.setattr(api, "follow", broken_off)
+    done = served.last("complete", prompt="To be", max_new_tokens=40, seed=7)
+    expected = served.model.generate("To be", max_new_tokens=40, seed=7)
+    assert (done["text"], done["finish_reason"]) == (expected, "length")
 
 
 def test_many_at_once_get_each_their_own(served: Served) -> None:
