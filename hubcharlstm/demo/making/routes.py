@@ -43,6 +43,8 @@ TEXT_PATH = f"{PREFIX}/text"
 MAX_UPLOADS = 4
 """Texts that are received at one time."""
 UPLOAD_SECONDS = 60.0
+MAX_PUSHES = 2
+"""Models that are pushed at one time: each holds one of the few worker threads that end the replies, too."""
 SIGN_IN_FAILED = "/#make=sign-in-failed"
 """Where a failed sign-in leads; the view says it."""
 
@@ -82,6 +84,7 @@ class MakingRoutes:
 
     def __init__(self, manager: TrainingManager, registry: ModelRegistry, demo: gr.Blocks) -> None:
         self._manager, self._registry, self._demo = manager, registry, demo
+        self._pushing = asyncio.Semaphore(MAX_PUSHES)
 
     async def submit(self, request: Request) -> Any:
         """A text as the body; `title` in the query."""
@@ -142,13 +145,15 @@ class MakingRoutes:
 
     async def publish(self, request: Request) -> Any:
         """{"name": of the new model, "license": one of `LICENSES`, "private": true unless it is to be public}."""
-        job, account = await self._publishable(request)
+        _, account = await self._publishable(request)
         wanted = await json_object(request)
         name, license_name = check_name(wanted.get("name")), check_license(wanted.get("license", ""))
-        return await asyncio.to_thread(
-            publish, job.model_folder, name, account, license_name=license_name,
-            private=wanted.get("private") is not False,
-        )  # fmt: skip
+        async with self._pushing:
+            job = self._manager.finished(self._owner(request))  # which may have gone meanwhile
+            return await asyncio.to_thread(
+                publish, job.model_folder, name, account, license_name=license_name,
+                private=wanted.get("private") is not False,
+            )  # fmt: skip
 
     def _source_of(self, label: str) -> str:
         """What the trainer loads the model of a label from; it runs in another folder."""
