@@ -96,15 +96,16 @@ class HostMiddleware:
         What is removed leaves a Via behind: the request did not come straight from a browser.
         """
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
-        forwarded = {key: value.decode("latin-1") for key, value in headers if key in FORWARDING}
-        if not forwarded:
+        sent = {key for key, _ in headers if key in FORWARDING}
+        if not sent:
             return headers
         peer = scope["client"][0] if scope.get("client") else ""
-        name = forwarded.get(b"x-forwarded-host", "").split(",")[0].strip()
-        is_trusted = TrustedProxies.of(os.environ).trusts(peer) and b"x-gradio-server" not in forwarded
-        if is_trusted and (not name or self.policy.allows(name)):
+        lines = [value.decode("latin-1") for key, value in headers if key == b"x-forwarded-host"]
+        names = filter(None, (line.split(",")[0].strip() for line in lines))  # Gradio follows that of the first line
+        is_trusted = TrustedProxies.of(os.environ).trusts(peer) and b"x-gradio-server" not in sent
+        if is_trusted and all(map(self.policy.allows, names)):
             return headers
-        logger.info("ignored %s of %s", ", ".join(key.decode() for key in forwarded), peer)
+        logger.info("ignored %s of %s", ", ".join(sorted(key.decode() for key in sent)), peer)
         return [*((key, value) for key, value in headers if key not in FORWARDING), (b"via", b"1.1 unknown")]
 
 

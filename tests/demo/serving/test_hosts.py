@@ -64,4 +64,8 @@ def test_the_root_of_the_page_follows_a_trusted_proxy_to_an_allowed_name(monkeyp
         for name in ("chat.example", "evil.example"):
             headers = {"x-forwarded-host": name, "x-forwarded-proto": "https"}
             root[name] = httpx.get(served.url + "/config", headers=headers, timeout=30).json()["root"]
+        # Two lines: the first one, which Gradio follows, is the client's own, which a proxy has passed on.
+        both = [("x-forwarded-host", "evil.example"), ("x-forwarded-host", "chat.example")]
+        passed_on = httpx.get(served.url + "/config", headers=both, timeout=30).json()["root"]
     assert root == {"chat.example": "https://chat.example", "evil.example": served.url}
+    assert passed_on == served.url
