@@ -146,7 +146,8 @@ class Endpoints:
                 yield answer
         if stream.finish_reason not in ("length", "stop"):
             raise BusyError(SHUTTING_DOWN)
-        yield {**answer, "finish_reason": stream.finish_reason}
+        # Of a text that ends as the server stops, the updates may lack the end.
+        yield {**answer, "text": stream.text, "finish_reason": stream.finish_reason}
 
     @endpoint(SCORE, dict[str, Any])
     async def score(
@@ -159,7 +160,7 @@ class Endpoints:
                 async for status in queue_status(ticket, monitor):
                     yield status
                 owner = owner_of(request.headers) if request else ""
-                async with self._scoring, self._models.acquire(model, owner) as served_model:
+                async with self._models.acquire(model, owner) as served_model, self._scoring:
                     score = await asyncio.to_thread(served_model.score, text, prompt)
                 yield {
                     "bpc": score.bpc,

@@ -67,12 +67,13 @@ class Owners:
         if not session:
             return
         self._forget()
-        if session not in self._tabs:
-            same_address = [known for known, tab in self._tabs.items() if address and tab.address == address]
+        known = self._tabs.get(session)
+        if known is None or not known.owner:  # a heartbeat that came before has been counted by nobody
+            same_address = [other for other, tab in self._tabs.items() if address and tab.address == address]
             if len(same_address) >= MAX_TABS_PER_ADDRESS:
                 self._make_room(same_address)
-            if len(self._tabs) >= MAX_TABS:
-                self._make_room(list(self._tabs))
+            if len(others := [other for other in self._tabs if other != session]) >= MAX_TABS:
+                self._make_room(others)
         tab = self._tabs.setdefault(session, Tab())
         tab.owner, tab.last_seen, tab.address = owner, self._clock(), address
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +20,9 @@ pytest.importorskip("gradio")
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from tests.support.chat_doubles import tiny_model
+from hubcharlstm.demo import api
+from hubcharlstm.demo.errors import UserError
+from tests.support.chat_doubles import broken_off, tiny_model
 from tests.support.served import Served, serving
 
 
@@ -55,6 +59,31 @@ def test_the_endpoints_are_offered_described_and_typed(client: Client) -> None:
         for one in endpoint["parameters"]:
             assert one["parameter_name"] in endpoint["description"]
         assert endpoint["returns"][0]["python_type"]["type"].lower().startswith(("dict", "list"))
+
+
+@pytest.mark.parametrize("name", ["score", "alternatives"])
+def test_no_request_waits_for_the_model_of_another(
+    served: Served, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """One is computed at a time, and each waited for as long as the Hub took to deliver the model of one of them."""
+    loading, is_loaded = threading.Event(), threading.Event()
+
+    async def load(source: str) -> Any:
+        loading.set()
+        for _ in range(500):
+            if is_loaded.is_set():
+                break
+            await asyncio.sleep(0.02)
+        raise UserError("It does not load.", "model")
+
+    monkeypatch.setattr(served.registry, "_load", load)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(served.refusal, name, text="To be", model="other")
+        assert loading.wait(20)
+        assert served.last(name, text="To be")["model"] == "tiny"
+        assert not waiting.done()
+        is_loaded.set()
+        assert waiting.result() == "It does not load."
 
 
 def test_models_are_listed(client: Client, served: Served) -> None:
@@ -119,6 +148,14 @@ def test_plain_http_takes_names_and_streams(served: Served) -> None:
     assert {kind for kind, _ in updates[:-1]} == {"generating"} and updates[-1][0] == "complete"
     assert updates[-1][1][0]["text"] == served.model.generate("To be", max_new_tokens=40, seed=7)
     assert served.last("complete", prompt="To be")["finish_reason"] == "length"
+
+
+def test_a_text_that_ends_as_the_server_stops_is_whole(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ended between two updates, and what had been sent by then was said to be all of it."""
+    monkeypatch.setattr(api, "follow", broken_off)
+    done = served.last("complete", prompt="To be", max_new_tokens=40, seed=7)
+    expected = served.model.generate("To be", max_new_tokens=40, seed=7)
+    assert (done["text"], done["finish_reason"]) == (expected, "length")
 
 
 def test_many_at_once_get_each_their_own(served: Served) -> None:

@@ -101,6 +101,25 @@ def test_one_address_fills_its_own_share_alone(monkeypatch: pytest.MonkeyPatch) 
         known.identify("four", KEY, "a")
 
 
+def test_a_tab_whose_heartbeat_comes_first_counts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No bound held for it: whoever opened and closed pages made the list as long as they liked."""
+    monkeypatch.setattr(owners, "MAX_TABS_PER_ADDRESS", 2)
+    monkeypatch.setattr(owners, "MAX_TABS", 3)
+    known = Owners(ManualClock())
+    for number, address in enumerate(["a"] * 5 + ["b", "c", ""]):
+        known.connect(f"tab{number}")
+        known.identify(f"tab{number}", KEY, address)
+        known.disconnect(f"tab{number}")
+        assert len(known._tabs) == min(number + 1, 2 if address == "a" else 3)
+    for session in ("one", "two", "three"):
+        known.connect(session)
+    known.identify("one", KEY, "a")
+    known.identify("two", KEY, "a")
+    with pytest.raises(BusyError, match="Too many pages"):
+        known.identify("three", KEY, "a")
+    assert known.of("one") == known.of("two") == KEY and known.of("three") == ""
+
+
 @pytest.mark.parametrize("key", [None, 7, "", "0" * 31, "G" * 32, "0" * 32 + "\n", ["0" * 32]])
 def test_a_key_is_32_hexadecimal_digits(key: object) -> None:
     with pytest.raises(UserError, match="expected 32 hexadecimal digits"):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import torch
 
-from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
+from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, TextStream, Vocabulary
 from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.chat.replies import Delivery, ReplyWriter
 from hubcharlstm.demo.chat.requests import ChatRequest
@@ -83,3 +83,12 @@ class FinishedStream:
     @property
     def finish_reason(self) -> str | None:
         return None if self.remaining else "length"
+
+
+async def broken_off(streams: Sequence[TextStream], pacer: UpdatePacer, **_: Any) -> AsyncGenerator[list[str], None]:
+    """In place of `follow`, where the server stops just as all streams have ended: the first characters of each."""
+    while any(stream.finish_reason is None for stream in streams):
+        for stream in streams:
+            stream.read_available()
+        await asyncio.sleep(0.005)
+    yield [stream.text[:3] for stream in streams]

@@ -40,13 +40,14 @@ class UpdatePacer:
 
     def __init__(self) -> None:
         self.num_active = 0
-        self._last_due = 0.0
+        self._last_turn = 0.0
         self._slowdown = 1.0
 
     async def tick(self, pause: float, has_ended: Callable[[], bool] | None = None) -> None:
         """Wait `pause` seconds, or longer if others are due first; return early once `has_ended()`."""
-        now = time.monotonic()
-        self._last_due = due = max(now + pause, self._last_due + self._slowdown / UPDATES_PER_SECOND)
+        # The turns follow one another, not the ends of the pauses: nobody waits for the longer pause of another.
+        self._last_turn = max(time.monotonic(), self._last_turn + self._slowdown / UPDATES_PER_SECOND)
+        due = self._last_turn + pause
         while has_ended is not None and due - time.monotonic() > END_POLL_SECONDS:
             if has_ended():
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -87,7 +88,8 @@ class Tracer:
                     start_text=before or served_model.start_text, fingerprint=served_model.fingerprint,
                     recurrent=served_model.transposed_recurrent,
                 )  # fmt: skip
-                loop.call_soon_threadsafe(loop.call_later, CACHE_SECONDS, self._drop, key, found)
+                # Weak, or the timer would hold what `_store` evicts: a text that is typed is traced at each key.
+                loop.call_soon_threadsafe(loop.call_later, CACHE_SECONDS, self._drop, key, weakref.ref(found))
             self._store(key, found)  # here, so that the next one in the thread finds it
             return function(found)
 
@@ -107,9 +109,10 @@ class Tracer:
             while len(self._traces) > 1 and sum(map(num_bytes, self._traces.values())) > MAX_CACHE_BYTES:
                 self._traces.popitem(last=False)
 
-    def _drop(self, key: Key, found: Trace) -> None:
+    def _drop(self, key: Key, found: weakref.ref[Trace]) -> None:
         with self._lock:
-            if self._traces.get(key) is found:
+            trace = self._traces.get(key)
+            if trace is not None and trace is found():
                 del self._traces[key]
 
 

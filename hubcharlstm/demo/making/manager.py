@@ -106,10 +106,11 @@ class TrainingManager:
         elif job.phase is Phase.TRAINING:
             job.is_stopped = True
 
-    async def forget(self, owner: str) -> None:
-        """Delete an owner's text and all that came of it: processes, files, the model."""
+    async def forget(self, owner: str, job: TrainingJob | None = None) -> None:
+        """Delete an owner's text and all that came of it: processes, files, the model. job: no other but this one."""
         async with self._changing:
-            await self._forget(owner)
+            if job is None or self._jobs.get(owner) is job:  # another may have been taken in its place meanwhile
+                await self._forget(owner)
 
     async def _forget(self, owner: str) -> None:
         job = self._jobs.pop(owner, None)
@@ -246,7 +247,7 @@ class TrainingManager:
         """The model has been removed: by this manager, which has taken its label before, or by anyone else."""
         if job.label and self._jobs.get(job.owner) is job:
             job.label = ""
-            self._removals.add(removal := asyncio.create_task(self.forget(job.owner)))
+            self._removals.add(removal := asyncio.create_task(self.forget(job.owner, job)))
             removal.add_done_callback(self._removals.discard)
 
     async def _reset(self, job: TrainingJob) -> None:
@@ -286,7 +287,7 @@ class TrainingManager:
             is_idle = job.phase is Phase.CHECKED and now - job.seen >= MAX_AGE
             if absent >= ABSENT_SECONDS or is_old or is_idle:
                 try:
-                    await self.forget(owner)
+                    await self.forget(owner, job)
                 except OSError:  # tried again at the next start of a server
                     logger.exception("a text of a visitor could not be deleted")
 

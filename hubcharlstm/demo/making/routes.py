@@ -36,6 +36,7 @@ from hubcharlstm.demo.owners import OWNER_HEADER, check_owner
 from hubcharlstm.demo.serving.admission import ClientIdentity
 from hubcharlstm.demo.serving.gradio_oauth import find_sign_in
 from hubcharlstm.demo.serving.middleware import LocalizedHTTPException, Scope
+from hubcharlstm.demo.threads import wait_in_daemon_thread
 from hubcharlstm.demo.words.catalogue import Sentence, as_json, said_by, sentence
 
 PREFIX = "/make"
@@ -43,6 +44,8 @@ TEXT_PATH = f"{PREFIX}/text"
 MAX_UPLOADS = 4
 """Texts that are received at one time."""
 UPLOAD_SECONDS = 60.0
+MAX_PUSHES = 4
+"""Models that are pushed at one time, each of which is loaded once more."""
 SIGN_IN_FAILED = "/#make=sign-in-failed"
 """Where a failed sign-in leads; the view says it."""
 
@@ -82,6 +85,7 @@ class MakingRoutes:
 
     def __init__(self, manager: TrainingManager, registry: ModelRegistry, demo: gr.Blocks) -> None:
         self._manager, self._registry, self._demo = manager, registry, demo
+        self._pushing = asyncio.Semaphore(MAX_PUSHES)
 
     async def submit(self, request: Request) -> Any:
         """A text as the body; `title` in the query."""
@@ -142,13 +146,15 @@ class MakingRoutes:
 
     async def publish(self, request: Request) -> Any:
         """{"name": of the new model, "license": one of `LICENSES`, "private": true unless it is to be public}."""
-        job, account = await self._publishable(request)
+        _, account = await self._publishable(request)
         wanted = await json_object(request)
         name, license_name = check_name(wanted.get("name")), check_license(wanted.get("license", ""))
-        return await asyncio.to_thread(
-            publish, job.model_folder, name, account, license_name=license_name,
-            private=wanted.get("private") is not False,
-        )  # fmt: skip
+        async with self._pushing:
+            job = self._manager.finished(self._owner(request))  # which may have gone meanwhile
+            return await wait_in_daemon_thread(
+                publish, job.model_folder, name, account, license_name=license_name,
+                private=wanted.get("private") is not False,
+            )  # fmt: skip
 
     def _source_of(self, label: str) -> str:
         """What the trainer loads the model of a label from; it runs in another folder."""

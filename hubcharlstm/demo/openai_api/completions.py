@@ -189,6 +189,9 @@ class CompletionResponse(Response):
                 await self._emit(choice, piece, reader, served_model, send)
         if stream.finish_reason not in ("length", "stop"):
             raise BusyError(SHUTTING_DOWN)
+        if rest := stream.text[choice.num_written :]:  # of a text that ended as the server stopped
+            choice.num_written += len(rest)
+            await self._emit(choice, rest, reader, served_model, send)
         choice.finish_reason = stream.finish_reason
         choice.place.close()
         if request.stream:

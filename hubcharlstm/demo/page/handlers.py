@@ -160,7 +160,7 @@ class ChatHandlers:
         """Drop the states of a cleared conversation's replies."""
         self.writer.evict(EvictEvent.model_validate(event_data(event)).replies[:MAX_EVICTED])
 
-    def identify(self, event: gr.EventData, request: gr.Request) -> list[Any]:
+    async def identify(self, event: gr.EventData, request: gr.Request) -> list[Any]:
         """Tell a page that has opened of the models that its browser's visitor has made before."""
         refusal, owner = "", ""
         try:

@@ -94,7 +94,7 @@ class RememberHandlers:
             field = error.field if isinstance(error, UserError) else "remember"
             yield [{"kind": "remember", "is_done": True, "field": field, "sentence": message_of(error)}, gr.skip()]
 
-    def forget(self, event: gr.EventData, request: gr.Request) -> list[Any]:
+    async def forget(self, event: gr.EventData, request: gr.Request) -> list[Any]:
         """Remove a model of a visitor, and show the default in its place."""
         owner = self.private.owners.of(request.session_hash)
         label = ForgetEvent.model_validate(event_data(event)).model

@@ -79,11 +79,15 @@ class Authenticator:
         self._address: ContextVar[str] = ContextVar("address", default="")
 
     def match(self, user: str, password: str) -> bool:
-        """Whether a login on the page is the right one, for Gradio, which does not tell whose it is."""
+        """Whether a login on the page is the right one, for Gradio, which does not tell whose it is.
+
+        None is while its address has to wait: many may have been admitted together, before the first was wrong.
+        """
+        address = self._address.get()
         is_right = self._credentials.match(user, password)
         if not is_right:
-            self._wrong.add(self._address.get())
-        return is_right
+            self._wrong.add(address)
+        return is_right and not self._wrong.seconds_to_wait(address)
 
     def admit(self, scope: Scope, path: str) -> Scope:
         """The scope to go on with; raises `HTTPException` with status 401 for a request without the password, and 429

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -81,6 +82,25 @@ def test_the_pace_falls_while_updates_come_late_and_recovers(monkeypatch: pytest
     lateness = 0.0
     asyncio.run(spacing())
     assert asyncio.run(spacing()) == 1
+
+
+def test_nobody_waits_for_the_longer_pause_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One text at full speed, whose updates come a second apart, made those of every reader as rare."""
+    pacer = pacing.UpdatePacer()
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    async def run() -> None:
+        for pause in (1.0, 0.1, 0.1):
+            await pacer.tick(pause)
+
+    monkeypatch.setattr(pacing, "time", SimpleNamespace(monotonic=lambda: 5.0))
+    monkeypatch.setattr(pacing.asyncio, "sleep", sleep)
+    asyncio.run(run())
+    turn = 1 / pacing.UPDATES_PER_SECOND
+    assert slept == pytest.approx([1.0, 0.1 + turn, 0.1 + 2 * turn])
 
 
 def test_text_waits_for_a_client_that_is_behind_and_ends_for_one_that_never_reads() -> None:

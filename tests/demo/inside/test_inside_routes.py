@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import html
 import json
 import time
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -245,14 +247,21 @@ def test_the_event_loop_goes_on_and_a_text_is_traced_once(
     assert calls == ["To be", "or not"]
 
 
-def test_the_oldest_traces_make_room(served_model: ServedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_traces_make_room_and_are_gone(served_model: ServedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timer that drops a trace held each of two minutes of typing, whatever the cache had evicted."""
     monkeypatch.setattr(tracing, "MAX_CACHE_BYTES", 1)
 
     async def run() -> None:
         tracer = Tracer()
-        first = await tracer.trace(served_model, "To be", "")
+        first = weakref.ref(await tracer.trace(served_model, "To be", ""))
         await tracer.trace(served_model, "or not", "")
-        assert await tracer.trace(served_model, "To be", "") is not first
+        gc.collect()
+        assert first() is None
+        monkeypatch.setattr(tracing, "CACHE_SECONDS", 0.01)
+        again = await tracer.trace(served_model, "To be", "")
+        while tracer._traces:
+            await asyncio.sleep(0.01)
+        assert again.text == "To be", "what still uses it holds it"
 
     asyncio.run(run())
 

@@ -268,6 +268,31 @@ def test_a_model_that_is_removed_takes_its_text_with_it(play: Any) -> None:
     play(scenario)
 
 
+@pytest.mark.parametrize("by", ["removal", "expiry"])
+def test_what_deletes_a_text_leaves_the_one_that_took_its_place(play: Any, by: str) -> None:
+    """A deletion that had to wait for another visitor's found the owner's next text, and deleted that."""
+
+    async def scenario(manager: TrainingManager, clock: ManualClock) -> None:
+        await checked(manager, ANN)
+        manager.start(ANN, 30, "")
+        label = (await until(manager, ANN, "ready"))["label"]
+        await manager._changing.acquire()
+        giving = asyncio.create_task(manager.submit(ANN, "", "another", text_that()))
+        await asyncio.sleep(0)
+        if by == "removal":
+            manager.private.remove(ANN, label)
+            deletion = next(iter(manager._removals))
+        else:
+            clock.now += 3_610
+            deletion = asyncio.create_task(manager.delete_expired())
+            await asyncio.sleep(0)
+        manager._changing.release()
+        await asyncio.gather(giving, deletion)
+        assert manager.state(ANN)["title"] == "another" and label not in manager.private.labels(ANN)
+
+    play(scenario)
+
+
 @pytest.mark.slow
 def test_many_trainings_begun_and_abandoned_leave_nothing(play: Any, tmp_path: Path) -> None:
     async def scenario(manager: TrainingManager, clock: ManualClock) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,9 +19,13 @@ import pytest
 pytest.importorskip("gradio")
 
 from starlette.datastructures import Address, Headers
+from starlette.requests import Request
 
+from hubcharlstm import CharLSTM
 from hubcharlstm.demo.errors import UserError
+from hubcharlstm.demo.making import publishing, routes
 from hubcharlstm.demo.making.publishing import check_license, check_name, is_at_home, public_parts
+from hubcharlstm.demo.making.routes import MakingRoutes
 from tests.support.browser_app import ROOT, free_port
 from tests.support.hub_server import OWNER_TOKEN, Hub
 from tests.support.served import SECONDS, wait_until
@@ -59,6 +66,77 @@ def test_lines_of_the_text_in_samples_are_shown_before(tmp_path: Path) -> None:
     )
     parts = public_parts(tmp_path, "before\n my secret is this \nshort\nafter")
     assert parts == {"examples": ["Line "], "speakers": ["ANN"], "lines": ["my secret is this"]}
+
+
+def test_a_line_that_a_sample_completes_is_shown_before(tmp_path: Path) -> None:
+    """The prompt, which is the beginning of a line, was left out: the first line of a sample was never found."""
+    (tmp_path / "generation_config.json").write_text("{}")
+    (tmp_path / "training.json").write_text(
+        '{"samples": [{"prompt": "my secret", "text": " is this\\nrest"}], "time_lapse_prompt": "another",'
+        ' "time_lapse": [{"text": " secret of mine"}]}'
+    )
+    parts = public_parts(tmp_path, "my secret is this\nanother secret of mine\na third one stays")
+    assert parts["lines"] == ["my secret is this", "another secret of mine"]
+
+
+def test_a_private_model_goes_to_no_public_repository(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under the name of a public model of one's own, everybody saw it, and the page called it private."""
+    pushed: list[str] = []
+
+    def push(model: CharLSTM, repo_id: str, **_: Any) -> str:
+        pushed.append(repo_id)
+        return f"https://hub.example/{repo_id}/commit/0123abc"
+
+    monkeypatch.setattr(publishing.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(publishing.upload, "create_repository", lambda name, **_: f"ann/{name}")
+    monkeypatch.setattr(publishing.upload, "is_private", lambda repo_id, **_: repo_id.endswith("hidden"))
+    monkeypatch.setattr(CharLSTM, "push_to_hub", push)
+    account = publishing.Account("ann", "token")
+    with pytest.raises(UserError, match="ann/open is public already"):
+        publishing.publish(model_folder, "open", account, license_name="", private=True)
+    assert pushed == []
+    for name, private in (("hidden", True), ("open", False)):
+        published = publishing.publish(model_folder, name, account, license_name="", private=private)
+        assert (published["repo_id"], published["url"]) == (f"ann/{name}", f"https://hub.example/ann/{name}")
+    assert pushed == ["ann/hidden", "ann/open"]
+
+
+def test_few_models_are_pushed_at_one_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many pushes as there are worker threads, and no reply of any visitor came to its end before one of them."""
+    under_way: list[str] = []
+    most: list[int] = []
+    released = threading.Event()
+
+    def push(folder: Path, name: str, account: Any, **_: Any) -> dict[str, str]:
+        under_way.append(name)
+        most.append(len(under_way))
+        released.wait(20)
+        under_way.remove(name)
+        return {"name": name}
+
+    def asks_to_publish(name: str) -> Request:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": json.dumps({"name": name}).encode()}
+
+        headers = [(b"host", b"localhost:7860"), (b"x-hubcharlstm-owner", ANN.encode())]
+        scope = {"type": "http", "method": "POST", "path": "/", "client": ("127.0.0.1", 5), "headers": headers}
+        return Request(scope, receive)
+
+    async def run() -> list[dict[str, str]]:
+        manager: Any = SimpleNamespace(finished=lambda owner: SimpleNamespace(model_folder=tmp_path))
+        nothing: Any = None
+        asked = MakingRoutes(manager, nothing, nothing)
+        pushes = asyncio.gather(*(asked.publish(asks_to_publish(f"model-{number}")) for number in range(6)))
+        while len(under_way) < routes.MAX_PUSHES:
+            await asyncio.sleep(0.01)
+        released.set()
+        return await pushes
+
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    monkeypatch.delenv("GRADIO_ROOT_PATH", raising=False)
+    monkeypatch.setattr(routes, "publish", push)
+    assert [pushed["name"] for pushed in asyncio.run(run())] == [f"model-{number}" for number in range(6)]
+    assert max(most) == routes.MAX_PUSHES
 
 
 @pytest.fixture

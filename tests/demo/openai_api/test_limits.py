@@ -19,7 +19,7 @@ from hubcharlstm.demo.openai_api import completions
 from hubcharlstm.demo.openai_api.completions import CompletionResponse, CompletionService
 from hubcharlstm.demo.openai_api.requests import CompletionRequest
 from hubcharlstm.demo.serving.admission import ClientIdentity, Limits
-from tests.support.chat_doubles import tiny_model
+from tests.support.chat_doubles import broken_off, tiny_model
 from tests.support.openai_client import client_of
 from tests.support.served import Served, serving, wait_until
 
@@ -101,3 +101,14 @@ def test_a_shutdown_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         served.admission.must_stop = True
         with pytest.raises(openai.APIError, match="Shutting down; retry in a minute"):
             list(client_of(served).completions.create(model="tiny", prompt="To be", echo=True, stream=True))
+
+
+def test_a_text_that_ends_as_the_server_stops_is_whole(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ended between two updates, and what had been sent by then was said to be all of it."""
+    monkeypatch.setattr(completions, "follow", broken_off)
+    client, options = client_of(served), {"model": "tiny", "prompt": "To be", "max_tokens": 40, "seed": 7}
+    expected = served.model.generate("To be", max_new_tokens=40, seed=7)
+    done = client.completions.create(**options, logprobs=1)
+    assert done.choices[0].text == "".join(done.choices[0].logprobs.tokens) == expected
+    assert done.usage.completion_tokens == 40
+    assert "".join(chunk.choices[0].text for chunk in client.completions.create(**options, stream=True)) == expected

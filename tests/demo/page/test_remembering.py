@@ -19,6 +19,7 @@ from hubcharlstm.demo.chat.remembering import AdaptationQueue
 from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.page.layout import chat_page
 from hubcharlstm.demo.page.remembering import RememberHandlers
+from hubcharlstm.demo.private_models import MADE_HERE
 from hubcharlstm.demo.serving.admission import AdmissionController, Limits
 from tests.support.chat_doubles import in_english
 
@@ -66,13 +67,47 @@ def test_the_copy_is_offered_to_its_owner(handlers: RememberHandlers, chat_model
         assert again["chosen"] == f"{LABEL} (2)"
         async with handlers.private.acquire(again["chosen"], KEY) as served_model:
             assert len(served_model.model.record["adapted"]) == 2
-        values = handlers.forget(gr.EventData(None, {"model": LABEL}), request("theirs"))
+        values = await handlers.forget(gr.EventData(None, {"model": LABEL}), request("theirs"))
         assert len(handlers.private) == 2 and values[0]["models"] == ["tiny"]
-        values = handlers.forget(gr.EventData(None, {"model": LABEL}), request("mine"))
+        values = await handlers.forget(gr.EventData(None, {"model": LABEL}), request("mine"))
         assert len(handlers.private) == 1 and values[0]["models"] == ["tiny", f"{LABEL} (2)"]
 
     asyncio.run(run())
     assert chat_model.fingerprint == fingerprint
+
+
+def test_gradio_runs_on_the_event_loop_what_touches_the_private_models(
+    handlers: RememberHandlers, chat_model: CharLSTM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plain function runs in a worker thread, which has no event loop: to forget a model that was made here failed,
+    and its text stayed."""
+    page: Any = handlers.chat_handlers.chat
+    while page.parent is not None:
+        page = page.parent
+    threads: set[threading.Thread] = set()
+    removed: list[asyncio.Task[None]] = []
+
+    def clock() -> float:
+        threads.add(threading.current_thread())
+        return 0.0
+
+    async def call(name: str, **data: Any) -> None:
+        function = next(one for one in page.fns.values() if getattr(one.fn, "__name__", "") == name)
+        await page.call_function(function, [], requests=request("mine"), event_data=gr.EventData(None, data))
+
+    async def run() -> None:
+        monkeypatch.setattr(handlers.private.owners, "_clock", clock)
+        await call("identify", owner=KEY)
+        label = await handlers.private.add(
+            KEY, f"tiny, {MADE_HERE}", chat_model,
+            on_remove=lambda: removed.append(asyncio.create_task(asyncio.sleep(0))),
+        )  # fmt: skip
+        await call("forget", model=label)
+        assert handlers.private.labels(KEY) == ["tiny"]
+        await asyncio.gather(*removed)
+
+    asyncio.run(run())
+    assert len(removed) == 1 and threads == {threading.current_thread()}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from gradio_client import Client
 from hubcharlstm.demo import launch
 from hubcharlstm.demo.serving import attempts
 from hubcharlstm.demo.serving.attempts import WrongPasswords
-from hubcharlstm.demo.serving.authentication import Credentials
+from hubcharlstm.demo.serving.authentication import Authenticator, Credentials
 from tests.support.browser_app import SECONDS, free_port
 from tests.support.chat_doubles import tiny_model
 from tests.support.clock import ManualClock
@@ -142,6 +142,19 @@ def test_wrong_passwords_are_limited(by: str) -> None:
         inside = {"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
         assert httpx.get(f"{served.url}/config", headers=inside, timeout=20).status_code == 200
         assert httpx.get(f"{served.url}/", timeout=20).status_code == 200  # the login page itself
+
+
+def test_logins_that_come_together_are_limited_too() -> None:
+    """A thousand requests whose bodies came last passed the check together, and tried a thousand passwords."""
+    demo: Any = None
+    authenticator = Authenticator(Credentials("me", PASSWORD), demo)
+    scope = {"type": "http", "method": "POST", "headers": [], "client": ("203.0.113.7", 5)}
+    for _ in range(attempts.MAX_WRONG + 1):
+        authenticator.admit(scope, "/login")
+    assert authenticator.match("me", PASSWORD)
+    for number in range(attempts.MAX_WRONG):
+        assert not authenticator.match("me", f"wrong{number}")
+    assert not authenticator.match("me", PASSWORD)
 
 
 def test_an_address_may_try_again_once_an_attempt_is_old() -> None:

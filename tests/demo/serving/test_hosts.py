@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("gradio")
 
-from hubcharlstm.demo.serving.hosts import HostPolicy
+from hubcharlstm.demo.serving.hosts import HostPolicy, allowed_origins
 from tests.support.chat_doubles import tiny_model
 from tests.support.served import Served, serving
 
@@ -37,6 +37,15 @@ def test_a_name_with_a_scheme_is_refused_at_the_start() -> None:
         HostPolicy.of({"HUBCHARLSTM_ALLOWED_HOSTS": "https://a.example"}, "127.0.0.1")
 
 
+@pytest.mark.parametrize("wrong", ["page.example", "https://page.example/", "https://Page.example", "*", "a://b c"])
+def test_an_origin_that_no_browser_sends_is_refused_at_the_start(wrong: str) -> None:
+    """It allowed nobody, and the refusal of each page asked for what had been done."""
+    with pytest.raises(ValueError, match="HUBCHARLSTM_ALLOW_ORIGINS holds .*; expected origins such as https://page"):
+        allowed_origins({"HUBCHARLSTM_ALLOW_ORIGINS": f"https://fine.example,{wrong}"})
+    fine = ("https://a.example", "http://localhost:8000", "chrome-extension://abcdef", "null", "http://[::1]:80")
+    assert allowed_origins({"HUBCHARLSTM_ALLOW_ORIGINS": " , ".join(fine) + ","}) == fine and allowed_origins({}) == ()
+
+
 def test_a_name_that_was_bound_anew_to_this_machine_gets_nothing(served: Served) -> None:
     """Any Host was served: after DNS rebinding a page of any site read and sent what it wanted."""
     for path in ("/", "/config", "/healthz", "/gradio_api/info", "/v1/models"):
@@ -64,4 +73,8 @@ def test_the_root_of_the_page_follows_a_trusted_proxy_to_an_allowed_name(monkeyp
         for name in ("chat.example", "evil.example"):
             headers = {"x-forwarded-host": name, "x-forwarded-proto": "https"}
             root[name] = httpx.get(served.url + "/config", headers=headers, timeout=30).json()["root"]
+        # Two lines: the first one, which Gradio follows, is the client's own, which a proxy has passed on.
+        both = [("x-forwarded-host", "evil.example"), ("x-forwarded-host", "chat.example")]
+        passed_on = httpx.get(served.url + "/config", headers=both, timeout=30).json()["root"]
     assert root == {"chat.example": "https://chat.example", "evil.example": served.url}
+    assert passed_on == served.url
