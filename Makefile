@@ -21,7 +21,7 @@ help:
 	@echo "make train CORPUS=mine.txt    the same on your own text (also OUT=runs/mine PRESET=base)"
 	@echo "make test, make test-fast     the tests, all or without the slow ones"
 	@echo "make check                    lint, format, types and import contracts"
-	@echo "make bench                    the benchmarks behind benchmarks/RESULTS.md"
+	@echo "make bench                    the benchmarks of speed behind README.md"
 
 # One stamp for each set of extras; `train` holds what the printed next step, the chat, needs too.
 $(VENV)/bin/python:
