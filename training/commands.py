@@ -96,7 +96,7 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
     with redirect_stdout(sys.stderr) if options.json else nullcontext():
         code = train(
             out, settings, resume=False, pretrained_init=init, teachers=teachers, dry_run=options.dry_run,
-            on_findings=answers.append if options.json else None, corpus_copy=copy, budget=budget,
+            on_findings=answers.append if options.json else None, corpus_copy=copy, budget=budget, given=set(overrides),
         )  # fmt: skip
     for answer in answers:
         print(json.dumps(answer, ensure_ascii=False))
