@@ -100,6 +100,11 @@ def _of_fit(options: argparse.Namespace) -> JobRequest:
     ):
         if getattr(options, name):
             raise ValueError(f"--{name.replace('_', '-')} is given to a Job; expected none, since {why}: leave it out.")
+    if options.space and not options.static:
+        raise ValueError(
+            "--space is given to a Job; expected none, since a Space with a server is made of a checkout, which the "
+            "Job does not have: leave it out, and run `python -m training space` afterwards."
+        )
     for name in filter(None, [options.init_from, *options.teacher]):
         if Path(name).expanduser().exists():
             raise ValueError(
