@@ -220,13 +220,13 @@ def write_novel(model: CharLSTM, prompt: str, arguments: argparse.Namespace, opt
     known, written = TrainingLines(model.record), set[str]()
     first = new_seed() if arguments.seed is None else arguments.seed
     for seed in range(first, first + MAX_TRIES * arguments.num_samples):
-        if len(written) == arguments.num_samples:
-            return 0
         done = model.complete(prompt, **options, stop="\n", seed=seed)
         line = (done.prompt.text + done.text).strip()
         if line and line not in known and line not in written and done.finish_reason == "stop":
             written.add(line)
             print(json.dumps({"text": line, "seed": seed}, ensure_ascii=False) if arguments.json else line, flush=True)
+            if len(written) == arguments.num_samples:
+                return 0
     raise ValueError(
         f"{MAX_TRIES * arguments.num_samples} tries gave {len(written)} new lines; expected {arguments.num_samples}: "
         "raise the temperature, or ask for fewer."
