@@ -266,13 +266,14 @@ def run_job(options: argparse.Namespace, command_line: str) -> int:
 def run_grid_search(options: argparse.Namespace, command_line: str) -> int:
     """Train a run for each seed and setting, and compare them."""
     from training import sweep
+    from training.data.corpus import title_of
 
     for name in ("timeout", "namespace"):
         if getattr(options, name) and not options.flavor:
             raise ValueError(f"--{name} is given without a Job; expected --flavor beside it: add it, or leave it out.")
     machine = {"flavor": options.flavor, "timeout": options.timeout, "namespace": options.namespace}
-    out: Path = options.out or Path("sweeps") / (Path(options.corpus).stem or "text")
     grid = sweep.Grid.of(options.corpus, options.seeds, dict(options.set), options.words)
+    out: Path = options.out or Path("sweeps") / (Path(title_of(grid.corpus)).stem or "text")
     return sweep.run(
         grid, out, command_line, processes=options.processes, num_teachers=options.teach,
         machine=machine if options.flavor else None,

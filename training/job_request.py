@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from training.data.corpus import locate
-from training.data.sources import is_hidden
+from training.data.corpus import locate, title_of
+from training.data.remote.names import is_remote
+from training.data.sources import is_hidden, is_pattern
 from training.options import fit_parser, words_of
 from training.recipe import PRESETS
 from training.run_folder import check_new
@@ -114,7 +115,7 @@ def _of_fit(options: argparse.Namespace) -> JobRequest:
     if options.corpus == "-":
         raise ValueError("The corpus comes through a pipe; expected a file, which can be uploaded: save it first.")
     corpus, val = locate(options.corpus), locate(options.val, named=False) if options.val else None
-    run: Path = options.out or Path("runs") / (Path(corpus).stem or "text")
+    run: Path = options.out or Path("runs") / (Path(title_of(corpus)).stem or "text")
     check_new(run)
     uploads = _uploads(corpus, val)
     request = JobRequest(run, ("fit",), (corpus, val), uploads, options.preset)
@@ -135,6 +136,12 @@ def _of_resume(run: Path) -> JobRequest:
 
 
 def _uploads(corpus: str, val: str | None) -> tuple[TextFiles, ...]:
+    for text in filter(None, (corpus, val)):
+        if not is_remote(text) and is_pattern(Path(text)):
+            raise ValueError(
+                f"The text {text} is a pattern; expected a file or a folder, which can be uploaded: copy the files "
+                "that match into a folder of their own."
+            )
     places = (("corpus/text", corpus), ("corpus/val", val))
     return tuple(TextFiles(Path(text), place) for place, text in places if text and Path(text).exists())
 

@@ -247,6 +247,7 @@ def test_a_hub_that_refuses_is_told_in_one_sentence(hub: Hub, author: Client, fo
         ("job -- fit nowhere.txt", "no file or folder 'nowhere.txt'"),
         ("job -- fit macbeth --tracker trackio", "--tracker is given to a Job"),
         ("job --dry-run -- fit macbeth --push-to-hub u/m --space u/s", "--space is given to a Job"),
+        ("job --dry-run -- fit tests/*.py", "is a pattern"),
         ("job -- fit macbeth --teacher tests", "lies on this machine"),
         ("job --timeout soon -- fit macbeth", "--timeout is 'soon'"),
         ("job --timeout 30 --dry-run -- fit macbeth", "--timeout is '30'"),
