@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 CORPUS ?= macbeth
-OUT    ?= runs/$(basename $(notdir $(CORPUS)))
+OUT    ?=
 PRESET ?= small
 PORT   ?= 7860
 PYTEST  = $(BIN)/python -m pytest
@@ -54,7 +54,7 @@ app: $(VENV)/.app
 	$(BIN)/hubcharlstm app --port $(PORT)
 
 train: $(VENV)/.train
-	$(BIN)/python -m training fit "$(CORPUS)" --out "$(OUT)" --preset $(PRESET)
+	$(BIN)/python -m training fit "$(CORPUS)" $(if $(OUT),--out "$(OUT)") --preset $(PRESET)
 
 test: $(VENV)/.dev
 	$(PYTEST) $(SPREAD) -m "not serial"
