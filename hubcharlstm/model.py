@@ -4,6 +4,7 @@
 import hashlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, Unpack, overload
 
@@ -414,7 +415,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         step, and ends it early. In fp32 whatever the precision, on the model's device.
         The new model's `record` holds the number of characters and steps and the loss on the first 20,000 characters
         before and after, but nothing of the text, and nothing that was measured of this model's weights. `ngrams` stays
-        the filter of the training text, without this one.
+        the filter of the training text, without this one and without `errors`.
         Its `adaptation` also has `warnings`: what was substituted or dropped. Raises `ValueError` for an argument out
         of range.
         """
@@ -430,6 +431,8 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         self.adaptation, self.record = adaptation, adapted_record(self.record, entries, adaptation)
         self.name, self.stored_dtype = f"{self.name}, adapted", "float32"
         self.revision = self.cells = self.weights_id = None
+        if self.ngrams is not None:  # how often it is wrong about a text was measured on what the other weights write
+            self.ngrams = replace(self.ngrams, errors={})
         return self
 
     def _start_text(self, start_text: str | None, state: GenerationState | None) -> str:

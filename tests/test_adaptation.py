@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from hubcharlstm.adaptation import (
     side_by_side,
 )
 from hubcharlstm.inspection.cell_report import CellReport
+from hubcharlstm.inspection.ngram_filter import NgramFilter
 from tests.conftest import TEXT, tiny_model
 
 MINE = "SECOND:\nWhether 'tis nobler to be?\n\n" * 30
@@ -133,6 +135,16 @@ def test_the_record_says_what_happened_and_nothing_of_the_text(model: CharLSTM, 
     assert [one["steps"] for one in again.record["adapted"]] == [5, 2]
     assert "and then 248 characters of another text" in introduction.expectation(again)
     assert "has read only" not in introduction.expectation(again)
+
+
+def test_the_filter_stays_without_errors_that_were_measured_of_other_weights(model: CharLSTM) -> None:
+    """The card of an adapted model said how often the filter is wrong about what the model before it writes."""
+    ngrams = NgramFilter.of(TEXT)
+    assert ngrams is not None
+    model.ngrams = replace(ngrams, errors={"windows": 0.01, "runs": 0.3})
+    adapted = model.adapt(MINE, steps=1)
+    assert adapted.ngrams is not None and np.array_equal(adapted.ngrams.bits, ngrams.bits)
+    assert adapted.ngrams.errors == {} and model.ngrams.errors == {"windows": 0.01, "runs": 0.3}
 
 
 def test_a_record_from_elsewhere_breaks_nothing(model: CharLSTM, tmp_path: Path) -> None:
