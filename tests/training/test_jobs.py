@@ -264,6 +264,8 @@ def test_a_named_corpus_needs_no_upload(capsys: pytest.CaptureFixture[str], tmp_
     assert main(["job", "--dry-run", "--", "fit", "macbeth", "--out", str(tmp_path / "run"), "--preset", "base"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["uploads"] == {} and shown["volumes"] == [] and shown["timeout"] == timeout_seconds("8h")
+    pinned = {dependency.partition("==")[0] for dependency in shown["dependencies"]}
+    assert {"torch", "accelerate", "pyarrow", "zstandard"} <= pinned  # datasets of the Hub are Parquet
     assert shown["env"]["TRAINING_JOB"].endswith("-- fit macbeth --out runs/run --preset base")
 
 
