@@ -139,8 +139,11 @@ def _with_distillation(recipe: Recipe, options: argparse.Namespace) -> Recipe:
 
 def _check_apart(out: Path, corpus: str) -> None:
     from training.data.remote.names import is_remote
+    from training.data.sources import fixed_part, is_pattern
 
-    if not is_remote(corpus) and Path(corpus).is_dir() and out.resolve().is_relative_to(Path(corpus)):
+    path = Path(corpus)
+    folder = fixed_part(path) if "**" in path.parts and is_pattern(path) else path
+    if not is_remote(corpus) and folder.is_dir() and out.resolve().is_relative_to(folder):
         raise ValueError(
             f"{out} lies in the corpus {corpus} and would become a part of it; expected a folder elsewhere: choose "
             "another --out."
