@@ -47,7 +47,7 @@ def test_the_address(clean: pytest.MonkeyPatch) -> None:
     assert launch.find_address(None, None) == ("127.0.0.2", 9000)
     for wrong in ("high", "70000", "0", "9" * 5000):
         clean.setenv("GRADIO_SERVER_PORT", wrong)
-        with pytest.raises(ValueError, match="GRADIO_SERVER_PORT is '(high|70000|0|9+)'; expected a port"):
+        with pytest.raises(ValueError, match=r"GRADIO_SERVER_PORT is '(high|70000|0|9+)'; expected a port"):
             launch.find_address(None, None)
 
 

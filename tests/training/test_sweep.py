@@ -216,7 +216,7 @@ def test_what_is_no_grid_search_is_refused(
     assert message in refused(shlex.split(words), capsys)
 
 
-def test_a_sweep_of_a_pattern_is_named_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_grid_search_of_a_pattern_is_named_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its folder was called `*`."""
     (tmp_path / "books").mkdir()
     (tmp_path / "books" / "one.txt").write_text(TEXT, encoding="utf-8")

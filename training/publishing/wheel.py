@@ -53,9 +53,7 @@ def pins(*extras: str) -> list[str]:
     versions = dict(re.findall(r"^([\w.-]+)==(\S+)$", constraints.read_text(encoding="utf-8"), re.MULTILINE))
     wanted = [f"'{extra}'" for extra in extras]
     needed = [
-        line
-        for line in _metadata().requires or []
-        if "extra ==" not in line or any(extra in line for extra in wanted)
+        line for line in _metadata().requires or [] if "extra ==" not in line or any(extra in line for extra in wanted)
     ]
     names = [re.split(r"[<>=\[; ]", line)[0] for line in needed]
     return [f"{name}=={versions[name]}" for name in names if name in versions]
