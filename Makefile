@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 CORPUS ?= macbeth
-OUT    ?= runs/$(basename $(notdir $(CORPUS)))
+OUT    ?=
 PRESET ?= small
 PORT   ?= 7860
 PYTEST  = $(BIN)/python -m pytest
@@ -23,7 +23,7 @@ help:
 	@echo "make train CORPUS=mine.txt    the same on your own text (also OUT=runs/mine PRESET=base)"
 	@echo "make test, make test-fast     the tests, all or without the slow ones"
 	@echo "make check                    lint, format, types and import contracts"
-	@echo "make bench                    the benchmarks behind benchmarks/RESULTS.md"
+	@echo "make bench                    the benchmarks of speed behind README.md"
 
 # One stamp for each set of extras; `train` holds what the printed next step, the chat, needs too.
 $(VENV)/bin/python:
@@ -56,7 +56,7 @@ app: $(VENV)/.app
 	$(BIN)/hubcharlstm app --port $(PORT)
 
 train: $(VENV)/.train
-	$(BIN)/python -m training fit "$(CORPUS)" --out "$(OUT)" --preset $(PRESET)
+	$(BIN)/python -m training fit "$(CORPUS)" $(if $(OUT),--out "$(OUT)") --preset $(PRESET)
 
 test: $(VENV)/.dev
 	$(PYTEST) $(SPREAD) -m "not browser and not serial"

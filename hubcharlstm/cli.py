@@ -30,7 +30,9 @@ def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     from hubcharlstm import __version__ as version
 
-    top = argparse.ArgumentParser(prog="hubcharlstm", description="Write with a character LSTM, or chat with it.")
+    top = argparse.ArgumentParser(
+        prog="hubcharlstm", description="Generate with a character LSTM, look into it, chat with it, or export it."
+    )
     top.add_argument("--version", action="version", version=f"hubcharlstm {version}")
     commands = top.add_subparsers(dest="command", required=True)
     model = argparse.ArgumentParser(add_help=False)
@@ -42,11 +44,11 @@ def parser() -> argparse.ArgumentParser:
     model.add_argument("--precision", default="auto", help='"fp32", "int8" (CPU), "bf16" (GPU) or "auto"')
 
     _add_generate_options(commands.add_parser("generate", parents=[model], help="continue a text"))
-    score = commands.add_parser("score", parents=[model], help="how likely a model finds a text")
+    score = commands.add_parser("score", parents=[model], help="the loss of a model on a text")
     score.add_argument("file", help="a UTF-8 text file; - reads standard input")
     score.add_argument("--json", action="store_true", help="print one JSON object")
     score.add_argument(
-        "--characters", action="store_true", help="a line for each character too: it in JSON, and its log-probability"
+        "--characters", action="store_true", help="also each character, as a JSON string, with its log-probability"
     )
 
     inspect = commands.add_parser("inspect", parents=[model], help="what a model computes while it reads a text")
@@ -56,14 +58,17 @@ def parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", parents=[model], help="what a model is and what it was trained on")
     info.add_argument("--json", action="store_true", help="print one JSON object")
 
-    app = commands.add_parser("app", parents=[model], help="chat in the browser")
-    app.add_argument("--host", default=None, help="address to listen on (default: 127.0.0.1)")
-    app.add_argument("--port", type=int, default=None, help="port to listen on (default: 7860)")
+    app = commands.add_parser(
+        "app", parents=[model], help="chat in the browser",
+        description="Serve the chat page and the API. Without --model: what HUBCHARLSTM_MODEL names, if anything.",
+    )  # fmt: skip
+    app.add_argument("--host", default=None, help="address to listen on (default: GRADIO_SERVER_NAME, else 127.0.0.1)")
+    app.add_argument("--port", type=int, default=None, help="its port (default: GRADIO_SERVER_PORT, else 7860)")
     app.add_argument(
-        "--auth", default=None, metavar="USER:PASSWORD", help="ask for them (default: what HUBCHARLSTM_AUTH holds)"
+        "--auth", default=None, metavar="USER:PASSWORD", help="ask for a login (default: HUBCHARLSTM_AUTH, else none)"
     )
 
-    export = commands.add_parser("export", help="a page, or a module for npm, that writes in any browser")
+    export = commands.add_parser("export", help="an HTML page, or an npm module, that runs the model in a browser")
     export.add_argument("model", help='Hub id, URL or folder, or "pretrained" for the model that ships in the package')
     export.add_argument("page", nargs="?", type=Path, default=None, help="the HTML file to write")
     export.add_argument("--npm", type=Path, default=None, metavar="FOLDER", help="write a module there, new or empty")
@@ -75,7 +80,9 @@ def _add_generate_options(generate: argparse.ArgumentParser) -> None:
     generate.add_argument(
         "prompt", nargs="?", default=None, help="the start of the text; - or nothing reads what is piped in"
     )
-    generate.add_argument("--max-new-tokens", type=int, default=None, metavar="N", help="characters to write")
+    generate.add_argument(
+        "--max-new-tokens", type=int, default=None, metavar="N", help="characters to write (default: the model's)"
+    )
     generate.add_argument(
         "--temperature", type=float, default=None, metavar="T", help="0 is greedy (default: the model's)"
     )
@@ -95,7 +102,9 @@ def _add_generate_options(generate: argparse.ArgumentParser) -> None:
     generate.add_argument(
         "--clamp", action="append", default=None, metavar="LAYER:UNIT:VALUE", help="hold a cell there; repeatable"
     )
-    generate.add_argument("--num-samples", type=int, default=1, metavar="N", help="with seeds SEED, SEED + 1, ...")
+    generate.add_argument(
+        "--num-samples", type=int, default=1, metavar="N", help="texts, with seeds SEED, SEED + 1, ... (default: 1)"
+    )
     generate.add_argument(
         "--escapes", action="store_true", help=r"read \n, \t, \\ and \uXXXX in prompt and stop texts as characters"
     )
@@ -103,10 +112,10 @@ def _add_generate_options(generate: argparse.ArgumentParser) -> None:
         "--keep-newline", action="store_true", help="keep the last line break of a prompt that is piped in"
     )
     generate.add_argument(
-        "--novel", action="store_true", help="of a list, such as names: one line each that it was not trained on"
+        "--novel", action="store_true", help="for a model of a list, such as names: lines that the list does not hold"
     )
     generate.add_argument(
-        "--adapt", default=None, metavar="FILE", help="read this UTF-8 text first and go on in its voice; - for a pipe"
+        "--adapt", default=None, metavar="FILE", help="adapt to this UTF-8 text (dynamic evaluation); - for a pipe"
     )
     generate.add_argument(
         "--adapt-seconds", type=float, default=None, metavar="S", help="learn from it for S seconds (default: 10)"
@@ -397,7 +406,8 @@ def run_app(arguments: argparse.Namespace) -> int:
         if error.name != "gradio":
             raise
         raise ValueError(
-            "The package gradio is not installed; expected the app extra: run `pip install 'hubcharlstm[app]'`."
+            "The package gradio is not installed; expected the extra app: run `pip install '.[app]'` in the folder "
+            "that this library was installed from."
         ) from None
     launch(
         arguments.model,

@@ -8,7 +8,7 @@ class HubCharLSTMError(Exception):
 
 
 class BusyError(HubCharLSTMError, ValueError):
-    """The engine's queue is full, or the engine is closed: retry later."""
+    """An engine or the app has no room for the request, or is closed: retry later."""
 
 
 class EngineError(HubCharLSTMError, RuntimeError):

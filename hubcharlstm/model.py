@@ -381,7 +381,8 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         """How much each character before `position` of `text` moves the guess there, by one backward pass in fp32.
 
         At the end of the text it is the guess of the likeliest character. state, start_text: as for `trace`. Raises
-        `ValueError` for a position out of range and for more than 4,096 characters before it.
+        `ValueError` for a position out of range, for more than 4,096 characters before it, and for a state that clamps
+        cells.
         """
         return connectivity(
             self, self.vocabulary, text, position, state=state, start_text=self._start_text(start_text, state),
@@ -413,8 +414,9 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         text: 30 to 100,000 characters that the model can read. seconds: for which it learns (default: 10). steps: how
         many it takes instead, which gives the same model each time on one machine. is_cancelled: asked after each
         step, and ends it early. In fp32 whatever the precision, on the model's device.
-        The new model's `record` says that it was adapted, on how many characters, in how many steps, and the loss on
-        them before and after, but nothing of the text; what was measured of this model and no longer fits is not in it.
+        The new model's `record` holds the number of characters and steps and the loss on the first 20,000 characters
+        before and after, but nothing of the text, and nothing that was measured of this model's weights. `ngrams` stays
+        the filter of the training text, without this one and without `errors`.
         Its `adaptation` also has `warnings`: what was substituted or dropped. Raises `ValueError` for an argument out
         of range.
         """
@@ -430,8 +432,8 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         self.adaptation, self.record = adaptation, adapted_record(self.record, entries, adaptation)
         self.name, self.stored_dtype = f"{self.name}, adapted", "float32"
         self.revision = self.cells = self.weights_id = None
-        if self.ngrams is not None:
-            self.ngrams = replace(self.ngrams, errors={})  # they were measured on what the other weights write
+        if self.ngrams is not None:  # how often it is wrong about a text was measured on what the other weights write
+            self.ngrams = replace(self.ngrams, errors={})
         return self
 
     def _start_text(self, start_text: str | None, state: GenerationState | None) -> str:

@@ -141,6 +141,16 @@ def test_the_record_says_what_happened_and_nothing_of_the_text(model: CharLSTM, 
     assert "has read only" not in introduction.expectation(again)
 
 
+def test_the_filter_stays_without_errors_that_were_measured_of_other_weights(model: CharLSTM) -> None:
+    """The card of an adapted model said how often the filter is wrong about what the model before it writes."""
+    ngrams = NgramFilter.of(TEXT)
+    assert ngrams is not None
+    model.ngrams = replace(ngrams, errors={"windows": 0.01, "runs": 0.3})
+    adapted = model.adapt(MINE, steps=1)
+    assert adapted.ngrams is not None and np.array_equal(adapted.ngrams.bits, ngrams.bits)
+    assert adapted.ngrams.errors == {} and model.ngrams.errors == {"windows": 0.01, "runs": 0.3}
+
+
 def test_a_record_from_elsewhere_breaks_nothing(model: CharLSTM, tmp_path: Path) -> None:
     for foreign in ("much", [7], [{"characters": "many"}]):
         model.record = {"adapted": foreign}

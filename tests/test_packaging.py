@@ -127,6 +127,16 @@ def test_every_install_goes_through_the_constraints() -> None:
                 assert "-c constraints.txt" in line, f"{name}: {line}"
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_leaves_the_name_of_a_run_to_fit() -> None:
+    """A folder that the shell has completed ends with a slash: its run went to runs/ itself."""
+    command = ["make", "--dry-run", "--no-print-directory", "train", "CORPUS=books/", "PRESET=base"]
+    environment = {name: value for name, value in os.environ.items() if name not in ("OUT", "MAKEFLAGS")}
+    for given, printed in (([], 'fit "books/" --preset base'), (["OUT=a b"], 'fit "books/" --out "a b" --preset base')):
+        done = subprocess.run([*command, *given], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+        assert " ".join(done.stdout.split()).endswith(f"python -m training {printed}"), done.stdout
+
+
 def test_the_ci_runs_the_test_command_of_the_contributing_page() -> None:
     assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("\nmake test")
     assert "\nmake test " in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

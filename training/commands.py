@@ -96,7 +96,7 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
     with redirect_stdout(sys.stderr) if options.json else nullcontext():
         code = train(
             out, settings, resume=False, pretrained_init=init, teachers=teachers, dry_run=options.dry_run,
-            on_findings=answers.append if options.json else None, corpus_copy=copy, budget=budget,
+            on_findings=answers.append if options.json else None, corpus_copy=copy, budget=budget, given=set(overrides),
         )  # fmt: skip
     for answer in answers:
         print(json.dumps(answer, ensure_ascii=False))
@@ -139,8 +139,11 @@ def _with_distillation(recipe: Recipe, options: argparse.Namespace) -> Recipe:
 
 def _check_apart(out: Path, corpus: str) -> None:
     from training.data.remote.names import is_remote
+    from training.data.sources import fixed_part, is_pattern
 
-    if not is_remote(corpus) and Path(corpus).is_dir() and out.resolve().is_relative_to(Path(corpus)):
+    path = Path(corpus)
+    folder = fixed_part(path) if "**" in path.parts and is_pattern(path) else path
+    if not is_remote(corpus) and folder.is_dir() and out.resolve().is_relative_to(folder):
         raise ValueError(
             f"{out} lies in the corpus {corpus} and would become a part of it; expected a folder elsewhere: choose "
             "another --out."
@@ -266,13 +269,14 @@ def run_job(options: argparse.Namespace, command_line: str) -> int:
 def run_grid_search(options: argparse.Namespace, command_line: str) -> int:
     """Train a run for each seed and setting, and compare them."""
     from training import sweep
+    from training.data.corpus import title_of
 
     for name in ("timeout", "namespace"):
         if getattr(options, name) and not options.flavor:
             raise ValueError(f"--{name} is given without a Job; expected --flavor beside it: add it, or leave it out.")
     machine = {"flavor": options.flavor, "timeout": options.timeout, "namespace": options.namespace}
-    out: Path = options.out or Path("sweeps") / (Path(options.corpus).stem or "text")
     grid = sweep.Grid.of(options.corpus, options.seeds, dict(options.set), options.words)
+    out: Path = options.out or Path("sweeps") / (Path(title_of(grid.corpus)).stem or "text")
     return sweep.run(
         grid, out, command_line, processes=options.processes, num_teachers=options.teach,
         machine=machine if options.flavor else None,

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from training.data.corpus import NAMED, locate
+from training.data.corpus import NAMED, locate, title_of
 from training.data.remote.names import is_remote
-from training.data.sources import is_hidden
+from training.data.sources import is_hidden, is_pattern
 from training.options import fit_parser, words_of
 from training.recipe import PRESETS
 from training.run_folder import check_new
@@ -102,11 +102,16 @@ def _of_fit(options: argparse.Namespace) -> JobRequest:
     ):
         if getattr(options, name):
             raise ValueError(f"--{name.replace('_', '-')} is given to a Job; expected none, since {why}: leave it out.")
+    if options.space and not options.static:
+        raise ValueError(
+            "--space is given to a Job; expected none, since a Space with a server is made of a checkout, which the "
+            "Job does not have: leave it out, and run `python -m training space` afterwards."
+        )
     _check_models(filter(None, [options.init_from, *options.teacher]))
     if options.corpus == "-":
         raise ValueError("The corpus comes through a pipe; expected a file, which can be uploaded: save it first.")
     corpus, val = locate(options.corpus), locate(options.val, named=False) if options.val else None
-    run: Path = options.out or Path("runs") / (Path(corpus).stem or "text")
+    run: Path = options.out or Path("runs") / (Path(title_of(corpus)).stem or "text")
     check_new(run)
     uploads = _uploads(corpus, val)
     request = JobRequest(run, ("fit",), (corpus, val), uploads, options.preset)
@@ -144,13 +149,18 @@ def _of_resume(run: Path) -> JobRequest:
 
 def _uploads(corpus: str, val: str | None) -> tuple[TextFiles, ...]:
     """The texts that lie here; raises `ValueError` for one of which nothing can be uploaded."""
+    for text in filter(None, (corpus, val)):
+        if not is_remote(text) and is_pattern(Path(text)):
+            raise ValueError(
+                f"The text {text} is a pattern; expected a file or a folder, which can be uploaded: copy the files "
+                "that match into a folder of their own."
+            )
     places = (("corpus/text", corpus), ("corpus/val", val))
     here = [(Path(text), place) for place, text in places if text and text not in NAMED and not is_remote(text)]
     for path, _ in here:
         if not path.exists():
             raise ValueError(
-                f"{path} is no file or folder, and a Job gets its texts from one; expected one, or a URL: name the "
-                "folder where it is a pattern, or check the path."
+                f"{path} is no file or folder, and a Job gets its texts from one; expected one, or a URL: check the path."
             )
     return tuple(TextFiles(path, place) for path, place in here)
 

@@ -37,6 +37,8 @@ from training.tracking import run_name
 
 T = TypeVar("T")
 PYTHON = "3.11"
+EXTRAS = ("train", "data")
+"""Of the library in a Job, where nobody can install what a Parquet or a zstd file needs."""
 FLAVOR = "cpu-basic"
 OWN = "YOU"
 """Shown for the account in a dry run without a token."""
@@ -113,7 +115,7 @@ def arguments_of(
     return {
         "script": "python",
         "script_args": ["-m", "training.job_worker", wheel.name],
-        "dependencies": [f"{NAME}[train] @ file://{mounted}", *pins()],
+        "dependencies": [f"{NAME}[{','.join(EXTRAS)}] @ file://{mounted}", *pins(*EXTRAS)],
         "python": PYTHON,
         "flavor": flavor or FLAVOR,
         "timeout": seconds,

@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     commands = main.add_subparsers(dest="command", required=True)
     _add_fit_options(commands.add_parser("fit", help="train a model on a text"))
     resume = commands.add_parser("resume", help="continue a run that was stopped")
-    resume.add_argument("run", type=Path)
+    resume.add_argument("run", type=Path, help="a run folder")
     _add_evaluate_options(commands.add_parser("evaluate", help="score a model on a text"))
     push = commands.add_parser("push", help="publish a run's model to the Hub")
     push.add_argument("run", type=Path, help="a run folder or a model folder")
@@ -109,7 +109,7 @@ def _add_run_options(fit: argparse.ArgumentParser) -> None:
     fit.add_argument("--json", action="store_true", help="with --dry-run: print them as one JSON object, for programs")
     fit.add_argument(
         "--minutes", type=float, default=None, metavar="N",
-        help="end after so many minutes at most, start and report included (default: as long as the preset takes)",
+        help="end after so many minutes at most, 0.25 or more, start and report included (default: the preset's time)",
     )  # fmt: skip
     fit.add_argument(
         "--out",
@@ -140,15 +140,15 @@ def _add_run_options(fit: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     fit.add_argument(
         "--teacher", nargs="+", default=(), metavar="MODEL",
-        help="also learn the guesses of these models, whose mean counts; named as for --init-from (default: none)",
+        help="also learn the mean distribution of these models; named as for --init-from (default: none)",
     )  # fmt: skip
     fit.add_argument(
         "--distill-weight", type=float, default=None, metavar="SHARE",
-        help=f"share of the teachers' guesses in the loss, 0 to 1 (default: {DISTILL_WEIGHT:g} with teachers)",
+        help=f"share of the teachers in the loss, 0 to 1 (default: {DISTILL_WEIGHT:g} with teachers)",
     )  # fmt: skip
     fit.add_argument(
         "--distill-temperature", type=float, default=None, metavar="N",
-        help=f"softens the guesses of teachers and student (default: {DISTILL_TEMPERATURE:g})",
+        help=f"divides the logits of teachers and student (default: {DISTILL_TEMPERATURE:g})",
     )  # fmt: skip
     fit.add_argument(
         "--local-sgd-steps", type=int, default=0, metavar="N",
@@ -198,8 +198,10 @@ def _add_publish_options(fit: argparse.ArgumentParser) -> None:
     )
     fit.add_argument("--language", default=None, help="of the text, for the card, such as en (default: none)")
     fit.add_argument("--push-to-hub", default=None, metavar="USER/MODEL", help="publish the model when it is trained")
-    fit.add_argument("--space", default=None, metavar="USER/SPACE", help="then host a chat with it as a Gradio Space")
-    fit.add_argument("--static", action="store_true", help="make the Space a page that computes in the browser")
+    fit.add_argument(
+        "--space", default=None, metavar="USER/SPACE", help="with --push-to-hub: then host a chat as a Gradio Space"
+    )
+    fit.add_argument("--static", action="store_true", help="with --space: a page that runs the model in the browser")
     fit.add_argument("--private", action="store_true", default=None, help="make new repositories on the Hub private")
 
 
@@ -221,21 +223,21 @@ def _add_evaluate_options(evaluate: argparse.ArgumentParser) -> None:
     evaluate.add_argument(
         "--dynamic",
         action="store_true",
-        help="also score a copy that trains as it reads, which takes about ten times as long",
+        help="also by dynamic evaluation: a copy trains on what it has scored, about ten times as slow",
     )
     evaluate.add_argument(
         "--ngram",
         action="store_true",
-        help="also mix Kneser-Ney n-grams in, by a weight that is learned from what was read",
+        help="also with Kneser-Ney n-grams mixed in, by a weight that is learned from what was scored",
     )
 
 
 def _add_space_options(space: argparse.ArgumentParser) -> None:
     space.add_argument("space_id", help="such as user/chat-with-macbeth")
     space.add_argument("--model", required=True, metavar="USER/MODEL", help="the model's id on the Hub")
-    space.add_argument("--static", action="store_true", help="a page that computes in the browser, without a server")
+    space.add_argument("--static", action="store_true", help="a page that runs the model in the browser, no server")
     space.add_argument(
-        "--make-your-own", action="store_true", help="let visitors train models of their own texts there"
+        "--make-your-own", action="store_true", help="let visitors train models on their own texts there"
     )
     space.add_argument("--hardware", default=None, help="such as cpu-upgrade (default: as it is, or cpu-basic)")
     space.add_argument("--private", action="store_true", default=None, help="make a new Space private")
@@ -272,7 +274,7 @@ def _add_grid_options(grid: argparse.ArgumentParser) -> None:
         "--processes", type=int, default=None, metavar="N", help="runs at a time (default: 1, with --flavor all)"
     )
     grid.add_argument(
-        "--teach", type=int, default=0, metavar="N", help="let the best N teach one more run (default: 0, none)"
+        "--teach", type=int, default=0, metavar="N", help="distill the best N into one more run (default: 0, none)"
     )
     _add_machine_options(grid)
 

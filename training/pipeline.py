@@ -57,11 +57,13 @@ def train(
     on_findings: Callable[[dict[str, Any]], object] | None = None,
     corpus_copy: Path | None = None,
     budget: TimeBudget | None = None,
+    given: Collection[str] = (),
 ) -> int:
     """Start or resume the run of `settings`, print what happens, publish the model if asked; returns the exit code.
 
     on_findings: called with what the pre-flight finds, as JSON values. corpus_copy: the corpus itself if it came
     through a pipe; the run folder gets it, so that `resume` can read it. budget: the time that a new run may take.
+    given: fields of the recipe that the user has set, see `Recipe.fitted_to`.
     Of several processes of one run the main one measures, writes, prints and publishes.
     """
     processes = join()
@@ -77,12 +79,13 @@ def train(
     targets = check_targets(settings.hub or HubTargets()) if processes.is_main else HubTargets()
     # A run that is resumed keeps the recipe that it began with, whatever the rules of this version say.
     count, length = processes.count, len(corpus.train)
-    recipe, warning = (settings.recipe, "") if resume else settings.recipe.fitted_to(length, count)
+    recipe, warning = (settings.recipe, "") if resume else settings.recipe.fitted_to(length, count, given=given)
     deadline = None
     if not resume and processes.is_main:
         timings = _measure(corpus, recipe, pretrained_init, teachers)
         if budget:
-            recipe, warning = budget.plan(settings.recipe, timings, corpus).fitted_to(length, count)
+            planned = budget.plan(settings.recipe, timings, corpus, given=given)
+            recipe, warning = planned.fitted_to(length, count, given=given)
             schedule = TrainSchedule.of(recipe, length)
             needed = timings.estimate(schedule, corpus)
             deadline = budget.deadline(needed.report + needed.evaluations / len(schedule.evaluation_steps))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -95,20 +96,20 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def fitted_to(self, train_chars: int, num_processes: int = 1) -> tuple[Recipe, str]:
+    def fitted_to(self, train_chars: int, num_processes: int = 1, *, given: Collection[str] = ()) -> tuple[Recipe, str]:
         """This recipe with regularization, batch and window that fit the text, and a sentence on what changed, else "".
 
         Regularization follows the number of readings (see `_regularization`), unless one of REGULARIZATION differs from
-        the preset; a preset's batch has as many rows as leave a run MIN_STEPS. Fitting a fitted recipe again changes
-        nothing.
+        the preset; a preset's batch has as many rows as leave a run MIN_STEPS. given: fields that the user has set,
+        which count as other than the preset's where they are equal. Fitting a fitted recipe again changes nothing.
         """
         preset = PRESETS.get(self.preset, self)
         readings = min(self.max_train_chars / max(1, train_chars), self.max_epochs)
-        untouched = all(getattr(self, name) == getattr(preset, name) for name in REGULARIZATION)
+        untouched = all(name not in given and getattr(self, name) == getattr(preset, name) for name in REGULARIZATION)
         recipe = replace(self, **_regularization(self.preset, readings)) if untouched else self
         seq_len = min(self.seq_len, max(1, (train_chars - 1) // 8))
         batch_size = max(1, min(self.batch_size, train_chars // (8 * seq_len)))
-        if self.batch_size == preset.batch_size:
+        if "batch_size" not in given and self.batch_size == preset.batch_size:
             batch_size = max(1, min(batch_size, self.max_epochs * train_chars // (MIN_STEPS * seq_len)))
         # So that the processes share its rows evenly; too few for them is refused where they are shared.
         batch_size -= batch_size % num_processes if batch_size > num_processes else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import psutil
@@ -49,13 +50,16 @@ class TimeBudget:
         """Seconds."""
         return self.end - time.monotonic()
 
-    def plan(self, recipe: Recipe, timings: Timings, corpus: Corpus) -> Recipe:
-        """`recipe`, which is not fitted to the text yet, with as many `max_train_chars` as the time allows."""
+    def plan(self, recipe: Recipe, timings: Timings, corpus: Corpus, *, given: Collection[str] = ()) -> Recipe:
+        """`recipe`, which is not fitted to the text yet, with as many `max_train_chars` as the time allows.
+
+        given: see `Recipe.fitted_to`.
+        """
         train_chars = len(corpus.train)
         counting = COUNTING_SECONDS * (train_chars + len(corpus.held_out))
         available = RESERVE * (self.remaining - counting)
         for _ in range(MAX_ATTEMPTS):
-            fitted, _ = recipe.fitted_to(train_chars)
+            fitted, _ = recipe.fitted_to(train_chars, given=given)
             schedule = TrainSchedule.of(fitted, train_chars)
             needed = timings.estimate(schedule, corpus)
             variable = needed.steps + needed.evaluations + needed.samples

@@ -39,16 +39,17 @@ from hubcharlstm.demo.serving.admission import AdmissionController, Limits
 from hubcharlstm.demo.serving.authentication import Authenticator, Credentials
 from hubcharlstm.demo.serving.failures import FailureLog, FailureMiddleware
 from hubcharlstm.demo.serving.health import health
-from hubcharlstm.demo.serving.hosts import HostMiddleware, HostPolicy, allowed_origins
+from hubcharlstm.demo.serving.hosts import HostMiddleware, HostPolicy
 from hubcharlstm.demo.serving.middleware import HardeningMiddleware, malformed_call_handler
 from hubcharlstm.demo.serving.presence import PresenceMiddleware
 from hubcharlstm.demo.serving.proxies import TrustedProxies
 from hubcharlstm.demo.serving.replicas import ReplicaMiddleware, replica_name
-from hubcharlstm.demo.serving.security_headers import SecurityHeadersMiddleware, framing_pages
+from hubcharlstm.demo.serving.security_headers import SecurityHeadersMiddleware, allowed_origins, framing_pages
 from hubcharlstm.demo.serving.server import Server
 from hubcharlstm.demo.space_card import models_of_card
 from hubcharlstm.demo.tools import Tools
 from hubcharlstm.hub import preview_image
+from hubcharlstm.hub.retry import operation_seconds
 from hubcharlstm.model import CharLSTM
 
 MODEL_VARIABLE = "HUBCHARLSTM_MODEL"
@@ -110,6 +111,7 @@ def load_registry(
     serves until the first one loads; and there no request may name another model.
     """
     disable_telemetry()
+    operation_seconds()  # of a wrong value each download would complain, and a Space would retry forever
     named = [name.strip() for name in os.environ.get(MODEL_VARIABLE, "").split(",") if name.strip()]
     named = named or models_of_card()
     sources = [*([model_id] if model_id else []), *named, None]
@@ -270,8 +272,10 @@ def find_address(host: str | None, port: int | None) -> tuple[str, int]:
     if port is not None:
         return host, port
     named = os.environ.get("GRADIO_SERVER_PORT") or str(PORT)
-    if not (named.isascii() and named.isdecimal()):
-        raise ValueError(f"GRADIO_SERVER_PORT is {named!r}; expected a port such as {PORT}: correct it, or unset it.")
+    if not (named.isascii() and named.isdecimal() and len(named) <= 5 and 1 <= int(named) <= 65_535):
+        raise ValueError(
+            f"GRADIO_SERVER_PORT is {named[:100]!r}; expected a port such as {PORT}: correct it, or unset it."
+        )
     return host, int(named)
 
 

@@ -55,8 +55,9 @@ class TextStream(Iterator[str]):
     """One completion as it is generated: iterate for pieces of text, then take `completion`.
 
     `prompt`, `seed` and `warnings` are known from the start. `cancel()` ends it before the next character.
-    Raises `ValueError` for arguments out of range, `BusyError` (a `ValueError`) if an engine is given that has
-    no room, and `DamagedModelError` (a `ValueError`) while iterating if the model's logits are not finite.
+    Raises `ValueError` for arguments out of range, `BusyError` (a `ValueError`) if an engine is given that has no room;
+    and while iterating `DamagedModelError` (a `ValueError`) if the model's logits are not finite, and `EngineError` (a
+    `RuntimeError`) if the engine has failed.
     """
 
     def __init__(

@@ -45,9 +45,10 @@ def test_the_address(clean: pytest.MonkeyPatch) -> None:
     clean.setenv("GRADIO_SERVER_NAME", "127.0.0.2")
     clean.setenv("GRADIO_SERVER_PORT", "9000")
     assert launch.find_address(None, None) == ("127.0.0.2", 9000)
-    clean.setenv("GRADIO_SERVER_PORT", "high")
-    with pytest.raises(ValueError, match="GRADIO_SERVER_PORT is 'high'; expected a port"):
-        launch.find_address(None, None)
+    for wrong in ("high", "70000", "0", "9" * 5000):
+        clean.setenv("GRADIO_SERVER_PORT", wrong)
+        with pytest.raises(ValueError, match=r"GRADIO_SERVER_PORT is '(high|70000|0|9+)'; expected a port"):
+            launch.find_address(None, None)
 
 
 def test_a_taken_port_is_reported_before_a_model_is_loaded(clean: pytest.MonkeyPatch) -> None:
@@ -58,6 +59,14 @@ def test_a_taken_port_is_reported_before_a_model_is_loaded(clean: pytest.MonkeyP
             launch.launch("no/such/model/at/all", port=taken.getsockname()[1])
     with pytest.raises(ValueError, match="The port is 70000; expected 1 to 65535"):
         launch.launch(port=70_000)
+
+
+def test_a_wrong_time_for_the_hub_ends_the_app_at_its_start(clean: pytest.MonkeyPatch) -> None:
+    """A Space served the shipped model, and asked for its own again and again."""
+    clean.setenv("SPACE_ID", "user/space")
+    clean.setenv("HUBCHARLSTM_HUB_TIMEOUT", "15m")
+    with pytest.raises(ValueError, match="HUBCHARLSTM_HUB_TIMEOUT is '15m'; expected whole seconds"):
+        launch.load_registry()
 
 
 def test_the_models_are_those_named_and_the_shipped_one(

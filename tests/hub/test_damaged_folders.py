@@ -224,3 +224,13 @@ def test_a_header_of_a_million_tensors_is_not_parsed(model_folder: Path, monkeyp
     (model_folder / "model.safetensors").write_bytes(len(header + b"}").to_bytes(8, "little") + header + b"}")
     with pytest.raises(NotAModelError, match=r"its header would take"):
         CharLSTM.from_pretrained(model_folder)
+
+
+def test_a_model_that_no_memory_holds_is_refused_before_it_is_read(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.sysconf
+    small = {"SC_PHYS_PAGES": 1, "SC_PAGE_SIZE": 64}
+    monkeypatch.setattr(weights_file.os, "sysconf", lambda name: small.get(name) or real(name))
+    with pytest.raises(NotAModelError, match=r"weights, which take .* GiB of this machine"):
+        CharLSTM.from_pretrained(model_folder)

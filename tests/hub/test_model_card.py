@@ -49,6 +49,14 @@ RECORD: dict[str, Any] = {
 }  # fmt: skip
 
 
+def test_the_command_for_new_lines_names_the_model() -> None:
+    """Without --model it asked the shipped model, which is none of a list."""
+    record = RECORD | {"copied_lines": {"0.8": 0.5, "held_out": 0.0}}
+    for revision, printed in ((None, ""), ("epoch-01", " --revision epoch-01")):
+        text = model_card.render(CONFIG, VOCABULARY, record, repo_id="user/names", revision=revision)
+        assert f"`hubcharlstm generate --model user/names{printed} --novel`" in text
+
+
 def test_the_card_shows_a_request_where_an_endpoint_can_serve_the_model() -> None:
     record = RECORD | {"sample_prompt": 'A "```" b\n'}
     texts = [model_card.render(CONFIG, VOCABULARY, record, endpoint=endpoint) for endpoint in (False, True)]

@@ -276,9 +276,10 @@ def test_a_hub_that_refuses_is_told_in_one_sentence(hub: Hub, author: Client, fo
         ("job nowhere", "belongs to no Job"),
         ("job --cancel -- fit macbeth", "expected its run folder alone"),
         ("job -- fit -", "comes through a pipe"),
-        ("job -- fit 'tests/*.py'", "is no file or folder, and a Job gets its texts from one"),
         ("job -- fit nowhere.txt", "no file or folder 'nowhere.txt'"),
         ("job -- fit macbeth --tracker trackio", "--tracker is given to a Job"),
+        ("job --dry-run -- fit macbeth --push-to-hub u/m --space u/s", "--space is given to a Job"),
+        ("job --dry-run -- fit tests/*.py", "is a pattern"),
         ("job -- fit macbeth --teacher tests", "lies on this machine"),
         ("job --timeout soon -- fit macbeth", "--timeout is 'soon'"),
         ("job --timeout 30 --dry-run -- fit macbeth", "--timeout is '30'"),
@@ -313,6 +314,8 @@ def test_a_named_corpus_needs_no_upload(
     assert main(["job", "--dry-run", "--", "fit", "macbeth", "--out", str(tmp_path / "run"), "--preset", "base"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["uploads"] == {} and shown["volumes"] == [] and shown["timeout"] == timeout_seconds("8h")
+    pinned = {dependency.partition("==")[0] for dependency in shown["dependencies"]}
+    assert {"torch", "accelerate", "pyarrow", "zstandard"} <= pinned  # datasets of the Hub are Parquet
     assert shown["env"]["TRAINING_JOB"].endswith("-- fit macbeth --out runs/run --preset base")
 
 

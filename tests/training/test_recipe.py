@@ -136,6 +136,14 @@ def test_regularization_that_is_set_by_hand_stays(name: str) -> None:
             assert chosen.fitted_to(chosen.max_train_chars // readings) == (chosen, "")
 
 
+def test_a_value_that_is_given_stays_where_it_is_the_presets_own() -> None:
+    """`--dropout 0.2` trained with 0.5, and a sweep over dropout compared 0.5 as 0.2."""
+    for name in ("dropout", "weight_drop"):
+        assert Recipe().fitted_to(120_000, given={name}) == (Recipe(), "")
+    fitted, _ = Recipe().fitted_to(40_000, given={"batch_size"})
+    assert (fitted.batch_size, fitted.dropout) == (24, 0.5)
+
+
 def test_the_note_on_a_short_text_reads_well() -> None:
     article = PRESETS["article"]
     fitted, note = article.fitted_to(180)

@@ -114,8 +114,8 @@ def test_a_run_within_its_own_corpus_is_refused(tmp_path: Path, capsys: pytest.C
     """Its files became a part of the text, so that it could never be resumed; and "empty it" was the advice."""
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text(TEXT)
-    for out in ("texts", "texts/runs/a"):
-        shown = refused(["fit", str(tmp_path / "texts"), "--out", str(tmp_path / out), *TINY], capsys)
+    for corpus, out in (("texts", "texts"), ("texts", "texts/runs/a"), ("texts/**/*.*", "texts/runs/a")):
+        shown = refused(["fit", str(tmp_path / corpus), "--out", str(tmp_path / out), *TINY], capsys)
         assert "lies in the corpus" in shown and "choose another --out" in shown and "empty" not in shown
     file = str(tmp_path / "texts" / "a.txt")
     assert "a new folder: choose another --out" in refused(["fit", file, "--out", file], capsys)

@@ -277,3 +277,14 @@ def test_what_is_no_grid_search_is_refused(
 ) -> None:
     monkeypatch.chdir(ROOT)
     assert message in refused(shlex.split(words), capsys)
+
+
+def test_a_grid_search_of_a_pattern_is_named_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folder was called `*`."""
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "one.txt").write_text(TEXT, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    folders: list[Path] = []
+    monkeypatch.setattr("training.sweep.run", lambda grid, out, *_, **__: folders.append(out) or 0)
+    assert main(["sweep", "books/*.txt"]) == 0
+    assert folders == [Path("sweeps/books")]

@@ -56,7 +56,7 @@ def test_a_run_ends_at_its_deadline_with_a_whole_model(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The plan is far too long here, as on a machine that gets slower: the deadline ends it, and the report follows."""
-    monkeypatch.setattr(TimeBudget, "plan", lambda self, recipe, timings, corpus: recipe)
+    monkeypatch.setattr(TimeBudget, "plan", lambda self, recipe, timings, corpus, given: recipe)
     monkeypatch.setattr(TimeBudget, "deadline", lambda self, last_seconds: time.monotonic() + 1.0)
     out = tmp_path / "run"
     sizes = [*TINY, "--max-train-chars", "900000000", "--max-epochs", "100000", "--patience", "0"]

@@ -27,7 +27,7 @@ def write(folder: Path) -> dict[str, Path]:
     wheel = write_wheel(folder)
     (folder / HANDLER).write_text(HANDLER_TEXT, encoding="utf-8")
     # The wheel by its path: a package index may offer another package of its name.
-    lines = [f"{MOUNTED}/{wheel.name}", *pins(extra=None)]
+    lines = [f"{MOUNTED}/{wheel.name}", *pins()]
     (folder / REQUIREMENTS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return {name: folder / name for name in (HANDLER, REQUIREMENTS, wheel.name)}
 

@@ -45,13 +45,16 @@ def write_wheel(folder: Path) -> Path:
     return wheel
 
 
-def pins(extra: str | None = "train") -> list[str]:
-    """What the library and `extra` need, at the versions that the tests ran with; empty outside of a checkout."""
+def pins(*extras: str) -> list[str]:
+    """What the library and its `extras` need, at the versions that the tests ran with; empty outside of a checkout."""
     constraints = ROOT / "constraints.txt"
     if not constraints.is_file():
         return []
     versions = dict(re.findall(r"^([\w.-]+)==(\S+)$", constraints.read_text(encoding="utf-8"), re.MULTILINE))
-    needed = [line for line in _metadata().requires or [] if "extra ==" not in line or f"'{extra}'" in line]
+    wanted = [f"'{extra}'" for extra in extras]
+    needed = [
+        line for line in _metadata().requires or [] if "extra ==" not in line or any(extra in line for extra in wanted)
+    ]
     names = [re.split(r"[<>=\[; ]", line)[0] for line in needed]
     return [f"{name}=={versions[name]}" for name in names if name in versions]
 

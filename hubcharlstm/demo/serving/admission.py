@@ -20,6 +20,8 @@ from hubcharlstm.demo.words.catalogue import Sentence, sentence
 MAX_PER_ADDRESS_ON_A_SPACE = 50
 """Concurrent requests of one address on a Space, where a whole school or office may share one."""
 
+MAX_LIMIT = 999_999
+
 INITIAL_DURATION = 3.0
 """Estimated seconds of a request before the first one has completed."""
 
@@ -49,8 +51,11 @@ class Limits:
             least = 1 if field.name in ("max_concurrent", "max_per_session") else 0
             if not text:
                 continue
-            if not (text.isascii() and text.isdecimal() and len(text) < 7 and int(text) >= least):
-                raise ValueError(f"{name} is {text!r}; expected a whole number from {least}: correct it, or unset it.")
+            if not (text.isascii() and text.isdecimal() and len(text) <= 6 and int(text) >= least):
+                raise ValueError(
+                    f"{name} is {text[:100]!r}; expected a whole number from {least} to {MAX_LIMIT:,}: correct it, or "
+                    "unset it."
+                )
             limits[field.name] = int(text)
         return cls(**limits)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Collection, Mapping
 
@@ -12,6 +13,10 @@ NONCE = "hubcharlstm.nonce"
 
 HUB = "https://huggingface.co"
 """The site that shows a Space in a frame."""
+
+ORIGINS_VARIABLE = "HUBCHARLSTM_ALLOW_ORIGINS"
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@*;,'\"]+")
+"""As browsers send it: a scheme, a host and perhaps a port, in small letters and without a path."""
 
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -40,6 +45,21 @@ def content_policy(nonce: str, frames: Collection[str] = ()) -> str:
             " ".join(("frame-ancestors 'self'", *frames)),
         )
     )
+
+
+def allowed_origins(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The origins of other pages that may use the app, from HUBCHARLSTM_ALLOW_ORIGINS.
+
+    Raises `ValueError` for what no browser sends as an origin, such as a name without its scheme, or a path.
+    """
+    named = environment.get(ORIGINS_VARIABLE, "")
+    origins = tuple(origin.strip().lower() for origin in named.split(",") if origin.strip())
+    if not all(map(ORIGIN.fullmatch, origins)):
+        raise ValueError(
+            f"{ORIGINS_VARIABLE} is {named[:100]!r}; expected origins such as https://chat.example, without a path and "
+            "separated by commas: correct it, or unset it."
+        )
+    return origins
 
 
 def framing_pages(environment: Mapping[str, str], origins: Collection[str]) -> tuple[str, ...]:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 
 pytest.importorskip("gradio")
 
-from hubcharlstm.demo.making.process import TrainerProcess, child_environment
+from hubcharlstm.demo.making.process import MEMORY_BYTES, TrainerProcess, child_environment
 from tests.support.served import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes have no groups there")
@@ -52,6 +53,8 @@ def test_its_priority_is_low_its_threads_are_bounded_and_it_knows_no_token(
         assert 1 <= int(threads) <= 4 and token is None
         if sys.platform == "linux":
             assert psutil.Process(process.pid).rlimit(psutil.RLIMIT_FSIZE)[0] == 2**30
+            memory = psutil.RLIM_INFINITY if torch.cuda.is_available() else MEMORY_BYTES
+            assert psutil.Process(process.pid).rlimit(psutil.RLIMIT_AS)[0] == memory
     finally:
         process.kill()
     assert not is_running(process.pid)

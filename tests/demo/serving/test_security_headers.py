@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("gradio")
 
+from hubcharlstm.demo.serving.security_headers import allowed_origins
 from tests.support.chat_doubles import tiny_model
 from tests.support.served import Served, serving
 
@@ -47,3 +48,13 @@ def test_the_hub_may_show_a_space_in_a_frame_and_nobody_an_app_at_home(
         answer = httpx.get(space.url + "/", timeout=30)
     assert policy_of(answer)["frame-ancestors"] == "'self' https://huggingface.co https://friend.example"
     assert "x-frame-options" not in answer.headers
+
+
+@pytest.mark.parametrize("wrong", ["friend.example", "https://friend.example/", "*", "null", "https://a.example; x"])
+def test_what_no_browser_sends_as_an_origin_is_refused_at_the_start(wrong: str) -> None:
+    """A name without its scheme, or with a slash behind it, was taken and never matched."""
+    assert allowed_origins({}) == ()
+    named = {"HUBCHARLSTM_ALLOW_ORIGINS": "https://Friend.example:8443, app://own,"}
+    assert allowed_origins(named) == ("https://friend.example:8443", "app://own")
+    with pytest.raises(ValueError, match=r"HUBCHARLSTM_ALLOW_ORIGINS is .*; expected origins such as"):
+        allowed_origins({"HUBCHARLSTM_ALLOW_ORIGINS": f"https://good.example, {wrong}"})
