@@ -160,7 +160,8 @@ def _uploads(corpus: str, val: str | None) -> tuple[TextFiles, ...]:
     for path, _ in here:
         if not path.exists():
             raise ValueError(
-                f"{path} is no file or folder, and a Job gets its texts from one; expected one, or a URL: check the path."
+                f"{path} is no file or folder, and a Job gets its texts from one; expected one, or a URL: check the "
+                "path."
             )
     return tuple(TextFiles(path, place) for path, place in here)
 
