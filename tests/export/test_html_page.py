@@ -105,6 +105,28 @@ def test_a_cut_continuation_goes_on_exactly_after_a_turn_that_held_a_line_break_
 
 
 @pytest.mark.browser
+def test_a_turn_goes_on_for_the_length_of_turns(open_page: OpenPage) -> None:
+    """It went on for that of lines of one's own, which a Retry after it kept to, too."""
+    model = talking_model()
+    prompt, _ = compose(model.generation_config, "Who?", "JULIET")
+    seed, whole, first = next(
+        (seed, whole, first)
+        for seed in range(1, 60)
+        for whole in [model.generate(prompt, max_new_tokens=2 * TURN_LENGTH, seed=seed, temperature=0.8)]
+        for first in [cut_after_sentence(whole[:TURN_LENGTH])]
+        if "\n\n" not in whole and "\n" not in (whole[TURN_LENGTH - 1], whole[len(first) + TURN_LENGTH - 1])
+    )
+    second = cut_after_sentence(whole[: len(first) + TURN_LENGTH], len(first))
+    user = open_page(model)
+    user.page.select_option("#speaker", "JULIET")
+    user.write("Who?", seed=seed)
+    assert user.replies == [first]
+    user.page.get_by_role("button", name="Go on").click()
+    user.until_done()
+    assert user.replies == [second]
+
+
+@pytest.mark.browser
 def test_a_talk_goes_on_from_the_text_so_far(open_page: OpenPage) -> None:
     model = talking_model()
     user = open_page(model)

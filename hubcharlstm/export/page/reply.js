@@ -73,7 +73,8 @@ class Reply {
   continueExactly() {
     if (this.writing) return;
     try {
-      this.settings.maxNewTokens = numberOf("length", "length", true);
+      const length = numberOf("length", "length", true);
+      this.settings.maxNewTokens = this.isTurn ? turnLength(length) : length;
     } catch (error) {
       showError(error.message);
       return;
