@@ -58,6 +58,24 @@ def test_the_keyboard_finds_the_alternatives_of_a_character(open_page: OpenPage)
 
 
 @pytest.mark.browser
+def test_alternatives_that_come_late_are_not_those_of_another_character(open_page: OpenPage) -> None:
+    user = open_page(talking_model())
+    user.write("To be, or ", seed=7, length=30)
+    page, text = user.page, user.replies[0]
+    page.focus(".reply")
+    page.evaluate(
+        """() => {
+          const press = (key) => document.querySelector(".reply").dispatchEvent(new KeyboardEvent("keydown", { key }));
+          for (const key of ["Home", "Enter", "ArrowRight"]) press(key);
+        }"""
+    )
+    page.wait_for_timeout(300)
+    assert page.text_content("mark") == text[1] and not page.is_visible(".alternatives")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".alternatives li")
+
+
+@pytest.mark.browser
 def test_a_click_finds_the_character_under_it(open_page: OpenPage) -> None:
     user = open_page(talking_model())
     user.write("To be, or ", seed=7, length=30)

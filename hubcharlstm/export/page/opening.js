@@ -45,8 +45,8 @@ const onMessage = {
     reply?.cut(numCut);
     reply?.end(numCut ? "cut" : finishReason, cycle);
   },
-  alternatives(reply, { found }) {
-    reply?.showAlternatives(found);
+  alternatives(reply, { position, found }) {
+    reply?.showAlternatives(position, found);
   },
   error(reply, { message }) {
     reply?.end("failed");

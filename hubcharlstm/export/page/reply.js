@@ -214,14 +214,16 @@ class Reply {
     worker.postMessage({
       type: "alternatives",
       id: this.id,
+      position: this.position,
       prompt: this.basis(),
       text,
       options: { temperature, topK, topP, minP },
     });
   }
 
-  showAlternatives(found) {
-    if (this.position === null || this.writing) return;
+  /** position: of the character that was asked about, which may be another than the chosen one by now. */
+  showAlternatives(position, found) {
+    if (this.position !== position || this.writing) return;
     const chosen = Array.from(this.text)[this.position];
     const list = make("ul");
     for (const { char, probability } of found) {

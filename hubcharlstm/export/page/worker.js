@@ -27,8 +27,8 @@ const handlers = {
     const running = streams.get(id);
     if (running) finish(id, running);
   },
-  alternatives({ id, prompt, text, options }) {
-    postMessage({ type: "alternatives", id, found: model.alternatives(prompt, text, options) });
+  alternatives({ id, position, prompt, text, options }) {
+    postMessage({ type: "alternatives", id, position, found: model.alternatives(prompt, text, options) });
   },
   forget({ ids }) {
     for (const id of ids) states.delete(id);
