@@ -127,6 +127,20 @@ def test_a_wrong_setting_is_told(open_page: OpenPage, field: str, value: str, me
 
 
 @pytest.mark.browser
+def test_a_sentence_about_a_wrong_setting_is_gone_once_the_reply_goes_on(open_page: OpenPage) -> None:
+    user = open_page(talking_model())
+    user.write("a", length=5)
+    page = user.page
+    page.fill("#length", "0")
+    page.get_by_role("button", name="Go on").click()
+    assert 'The length is "0"' in str(page.text_content("#error"))
+    page.fill("#length", "5")
+    page.get_by_role("button", name="Go on").click()
+    user.until_done()
+    assert len(user.replies[0]) == 10 and not page.is_visible("#error")
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(open_page: OpenPage, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe

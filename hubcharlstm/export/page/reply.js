@@ -45,6 +45,7 @@ class Reply {
   }
 
   start(goesOn = false) {
+    showError("");
     this.select(null);
     this.cycle.hidden = true;
     this.writing = true;
