@@ -141,6 +141,15 @@ def test_a_sentence_about_a_wrong_setting_is_gone_once_the_reply_goes_on(open_pa
 
 
 @pytest.mark.browser
+def test_a_browser_that_does_not_copy_says_so(open_page: OpenPage) -> None:
+    user = open_page(talking_model())
+    user.write("a", length=5)
+    user.page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")  # as without HTTPS
+    user.page.get_by_role("button", name="Copy").click()
+    assert user.page.text_content("#error") == "The browser refuses to copy: select the text."
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(open_page: OpenPage, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe

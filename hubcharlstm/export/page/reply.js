@@ -139,8 +139,12 @@ class Reply {
     this.goOn.disabled = this.retry.disabled = this.writing;
   }
 
-  copy(shown) {
-    navigator.clipboard?.writeText(shown + this.text).catch(() => showError("The browser refuses to copy: select the text."));
+  async copy(shown) {
+    try {
+      await navigator.clipboard.writeText(shown + this.text);
+    } catch {
+      showError("The browser refuses to copy: select the text."); // or has no clipboard, as without HTTPS
+    }
   }
 
   // --- alternatives of a character ---
