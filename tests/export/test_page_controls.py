@@ -150,6 +150,24 @@ def test_a_browser_that_does_not_copy_says_so(open_page: OpenPage) -> None:
 
 
 @pytest.mark.browser
+def test_without_a_worker_a_reply_fails_in_a_sentence(open_page: OpenPage) -> None:
+    """It was written for ever, and Stop did nothing."""
+    user = open_page(talking_model())
+    page = user.page
+    page.uncheck("#full-speed")
+    page.fill("#length", "2000")
+    page.fill("#message", "a")
+    page.press("#message", "Enter")
+    page.wait_for_selector(".reply.writing")
+    page.evaluate("worker.onerror(new Event('error'))")  # as of a browser that starts none
+    user.until_done()
+    sentence = "The model cannot be opened: the browser starts no worker"
+    assert page.text_content("#error") == sentence and "failed" in str(page.text_content(".caption"))
+    user.write("b")
+    assert page.text_content("#error") == sentence and "failed" in str(page.locator(".caption").last.text_content())
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(open_page: OpenPage, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe

@@ -45,9 +45,13 @@ class Reply {
   }
 
   start(goesOn = false) {
-    showError("");
+    showError(failure);
     this.select(null);
     this.cycle.hidden = true;
+    if (failure) {
+      this.end("failed");
+      return;
+    }
     this.writing = true;
     this.refresh();
     const { stop, seed, ...options } = this.settings;
