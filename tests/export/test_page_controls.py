@@ -168,6 +168,20 @@ def test_without_a_worker_a_reply_fails_in_a_sentence(open_page: OpenPage) -> No
 
 
 @pytest.mark.browser
+def test_a_text_from_right_to_left_begins_on_the_right(open_page: OpenPage) -> None:
+    user = open_page(talking_model(chars="\n .:()מרחבא", examples=("מרחבא (", "a")))
+    page = user.page
+    user.write("מרחבא (1):", seed=1, length=5)
+    at_right = """(e) => {
+      const [letters, box] = [e.querySelector(".prompt-text").getBoundingClientRect(), e.getBoundingClientRect()];
+      return letters.left - box.left > box.right - letters.right;
+    }"""
+    assert page.locator(".reply").evaluate(at_right)
+    page.fill("#message", "מרחבא (1):")
+    assert page.locator("#message").evaluate("e => getComputedStyle(e).direction") == "rtl"
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(open_page: OpenPage, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
