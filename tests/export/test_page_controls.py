@@ -96,6 +96,28 @@ def test_a_click_finds_the_character_under_it(open_page: OpenPage) -> None:
 
 
 @pytest.mark.browser
+def test_a_click_finds_an_emoji_by_either_half(open_page: OpenPage) -> None:
+    user = open_page(talking_model(chars="\n .ab😀😁"))
+    user.write("a", seed=7, length=30)
+    halves = user.page.evaluate(
+        """() => {
+          const text = document.querySelector(".reply").lastChild, range = document.createRange();
+          const at = text.data.search(/\\p{Emoji_Presentation}/u);
+          range.setStart(text, at);
+          range.setEnd(text, at + 2);
+          const { left, right, top, bottom } = range.getBoundingClientRect();
+          return [0.2, 0.8].map((share) => [left + (right - left) * share, (top + bottom) / 2]);
+        }"""
+    )
+    emoji = next(char for char in user.replies[0] if ord(char) > 0xFFFF)
+    for point in halves:
+        user.page.mouse.click(*point)
+        user.page.wait_for_selector(".alternatives li")
+        assert user.page.text_content("mark") == emoji
+        user.page.get_by_role("button", name="Close").click()
+
+
+@pytest.mark.browser
 def test_the_time_lapse_shows_each_snapshot(open_page: OpenPage) -> None:
     user = open_page(talking_model())
     assert user.page.text_content(".sheet.shown") == "ROMEO:\nWhat light is this?"

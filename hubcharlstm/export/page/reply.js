@@ -160,9 +160,8 @@ class Reply {
     const starts = { before: 0, mark: this.before.length, after: this.before.length + this.mark.textContent.length };
     const part = caret.node === this.before ? "before" : caret.node === this.after ? "after" : "mark";
     if (part === "mark" && !this.mark.contains(caret.node)) return;
-    let offset = starts[part] + caret.offset;
-    if (offset > 0 && this.isLeftOf(event, caret)) offset -= 1; // a caret stands between two characters
-    const index = Array.from(this.text.slice(0, offset)).length;
+    const before = Array.from(this.text.slice(0, starts[part] + caret.offset)).length;
+    const index = before > 0 && this.isLeftOf(event, caret) ? before - 1 : before; // a caret stands between two characters
     this.select(Math.min(index, Array.from(this.text).length - 1));
     this.ask();
   }
@@ -179,7 +178,7 @@ class Reply {
   isLeftOf(event, { node, offset }) {
     if (node.nodeType !== Node.TEXT_NODE || offset === 0) return false;
     const range = document.createRange();
-    range.setStart(node, offset - 1);
+    range.setStart(node, offset - (node.data.codePointAt(offset - 2) > 0xffff ? 2 : 1)); // a surrogate pair is one
     range.setEnd(node, offset);
     return Array.from(range.getClientRects()).some(
       ({ left, right, top, bottom }) =>
