@@ -63,8 +63,8 @@ def test_the_next_line_may_be_typed_before_the_server_takes_the_last_one(user: B
     user.page.press("#field-message textarea", "Enter")
     user.until(lambda: len(held) == 1)
     user.type("And the next")
-    user.page.unroute_all()
     held[0].continue_()
+    user.page.unroute_all(behavior="wait")
     user.page.wait_for_selector(".turn")
     user.until_done()
     assert user.page.locator(".typed").text_content() == "To be" and user.message == "And the next"
