@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.browser_app import BrowserUser
+from tests.support.browser_app import App, BrowserUser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -32,6 +32,34 @@ def test_a_mistake_is_shown_beside_its_control_and_nothing_is_lost(user: Browser
     user.until_done()
     user.send("short", length=5)
     assert page.locator(".error-message").count() == 0
+
+
+def test_a_browser_that_stores_nothing_says_so_once_and_hides_no_other_error(app: App, browser: Any) -> None:
+    user = BrowserUser(browser, app.url)
+    user.page.add_init_script(
+        """const { setItem } = Storage.prototype;
+        Storage.prototype.setItem = function (key, value) {
+          if (key.startsWith("hubcharlstm")) throw new DOMException("full", "QuotaExceededError");
+          setItem.call(this, key, value);
+        };
+        window.told = [];
+        new MutationObserver((changes) => {
+          const added = changes.flatMap(({ addedNodes }) => [...addedNodes]);
+          told.push(...added.filter(({ id }) => id === "error-message"));
+        }).observe(document, { childList: true, subtree: true });"""
+    )
+    user.open()
+    user.send("To be", length=300)
+    assert user.error_message().startswith("This browser keeps no more of the conversation")
+    assert user.page.evaluate("told.length") == 1  # not at each of the saves while the reply was written
+    user.page.get_by_label("Seed", exact=True).fill("seven")
+    user.type("Or not")
+    user.page.press("#field-message textarea", "Enter")
+    user.page.wait_for_selector("#seed-row + .error-message")
+    user.until_done()
+    user.page.wait_for_timeout(200)
+    assert "The seed is 'seven'" in user.error_message()
+    user.leave()
 
 
 def saved(user: BrowserUser, name: str) -> Any:

@@ -69,7 +69,7 @@ function setWriting(writing) {
 function save() {
   const { isSaved, isNews } = saveNow();
   if (isNews) render();
-  if (!isSaved) showError("message", words("browser.full"));
+  if (!isSaved && !errorMessage.isConnected) showError("message", words("browser.full")); // told once, and over no other error
 }
 
 // --- the message field -------------------------------------------------------------------------------------------
