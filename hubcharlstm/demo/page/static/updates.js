@@ -18,8 +18,8 @@ function receiveQueued({ turn, sentence }) {
 
 // How long the replies of a turn are to be, as far as this request writes them.
 function goalsOf(turn, { place, length }) {
-  if (!place.id) return turn.replies.map((reply) => (reply.opening ?? "").length + reply.length);
-  return turn.replies.map((reply) => (reply.writing ? reply.text.length + length : 0));
+  if (!place.id) return turn.replies.map((reply) => lengthInCharacters(reply.opening ?? "") + reply.length);
+  return turn.replies.map((reply) => (reply.writing ? lengthInCharacters(reply.text) + length : 0));
 }
 
 function beginTurn(turn) {
