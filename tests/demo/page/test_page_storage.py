@@ -101,6 +101,27 @@ def test_a_reply_that_a_reload_cut_short_stands_as_far_as_it_came(user: BrowserU
     user.errors.clear()  # Gradio's own client complains of the stream that the reload cut off
 
 
+def test_a_clock_that_was_set_back_undoes_nothing(user: BrowserUser) -> None:
+    user.send("One", length=10)
+    user.send("Two", length=10)
+    user.page.goto(user.url + "/healthz")
+    user.page.evaluate(
+        """() => {
+          const key = "hubcharlstm.conversation.2", data = JSON.parse(localStorage.getItem(key));
+          for (const turn of data.turns) turn.changed += 3_600_000; // the clock went an hour ahead then
+          localStorage.setItem(key, JSON.stringify(data));
+        }"""
+    )
+    user.open()
+    user.page.wait_for_selector(".turn")
+    before = user.text
+    user.act(lambda: user.page.locator(".continue").last.click())
+    longer = user.text
+    user.page.reload()
+    user.page.wait_for_selector(".turn")
+    assert user.text == longer != before and longer.startswith(before)
+
+
 def open_with_stored(user: BrowserUser, text: str) -> None:
     """Open the page in a browser that has stored `text`; set from another page, since this one saves as it closes."""
     user.page.goto(user.url + "/healthz")
