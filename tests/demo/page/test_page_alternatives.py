@@ -315,3 +315,15 @@ def test_a_link_with_a_clamp_is_written_so_and_retry_keeps_it(user: BrowserUser)
     choose_other(user)
     assert "1 cell clamped" in user.caption
     assert "clamp=" in user.page.locator(".detail-row.link pre").text_content()
+
+
+def test_retry_with_another_model_clamps_none_of_its_cells(user: BrowserUser) -> None:
+    page = user.page
+    user.open("?message=To+be&length=20&seed=7&clamp=0:3:2.5")
+    page.wait_for_selector(".turn")
+    user.until_done()
+    page.click("#field-model input")
+    page.get_by_role("option", name="mute", exact=True).click()
+    page.wait_for_function("document.querySelector('.title').textContent.startsWith('Mute')")
+    user.act(lambda: page.keyboard.press("Control+Enter"))
+    assert " mute " in user.caption and "clamped" not in user.caption

@@ -203,7 +203,9 @@ function variantsOf(turn) {
 
 function sendAgain(turn, variants = variantsOf(turn)) {
   const { typed, speaker, context } = turn;
-  const clamp = heldClamp().length > 0 ? heldClamp() : turn.replies[0].clamp ?? [];
+  const [first] = turn.replies;
+  const own = first.model === (variants.models?.[0] ?? chosenModel()) ? first.clamp ?? [] : []; // cells of that model
+  const clamp = heldClamp().length > 0 ? heldClamp() : own;
   sendRequest({ typed, speaker, context, retry: true, clamp, ...variants }, placeBeside(turn));
 }
 

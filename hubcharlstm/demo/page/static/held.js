@@ -8,7 +8,8 @@ heldChips.setAttribute("role", "group");
 heldChips.setAttribute("aria-label", words("held.label"));
 
 // What the next request clamps: nothing for another model.
-const heldClamp = () => (document.querySelector("#field-model input")?.value === heldModel ? heldCells : []);
+const chosenModel = () => document.querySelector("#field-model input")?.value;
+const heldClamp = () => (chosenModel() === heldModel ? heldCells : []);
 
 function hold({ layer, unit, value, model }) {
   const others = model === heldModel ? heldCells.filter(([l, u]) => l !== layer || u !== unit) : [];
