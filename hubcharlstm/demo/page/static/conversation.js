@@ -46,6 +46,8 @@ function render() {
   entries.forEach(({ root }, index) => {
     if (list.children[index] !== root) list.insertBefore(root, list.children[index] ?? null);
   });
+  if (editing !== null && !conversation.some((turn) => turn.id === editing.id)) editing = null; // deleted, or another version
+  renderEditing();
   const isEmpty = conversation.length === 0;
   for (const root of [element, document.getElementById("main-column")]) root.classList.toggle("empty", isEmpty);
   const page = document.getElementById("page");
@@ -92,7 +94,7 @@ editingHint.setAttribute("role", "status");
 
 function renderEditing() {
   if (editing === null) editingHint.remove();
-  else composer().before(editingHint);
+  else if (!editingHint.isConnected) composer().before(editingHint);
   const from = entries.findIndex((entry) => entry.turn.id === editing?.id);
   entries.forEach((entry, index) => entry.root.classList.toggle("to-be-replaced", from >= 0 && index >= from));
   composer()?.classList.toggle("is-editing", editing !== null);

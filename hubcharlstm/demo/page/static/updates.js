@@ -53,7 +53,6 @@ function receiveTurn(turn, interruption) {
   const warnings = interruption ? turn.warnings.slice(0, -1) : turn.warnings; // the last one is the interruption
   putTurn({ ...turn, ...request.place, warnings, id: turnId(request), request: request.request });
   render();
-  renderEditing();
   saveSoon(save);
   if (interruption && !isLate && !pending.isStopping) lose();
 }
