@@ -205,6 +205,24 @@ def test_a_refusal_is_one_sentence_in_the_panel(user: BrowserUser) -> None:
     assert sentence == "The app is busy: try again in about 3 seconds."
 
 
+def test_a_server_that_is_gone_or_a_proxys_page_is_told_in_a_sentence(user: BrowserUser) -> None:
+    """The panel told the browser's own words: "Failed to fetch", or of a token that is no JSON."""
+    user.send("To be", length=30)
+    page = user.page
+    answers = [
+        lambda route: route.fulfill(status=502, body="<html>", content_type="text/html"),
+        lambda route: route.abort(),
+    ]
+    sentences = ["The server answered with status 502", "The server did not answer; expected it to"]
+    for at, answer, sentence in zip((5, 12), answers, sentences, strict=True):
+        page.route("**/call/v2/alternatives", answer)
+        x, y, _ = point_at(user, at)
+        page.mouse.click(x, y)
+        page.locator(".alternatives-error", has_text=sentence).wait_for()
+        page.keyboard.press("Escape")
+    user.errors.clear()  # Chromium's own lines about both
+
+
 def test_what_the_server_sends_is_shown_as_text(user: BrowserUser) -> None:
     user.send("To be", length=20)
     choice = {"character": "<b>", "rank": 1, "probability": 0.5, "sampling_probability": 0.5}
