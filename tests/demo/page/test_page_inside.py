@@ -290,6 +290,26 @@ def test_a_selected_stretch_names_its_cells(inside: Inside) -> None:
     assert inside.page.locator("#inside .char.selected").count() == 4
 
 
+def test_a_stretch_whose_cells_do_not_come_shows_none_of_the_stretch_before(inside: Inside) -> None:
+    page = inside.page
+    inside.open()
+    inside.to_scrubber()
+    inside.press("Home", *["Shift+ArrowRight"] * 4)
+    chips = page.locator("#inside .stretch button")
+    assert chips.count() >= 6
+    page.locator("#inside .map-card select").select_option("input_gate")
+    page.wait_for_function("() => /: 0\\.\\d\\d\\. Arrow/.test(document.querySelector('#inside .map-frame').ariaLabel)")
+    inside.trace(TEXT + "!")  # comes with the map of the input gates alone
+    page.route("**/inside/trace", lambda route: route.abort())
+    inside.to_scrubber()
+    inside.press("Home", "Shift+ArrowRight")
+    page.get_by_text("The server did not answer").wait_for()
+    assert not page.locator("#inside .stretch").evaluate("e => e.hidden") and chips.count() == 0
+    assert all("Failed to load resource" in line for line in inside.user.errors)  # and no rejection that nobody saw
+    inside.user.errors.clear()
+    page.unroute_all()
+
+
 def test_a_text_is_compared_and_taken_along(inside: Inside, network: CharLSTM) -> None:
     inside.open()
     inside.page.get_by_role("button", name="How much like its own is it?").click()

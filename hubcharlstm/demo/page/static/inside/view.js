@@ -69,7 +69,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
   const card = cellCard({ ask: askServer, state, cell: currentCell });
   const walk = guide({ state, cell: currentCell, go: moveTo, light });
 
-  const stretch = stretchPanel({ state, cellMap, chooseUnit, go: moveTo });
+  const stretch = stretchPanel({ state, cellMap, chooseUnit, go: moveTo, showError: (sentence) => setText(error, sentence) });
   const take = takeAlong({ ask: askServer, state, canvas: map.canvas, showError: (sentence) => setText(error, sentence) });
 
   const color = select(words("inside.color"), (value) => {
