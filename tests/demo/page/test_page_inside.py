@@ -271,6 +271,17 @@ def test_a_walk_of_six_steps_answers_with_this_models_numbers(inside: Inside, ne
     assert inside.page.locator("#inside .walk").is_hidden()
 
 
+def test_a_walk_tells_the_numbers_of_another_unit_once_it_is_chosen(inside: Inside, network: CharLSTM) -> None:
+    inside.open()
+    inside.choose(3)
+    inside.page.get_by_role("button", name="A walk in six steps").click()
+    inside.choose(9)
+    gates = network.trace(TEXT).forget_gate[0, :, 9]
+    at = int(np.minimum(gates, 1 - gates).argmax())
+    assert shown(float(gates[at])) in str(inside.page.text_content("#inside .walk-answer"))
+    assert inside.place == at
+
+
 def test_a_selected_stretch_names_its_cells(inside: Inside) -> None:
     inside.open()
     inside.to_scrubber()

@@ -234,6 +234,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     if (isOther || !map.map || map.map.trace !== trace) await showMap();
     card.refresh();
     moveTo(state.at);
+    walk.refresh();
   }
 
   async function chooseSeries(series) {
