@@ -254,6 +254,15 @@ def test_the_knob_clamps_the_cell_and_writes_on(inside: Inside) -> None:
     assert inside.page.get_by_text("Unit 5 held at 3.0").is_visible()
 
 
+def test_what_was_written_on_from_a_text_goes_with_it(inside: Inside) -> None:
+    inside.open("To be")
+    inside.page.get_by_role("button", name="Write on").click()
+    inside.page.wait_for_function("() => document.querySelector('#inside .written-text').textContent.length > 0")
+    inside.trace("What light")
+    assert inside.page.locator("#inside .written").is_hidden()
+    assert inside.page.get_by_role("button", name="Write on").is_enabled()
+
+
 def test_a_walk_of_six_steps_answers_with_this_models_numbers(inside: Inside, network: CharLSTM) -> None:
     inside.open()
     inside.choose(3)

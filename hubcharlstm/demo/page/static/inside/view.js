@@ -203,6 +203,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     moveTo(Math.min(trace.characters.length - 1, state.at));
     walk.refresh();
     take.reset();
+    card.reset();
     copied.refresh();
     selectRange(null);
   }
