@@ -387,6 +387,36 @@ def test_what_cannot_be_traced_is_told_and_what_was_there_stays(inside: Inside) 
     inside.user.errors.remove(refused[0])
 
 
+def test_a_view_that_did_not_load_at_first_loads_without_the_sentence_about_it(inside: Inside) -> None:
+    page = inside.page
+    page.route("**/inside/words/*", lambda route: route.abort())
+    page.get_by_role("link", name="Look inside").click()
+    page.get_by_text("The view did not load").wait_for()
+    page.unroute_all()
+    page.get_by_role("link", name="Chat").click()
+    inside.open(None)
+    assert page.get_by_text("The view did not load").count() == 0
+    inside.user.errors.clear()  # of the words that did not come
+
+
+def test_before_a_text_has_come_the_view_takes_no_other_question(inside: Inside) -> None:
+    """Its buttons told of properties of null."""
+    page = inside.page
+    page.route("**/inside/trace", lambda route: route.abort())
+    page.get_by_role("link", name="Look inside").click()
+    page.get_by_text("The server did not answer").wait_for()
+    page.locator("#inside .take button").first.evaluate("node => node.closest('[inert]') ?? node.click()")
+    page.locator("#inside .card button").first.evaluate("node => node.closest('[inert]') ?? node.click()")
+    page.wait_for_timeout(100)
+    assert page.locator("#inside .error-message").all_text_contents()[0].startswith("The server did not answer")
+    page.unroute_all()
+    page.get_by_label("A text of your own").fill(TEXT)
+    inside.press("Enter")
+    page.wait_for_selector("#inside .char")
+    assert page.locator("#inside [inert]").count() == 0
+    inside.user.errors.clear()  # of the trace that did not come
+
+
 @pytest.mark.parametrize("size", [(390, 844), (320, 568), (844, 390)], ids=str)
 def test_a_phone_shows_all_of_it(browser: Any, app: App, size: tuple[int, int]) -> None:
     user = BrowserUser(browser, app.url, viewport={"width": size[0], "height": size[1]})

@@ -140,6 +140,9 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     walk.root,
   );
 
+  const parts = [...root.querySelectorAll(".inside-page > :not(.inside-head, .own, .error-message)")];
+  for (const part of parts) part.inert = true; // until there is a text to ask about
+
   // --- what is asked ---
 
   function askServer(name, body) {
@@ -193,6 +196,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     setOptions(layerMenu.node, [["", Array.from({ length: trace.layers }, (_, n) => [n, `${n}`])]]);
     layerMenu.root.hidden = trace.layers < 2;
     unitNumber.max = trace.size - 1;
+    for (const part of parts) part.inert = false;
     text.setTrace(trace);
     if (!currentCell()) paint(); // the unit is asked for first: until then no colour may be one of the text before
     const bits = trace.surprise.reduce((sum, one) => sum + one, 0) / trace.surprise.length;
