@@ -84,6 +84,7 @@ def test_a_file_is_read_in_the_browser_and_shown_as_text(user: BrowserUser, tmp_
     payload = {"name": "photo.txt", "mimeType": "text/plain", "buffer": b"\xff\xd8\xff" * 1_000}
     page.set_input_files("#make input[type=file]", payload)
     page.get_by_text("The file is no text in UTF-8").wait_for()
+    assert page.input_value("#make input[type=file]") == ""  # so that the same file can be chosen again
 
 
 def test_a_text_of_one_letter_is_refused_in_words(user: BrowserUser) -> None:
@@ -152,3 +153,28 @@ def test_a_training_that_ended_before_its_stop_can_be_published(user: BrowserUse
     page.locator("#make").get_by_role("button", name="Stop").click()
     page.get_by_text("It is ready").wait_for()
     assert page.locator("#make .publishing").is_visible()
+
+
+def test_a_server_that_does_not_answer_is_told_once(user: BrowserUser) -> None:
+    """The page asks again and again; a screen reader told the sentence each time."""
+    asked: list[int] = []
+    page = user.page
+
+    def refuse(route: Any) -> None:
+        asked.append(1)
+        route.abort()
+
+    page.route("**/make/state", refuse)
+    page.get_by_role("link", name="Make your own").click()
+    page.wait_for_selector("#make [role=alert]:not(:empty)")
+    page.evaluate(
+        """() => {
+          window.told = 0;
+          const alert = document.querySelector("#make [role=alert]");
+          new MutationObserver((changes) => (told += changes.length)).observe(alert, { childList: true });
+        }"""
+    )
+    before = len(asked)
+    user.until(lambda: len(asked) > before + 2)
+    assert page.evaluate("told") == 0
+    user.errors.clear()  # Chromium's own lines about it

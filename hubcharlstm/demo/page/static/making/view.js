@@ -30,7 +30,7 @@ function arrive(value) {
 }
 
 function tell(sentence = "") {
-  problem.textContent = sentence;
+  if (problem.textContent !== sentence) problem.textContent = sentence; // a screen reader tells it once
   problem.hidden = !sentence;
   problem.className = sentence ? "error-message" : "";
 }
