@@ -345,3 +345,17 @@ def test_retry_with_another_model_clamps_none_of_its_cells(user: BrowserUser) ->
     page.wait_for_function("document.querySelector('.title').textContent.startsWith('Mute')")
     user.act(lambda: page.keyboard.press("Control+Enter"))
     assert " mute " in user.caption and "clamped" not in user.caption
+
+
+def test_the_note_of_the_scale_is_about_all_replies(user: BrowserUser) -> None:
+    """It was about the reply that was scored last, which is the first one of the page."""
+    page = user.page
+    user.send("To be", length=20)
+    user.open("?message=To+be&length=20&seed=7&clamp=0:3:2.5")
+    page.wait_for_function("document.querySelectorAll('.turn').length === 2")
+    user.until_done()
+    page.locator("#field-surprise").get_by_role("checkbox").press("Space")
+    page.wait_for_selector(".surprise-scale")
+    user.until(lambda: len([url for url in user.requests if "call/v2/score/" in url]) == 2)
+    page.wait_for_timeout(300)
+    assert str(page.text_content(".surprise-scale")).endswith("Clamped cells are let go for it.")
