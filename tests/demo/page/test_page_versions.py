@@ -107,3 +107,16 @@ def test_a_line_that_is_no_longer_shown_is_no_longer_edited(user: BrowserUser) -
     page.locator(".more").click()
     page.get_by_role("menuitem", name="Delete line and reply").click()
     assert page.get_by_text("Editing a line").count() == 0 and page.locator(".is-editing").count() == 0
+
+
+def test_an_unsent_line_is_there_again_after_an_edit(user: BrowserUser) -> None:
+    page = user.page
+    user.send("One", length=5)
+    user.type("A draft")
+    page.locator(".edit").click()
+    assert user.message == "One"
+    page.keyboard.press("Escape")
+    assert user.message == "A draft"
+    page.locator(".edit").click()
+    user.send("Uno", length=5)
+    assert page.locator(".typed").text_content() == "Uno" and user.message == "A draft"

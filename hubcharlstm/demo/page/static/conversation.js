@@ -22,6 +22,7 @@ let pending = null; // the request under way: {request, place, typed, length, fr
 let late = null; // a request that was stopped here before the server answered: its end may still come
 let requestTimer = 0;
 let editing = null; // the turn whose message is being edited
+let unsent = ""; // what stood in the field before
 
 // --- rendering ---------------------------------------------------------------------------------------------------
 
@@ -101,6 +102,7 @@ function renderEditing() {
 }
 
 function startEditing(turn) {
+  if (editing === null) unsent = messageField().value;
   editing = turn;
   const names = turn.replies.map((_, index) => columnName(turn, index));
   const how = [turn.speaker && words("turn.recipient", { name: turn.speaker }), ...(names.length > 1 ? names : [])].filter(Boolean);
@@ -112,7 +114,7 @@ function startEditing(turn) {
 }
 
 function stopEditing() {
-  if (editing !== null) setMessage("");
+  if (editing !== null) setMessage(unsent);
   editing = null;
   renderEditing();
 }

@@ -31,7 +31,7 @@ function beginTurn(turn) {
   pending.step = place.id ? rememberStep({ before: [book.turns.get(id)] }) : rememberStep({ added: [id], slots: [pending.place.slot] });
   if (!place.id && place.slot) chooseVersion(place.slot, id);
   if (pending.fromComposer) {
-    if (messageField().value === pending.typed) setMessage(""); // else the next line stands there already
+    if (messageField().value === pending.typed) setMessage(editing === null ? "" : unsent); // else the next line stands there already
     editing = null;
   }
   announce(words("conversation.writing"));
