@@ -72,6 +72,61 @@ def test_a_turn_that_reaches_its_length_ends_in_a_whole_sentence_and_goes_on_fro
 
 
 @pytest.mark.browser
+def test_a_cut_continuation_goes_on_exactly_after_a_turn_that_held_a_line_break_back(open_page: OpenPage) -> None:
+    """The turn reaches its length at a line break, which may begin the blank line that ends it."""
+    model = talking_model(chars="\n .ab")
+    prompt, _ = compose(model.generation_config, "Who?", "JULIET")
+
+    def shown_of(whole: str, length: int) -> list[str]:
+        """What the turn and its two continuations show; the turn alone where the first of them is not cut."""
+        first = whole[: length - 1]
+        second = cut_after_sentence(whole[: 2 * length], len(first))
+        third = cut_after_sentence(whole[: len(second) + length], len(second))
+        is_cut = length < len(second) < 2 * length - 1
+        is_shown = "\n" not in (whole[2 * length - 1], whole[len(second) + length - 1])
+        return [first, second, third] if is_cut and is_shown else [first]
+
+    seed, length, expected = next(
+        (seed, length, texts)
+        for seed in range(1, 400)
+        for whole in [model.generate(prompt, max_new_tokens=100, seed=seed, temperature=0.8)]
+        for length in range(5, 30)
+        if whole[length - 2 : length] == ".\n" and "\n\n" not in whole[: 3 * length]
+        if len(texts := shown_of(whole, length)) == 3
+    )
+    user = open_page(model)
+    user.page.select_option("#speaker", "JULIET")
+    user.write("Who?", seed=seed, length=length)
+    assert user.replies == expected[:1]
+    for text in expected[1:]:
+        user.page.get_by_role("button", name="Go on").click()
+        user.until_done()
+        assert user.replies == [text]
+
+
+@pytest.mark.browser
+def test_a_turn_goes_on_for_the_length_of_turns(open_page: OpenPage) -> None:
+    """It went on for that of lines of one's own, which a Retry after it kept to, too."""
+    model = talking_model()
+    prompt, _ = compose(model.generation_config, "Who?", "JULIET")
+    seed, whole, first = next(
+        (seed, whole, first)
+        for seed in range(1, 60)
+        for whole in [model.generate(prompt, max_new_tokens=2 * TURN_LENGTH, seed=seed, temperature=0.8)]
+        for first in [cut_after_sentence(whole[:TURN_LENGTH])]
+        if "\n\n" not in whole and "\n" not in (whole[TURN_LENGTH - 1], whole[len(first) + TURN_LENGTH - 1])
+    )
+    second = cut_after_sentence(whole[: len(first) + TURN_LENGTH], len(first))
+    user = open_page(model)
+    user.page.select_option("#speaker", "JULIET")
+    user.write("Who?", seed=seed)
+    assert user.replies == [first]
+    user.page.get_by_role("button", name="Go on").click()
+    user.until_done()
+    assert user.replies == [second]
+
+
+@pytest.mark.browser
 def test_a_talk_goes_on_from_the_text_so_far(open_page: OpenPage) -> None:
     model = talking_model()
     user = open_page(model)

@@ -58,6 +58,24 @@ def test_the_keyboard_finds_the_alternatives_of_a_character(open_page: OpenPage)
 
 
 @pytest.mark.browser
+def test_alternatives_that_come_late_are_not_those_of_another_character(open_page: OpenPage) -> None:
+    user = open_page(talking_model())
+    user.write("To be, or ", seed=7, length=30)
+    page, text = user.page, user.replies[0]
+    page.focus(".reply")
+    page.evaluate(
+        """() => {
+          const press = (key) => document.querySelector(".reply").dispatchEvent(new KeyboardEvent("keydown", { key }));
+          for (const key of ["Home", "Enter", "ArrowRight"]) press(key);
+        }"""
+    )
+    page.wait_for_timeout(300)
+    assert page.text_content("mark") == text[1] and not page.is_visible(".alternatives")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".alternatives li")
+
+
+@pytest.mark.browser
 def test_a_click_finds_the_character_under_it(open_page: OpenPage) -> None:
     user = open_page(talking_model())
     user.write("To be, or ", seed=7, length=30)
@@ -75,6 +93,28 @@ def test_a_click_finds_the_character_under_it(open_page: OpenPage) -> None:
     user.page.wait_for_selector(".alternatives li")
     assert user.page.text_content("mark") == text[12]
     assert user.replies == [text]
+
+
+@pytest.mark.browser
+def test_a_click_finds_an_emoji_by_either_half(open_page: OpenPage) -> None:
+    user = open_page(talking_model(chars="\n .ab😀😁"))
+    user.write("a", seed=7, length=30)
+    halves = user.page.evaluate(
+        """() => {
+          const text = document.querySelector(".reply").lastChild, range = document.createRange();
+          const at = text.data.search(/\\p{Emoji_Presentation}/u);
+          range.setStart(text, at);
+          range.setEnd(text, at + 2);
+          const { left, right, top, bottom } = range.getBoundingClientRect();
+          return [0.2, 0.8].map((share) => [left + (right - left) * share, (top + bottom) / 2]);
+        }"""
+    )
+    emoji = next(char for char in user.replies[0] if ord(char) > 0xFFFF)
+    for point in halves:
+        user.page.mouse.click(*point)
+        user.page.wait_for_selector(".alternatives li")
+        assert user.page.text_content("mark") == emoji
+        user.page.get_by_role("button", name="Close").click()
 
 
 @pytest.mark.browser
@@ -106,6 +146,61 @@ def test_a_wrong_setting_is_told(open_page: OpenPage, field: str, value: str, me
     assert message in str(user.page.text_content("#error"))
     user.until_done()
     assert user.replies == [] and user.page.input_value("#message") == "a"
+
+
+@pytest.mark.browser
+def test_a_sentence_about_a_wrong_setting_is_gone_once_the_reply_goes_on(open_page: OpenPage) -> None:
+    user = open_page(talking_model())
+    user.write("a", length=5)
+    page = user.page
+    page.fill("#length", "0")
+    page.get_by_role("button", name="Go on").click()
+    assert 'The length is "0"' in str(page.text_content("#error"))
+    page.fill("#length", "5")
+    page.get_by_role("button", name="Go on").click()
+    user.until_done()
+    assert len(user.replies[0]) == 10 and not page.is_visible("#error")
+
+
+@pytest.mark.browser
+def test_a_browser_that_does_not_copy_says_so(open_page: OpenPage) -> None:
+    user = open_page(talking_model())
+    user.write("a", length=5)
+    user.page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")  # as without HTTPS
+    user.page.get_by_role("button", name="Copy").click()
+    assert user.page.text_content("#error") == "The browser refuses to copy: select the text."
+
+
+@pytest.mark.browser
+def test_without_a_worker_a_reply_fails_in_a_sentence(open_page: OpenPage) -> None:
+    """It was written for ever, and Stop did nothing."""
+    user = open_page(talking_model())
+    page = user.page
+    page.uncheck("#full-speed")
+    page.fill("#length", "2000")
+    page.fill("#message", "a")
+    page.press("#message", "Enter")
+    page.wait_for_selector(".reply.writing")
+    page.evaluate("worker.onerror(new Event('error'))")  # as of a browser that starts none
+    user.until_done()
+    sentence = "The model cannot be opened: the browser starts no worker"
+    assert page.text_content("#error") == sentence and "failed" in str(page.text_content(".caption"))
+    user.write("b")
+    assert page.text_content("#error") == sentence and "failed" in str(page.locator(".caption").last.text_content())
+
+
+@pytest.mark.browser
+def test_a_text_from_right_to_left_begins_on_the_right(open_page: OpenPage) -> None:
+    user = open_page(talking_model(chars="\n .:()מרחבא", examples=("מרחבא (", "a")))
+    page = user.page
+    user.write("מרחבא (1):", seed=1, length=5)
+    at_right = """(e) => {
+      const [letters, box] = [e.querySelector(".prompt-text").getBoundingClientRect(), e.getBoundingClientRect()];
+      return letters.left - box.left > box.right - letters.right;
+    }"""
+    assert page.locator(".reply").evaluate(at_right)
+    page.fill("#message", "מרחבא (1):")
+    assert page.locator("#message").evaluate("e => getComputedStyle(e).direction") == "rtl"
 
 
 @pytest.mark.browser

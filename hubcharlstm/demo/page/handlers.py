@@ -78,6 +78,7 @@ class ChatHandlers:
         """The components that show which model serves."""
         self.writer = ReplyWriter(pacer)
         self.running: dict[str, CancelToken] = {}
+        self._choices: dict[str, object] = {}  # of a model, under way, by the session
         self._built_with = registry.default
 
     async def respond(
@@ -179,13 +180,22 @@ class ChatHandlers:
         return [{"kind": "models", "models": labels, **more}, gr.update(choices=labels, interactive=True)]
 
     async def select_model(self, name: Any, serving: Any, request: gr.Request) -> list[Any]:
-        """Switch the page to another model; back to the one that serves if it does not load."""
-        owner = self.private.owners.of(request.session_hash)
+        """Switch the page to another model; back to the one that serves if it does not load.
+
+        Changes nothing if the page has asked for another one meanwhile: the last choice counts, not the last to load.
+        """
+        owner, session = self.private.owners.of(request.session_hash), request.session_hash or ""
+        choice = self._choices[session] = object()
         try:
             async with self.private.acquire(name, owner) as served_model:
-                return self._show_model(served_model, owner)
+                shown = self._show_model(served_model, owner)
         except UserError as error:
-            return [error_value(error, ""), gr.update(value=serving), serving, *[gr.skip()] * 4]
+            shown = [error_value(error, ""), gr.update(value=serving), serving, *[gr.skip()] * 4]
+        finally:
+            is_last = self._choices.get(session) is choice
+            if is_last:
+                del self._choices[session]
+        return shown if is_last else [gr.skip()] * len(self.outputs)
 
     async def restore_model(self, serving: Any, event: gr.EventData, request: gr.Request) -> list[Any]:
         """Switch a page that is opened again to the model that it showed before."""

@@ -143,8 +143,13 @@ def wire_models(handlers: ChatHandlers, chat: gr.HTML, serving: gr.State) -> Non
     controls = handlers.controls
     options: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
     controls.model.input(
-        handlers.select_model, [controls.model, serving], handlers.outputs, preprocess=False, **options
-    )  # fmt: skip
+        handlers.select_model,
+        [controls.model, serving],
+        handlers.outputs,
+        preprocess=False,
+        trigger_mode="multiple",  # else a choice is dropped while another one loads
+        **options,
+    )
     chat.open_link(handlers.open_link, outputs=[chat, *controls.all], **options)
     chat.identify(handlers.identify, outputs=[chat, controls.model], **UNQUEUED)
 

@@ -17,7 +17,7 @@ function take(block) {
 const workerSource = new Blob([take(byId("worker"))], { type: "text/javascript" });
 const worker = new Worker(URL.createObjectURL(workerSource));
 worker.onmessage = ({ data }) => onMessage[data.type](replies.get(data.id), data);
-worker.onerror = (event) => showError(`The model cannot be opened: ${event.message}`);
+worker.onerror = (event) => fail(`The model cannot be opened: ${event.message ?? "the browser starts no worker"}`);
 worker.postMessage({ type: "compile", content, wasm: take(byId("wasm")) });
 
 /** Sends the part of the weights before `script`, which is parsed by then, and takes both off the page. */
@@ -45,14 +45,22 @@ const onMessage = {
     reply?.cut(numCut);
     reply?.end(numCut ? "cut" : finishReason, cycle);
   },
-  alternatives(reply, { found }) {
-    reply?.showAlternatives(found);
+  alternatives(reply, { position, found }) {
+    reply?.showAlternatives(position, found);
   },
   error(reply, { message }) {
     reply?.end("failed");
     showError(message);
   },
 };
+
+let failure = ""; // why nothing can be written any more
+
+function fail(message) {
+  failure = message;
+  for (const reply of replies.values()) if (reply.writing) reply.end("failed");
+  showError(failure);
+}
 
 function showError(message) {
   byId("error").textContent = message;

@@ -45,8 +45,13 @@ class Reply {
   }
 
   start(goesOn = false) {
+    showError(failure);
     this.select(null);
     this.cycle.hidden = true;
+    if (failure) {
+      this.end("failed");
+      return;
+    }
     this.writing = true;
     this.refresh();
     const { stop, seed, ...options } = this.settings;
@@ -73,7 +78,8 @@ class Reply {
   continueExactly() {
     if (this.writing) return;
     try {
-      this.settings.maxNewTokens = numberOf("length", "length", true);
+      const length = numberOf("length", "length", true);
+      this.settings.maxNewTokens = this.isTurn ? turnLength(length) : length;
     } catch (error) {
       showError(error.message);
       return;
@@ -137,8 +143,12 @@ class Reply {
     this.goOn.disabled = this.retry.disabled = this.writing;
   }
 
-  copy(shown) {
-    navigator.clipboard?.writeText(shown + this.text).catch(() => showError("The browser refuses to copy: select the text."));
+  async copy(shown) {
+    try {
+      await navigator.clipboard.writeText(shown + this.text);
+    } catch {
+      showError("The browser refuses to copy: select the text."); // or has no clipboard, as without HTTPS
+    }
   }
 
   // --- alternatives of a character ---
@@ -150,9 +160,8 @@ class Reply {
     const starts = { before: 0, mark: this.before.length, after: this.before.length + this.mark.textContent.length };
     const part = caret.node === this.before ? "before" : caret.node === this.after ? "after" : "mark";
     if (part === "mark" && !this.mark.contains(caret.node)) return;
-    let offset = starts[part] + caret.offset;
-    if (offset > 0 && this.isLeftOf(event, caret)) offset -= 1; // a caret stands between two characters
-    const index = Array.from(this.text.slice(0, offset)).length;
+    const before = Array.from(this.text.slice(0, starts[part] + caret.offset)).length;
+    const index = before > 0 && this.isLeftOf(event, caret) ? before - 1 : before; // a caret stands between two characters
     this.select(Math.min(index, Array.from(this.text).length - 1));
     this.ask();
   }
@@ -169,7 +178,7 @@ class Reply {
   isLeftOf(event, { node, offset }) {
     if (node.nodeType !== Node.TEXT_NODE || offset === 0) return false;
     const range = document.createRange();
-    range.setStart(node, offset - 1);
+    range.setStart(node, offset - (node.data.codePointAt(offset - 2) > 0xffff ? 2 : 1)); // a surrogate pair is one
     range.setEnd(node, offset);
     return Array.from(range.getClientRects()).some(
       ({ left, right, top, bottom }) =>
@@ -213,14 +222,16 @@ class Reply {
     worker.postMessage({
       type: "alternatives",
       id: this.id,
+      position: this.position,
       prompt: this.basis(),
       text,
       options: { temperature, topK, topP, minP },
     });
   }
 
-  showAlternatives(found) {
-    if (this.position === null || this.writing) return;
+  /** position: of the character that was asked about, which may be another than the chosen one by now. */
+  showAlternatives(position, found) {
+    if (this.position !== position || this.writing) return;
     const chosen = Array.from(this.text)[this.position];
     const list = make("ul");
     for (const { char, probability } of found) {

@@ -27,8 +27,8 @@ const handlers = {
     const running = streams.get(id);
     if (running) finish(id, running);
   },
-  alternatives({ id, prompt, text, options }) {
-    postMessage({ type: "alternatives", id, found: model.alternatives(prompt, text, options) });
+  alternatives({ id, position, prompt, text, options }) {
+    postMessage({ type: "alternatives", id, position, found: model.alternatives(prompt, text, options) });
   },
   forget({ ids }) {
     for (const id of ids) states.delete(id);
@@ -92,7 +92,11 @@ function stateOf(id) {
   const found = states.get(id);
   if (found instanceof GenerationState) return found;
   const [prompt, options] = found.from;
-  const stream = model.generate(prompt, { ...options, stop: [], maxNewTokens: found.length });
+  const from = options.state; // null without one
+  const held = from?.held ?? []; // shown first, without a step
+  const count = found.length - held.length;
+  if (count <= 0) return new GenerationState(model, from.state, from.lastId, from.rng, held.slice(found.length));
+  const stream = model.generate(prompt, { ...options, stop: [], maxNewTokens: count });
   while (stream.read());
   return stream.completion.state;
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,34 @@ def test_a_continuation_keeps_its_model_while_another_is_loaded(
     reply = asyncio.run(run())["turn"]["replies"][0]
     assert len(reply["text"]) == 60 and (reply["model"], reply["ending"]) == ("a", "length reached")
     registry.close()
+
+
+def test_the_last_choice_of_a_model_counts_not_the_last_to_load(
+    chat_model: CharLSTM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handlers = page_handlers(chat_model)
+    acquire = handlers.private.acquire
+
+    async def choose_two() -> tuple[list[Any], list[Any]]:
+        is_loaded = asyncio.Event()
+
+        @asynccontextmanager
+        async def acquire_slowly(name: Any, owner: str = "") -> AsyncIterator[Any]:
+            if name == "slow":
+                await is_loaded.wait()
+            async with acquire("", owner) as served_model:
+                yield served_model
+
+        monkeypatch.setattr(handlers.private, "acquire", acquire_slowly)
+        first = asyncio.create_task(handlers.select_model("slow", "tiny", gr.Request()))
+        await asyncio.sleep(0)
+        second = await handlers.select_model("quick", "tiny", gr.Request())
+        is_loaded.set()
+        return await first, second
+
+    first, second = asyncio.run(choose_two())
+    assert second[0]["kind"] == "intro" and first == [gr.skip()] * len(handlers.outputs)
+    handlers.registry.close()
 
 
 def lower_case_model() -> CharLSTM:

@@ -205,6 +205,24 @@ def test_a_refusal_is_one_sentence_in_the_panel(user: BrowserUser) -> None:
     assert sentence == "The app is busy: try again in about 3 seconds."
 
 
+def test_a_server_that_is_gone_or_a_proxys_page_is_told_in_a_sentence(user: BrowserUser) -> None:
+    """The panel told the browser's own words: "Failed to fetch", or of a token that is no JSON."""
+    user.send("To be", length=30)
+    page = user.page
+    answers = [
+        lambda route: route.fulfill(status=502, body="<html>", content_type="text/html"),
+        lambda route: route.abort(),
+    ]
+    sentences = ["The server answered with status 502", "The server did not answer; expected it to"]
+    for at, answer, sentence in zip((5, 12), answers, sentences, strict=True):
+        page.route("**/call/v2/alternatives", answer)
+        x, y, _ = point_at(user, at)
+        page.mouse.click(x, y)
+        page.locator(".alternatives-error", has_text=sentence).wait_for()
+        page.keyboard.press("Escape")
+    user.errors.clear()  # Chromium's own lines about both
+
+
 def test_what_the_server_sends_is_shown_as_text(user: BrowserUser) -> None:
     user.send("To be", length=20)
     choice = {"character": "<b>", "rank": 1, "probability": 0.5, "sampling_probability": 0.5}
@@ -315,3 +333,29 @@ def test_a_link_with_a_clamp_is_written_so_and_retry_keeps_it(user: BrowserUser)
     choose_other(user)
     assert "1 cell clamped" in user.caption
     assert "clamp=" in user.page.locator(".detail-row.link pre").text_content()
+
+
+def test_retry_with_another_model_clamps_none_of_its_cells(user: BrowserUser) -> None:
+    page = user.page
+    user.open("?message=To+be&length=20&seed=7&clamp=0:3:2.5")
+    page.wait_for_selector(".turn")
+    user.until_done()
+    page.click("#field-model input")
+    page.get_by_role("option", name="mute", exact=True).click()
+    page.wait_for_function("document.querySelector('.title').textContent.startsWith('Mute')")
+    user.act(lambda: page.keyboard.press("Control+Enter"))
+    assert " mute " in user.caption and "clamped" not in user.caption
+
+
+def test_the_note_of_the_scale_is_about_all_replies(user: BrowserUser) -> None:
+    """It was about the reply that was scored last, which is the first one of the page."""
+    page = user.page
+    user.send("To be", length=20)
+    user.open("?message=To+be&length=20&seed=7&clamp=0:3:2.5")
+    page.wait_for_function("document.querySelectorAll('.turn').length === 2")
+    user.until_done()
+    page.locator("#field-surprise").get_by_role("checkbox").press("Space")
+    page.wait_for_selector(".surprise-scale")
+    user.until(lambda: len([url for url in user.requests if "call/v2/score/" in url]) == 2)
+    page.wait_for_timeout(300)
+    assert str(page.text_content(".surprise-scale")).endswith("Clamped cells are let go for it.")

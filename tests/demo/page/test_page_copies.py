@@ -51,6 +51,22 @@ def test_a_switch_underlines_runs_of_the_training_text_and_is_kept(user: Browser
     assert not page.is_visible(".copies-note")
 
 
+def test_the_note_is_about_the_last_reply_and_comes_back_with_the_switch(user: BrowserUser) -> None:
+    """The replies are searched from the last to the first; the note was about the one that was searched last."""
+    page = user.page
+    reply = send_copied(user)
+    send_copied(user, COPIED_SEED + 1)
+    switch(user)
+    page.wait_for_function(f"{UNDERLINED}.length === 1")
+    assert page.evaluate(UNDERLINED) == [reply]
+    note = str(page.text_content(".copies-note"))
+    assert "0 runs in the last reply" in note
+    switch(user)
+    page.wait_for_selector(".copies-note", state="detached")
+    switch(user)
+    page.wait_for_function("note => document.querySelector('.copies-note')?.textContent === note", arg=note)
+
+
 def test_keys_tell_whether_a_character_is_part_of_a_run(user: BrowserUser) -> None:
     page = user.page
     send_copied(user)

@@ -89,6 +89,19 @@ def test_a_hostile_file_is_shown_as_text(user: BrowserUser, tmp_path: Path) -> N
     assert "was kept in a form that this page does not know" in user.error_message()
 
 
+def test_a_reply_that_was_saved_while_it_was_written_is_a_stopped_one(user: BrowserUser, tmp_path: Path) -> None:
+    user.set("Length", 60)
+    user.send("One")
+    (turn,) = saved_json(user, tmp_path / "whole.json")
+    turn["id"] = turn["slot"] = "written-1"
+    turn["replies"][0] |= {"writing": True, "ending": ""}
+    (tmp_path / "early.json").write_text(json.dumps([turn]), encoding="utf-8")
+    load(user, tmp_path / "early.json")
+    user.page.wait_for_function("document.querySelectorAll('.turn').length === 2")
+    assert user.page.locator(".reply.writing").count() == 0
+    assert "stopped" in "".join(user.page.locator(".caption").all_text_contents())
+
+
 @pytest.fixture(scope="module")
 def saver(app: App, browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[BrowserUser, Any]]:
     """Somebody who has saved a conversation, and what stands in the file."""

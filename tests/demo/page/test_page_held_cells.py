@@ -79,3 +79,31 @@ def test_continue_writes_a_version_that_begins_with_the_reply_and_holds_the_cell
     assert page.text_content(".version-place") == "2/2" and "1 cell clamped" in user.caption
     user.act(lambda: page.locator(".action.continue").last.click())  # of a reply that holds it: exactly on
     assert reply_text(user).startswith(longer) and page.text_content(".version-place") == "2/2"
+
+
+def test_the_chips_are_shown_with_their_own_model_alone(user: BrowserUser) -> None:
+    """The page said that the next replies hold the cell, of a model that was not the chosen one."""
+    page, chips = user.page, user.page.locator(".held-cell")
+
+    def choose(name: str) -> None:
+        page.click("#field-model input")
+        page.get_by_role("option", name=name, exact=True).click()
+        page.wait_for_function("name => document.querySelector('#field-model input').value === name", arg=name)
+
+    choose("mute")
+    user.send("To be", length=20)
+    choose("tiny")
+    page.locator(".action.more").last.click()
+    page.get_by_role("menuitem", name="Look inside").click()
+    page.wait_for_selector("#inside .char")
+    page.get_by_role("button", name="Hold it in the chat").click()
+    chips.wait_for()
+    assert page.input_value("#field-model input") == "mute"
+    user.send("To be", length=20)
+    assert " mute " in user.caption and "1 cell clamped" in user.caption
+    choose("tiny")
+    chips.wait_for(state="detached")
+    user.send("To be", length=20)
+    assert " tiny " in user.caption and "clamped" not in user.caption
+    choose("mute")
+    chips.wait_for()

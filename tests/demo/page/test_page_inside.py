@@ -254,6 +254,15 @@ def test_the_knob_clamps_the_cell_and_writes_on(inside: Inside) -> None:
     assert inside.page.get_by_text("Unit 5 held at 3.0").is_visible()
 
 
+def test_what_was_written_on_from_a_text_goes_with_it(inside: Inside) -> None:
+    inside.open("To be")
+    inside.page.get_by_role("button", name="Write on").click()
+    inside.page.wait_for_function("() => document.querySelector('#inside .written-text').textContent.length > 0")
+    inside.trace("What light")
+    assert inside.page.locator("#inside .written").is_hidden()
+    assert inside.page.get_by_role("button", name="Write on").is_enabled()
+
+
 def test_a_walk_of_six_steps_answers_with_this_models_numbers(inside: Inside, network: CharLSTM) -> None:
     inside.open()
     inside.choose(3)
@@ -269,6 +278,17 @@ def test_a_walk_of_six_steps_answers_with_this_models_numbers(inside: Inside, ne
         inside.press("Enter")
     assert len(set(questions)) == 6 and "Is h the hidden state or the output?" in questions
     assert inside.page.locator("#inside .walk").is_hidden()
+
+
+def test_a_walk_tells_the_numbers_of_another_unit_once_it_is_chosen(inside: Inside, network: CharLSTM) -> None:
+    inside.open()
+    inside.choose(3)
+    inside.page.get_by_role("button", name="A walk in six steps").click()
+    inside.choose(9)
+    gates = network.trace(TEXT).forget_gate[0, :, 9]
+    at = int(np.minimum(gates, 1 - gates).argmax())
+    assert shown(float(gates[at])) in str(inside.page.text_content("#inside .walk-answer"))
+    assert inside.place == at
 
 
 def test_a_selected_stretch_names_its_cells(inside: Inside) -> None:
@@ -288,6 +308,26 @@ def test_a_selected_stretch_names_its_cells(inside: Inside) -> None:
     last.hover()
     inside.page.mouse.up()
     assert inside.page.locator("#inside .char.selected").count() == 4
+
+
+def test_a_stretch_whose_cells_do_not_come_shows_none_of_the_stretch_before(inside: Inside) -> None:
+    page = inside.page
+    inside.open()
+    inside.to_scrubber()
+    inside.press("Home", *["Shift+ArrowRight"] * 4)
+    chips = page.locator("#inside .stretch button")
+    assert chips.count() >= 6
+    page.locator("#inside .map-card select").select_option("input_gate")
+    page.wait_for_function("() => /: 0\\.\\d\\d\\. Arrow/.test(document.querySelector('#inside .map-frame').ariaLabel)")
+    inside.trace(TEXT + "!")  # comes with the map of the input gates alone
+    page.route("**/inside/trace", lambda route: route.abort())
+    inside.to_scrubber()
+    inside.press("Home", "Shift+ArrowRight")
+    page.get_by_text("The server did not answer").wait_for()
+    assert not page.locator("#inside .stretch").evaluate("e => e.hidden") and chips.count() == 0
+    assert all("Failed to load resource" in line for line in inside.user.errors)  # and no rejection that nobody saw
+    inside.user.errors.clear()
+    page.unroute_all()
 
 
 def test_a_text_is_compared_and_taken_along(inside: Inside, network: CharLSTM) -> None:
@@ -345,6 +385,36 @@ def test_what_cannot_be_traced_is_told_and_what_was_there_stays(inside: Inside) 
     refused = [error for error in inside.user.errors if "status of 400" in error]
     assert len(refused) == 1  # Chromium's own line about the answer
     inside.user.errors.remove(refused[0])
+
+
+def test_a_view_that_did_not_load_at_first_loads_without_the_sentence_about_it(inside: Inside) -> None:
+    page = inside.page
+    page.route("**/inside/words/*", lambda route: route.abort())
+    page.get_by_role("link", name="Look inside").click()
+    page.get_by_text("The view did not load").wait_for()
+    page.unroute_all()
+    page.get_by_role("link", name="Chat").click()
+    inside.open(None)
+    assert page.get_by_text("The view did not load").count() == 0
+    inside.user.errors.clear()  # of the words that did not come
+
+
+def test_before_a_text_has_come_the_view_takes_no_other_question(inside: Inside) -> None:
+    """Its buttons told of properties of null."""
+    page = inside.page
+    page.route("**/inside/trace", lambda route: route.abort())
+    page.get_by_role("link", name="Look inside").click()
+    page.get_by_text("The server did not answer").wait_for()
+    page.locator("#inside .take button").first.evaluate("node => node.closest('[inert]') ?? node.click()")
+    page.locator("#inside .card button").first.evaluate("node => node.closest('[inert]') ?? node.click()")
+    page.wait_for_timeout(100)
+    assert page.locator("#inside .error-message").all_text_contents()[0].startswith("The server did not answer")
+    page.unroute_all()
+    page.get_by_label("A text of your own").fill(TEXT)
+    inside.press("Enter")
+    page.wait_for_selector("#inside .char")
+    assert page.locator("#inside [inert]").count() == 0
+    inside.user.errors.clear()  # of the trace that did not come
 
 
 @pytest.mark.parametrize("size", [(390, 844), (320, 568), (844, 390)], ids=str)

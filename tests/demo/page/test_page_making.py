@@ -84,6 +84,7 @@ def test_a_file_is_read_in_the_browser_and_shown_as_text(user: BrowserUser, tmp_
     payload = {"name": "photo.txt", "mimeType": "text/plain", "buffer": b"\xff\xd8\xff" * 1_000}
     page.set_input_files("#make input[type=file]", payload)
     page.get_by_text("The file is no text in UTF-8").wait_for()
+    assert page.input_value("#make input[type=file]") == ""  # so that the same file can be chosen again
 
 
 def test_a_text_of_one_letter_is_refused_in_words(user: BrowserUser) -> None:
@@ -103,3 +104,77 @@ def test_the_chat_is_out_of_reach_while_another_view_is_open(user: BrowserUser) 
     page.go_back()
     page.wait_for_function("!document.getElementById('main-column').inert")
     assert page.locator("#make").is_hidden()
+
+
+FINDINGS = {
+    "chars": 3_000, "different_chars": 20, "kind": "verse", "is_english": True, "amount": "tiny", "speakers": [],
+    "is_much_repeated": False, "seconds": 30, "number_to_beat": {"bits": 2.5}, "doubt": False, "warnings": [],
+    "may_start_warm": False,
+}  # fmt: skip
+NONE = {"phase": "none", "min_chars": 2_000, "max_chars": 1_000_000, "times": [30, 60]}
+CHECKED = {
+    **NONE, "phase": "checked", "title": "my text", "chars": 3_000, "findings": FINDINGS, "sentence": "", "seconds": 60,
+    "is_warm": False, "elapsed": 0.0, "is_stopped": False, "label": "", "queue": None, "run": None,
+}  # fmt: skip
+RUN = {"phase": "reporting", "snapshots": [], "metrics": []}
+TRAINING = {**CHECKED, "phase": "training", "elapsed": 59.0, "run": RUN}
+READY = {**TRAINING, "phase": "ready", "label": "my text, made by you"}
+
+
+def test_a_state_from_before_a_press_that_comes_after_it_is_not_shown(user: BrowserUser) -> None:
+    held: list[Any] = []
+    page = user.page
+    page.route("**/make/state", lambda route: route.fulfill(json=CHECKED))
+    page.route("**/make/forget", lambda route: route.fulfill(json=NONE))
+    page.get_by_role("link", name="Make your own").click()
+    page.wait_for_selector("#make .findings")
+    page.route("**/make/state", lambda route: held.append(route))
+    page.get_by_role("link", name="Chat").click()
+    page.get_by_role("link", name="Make your own").click()
+    user.until(lambda: len(held) == 1)
+    page.get_by_role("button", name="Another text").click()
+    page.wait_for_selector("#make textarea")
+    held[0].fulfill(json=CHECKED)
+    page.wait_for_timeout(200)
+    assert page.is_visible("#make textarea") and page.locator("#make .findings").count() == 0
+
+
+def test_a_training_that_ended_before_its_stop_can_be_published(user: BrowserUser) -> None:
+    """The answer to Stop does not tell who may publish, and no later one was shown."""
+    page, states = user.page, [TRAINING]
+
+    def stop(route: Any) -> None:
+        states[0] = {**READY, "may_publish": True, "may_sign_in": False, "account": ""}
+        route.fulfill(json=READY)
+
+    page.route("**/make/state", lambda route: route.fulfill(json=states[0]))
+    page.route("**/make/stop", stop)
+    page.get_by_role("link", name="Make your own").click()
+    page.locator("#make").get_by_role("button", name="Stop").click()
+    page.get_by_text("It is ready").wait_for()
+    assert page.locator("#make .publishing").is_visible()
+
+
+def test_a_server_that_does_not_answer_is_told_once(user: BrowserUser) -> None:
+    """The page asks again and again; a screen reader told the sentence each time."""
+    asked: list[int] = []
+    page = user.page
+
+    def refuse(route: Any) -> None:
+        asked.append(1)
+        route.abort()
+
+    page.route("**/make/state", refuse)
+    page.get_by_role("link", name="Make your own").click()
+    page.wait_for_selector("#make [role=alert]:not(:empty)")
+    page.evaluate(
+        """() => {
+          window.told = 0;
+          const alert = document.querySelector("#make [role=alert]");
+          new MutationObserver((changes) => (told += changes.length)).observe(alert, { childList: true });
+        }"""
+    )
+    before = len(asked)
+    user.until(lambda: len(asked) > before + 2)
+    assert page.evaluate("told") == 0
+    user.errors.clear()  # Chromium's own lines about it

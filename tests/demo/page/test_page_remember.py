@@ -85,6 +85,30 @@ def test_it_is_forgotten_when_asked_to(user: BrowserUser) -> None:
     assert f"“{LABEL}” is gone" in user.error_message()
 
 
+def test_the_next_text_may_be_pasted_while_one_is_read(user: BrowserUser) -> None:
+    open_panel(user)
+    held: list[Any] = []
+    user.page.route("**/queue/join*", lambda route: held.append(route))
+    user.page.fill("#field-remember textarea", MINE)
+    user.page.click("#remember-text")
+    user.until(lambda: len(held) == 1)
+    user.page.fill("#field-remember textarea", "The next text")
+    held[0].continue_()
+    user.page.unroute_all(behavior="wait")
+    user.page.wait_for_function(
+        "document.querySelector('.remember-status')?.textContent.startsWith('It has read your')"
+    )
+    user.until(lambda: chosen(user) == LABEL)
+    assert user.page.input_value("#field-remember textarea") == "The next text"
+
+
+def test_a_text_is_counted_in_characters_as_on_the_server(user: BrowserUser) -> None:
+    open_panel(user)
+    user.page.fill("#field-remember textarea", "😀" * 10_001)  # more than 20,000 UTF-16 units
+    user.page.click("#remember-text")
+    assert "expected 30 at least" in user.error_message()
+
+
 def test_by_the_keyboard_with_markup_and_errors(user: BrowserUser) -> None:
     page = user.page
     page.locator("#remember button").first.focus()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -53,6 +54,20 @@ def test_the_layout_does_not_jump_while_text_arrives(user: BrowserUser) -> None:
     before = user.page.evaluate(spots)
     user.until_done()
     assert user.page.evaluate(spots) == before
+
+
+def test_the_next_line_may_be_typed_before_the_server_takes_the_last_one(user: BrowserUser) -> None:
+    held: list[Any] = []
+    user.page.route("**/queue/join*", lambda route: held.append(route))
+    user.type("To be")
+    user.page.press("#field-message textarea", "Enter")
+    user.until(lambda: len(held) == 1)
+    user.type("And the next")
+    held[0].continue_()
+    user.page.unroute_all(behavior="wait")
+    user.page.wait_for_selector(".turn")
+    user.until_done()
+    assert user.page.locator(".typed").text_content() == "To be" and user.message == "And the next"
 
 
 def test_as_fast_as_it_goes_is_a_switch(user: BrowserUser) -> None:

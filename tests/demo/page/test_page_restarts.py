@@ -140,3 +140,32 @@ def test_three_replies_that_a_shutdown_cut_short_all_go_on(app: App, browser: An
     user.errors.clear()  # of the time when nobody was there
     assert user.page.locator(".warnings").text_content() == ""
     user.leave()
+
+
+def test_what_is_left_of_an_interrupted_reply_is_counted_in_characters(user: BrowserUser) -> None:
+    """The page counted an emoji as two, and took the reply for a whole one."""
+    reply = {
+        **dict.fromkeys(("link", "python", "command", "cycle", "replay_check", "stop", "revision", "device"), ""),
+        "id": "0123456789abcdef", "hash": "", "text": "😀" * 40, "seed": "7", "temperature": 0.8, "length": 60,
+        "top_k": 0, "top_p": 1, "min_p": 0, "model": "tiny", "precision": "int8", "writing": False, "ending": "stopped",
+    }  # fmt: skip
+    turn = {
+        **dict.fromkeys(("speaker", "context", "parent"), ""),
+        **dict.fromkeys(("id", "slot", "request"), "fedcba9876543210"),
+        **dict.fromkeys(("typed", "prompt", "shown"), "To be"),
+        "order": 1, "changed": 1, "warnings": [], "replies": [reply],
+    }  # fmt: skip
+    user.page.goto(user.url + "/healthz")
+    user.page.evaluate(
+        """([turn, interrupted]) => {
+          localStorage.setItem("hubcharlstm.conversation.2", JSON.stringify({ turns: [turn], gone: {}, chosen: {} }));
+          sessionStorage.setItem("hubcharlstm.resume.1", JSON.stringify(interrupted));
+        }""",
+        [turn, {"id": turn["id"], "goals": [60]}],
+    )
+    with user.page.expect_request(lambda request: '"target"' in (request.post_data or "")) as asked:
+        user.open()
+    assert asked.value.post_data_json["event_data"]["length"] == 20
+    assert user.caption.startswith("40 characters")
+    user.error_message()  # no seed gives this text
+    user.until_done()

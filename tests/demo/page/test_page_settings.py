@@ -113,3 +113,21 @@ def test_what_a_quick_user_enters_while_the_page_restores_its_settings_stays(app
     assert user.seed == "7"
     assert user.page.get_by_label("Seed", exact=True).input_value() == "7"
     user.leave()
+
+
+def test_of_two_models_chosen_one_after_the_other_the_later_one_is_shown(user: BrowserUser) -> None:
+    """The second choice was dropped while the first one loaded, which then stood in the menu."""
+    page = user.page
+    held: list[Any] = []
+    page.route("**/queue/join*", lambda route: held.append(route))
+    for number, name in enumerate(("mute", "tiny")):
+        page.click("#field-model input")
+        page.get_by_role("option", name=name, exact=True).click()
+        user.until(lambda number=number: len(held) > number)
+    for route in held:  # in this order
+        with page.expect_response("**/queue/join*"):
+            route.continue_()
+    page.unroute_all(behavior="wait")
+    user.send("To be", length=20)
+    assert " tiny " in user.caption and page.input_value("#field-model input") == "tiny"
+    assert not str(page.text_content(".title")).startswith("Mute")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.browser_app import BrowserUser
+from tests.support.browser_app import App, BrowserUser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -32,6 +32,34 @@ def test_a_mistake_is_shown_beside_its_control_and_nothing_is_lost(user: Browser
     user.until_done()
     user.send("short", length=5)
     assert page.locator(".error-message").count() == 0
+
+
+def test_a_browser_that_stores_nothing_says_so_once_and_hides_no_other_error(app: App, browser: Any) -> None:
+    user = BrowserUser(browser, app.url)
+    user.page.add_init_script(
+        """const { setItem } = Storage.prototype;
+        Storage.prototype.setItem = function (key, value) {
+          if (key.startsWith("hubcharlstm")) throw new DOMException("full", "QuotaExceededError");
+          setItem.call(this, key, value);
+        };
+        window.told = [];
+        new MutationObserver((changes) => {
+          const added = changes.flatMap(({ addedNodes }) => [...addedNodes]);
+          told.push(...added.filter(({ id }) => id === "error-message"));
+        }).observe(document, { childList: true, subtree: true });"""
+    )
+    user.open()
+    user.send("To be", length=300)
+    assert user.error_message().startswith("This browser keeps no more of the conversation")
+    assert user.page.evaluate("told.length") == 1  # not at each of the saves while the reply was written
+    user.page.get_by_label("Seed", exact=True).fill("seven")
+    user.type("Or not")
+    user.page.press("#field-message textarea", "Enter")
+    user.page.wait_for_selector("#seed-row + .error-message")
+    user.until_done()
+    user.page.wait_for_timeout(200)
+    assert "The seed is 'seven'" in user.error_message()
+    user.leave()
 
 
 def saved(user: BrowserUser, name: str) -> Any:
@@ -71,6 +99,27 @@ def test_a_reply_that_a_reload_cut_short_stands_as_far_as_it_came(user: BrowserU
     user.act(lambda: user.page.locator(".continue").click())
     assert user.text.startswith(cut) and len(user.text) == len(cut) + 30
     user.errors.clear()  # Gradio's own client complains of the stream that the reload cut off
+
+
+def test_a_clock_that_was_set_back_undoes_nothing(user: BrowserUser) -> None:
+    user.send("One", length=10)
+    user.send("Two", length=10)
+    user.page.goto(user.url + "/healthz")
+    user.page.evaluate(
+        """() => {
+          const key = "hubcharlstm.conversation.2", data = JSON.parse(localStorage.getItem(key));
+          for (const turn of data.turns) turn.changed += 3_600_000; // the clock went an hour ahead then
+          localStorage.setItem(key, JSON.stringify(data));
+        }"""
+    )
+    user.open()
+    user.page.wait_for_selector(".turn")
+    before = user.text
+    user.act(lambda: user.page.locator(".continue").last.click())
+    longer = user.text
+    user.page.reload()
+    user.page.wait_for_selector(".turn")
+    assert user.text == longer != before and longer.startswith(before)
 
 
 def open_with_stored(user: BrowserUser, text: str) -> None:

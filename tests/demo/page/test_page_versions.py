@@ -91,3 +91,32 @@ def test_retry_leaves_a_kept_seed_alone(user: BrowserUser) -> None:
     assert seed.input_value() == "7" and page.get_by_label("Keep").is_checked()
     user.send("To be", length=10)
     assert user.seed == "7"
+
+
+def test_a_line_that_is_no_longer_shown_is_no_longer_edited(user: BrowserUser) -> None:
+    """The page said that Enter replaces the line, and added one at the end."""
+    page = user.page
+    user.send("One", length=5)
+    user.act(lambda: page.locator(".retry").click())
+    page.locator(".edit").click()
+    page.wait_for_selector(".to-be-replaced")
+    page.get_by_role("button", name="Previous version").click()
+    assert page.get_by_text("Editing a line").count() == 0 and page.locator(".is-editing").count() == 0
+    assert user.message == "One"
+    page.locator(".edit").click()
+    page.locator(".more").click()
+    page.get_by_role("menuitem", name="Delete line and reply").click()
+    assert page.get_by_text("Editing a line").count() == 0 and page.locator(".is-editing").count() == 0
+
+
+def test_an_unsent_line_is_there_again_after_an_edit(user: BrowserUser) -> None:
+    page = user.page
+    user.send("One", length=5)
+    user.type("A draft")
+    page.locator(".edit").click()
+    assert user.message == "One"
+    page.keyboard.press("Escape")
+    assert user.message == "A draft"
+    page.locator(".edit").click()
+    user.send("Uno", length=5)
+    assert page.locator(".typed").text_content() == "Uno" and user.message == "A draft"

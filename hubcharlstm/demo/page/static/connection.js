@@ -14,7 +14,7 @@ let watchTimer = 0;
 let isAsking = false;
 let askedAt = 0;
 let instance = null; // of the process that answered when the page opened
-let interrupted = loadInterrupted(); // {id, goals}: a turn that is to go on by itself, and how long its replies were to be
+let interrupted = loadInterrupted(); // {id, goals}: a turn that is to go on by itself, and the characters that its replies were to have
 
 const isSilent = () => Date.now() - heardAt > SILENCE_MILLISECONDS;
 
@@ -92,9 +92,9 @@ function keepInterrupted() {
 function continueInterrupted() {
   if (!interrupted || pending) return;
   const turn = isAlive(interrupted.id) ? book.turns.get(interrupted.id) : null;
-  const index = turn?.replies.findIndex(({ text, ending }, at) => ending === "stopped" && text && text.length < interrupted.goals[at]) ?? -1;
+  const index = turn?.replies.findIndex(({ text, ending }, at) => ending === "stopped" && text && lengthInCharacters(text) < interrupted.goals[at]) ?? -1;
   if (index < 0) interrupted = null;
-  else continueReply(turn, index, interrupted.goals[index] - turn.replies[index].text.length);
+  else continueReply(turn, index, interrupted.goals[index] - lengthInCharacters(turn.replies[index].text));
 }
 
 askHealth(); // not written into the page: where cookies are blocked, its events live in another process than it came from

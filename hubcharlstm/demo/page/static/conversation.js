@@ -22,6 +22,7 @@ let pending = null; // the request under way: {request, place, typed, length, fr
 let late = null; // a request that was stopped here before the server answered: its end may still come
 let requestTimer = 0;
 let editing = null; // the turn whose message is being edited
+let unsent = ""; // what stood in the field before
 
 // --- rendering ---------------------------------------------------------------------------------------------------
 
@@ -46,6 +47,8 @@ function render() {
   entries.forEach(({ root }, index) => {
     if (list.children[index] !== root) list.insertBefore(root, list.children[index] ?? null);
   });
+  if (editing !== null && !conversation.some((turn) => turn.id === editing.id)) editing = null; // deleted, or another version
+  renderEditing();
   const isEmpty = conversation.length === 0;
   for (const root of [element, document.getElementById("main-column")]) root.classList.toggle("empty", isEmpty);
   const page = document.getElementById("page");
@@ -69,7 +72,7 @@ function setWriting(writing) {
 function save() {
   const { isSaved, isNews } = saveNow();
   if (isNews) render();
-  if (!isSaved) showError("message", words("browser.full"));
+  if (!isSaved && !errorMessage.isConnected) showError("message", words("browser.full")); // told once, and over no other error
 }
 
 // --- the message field -------------------------------------------------------------------------------------------
@@ -92,13 +95,14 @@ editingHint.setAttribute("role", "status");
 
 function renderEditing() {
   if (editing === null) editingHint.remove();
-  else composer().before(editingHint);
+  else if (!editingHint.isConnected) composer().before(editingHint);
   const from = entries.findIndex((entry) => entry.turn.id === editing?.id);
   entries.forEach((entry, index) => entry.root.classList.toggle("to-be-replaced", from >= 0 && index >= from));
   composer()?.classList.toggle("is-editing", editing !== null);
 }
 
 function startEditing(turn) {
+  if (editing === null) unsent = messageField().value;
   editing = turn;
   const names = turn.replies.map((_, index) => columnName(turn, index));
   const how = [turn.speaker && words("turn.recipient", { name: turn.speaker }), ...(names.length > 1 ? names : [])].filter(Boolean);
@@ -110,7 +114,7 @@ function startEditing(turn) {
 }
 
 function stopEditing() {
-  if (editing !== null) setMessage("");
+  if (editing !== null) setMessage(unsent);
   editing = null;
   renderEditing();
 }
@@ -203,7 +207,9 @@ function variantsOf(turn) {
 
 function sendAgain(turn, variants = variantsOf(turn)) {
   const { typed, speaker, context } = turn;
-  const clamp = heldClamp().length > 0 ? heldClamp() : turn.replies[0].clamp ?? [];
+  const [first] = turn.replies;
+  const own = first.model === (variants.models?.[0] ?? chosenModel()) ? first.clamp ?? [] : []; // cells of that model
+  const clamp = heldClamp().length > 0 ? heldClamp() : own;
   sendRequest({ typed, speaker, context, retry: true, clamp, ...variants }, placeBeside(turn));
 }
 

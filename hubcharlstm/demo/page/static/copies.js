@@ -4,10 +4,11 @@ const MAX_SEARCHED = 10_000; // characters of a reply that the server takes at o
 const SEARCHED_BEFORE = 1000; // characters before it, where a run may begin
 
 const insideUrl = (name) => new URL(`inside/${name}`, document.baseURI).href; // of a file or a route of "Look inside"
-const copies = new Map(); // [from, to] of each run of a reply, by its id and length
+const copies = new Map(); // {runs: [from, to] of each, note: what is said of them}, of a reply by its id and length
 let isUnderlined = false;
 let isSearching = false;
 let underlined = ""; // the replies that are underlined now
+let noted = null; // the note that is shown
 
 const copiesNote = make("p", "copies-note");
 copiesNote.setAttribute("role", "status");
@@ -15,7 +16,7 @@ copiesNote.setAttribute("role", "status");
 function setUnderlined(value) {
   if (value === isUnderlined) return;
   isUnderlined = value;
-  copiesNote.textContent = "";
+  [copiesNote.textContent, noted] = ["", null];
   if (isUnderlined) composer().before(copiesNote);
   else copiesNote.remove();
   paintCopies();
@@ -29,8 +30,20 @@ function copiesNoteOf({ runs, errors, model }) {
   return [make("span", "copied-sample", words("copies.legend")), " ", [words("copies.found", { n: runs.length }), wrong, inFull].filter(Boolean).join(" ")];
 }
 
+// What is known of the last reply.
+function showCopiesNote() {
+  const last = entries.flatMap(({ turn }) => turn.replies).findLast((reply) => reply.text && !reply.writing);
+  const note = last && copies.get(surpriseKey(last))?.note;
+  if (!note || note === noted) return;
+  noted = note;
+  copiesNote.replaceChildren(...note);
+}
+
 function paintCopies() {
-  if (isUnderlined) searchNext();
+  if (isUnderlined) {
+    searchNext();
+    showCopiesNote();
+  }
   const done = isUnderlined ? entries.flatMap(({ turn }) => turn.replies.filter((reply) => !reply.writing && copies.has(surpriseKey(reply)))) : [];
   const signature = done.map(surpriseKey).join();
   if (signature === underlined) return;
@@ -41,7 +54,7 @@ function paintCopies() {
       turn.replies.forEach((reply, index) => {
         const node = replies[index].text;
         if (node.data !== reply.text) return;
-        for (const [from, to] of copies.get(surpriseKey(reply)) ?? []) ranges.push(rangeOf(node, from, to));
+        for (const [from, to] of copies.get(surpriseKey(reply))?.runs ?? []) ranges.push(rangeOf(node, from, to));
       });
     }
   }
@@ -50,7 +63,7 @@ function paintCopies() {
 
 // Whether the character at `offset` is underlined.
 function isCopied(reply, offset) {
-  return isUnderlined && (copies.get(surpriseKey(reply)) ?? []).some(([from, to]) => offset >= from && offset < to);
+  return isUnderlined && (copies.get(surpriseKey(reply))?.runs ?? []).some(([from, to]) => offset >= from && offset < to);
 }
 
 // Places that count characters -> offsets of JavaScript.
@@ -74,11 +87,9 @@ async function searchNext() {
     const text = [...reply.text].slice(0, MAX_SEARCHED).join("");
     const before = [...(reply.prompt || turn.prompt)].slice(-SEARCHED_BEFORE).join("");
     const answer = await (await ask(insideUrl("copies"), { text, before, model: reply.model })).json();
-    copies.set(key, offsetsOf(reply.text, answer.runs ?? []));
-    copiesNote.replaceChildren(...copiesNoteOf({ ...answer, model: reply.model }));
+    copies.set(key, { runs: offsetsOf(reply.text, answer.runs ?? []), note: copiesNoteOf({ ...answer, model: reply.model }) });
   } catch (error) {
-    copies.set(key, []); // not asked again before the page is loaded anew
-    copiesNote.textContent = error.message;
+    copies.set(key, { runs: [], note: [error.message] }); // not asked again before the page is loaded anew
   }
   isSearching = false;
   paintCopies();

@@ -80,7 +80,7 @@ function addFile(turns) {
   const added = turns.filter((turn) => !isAlive(turn.id));
   if (added.length > 0) rememberStep({ added: added.map((turn) => turn.id), slots: [...new Set(added.map((turn) => turn.slot))] });
   for (const { isShown, ...turn } of added) {
-    putTurn(turn);
+    putTurn(markStopped(turn)); // it may have been saved while it was written
     if (isShown) chooseVersion(turn.slot, turn.id);
   }
   save();

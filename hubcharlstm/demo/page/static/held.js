@@ -8,11 +8,13 @@ heldChips.setAttribute("role", "group");
 heldChips.setAttribute("aria-label", words("held.label"));
 
 // What the next request clamps: nothing for another model.
-const heldClamp = () => (document.querySelector("#field-model input")?.value === heldModel ? heldCells : []);
+const chosenModel = () => document.querySelector("#field-model input")?.value;
+const heldClamp = () => (chosenModel() === heldModel ? heldCells : []);
 
 function hold({ layer, unit, value, model }) {
   const others = model === heldModel ? heldCells.filter(([l, u]) => l !== layer || u !== unit) : [];
   [heldCells, heldModel] = [[...others, [layer, unit, value]], model];
+  if (model !== chosenModel()) trigger("show_model", { model }); // of a reply that another one wrote
   renderHeld();
   announce(words("held.told", { unit: String(unit), value: inDigits(value) }));
 }
@@ -32,7 +34,12 @@ function renderHeld() {
     return node;
   });
   heldChips.replaceChildren(...chips, make("span", "held-note", words("held.note")));
-  if (heldCells.length === 0) heldChips.remove();
+  placeHeld();
+}
+
+// Shows them with their model alone.
+function placeHeld(model = chosenModel()) {
+  if (heldCells.length === 0 || model !== heldModel) heldChips.remove();
   else if (!heldChips.isConnected) composer().before(heldChips);
 }
 

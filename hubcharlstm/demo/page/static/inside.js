@@ -21,6 +21,7 @@ async function loadInside() {
   document.head.append(sheet);
   const [{ mountView }, entries] = await Promise.all([import(fileUrl("view.js")), loadWords(), styled]);
   Object.assign(pageWords.entries, entries);
+  insideSection.replaceChildren(); // without the sentence of an attempt before
   return mountView(insideSection, { fileUrl, nameOfModel });
 }
 

@@ -116,10 +116,12 @@ function renderTimeLapse({ prompt, snapshots }, text, accessibleText) {
   stopPlaying = (isByHand = false) => {
     clearTimeout(timer);
     cancelAnimationFrame(typingFrame);
-    if (timer && !isByHand) show(last);
+    if (isByHand) accessibleText.textContent = prompt + snapshots[slider.value].text;
+    else if (timer) show(last);
     setPlaying(0);
   };
   const play = (index = 0) => {
+    accessibleText.textContent = prompt + snapshots[last].text; // it ends there
     if (index < last) {
       show(index);
       setPlaying(setTimeout(() => play(index + 1), SNAPSHOT_MILLISECONDS));
@@ -131,7 +133,6 @@ function renderTimeLapse({ prompt, snapshots }, text, accessibleText) {
   slider.addEventListener("input", () => {
     stopPlaying(true);
     show(slider.value);
-    accessibleText.textContent = prompt + text.data;
   });
   if (wantsMotion() && conversation.length === 0) play();
   else {

@@ -9,6 +9,7 @@ rememberStatus.setAttribute("role", "status");
 
 let isRemembering = false;
 let rememberTimer = 0;
+let sentText = ""; // what the server reads
 
 const rememberField = () => document.querySelector("#field-remember textarea");
 
@@ -35,10 +36,11 @@ function rememberText() {
   if (isRemembering) return;
   hideError();
   const text = rememberField().value;
-  if (text.length > MAX_REMEMBERED) {
-    showError("remember", words("remember.too_long", { count: text.length, max: MAX_REMEMBERED }));
+  if (lengthInCharacters(text) > MAX_REMEMBERED) {
+    showError("remember", words("remember.too_long", { count: lengthInCharacters(text), max: MAX_REMEMBERED }));
     return;
   }
+  sentText = text;
   setRemembering(true);
   showRemembering(words("remember.sent"));
   waitForServer();
@@ -76,7 +78,7 @@ function receiveModels(value) {
   else if (value.chosen !== undefined) {
     setRemembering(false);
     showRemembering([wordsOf(value.sentence), substitutions(value.warnings ?? [])].filter(Boolean).join(" "));
-    if (value.chosen) setText(rememberField(), "");
+    if (value.chosen && rememberField().value === sentText) setText(rememberField(), ""); // else another one stands there already
     trigger("show_model", { model: value.chosen });
   }
   const chosenBefore = keptSettings?.model;

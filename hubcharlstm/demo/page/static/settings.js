@@ -53,6 +53,7 @@ function restoreSettings(values) {
 function keepSettings(values) {
   setColored(values.surprise === true);
   setUnderlined(values.copies === true);
+  placeHeld(values.model);
   if (areRestored) keep(SETTINGS_KEY, values);
 }
 

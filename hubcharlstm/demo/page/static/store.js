@@ -91,6 +91,7 @@ function merge(target, other) {
   let isChanged = false;
   const add = (name, moments) => {
     for (const [id, value] of other[name]) {
+      lastMoment = Math.max(lastMoment, moments(value)); // a clock that was set back makes nothing older than what is stored
       const own = target[name].get(id);
       if (own !== undefined && moments(own) >= moments(value)) continue;
       target[name].set(id, value);
@@ -103,7 +104,8 @@ function merge(target, other) {
   return isChanged;
 }
 
-const book = readStored();
+const book = newBook();
+merge(book, readStored());
 
 const isAlive = (id) => book.turns.has(id) && !book.gone.get(id)?.[0];
 const byOrder = (a, b) => a.order - b.order || a.changed - b.changed || (a.id < b.id ? -1 : 1);

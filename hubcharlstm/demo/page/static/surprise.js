@@ -5,6 +5,7 @@ const LEVELS = 8;
 const MAX_SCORED = 10_000; // characters of a text, and of what stands before it, that the server scores
 
 const surprises = new Map(); // the bits of each character of a reply, by its id and length
+const failures = new Map(); // why there are none, by the same
 let isColored = false;
 let isScoring = false;
 let painted = ""; // the replies that are painted now
@@ -19,7 +20,6 @@ const SCALE_NOTE = words("surprise.note");
 function setColored(value) {
   if (value === isColored) return;
   isColored = value;
-  scaleNote.textContent = SCALE_NOTE;
   if (isColored) composer().before(scale);
   else scale.remove();
   paintSurprise();
@@ -27,9 +27,20 @@ function setColored(value) {
 
 const surpriseKey = ({ id, text }) => `${id} ${text.length}`;
 
+// What is to be known of the replies on the page.
+function scaleNoteOf() {
+  const replies = entries.flatMap(({ turn }) => turn.replies);
+  const failure = replies.map((reply) => failures.get(surpriseKey(reply))).findLast(Boolean);
+  const isClamped = replies.some((reply) => reply.clamp?.length > 0 && surprises.has(surpriseKey(reply)));
+  return failure ?? (isClamped ? `${SCALE_NOTE} ${words("surprise.clamped")}` : SCALE_NOTE);
+}
+
 // A reply that grows is painted once it is done: nothing is painted again meanwhile.
 function paintSurprise() {
-  if (isColored) scoreNext();
+  if (isColored) {
+    scoreNext();
+    scaleNote.textContent = scaleNoteOf();
+  }
   const done = isColored ? entries.flatMap(({ turn }) => turn.replies.filter((reply) => !reply.writing && surprises.has(surpriseKey(reply)))) : [];
   const signature = done.map(surpriseKey).join();
   if (signature === painted) return;
@@ -70,10 +81,9 @@ async function scoreNext() {
     const prompt = [...(reply.prompt || turn.prompt)].slice(-MAX_SCORED).join("");
     const { log_probs } = await callEndpoint("score", { text, prompt, model: reply.model });
     surprises.set(key, log_probs.map((value) => -value / Math.LN2));
-    scaleNote.textContent = reply.clamp?.length > 0 ? `${SCALE_NOTE} ${words("surprise.clamped")}` : SCALE_NOTE;
   } catch (error) {
     surprises.set(key, []); // not asked again before the page is loaded anew
-    scaleNote.textContent = error.message;
+    failures.set(key, error.message);
   }
   isScoring = false;
   paintSurprise();

@@ -50,7 +50,7 @@ const ENDINGS = {
 
 // The numbers of a reply: its length, seed, settings, model, speed and ending. Old replies were stored with theirs.
 function captionParts(reply) {
-  const count = reply.writing ? words("caption.writing") : words("caption.characters", { n: reply.text.length });
+  const count = reply.writing ? words("caption.writing") : words("caption.characters", { n: lengthInCharacters(reply.text) });
   if (reply.precision === undefined) {
     const caption = reply.caption ?? "";
     const ended = reply.ending === "stopped" && !caption.endsWith("stopped") ? [words("ending.cancelled")] : [];
@@ -64,7 +64,7 @@ function captionParts(reply) {
     reply.top_p < 1 && `top-p ${reply.top_p}`,
     reply.min_p > 0 && `min-p ${reply.min_p}`,
     reply.clamp?.length > 0 && words("caption.clamped", { n: reply.clamp.length }),
-    reply.opening && words("caption.opening", { place: reply.opening.length }),
+    reply.opening && words("caption.opening", { place: lengthInCharacters(reply.opening) }),
     reply.model + (reply.revision ? ` @ ${reply.revision.slice(0, 7)}` : ""),
     words("caption.precision", reply),
     reply.rate > 0 && words("caption.rate", { rate: Math.round(reply.rate) }),

@@ -18,8 +18,8 @@ function receiveQueued({ turn, sentence }) {
 
 // How long the replies of a turn are to be, as far as this request writes them.
 function goalsOf(turn, { place, length }) {
-  if (!place.id) return turn.replies.map((reply) => (reply.opening ?? "").length + reply.length);
-  return turn.replies.map((reply) => (reply.writing ? reply.text.length + length : 0));
+  if (!place.id) return turn.replies.map((reply) => lengthInCharacters(reply.opening ?? "") + reply.length);
+  return turn.replies.map((reply) => (reply.writing ? lengthInCharacters(reply.text) + length : 0));
 }
 
 function beginTurn(turn) {
@@ -31,7 +31,7 @@ function beginTurn(turn) {
   pending.step = place.id ? rememberStep({ before: [book.turns.get(id)] }) : rememberStep({ added: [id], slots: [pending.place.slot] });
   if (!place.id && place.slot) chooseVersion(place.slot, id);
   if (pending.fromComposer) {
-    setMessage("");
+    if (messageField().value === pending.typed) setMessage(editing === null ? "" : unsent); // else the next line stands there already
     editing = null;
   }
   announce(words("conversation.writing"));
@@ -53,7 +53,6 @@ function receiveTurn(turn, interruption) {
   const warnings = interruption ? turn.warnings.slice(0, -1) : turn.warnings; // the last one is the interruption
   putTurn({ ...turn, ...request.place, warnings, id: turnId(request), request: request.request });
   render();
-  renderEditing();
   saveSoon(save);
   if (interruption && !isLate && !pending.isStopping) lose();
 }

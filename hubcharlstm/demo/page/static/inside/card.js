@@ -93,10 +93,18 @@ export function cellCard({ ask, state, cell }) {
         if (done) break;
       }
     } catch (fault) {
-      setText(problem, fault.message);
+      if (mine === running) setText(problem, fault.message);
     } finally {
       if (mine === running) write.disabled = false;
     }
+  }
+
+  // Of a new text: what was written on from the text before goes, and what still comes is dropped.
+  function reset() {
+    running += 1;
+    written.hidden = true;
+    write.disabled = false;
+    setText(problem, "");
   }
 
   // See held.js.
@@ -140,5 +148,5 @@ export function cellCard({ ask, state, cell }) {
     mark.setAttribute("x2", x);
   }
 
-  return { root, refresh, moveTo };
+  return { root, refresh, reset, moveTo };
 }

@@ -47,7 +47,7 @@ function alike({ bytes, count }, [from, to], cells) {
   return found;
 }
 
-export function stretchPanel({ state, cellMap, chooseUnit, go }) {
+export function stretchPanel({ state, cellMap, chooseUnit, go, showError }) {
   const title = make("h3", "", "");
   const cells = make("div", "chips-row");
   const places = make("div", "chips-row");
@@ -56,16 +56,19 @@ export function stretchPanel({ state, cellMap, chooseUnit, go }) {
   root.hidden = true;
 
   async function refresh() {
-    const { range, trace } = state;
+    const { range, trace, layer } = state;
     root.hidden = range === null || range[1] - range[0] >= trace.characters.length;
     if (root.hidden) return;
-    const map = await cellMap();
+    setText(title, "");
+    for (const row of [cells, places]) row.replaceChildren();
+    placesTitle.hidden = true;
+    const map = await cellMap().catch((problem) => showError(problem.message));
     if (!map || state.range !== range) return;
     const ranked = contrasts(map, range).sort((a, b) => Math.abs(b.contrast) - Math.abs(a.contrast)).slice(0, SHOWN);
     const quote = trace.characters.slice(...range).join("").replaceAll("\n", "⏎");
     setText(title, words("inside.stretch_title", { quote: quote.length > 40 ? `${quote.slice(0, 40)} …` : quote }));
     cells.replaceChildren(
-      ...ranked.map(({ unit, here, mean }) => button("", words("inside.stretch_cell", { unit: String(unit), here: number(here, 2), mean: number(mean, 2) }), () => chooseUnit(state.layer, unit, "cell"))),
+      ...ranked.map(({ unit, here, mean }) => button("", words("inside.stretch_cell", { unit: String(unit), here: number(here, 2), mean: number(mean, 2) }), () => chooseUnit(layer, unit, "cell"))),
     );
     const found = alike(map, range, ranked);
     placesTitle.hidden = found.length === 0;

@@ -69,7 +69,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
   const card = cellCard({ ask: askServer, state, cell: currentCell });
   const walk = guide({ state, cell: currentCell, go: moveTo, light });
 
-  const stretch = stretchPanel({ state, cellMap, chooseUnit, go: moveTo });
+  const stretch = stretchPanel({ state, cellMap, chooseUnit, go: moveTo, showError: (sentence) => setText(error, sentence) });
   const take = takeAlong({ ask: askServer, state, canvas: map.canvas, showError: (sentence) => setText(error, sentence) });
 
   const color = select(words("inside.color"), (value) => {
@@ -140,6 +140,9 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     walk.root,
   );
 
+  const parts = [...root.querySelectorAll(".inside-page > :not(.inside-head, .own, .error-message)")];
+  for (const part of parts) part.inert = true; // until there is a text to ask about
+
   // --- what is asked ---
 
   function askServer(name, body) {
@@ -193,6 +196,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     setOptions(layerMenu.node, [["", Array.from({ length: trace.layers }, (_, n) => [n, `${n}`])]]);
     layerMenu.root.hidden = trace.layers < 2;
     unitNumber.max = trace.size - 1;
+    for (const part of parts) part.inert = false;
     text.setTrace(trace);
     if (!currentCell()) paint(); // the unit is asked for first: until then no colour may be one of the text before
     const bits = trace.surprise.reduce((sum, one) => sum + one, 0) / trace.surprise.length;
@@ -203,6 +207,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     moveTo(Math.min(trace.characters.length - 1, state.at));
     walk.refresh();
     take.reset();
+    card.reset();
     copied.refresh();
     selectRange(null);
   }
@@ -234,6 +239,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     if (isOther || !map.map || map.map.trace !== trace) await showMap();
     card.refresh();
     moveTo(state.at);
+    walk.refresh();
   }
 
   async function chooseSeries(series) {

@@ -53,7 +53,10 @@ function renderGiving({ min_chars: least, max_chars: most }, { onText, onProblem
     update();
     if (event.inputType === "insertFromPaste" && fits()) submit();
   });
-  file.addEventListener("change", () => readFile(file.files[0]));
+  file.addEventListener("change", () => {
+    readFile(file.files[0]);
+    file.value = ""; // the same file, once it is mended, is a change again
+  });
   root.addEventListener("dragover", (event) => {
     event.preventDefault();
     root.classList.add("over");

@@ -19,6 +19,7 @@ let shown = ""; // the phase that is drawn
 let live = null; // what is updated while a training lasts
 let pollTimer = 0;
 let cameBack = ""; // where a sign-in has led back to: "publish", or "sign-in-failed"
+let numChanges = 0; // that were asked for or answered: an answer from before them is old
 
 function arrive(value) {
   if (value) {
@@ -29,7 +30,7 @@ function arrive(value) {
 }
 
 function tell(sentence = "") {
-  problem.textContent = sentence;
+  if (problem.textContent !== sentence) problem.textContent = sentence; // a screen reader tells it once
   problem.hidden = !sentence;
   problem.className = sentence ? "error-message" : "";
 }
@@ -38,10 +39,12 @@ tell();
 // Asks the server for something and shows the state that it answers.
 async function act(asked) {
   tell();
+  numChanges += 1;
   try {
-    const state = await asked();
+    const state = await asked().finally(() => (numChanges += 1));
     noteGiven(state);
-    receive(state);
+    if (state.phase === "ready") await refresh(); // it ended before the change; its state alone tells who may publish
+    else receive(state);
   } catch (error) {
     tell(error.message);
     plan(shown);
@@ -56,13 +59,16 @@ function plan(phase) {
 
 async function refresh() {
   clearTimeout(pollTimer);
+  const before = numChanges;
   try {
     const state = await ask("state", { method: "GET" });
+    if (numChanges !== before) return; // act shows the newer state, and asks on from there
     const isGone = isGivenTextGone(state);
     if (!isGone) noteGiven(state);
     tell(isGone ? words("make.gone") : "");
     receive(state);
   } catch (error) {
+    if (numChanges !== before) return;
     tell(error.message);
     plan("checking");
   }
