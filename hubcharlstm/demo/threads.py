@@ -63,3 +63,4 @@ async def wait_in_daemon_thread(
             outcome.set_result(result)
 
     threading.Thread(target=run, name="hubcharlstm-hub", daemon=True).start()
+    return await asyncio.wrap_future(outcome)
