@@ -40,7 +40,7 @@ def test_a_name_with_a_scheme_is_refused_at_the_start() -> None:
 @pytest.mark.parametrize("wrong", ["page.example", "https://page.example/", "https://Page.example", "*", "a://b c"])
 def test_an_origin_that_no_browser_sends_is_refused_at_the_start(wrong: str) -> None:
     """It allowed nobody, and the refusal of each page asked for what had been done."""
-    with pytest.raises(ValueError, match="HUBCHARLSTM_ALLOW_ORIGINS holds .*; expected origins such as https://page"):
+    with pytest.raises(ValueError, match=r"HUBCHARLSTM_ALLOW_ORIGINS holds .*; expected origins such as https://page"):
         allowed_origins({"HUBCHARLSTM_ALLOW_ORIGINS": f"https://fine.example,{wrong}"})
     fine = ("https://a.example", "http://localhost:8000", "chrome-extension://abcdef", "null", "http://[::1]:80")
     assert allowed_origins({"HUBCHARLSTM_ALLOW_ORIGINS": " , ".join(fine) + ","}) == fine and allowed_origins({}) == ()
