@@ -62,9 +62,7 @@ def test_the_endpoints_are_offered_described_and_typed(client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["score", "alternatives"])
-def test_no_request_waits_for_the_model_of_another(
-    served: Served, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_no_request_waits_for_the_model_of_another(served: Served, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """One is computed at a time, and each waited for as long as the Hub took to deliver the model of one of them."""
     loading, is_loaded = threading.Event(), threading.Event()
 
