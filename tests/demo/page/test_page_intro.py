@@ -59,17 +59,17 @@ def test_a_recorded_passage_is_written_letter_by_letter_and_was_once_noise(user:
 
 def test_a_screen_reader_is_told_the_snapshot_that_is_shown(user: BrowserUser) -> None:
     page = user.page
-    told = page.locator(".sample > .visually-hidden")
+    accessible_text = page.locator(".sample > .visually-hidden")
     page.get_by_role("button", name="Play again").wait_for()
     page.get_by_label("How it learned").press("Home")
-    assert told.text_content() == page.text_content(".shown") == "ROMEO:\nqx7&zz"
+    assert accessible_text.text_content() == page.text_content(".shown") == "ROMEO:\nqx7&zz"
     page.get_by_role("button", name="Play again").press("Enter")
     page.get_by_role("button", name="Pause").wait_for()
     page.get_by_role("button", name="Play again").wait_for()
-    assert told.text_content() == page.text_content(".shown") == "ROMEO:\nWhat light is this?"
+    assert accessible_text.text_content() == page.text_content(".shown") == "ROMEO:\nWhat light is this?"
     page.get_by_role("button", name="Play again").press("Enter")
     page.get_by_role("button", name="Pause").press("Enter")
-    assert str(told.text_content()).startswith(str(page.text_content(".shown")))
+    assert str(accessible_text.text_content()).startswith(str(page.text_content(".shown")))
 
 
 def test_the_passage_grows_at_its_end(app: App, browser: Any) -> None:
