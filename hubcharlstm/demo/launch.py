@@ -39,7 +39,7 @@ from hubcharlstm.demo.serving.admission import AdmissionController, Limits
 from hubcharlstm.demo.serving.authentication import Authenticator, Credentials
 from hubcharlstm.demo.serving.failures import FailureLog, FailureMiddleware
 from hubcharlstm.demo.serving.health import health
-from hubcharlstm.demo.serving.hosts import HostMiddleware, HostPolicy
+from hubcharlstm.demo.serving.hosts import HostMiddleware, HostPolicy, allowed_origins
 from hubcharlstm.demo.serving.middleware import HardeningMiddleware, malformed_call_handler
 from hubcharlstm.demo.serving.presence import PresenceMiddleware
 from hubcharlstm.demo.serving.proxies import TrustedProxies
@@ -52,7 +52,6 @@ from hubcharlstm.hub import preview_image
 from hubcharlstm.model import CharLSTM
 
 MODEL_VARIABLE = "HUBCHARLSTM_MODEL"
-ORIGINS_VARIABLE = "HUBCHARLSTM_ALLOW_ORIGINS"
 PREVIEW_IMAGE = "/preview.png"
 """The path of the picture of the page's link."""
 HOST, PORT = "127.0.0.1", 7860
@@ -172,7 +171,7 @@ def create_server(app: ChatApp, host: str | None = None, port: int | None = None
     policy = HostPolicy.of(os.environ, host)
     TrustedProxies.of(os.environ)  # refused before anything is served
     root = os.environ.get("GRADIO_ROOT_PATH", "").rstrip("/")
-    origins = [origin.strip() for origin in os.environ.get(ORIGINS_VARIABLE, "").split(",") if origin.strip()]
+    origins = allowed_origins(os.environ)
     asgi = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     asgi.add_middleware(gradio_compat.UnknownEventMiddleware, demo=app.demo)
     asgi.add_middleware(PresenceMiddleware, owners=app.private.owners)

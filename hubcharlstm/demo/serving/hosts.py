@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,11 +24,30 @@ from hubcharlstm.demo.serving.proxies import TrustedProxies, parse_address
 logger = logging.getLogger(__name__)
 
 HOSTS_VARIABLE = "HUBCHARLSTM_ALLOWED_HOSTS"
+ORIGINS_VARIABLE = "HUBCHARLSTM_ALLOW_ORIGINS"
+
+ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^\sA-Z/?#@;]+")
+"""An origin as browsers send it."""
 
 FORWARDING = (b"x-forwarded-host", b"x-forwarded-proto", b"x-gradio-server")
 """Headers from which Gradio makes the root of the page's own links."""
 
 HUB_DOMAINS = (".hf.space", ".huggingface.co", ".hf.co")
+
+
+def allowed_origins(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The origins of other sites' pages that may use the app, from HUBCHARLSTM_ALLOW_ORIGINS.
+
+    Raises `ValueError` for one that no browser sends, which would allow nobody.
+    """
+    origins = tuple(filter(None, (part.strip() for part in environment.get(ORIGINS_VARIABLE, "").split(","))))
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin):
+            raise ValueError(
+                f"{ORIGINS_VARIABLE} holds {origin[:100]!r}; expected origins such as https://page.example, in small "
+                "letters and without a path, separated by commas: correct it, or unset it."
+            )
+    return origins
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("gradio")
 
-from hubcharlstm.demo.serving.hosts import HostPolicy
+from hubcharlstm.demo.serving.hosts import HostPolicy, allowed_origins
 from tests.support.chat_doubles import tiny_model
 from tests.support.served import Served, serving
 
@@ -35,6 +35,15 @@ def test_which_names_are_the_apps_own(environment: dict[str, str], bound: str, a
 def test_a_name_with_a_scheme_is_refused_at_the_start() -> None:
     with pytest.raises(ValueError, match=r"HUBCHARLSTM_ALLOWED_HOSTS is 'https://a\.example'; expected names such as"):
         HostPolicy.of({"HUBCHARLSTM_ALLOWED_HOSTS": "https://a.example"}, "127.0.0.1")
+
+
+@pytest.mark.parametrize("wrong", ["page.example", "https://page.example/", "https://Page.example", "*", "a://b c"])
+def test_an_origin_that_no_browser_sends_is_refused_at_the_start(wrong: str) -> None:
+    """It allowed nobody, and the refusal of each page asked for what had been done."""
+    with pytest.raises(ValueError, match=r"HUBCHARLSTM_ALLOW_ORIGINS holds .*; expected origins such as https://page"):
+        allowed_origins({"HUBCHARLSTM_ALLOW_ORIGINS": f"https://fine.example,{wrong}"})
+    fine = ("https://a.example", "http://localhost:8000", "chrome-extension://abcdef", "null", "http://[::1]:80")
+    assert allowed_origins({"HUBCHARLSTM_ALLOW_ORIGINS": " , ".join(fine) + ","}) == fine and allowed_origins({}) == ()
 
 
 def test_a_name_that_was_bound_anew_to_this_machine_gets_nothing(served: Served) -> None:
