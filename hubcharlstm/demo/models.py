@@ -21,7 +21,7 @@ from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.sampling import SamplingParams
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.settings import Settings
-from hubcharlstm.demo.threads import compute_threads, max_compute_threads
+from hubcharlstm.demo.threads import compute_threads, max_compute_threads, wait_in_daemon_thread
 from hubcharlstm.demo.words.catalogue import Sentence, sentence
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.generation.request import GenerationOptions
@@ -275,7 +275,7 @@ class ModelRegistry:
             with self._lock:
                 source = self._sources.get(name, name)
             try:
-                model = await asyncio.to_thread(CharLSTM.from_pretrained, source)
+                model = await wait_in_daemon_thread(CharLSTM.from_pretrained, source)
                 _ = await asyncio.to_thread(lambda: model.decoder)  # built here, not on the event loop
             except ValueError as error:
                 raise UserError(sentence("model.not_loaded", reason=str(error)), "model") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hubcharlstm.demo import models
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.page import welcome
 from hubcharlstm.demo.settings import Settings
+from hubcharlstm.demo.threads import wait_in_daemon_thread
 from tests.conftest import tiny_model
 from tests.support.chat_doubles import in_english
 
@@ -55,6 +57,24 @@ def test_at_home_any_folder_may_be_typed_in(model: CharLSTM, model_folder: Path,
         get(home, str(tmp_path / "nothing"))
     assert home.labels == ["model", "model (2)"] and get(home, "").model is model
     home.close()
+
+
+def test_the_process_ends_without_a_model_that_is_being_downloaded() -> None:
+    """Ctrl-C while the Hub was slow waited for the download, for up to a quarter of an hour."""
+    released = threading.Event()
+    ended: list[bool] = []
+
+    def download() -> None:
+        ended.append(released.wait(20))
+
+    async def run() -> None:
+        loading = asyncio.create_task(wait_in_daemon_thread(download))
+        await asyncio.sleep(0)
+        assert not loading.done()
+
+    asyncio.run(run())
+    assert ended == []
+    released.set()
 
 
 def test_idle_models_make_room(model: CharLSTM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ from hubcharlstm.demo.owners import OWNER_HEADER, check_owner
 from hubcharlstm.demo.serving.admission import ClientIdentity
 from hubcharlstm.demo.serving.gradio_oauth import find_sign_in
 from hubcharlstm.demo.serving.middleware import LocalizedHTTPException, Scope
+from hubcharlstm.demo.threads import wait_in_daemon_thread
 from hubcharlstm.demo.words.catalogue import Sentence, as_json, said_by, sentence
 
 PREFIX = "/make"
@@ -43,8 +44,8 @@ TEXT_PATH = f"{PREFIX}/text"
 MAX_UPLOADS = 4
 """Texts that are received at one time."""
 UPLOAD_SECONDS = 60.0
-MAX_PUSHES = 2
-"""Models that are pushed at one time: each holds one of the few worker threads that end the replies, too."""
+MAX_PUSHES = 4
+"""Models that are pushed at one time, each of which is loaded once more."""
 SIGN_IN_FAILED = "/#make=sign-in-failed"
 """Where a failed sign-in leads; the view says it."""
 
@@ -150,7 +151,7 @@ class MakingRoutes:
         name, license_name = check_name(wanted.get("name")), check_license(wanted.get("license", ""))
         async with self._pushing:
             job = self._manager.finished(self._owner(request))  # which may have gone meanwhile
-            return await asyncio.to_thread(
+            return await wait_in_daemon_thread(
                 publish, job.model_folder, name, account, license_name=license_name,
                 private=wanted.get("private") is not False,
             )  # fmt: skip
