@@ -70,7 +70,7 @@ class AlternativesEndpoint:
                 async for status in queue_status(ticket, monitor):
                     yield status
                 owner = owner_of(request.headers) if request else ""
-                async with self._computing, self._models.acquire(model, owner) as served_model:
+                async with self._models.acquire(model, owner) as served_model, self._computing:
                     settings = Settings.of(
                         served_model.model.generation_config,
                         temperature=temperature,

@@ -160,7 +160,7 @@ class Endpoints:
                 async for status in queue_status(ticket, monitor):
                     yield status
                 owner = owner_of(request.headers) if request else ""
-                async with self._scoring, self._models.acquire(model, owner) as served_model:
+                async with self._models.acquire(model, owner) as served_model, self._scoring:
                     score = await asyncio.to_thread(served_model.score, text, prompt)
                 yield {
                     "bpc": score.bpc,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,7 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from hubcharlstm.demo import api
+from hubcharlstm.demo.errors import UserError
 from tests.support.chat_doubles import broken_off, tiny_model
 from tests.support.served import Served, serving
 
@@ -56,6 +59,29 @@ def test_the_endpoints_are_offered_described_and_typed(client: Client) -> None:
         for one in endpoint["parameters"]:
             assert one["parameter_name"] in endpoint["description"]
         assert endpoint["returns"][0]["python_type"]["type"].lower().startswith(("dict", "list"))
+
+
+@pytest.mark.parametrize("name", ["score", "alternatives"])
+def test_no_request_waits_for_the_model_of_another(served: Served, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """One is computed at a time, and each waited for as long as the Hub took to deliver the model of one of them."""
+    loading, is_loaded = threading.Event(), threading.Event()
+
+    async def load(source: str) -> Any:
+        loading.set()
+        for _ in range(500):
+            if is_loaded.is_set():
+                break
+            await asyncio.sleep(0.02)
+        raise UserError("It does not load.", "model")
+
+    monkeypatch.setattr(served.registry, "_load", load)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(served.refusal, name, text="To be", model="other")
+        assert loading.wait(20)
+        assert served.last(name, text="To be")["model"] == "tiny"
+        assert not waiting.done()
+        is_loaded.set()
+        assert waiting.result() == "It does not load."
 
 
 def test_models_are_listed(client: Client, served: Served) -> None:
