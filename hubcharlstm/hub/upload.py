@@ -121,7 +121,7 @@ def is_private(repo_id: str, *, repo_type: str = "model", token: str | None = No
         raise HubError(
             f"The Hub shows you no {repo_type} {repo_id}; expected one that is there: push it first, or correct the "
             "name."
-        ) from None
+        ) from error
     except CLIENT_ERRORS as error:
         raise to_push_error(error, repo_id) from error
 

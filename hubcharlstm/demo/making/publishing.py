@@ -18,6 +18,7 @@ from starlette.requests import HTTPConnection
 from hubcharlstm import HubError
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.words.catalogue import sentence
+from hubcharlstm.hub import upload
 from hubcharlstm.hub.messages import public_endpoint
 from hubcharlstm.hub.model_folder import GENERATION, RECORD
 from hubcharlstm.model import CharLSTM
@@ -91,7 +92,7 @@ def check_license(value: object) -> str:
 def publish(folder: Path, name: str, account: Account, *, license_name: str, private: bool) -> dict[str, Any]:
     """Push the model of a folder to an account; returns its address, how to load it and how to give it a Space.
 
-    Raises `ValueError` if nobody is logged in or the Hub refuses.
+    Raises `ValueError` if nobody is logged in, the Hub refuses, or a private model would go where everybody sees it.
     """
     if constants.HF_HUB_OFFLINE:
         raise UserError(sentence("make.hub_offline"))
@@ -99,15 +100,17 @@ def publish(folder: Path, name: str, account: Account, *, license_name: str, pri
     if license_name:
         model.record = {**model.record, "card": {**model.record.get("card", {}), "license": license_name}}
     try:
+        repo_id = upload.create_repository(name, private=private, token=account.token)
+        if private and not upload.is_private(repo_id, token=account.token):  # it was there before
+            raise UserError(sentence("make.is_public", name=repo_id))
         url = model.push_to_hub(
-            name, private=private, token=account.token, commit_message="Upload a model made on the page"
+            repo_id, private=private, token=account.token, commit_message="Upload a model made on the page"
         )
     except HubError as error:
         if account is HOME or not is_forbidden(error):
             raise
         raise UserError(sentence("make.push_forbidden", name=f"{account.name}/{name}")) from error
     page = url.rpartition("/commit/")[0]
-    repo_id = "/".join(page.split("/")[-2:])
     here = os.environ.get("SPACE_ID", "")
     return {
         "url": page,
@@ -120,6 +123,6 @@ def publish(folder: Path, name: str, account: Account, *, license_name: str, pri
 
 
 def is_forbidden(error: HubError) -> bool:
-    """Whether the Hub has refused what a sign-in may not do: its own message speaks of `hf auth login`."""
+    """Whether the Hub has refused what a sign-in may not do or see: its own message speaks of `hf auth login`."""
     cause = error.__cause__
-    return isinstance(cause, HfHubHTTPError) and cause.response.status_code in (401, 403)
+    return isinstance(cause, HfHubHTTPError) and cause.response.status_code in (401, 403, 404)

@@ -21,8 +21,9 @@ pytest.importorskip("gradio")
 from starlette.datastructures import Address, Headers
 from starlette.requests import Request
 
+from hubcharlstm import CharLSTM
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.making import routes
+from hubcharlstm.demo.making import publishing, routes
 from hubcharlstm.demo.making.publishing import check_license, check_name, is_at_home, public_parts
 from hubcharlstm.demo.making.routes import MakingRoutes
 from tests.support.browser_app import ROOT, free_port
@@ -65,6 +66,28 @@ def test_lines_of_the_text_in_samples_are_shown_before(tmp_path: Path) -> None:
     )
     parts = public_parts(tmp_path, "before\n my secret is this \nshort\nafter")
     assert parts == {"examples": ["Line "], "speakers": ["ANN"], "lines": ["my secret is this"]}
+
+
+def test_a_private_model_goes_to_no_public_repository(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under the name of a public model of one's own, everybody saw it, and the page called it private."""
+    pushed: list[str] = []
+
+    def push(model: CharLSTM, repo_id: str, **_: Any) -> str:
+        pushed.append(repo_id)
+        return f"https://hub.example/{repo_id}/commit/0123abc"
+
+    monkeypatch.setattr(publishing.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(publishing.upload, "create_repository", lambda name, **_: f"ann/{name}")
+    monkeypatch.setattr(publishing.upload, "is_private", lambda repo_id, **_: repo_id.endswith("hidden"))
+    monkeypatch.setattr(CharLSTM, "push_to_hub", push)
+    account = publishing.Account("ann", "token")
+    with pytest.raises(UserError, match="ann/open is public already"):
+        publishing.publish(model_folder, "open", account, license_name="", private=True)
+    assert pushed == []
+    for name, private in (("hidden", True), ("open", False)):
+        published = publishing.publish(model_folder, name, account, license_name="", private=private)
+        assert (published["repo_id"], published["url"]) == (f"ann/{name}", f"https://hub.example/ann/{name}")
+    assert pushed == ["ann/hidden", "ann/open"]
 
 
 def test_few_models_are_pushed_at_one_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
