@@ -66,8 +66,9 @@ def public_parts(folder: Path, text: str) -> dict[str, list[str]]:
     """What of a text everybody would see with its model: examples, speakers, and lines of the text in its samples."""
     generation, record = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (GENERATION, RECORD))
     lines = {line.strip() for line in text.split("\n")}
-    written = [*record.get("samples", []), *record.get("time_lapse", [])]
-    sampled = [line.strip() for one in written for line in str(one.get("text", "")).split("\n")]
+    written = [f"{one.get('prompt', '')}{one.get('text', '')}" for one in record.get("samples", [])]
+    written += [f"{record.get('time_lapse_prompt', '')}{one.get('text', '')}" for one in record.get("time_lapse", [])]
+    sampled = [line.strip() for one in written for line in one.split("\n")]
     return {
         "examples": list(generation.get("examples") or []),
         "speakers": list(generation.get("speakers") or []),

@@ -68,6 +68,17 @@ def test_lines_of_the_text_in_samples_are_shown_before(tmp_path: Path) -> None:
     assert parts == {"examples": ["Line "], "speakers": ["ANN"], "lines": ["my secret is this"]}
 
 
+def test_a_line_that_a_sample_completes_is_shown_before(tmp_path: Path) -> None:
+    """The prompt, which is the beginning of a line, was left out: the first line of a sample was never found."""
+    (tmp_path / "generation_config.json").write_text("{}")
+    (tmp_path / "training.json").write_text(
+        '{"samples": [{"prompt": "my secret", "text": " is this\\nrest"}], "time_lapse_prompt": "another",'
+        ' "time_lapse": [{"text": " secret of mine"}]}'
+    )
+    parts = public_parts(tmp_path, "my secret is this\nanother secret of mine\na third one stays")
+    assert parts["lines"] == ["my secret is this", "another secret of mine"]
+
+
 def test_a_private_model_goes_to_no_public_repository(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under the name of a public model of one's own, everybody saw it, and the page called it private."""
     pushed: list[str] = []
