@@ -7,6 +7,7 @@ import logging
 import re
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from huggingface_hub import HfApi
@@ -112,7 +113,7 @@ def fetch_run(repo_id: str, run: Path, *, token: str | None = None) -> bool:
         for name in reversed(FOLDERS):
             if (copy / name).is_dir():
                 drop = {path.name for path in (run / name).iterdir()} if (run / name).is_dir() else set()
-                replace_folder(run / name, lambda new, name=name: _copy_into(copy / name, new), drop=drop)  # type: ignore[misc]
+                replace_folder(run / name, partial(_copy_into, copy / name), drop=drop)
     return True
 
 

@@ -66,18 +66,22 @@ def test_a_failing_engine_ends_its_requests_and_serves_the_next(
     engine.close()
 
 
+def kill_thread(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """End the thread of an engine that decodes something. Not even `except Exception` sees it go."""
+    with monkeypatch.context() as patch:
+        patch.setattr("hubcharlstm.engine.model_runner.next_ids", lambda *_: sys.exit())
+        wait_until(lambda: not engine.alive)
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("who_notices", ["a client", "the next request", "the health check"])
 def test_a_dead_thread_is_noticed_and_restarted(
     model: CharLSTM, monkeypatch: pytest.MonkeyPatch, who_notices: str
 ) -> None:
-    """Not even `except Exception` sees it go."""
     engine = Engine(model.decoder, max_rows=2)
     stream = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)
     next(stream)
-    with monkeypatch.context() as patch:
-        patch.setattr("hubcharlstm.engine.model_runner.next_ids", lambda *_: sys.exit())
-        wait_until(lambda: not engine.alive)
+    kill_thread(engine, monkeypatch)
     if who_notices == "the next request":
         assert "".join(model.stream("To be", seed=4, engine=engine)) == model.generate("To be", seed=4)
     if who_notices == "the health check":
@@ -94,9 +98,7 @@ def test_a_stream_ends_where_a_dead_engine_is_closed(model: CharLSTM, monkeypatc
     engine = Engine(model.decoder, max_rows=2)
     stream = model.stream("To be", max_new_tokens=LONG, seed=1, engine=engine)
     next(stream)
-    with monkeypatch.context() as patch:
-        patch.setattr("hubcharlstm.engine.model_runner.next_ids", lambda *_: sys.exit())
-        wait_until(lambda: not engine.alive)
+    kill_thread(engine, monkeypatch)
     engine.close()
     with pytest.raises(EngineError, match="The engine failed during this request"):
         for _ in range(1000):  # and not `list`, which would never end
