@@ -50,7 +50,7 @@ def document(served: Served) -> Schema:
         "/v1/models": {"get": operation({"200": "application/json"})},
         "/v1/models/{model}": {"get": operation({"200": "application/json"}, parameters=[path_parameter("model")])},
         "/v1/completions": {"post": operation({"200": "application/json"}, completion, more="text/event-stream")},
-        "/inside/prepare": {"post": operation({"204": ""}, inside)},
+        "/inside/prepare": {"post": operation({"200": "application/octet-stream", "204": ""}, inside)},
         "/make/state": {"get": operation({"200": "application/json"}, parameters=[OWNER])},
         "/make/model.zip": {"get": operation({"200": "application/zip"}, parameters=[OWNER])},
     }

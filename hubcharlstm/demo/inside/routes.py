@@ -87,9 +87,14 @@ class InsideRoutes:
         return Response(packed, media_type="application/octet-stream", headers=UNCOMPRESSED)
 
     async def prepare(self, inside: InsideRequest, served_model: ServedModel) -> Response:
-        """Trace a text that is being typed, so that the rest is quick, while nobody else waits for anything."""
+        """The answer of `trace` for a text that is being typed; nothing while anybody waits for anything.
+
+        Without maps nothing either, but the text is traced, so that the rest of it is quick.
+        """
         is_readable = bool(served_model.vocabulary.encode(inside.text).ids)
         if inside.owner and is_readable and self._tracer.is_idle and not any(served_model.engine.load.values()):
+            if inside.maps:
+                return await self.trace(inside, served_model)
             await self._tracer.trace(served_model, inside.text, inside.before, inside.owner)
         return Response(status_code=204)
 

@@ -299,6 +299,13 @@ def test_what_is_typed_is_prepared_for_its_owner(served: Served) -> None:
     answer = httpx.post(f"{served.url}/inside/trace", json={"text": text}, headers=headers, timeout=60)
     surprise = unpack(answer.content)[1]["surprise"]
     np.testing.assert_allclose(surprise, served.model.trace(text).surprise, atol=1e-5)
+    body = {"text": text, "maps": [["cell", 0]]}
+    answers = [
+        httpx.post(f"{served.url}/inside/{name}", json=body, headers=headers, timeout=60)
+        for name in ("prepare", "trace")
+    ]
+    assert answers[0].status_code == 200 and answers[0].content == answers[1].content
+    assert post(served, "prepare", text=text, maps=[["cell", 0]]).status_code == 204  # from a browser without a key
     assert post(served, "prepare", text="x" * 2_001).status_code == 400
     assert post(served, "trace", text=text, owner="c" * 32).status_code == 400
     assert served.is_idle

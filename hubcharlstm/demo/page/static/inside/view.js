@@ -97,7 +97,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     event.preventDefault();
     submit.click();
   });
-  const cancelPreparation = prepareWhileTyping(field, (typed) => ask(fileUrl("prepare"), { ...partsOf(typed), model: nameOfModel() }));
+  const answerTo = prepareWhileTyping(field, (typed) => questionOf(typed, nameOfModel()), load);
   const error = make("p", "error-message");
   error.setAttribute("role", "alert");
   const facts = make("p", "facts");
@@ -149,20 +149,24 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     return ask(fileUrl(name), { text: state.trace.text, before: state.before, model: state.model, ...body });
   }
 
-  async function load(body) {
-    const response = await ask(fileUrl("trace"), body);
-    return unpack(await response.arrayBuffer());
+  function questionOf(shown, model) {
+    return { ...partsOf(shown), model, maps: [[state.series, 0]] };
+  }
+
+  // An answer with a trace, null for an empty one.
+  async function load(name, body) {
+    const response = await ask(fileUrl(name), body);
+    return response.status === 204 ? null : unpack(await response.arrayBuffer());
   }
 
   async function open(request) {
     if (!request && state.trace) return;
-    const { before, text: shown } = partsOf(request?.text ?? "");
-    const model = request?.model ?? nameOfModel();
+    const body = questionOf(request?.text ?? "", request?.model ?? nameOfModel());
+    const { before, text: shown } = body;
     const question = (asked += 1);
-    cancelPreparation();
     root.classList.add("busy");
     try {
-      const answer = await load({ text: shown, before, model, maps: [[state.series, 0]] });
+      const answer = await answerTo(body);
       if (question !== asked) return;
       setText(error, "");
       Object.assign(state, { before, model: answer.header.model, at: 0, range: null, weights: null });
