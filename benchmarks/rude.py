@@ -31,6 +31,8 @@ LENGTH = 200
 LIFE_SECONDS = 30.0
 """After which a visitor who still waits for something has gone."""
 
+MEMORY_SAMPLES = 20
+
 RUBBISH = (
     b"GET / HT", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"POST /gradio_api/queue/join HTTP/1.1\r\n\r\n",
     b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{",
@@ -124,6 +126,13 @@ def holdings(process: psutil.Process) -> dict[str, float]:
         }
 
 
+async def sample_memory(process: psutil.Process, pause: float, memory: list[float]) -> None:
+    """Append the memory in MB after each pause of so many seconds, until cancelled: growth that ends is no leak."""
+    while True:
+        await asyncio.sleep(pause)
+        memory.append(holdings(process)["memory MB"])
+
+
 async def campaign(port: int, process: psutil.Process, options: argparse.Namespace) -> dict[str, Any]:
     rng = random.Random(options.seed)
     crowd = Crowd(port, await find_page(port), rng)
@@ -131,7 +140,10 @@ async def campaign(port: int, process: psutil.Process, options: argparse.Namespa
     crowd.polite.clear()
     before = holdings(process)
     arrivals = [rng.uniform(0, options.seconds) for _ in range(options.visitors)]
+    memory: list[float] = []
+    sampling = asyncio.create_task(sample_memory(process, options.seconds / MEMORY_SAMPLES, memory))
     seconds, health = await health_under(port, [crowd.visit(at) for at in arrivals])
+    sampling.cancel()
     await asyncio.sleep(options.settle)
     first = [visit.first for visit in crowd.polite if visit.first is not None]
     whole = sum(len(visit.text) >= LENGTH for visit in crowd.polite)
@@ -140,6 +152,7 @@ async def campaign(port: int, process: psutil.Process, options: argparse.Namespa
         "ended": dict(sorted(crowd.ended.items())),
         "before": before,
         "after": holdings(process),
+        "memory MB meanwhile": memory,
         "polite": len(crowd.polite),
         "polite, whole replies": whole,
         "polite, first text p95 s": round(p95(first), 3) if first else None,
