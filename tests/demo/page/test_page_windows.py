@@ -49,3 +49,22 @@ def test_in_a_low_window_the_composer_folds_and_the_reply_is_seen(
     user.send("Good morrow")
     assert page.locator(".recipient").count() == 1
     user.leave()
+
+
+@pytest.mark.parametrize(("width", "height", "opener"), [(320, 256, "#fold"), (360, 640, "#toggle-settings")])
+def test_in_a_small_window_the_other_views_are_reached_and_left(
+    app: App, browser: Any, width: int, height: int, opener: str
+) -> None:
+    """No link led to "Make your own", and none led back from it."""
+    user = BrowserUser(browser, app.url, viewport={"width": width, "height": height})
+    page = user.page
+    assert not page.is_visible(".views")
+    page.locator(opener).press("Enter")
+    make, chat = page.get_by_role("link", name="Make your own"), page.get_by_role("link", name="Chat", exact=True)
+    make.press("Enter")
+    page.wait_for_selector("#make textarea")
+    chat.click()
+    page.locator("#make").wait_for(state="hidden")
+    page.click(opener)
+    assert not page.is_visible(".views") and page.is_visible("#composer")
+    user.leave()
