@@ -68,9 +68,7 @@ def test_the_python_lines_name_model_and_revision() -> None:
 
 def test_an_epoch_of_the_hub_is_named_by_its_commit() -> None:
     """The lines named tag and commit, which `from_pretrained` refuses: "names the revision 'epoch-03' and ..."."""
-    served_model: Any = SimpleNamespace(
-        source="u/m@epoch-03", is_private=False, model=SimpleNamespace(revision="abc")
-    )
+    served_model: Any = SimpleNamespace(source="u/m@epoch-03", is_private=False, model=SimpleNamespace(revision="abc"))
     reply = permalinks.with_permalinks(TURN, REPLY, "", 40, served_model)  # type: ignore[arg-type]
     assert "CharLSTM.from_pretrained('u/m', revision='abc', precision='int8')" in reply["python"]
     args = parser().parse_args(shlex.split(reply["command"])[1:])
