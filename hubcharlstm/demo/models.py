@@ -20,6 +20,7 @@ from hubcharlstm.decoding.cores import available_cores
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.sampling import SamplingParams
 from hubcharlstm.demo.errors import UserError
+from hubcharlstm.demo.model_labels import epoch_folders, label_of
 from hubcharlstm.demo.settings import Settings
 from hubcharlstm.demo.threads import compute_threads, max_compute_threads, wait_in_daemon_thread
 from hubcharlstm.demo.words.catalogue import Sentence, sentence
@@ -31,7 +32,6 @@ from hubcharlstm.inspection.equations import transposed_recurrent
 from hubcharlstm.inspection.prefix_states import PrefixStates
 from hubcharlstm.model import CharLSTM
 
-SHIPPED = "shipped model"
 MAX_LOADED = 4
 """Models in memory; the least recently used one that no request holds makes room for the next."""
 
@@ -310,16 +310,18 @@ class ModelRegistry:
             served_model.engine.close(timeout=0)  # its thread ends by itself; the event loop must not wait for it
 
     def _register(self, source: str | None) -> str:
-        """The label of `source`, which is made once. Needs the lock, but in `__init__`."""
+        """The label of `source`, made once, with those of its epochs. Needs the lock, but in `__init__`."""
         for label, known in self._sources.items():
             if known == source:
                 return label
-        short = SHIPPED if source is None else source.replace("\\", "/").rstrip("/").split("/")[-1] or "model"
+        short = label_of(source)
         label, number = short, 1
         while label in self._sources:
             number += 1
             label = f"{short} ({number})"
         self._sources[label] = source
+        for epoch in epoch_folders(source):
+            self._register(epoch)
         return label
 
     def _public_source(self, source: str | None) -> str | None:

@@ -39,6 +39,19 @@ def test_a_model_is_loaded_once_when_it_is_wanted(model: CharLSTM, model_folder:
     offered.close()
 
 
+def test_a_run_brings_its_epochs(model: CharLSTM, tmp_path: Path) -> None:
+    run = tmp_path / "mine"
+    for name in ("model", "epochs/epoch-03", "epochs/epoch-11", "epochs/epoch-100"):
+        model.save_pretrained(run / name)
+    (run / "epochs" / "epoch-12").mkdir()  # of a save that was cut short
+    offered = models.ModelRegistry(model, str(run), ["user/mine@epoch-03"])
+    epochs = ["mine@epoch-03", "mine@epoch-11", "mine@epoch-100"]
+    assert offered.labels == ["mine", *epochs, "mine@epoch-03 (2)"] and offered.default == "mine"
+    assert offered.source_of("mine@epoch-03") == str(run / "epochs" / "epoch-03")
+    assert get(offered, "mine@epoch-03").model is not model
+    offered.close()
+
+
 def test_a_space_offers_what_is_named_and_nothing_else(model: CharLSTM, model_folder: Path) -> None:
     hosted = models.ModelRegistry(model, "user/first", [None])
     for name in (str(model_folder), "other/model", "x" * 400, 7):

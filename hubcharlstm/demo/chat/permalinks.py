@@ -20,6 +20,7 @@ from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.models import ServedModel
 from hubcharlstm.demo.settings import MAX_LENGTH, Settings, check_message, parse_seed
 from hubcharlstm.demo.words.catalogue import sentence
+from hubcharlstm.hub.model_id import parse_model_id
 
 MAX_LINK = 4_000
 """Characters of a link; browsers and servers cut or refuse longer ones."""
@@ -57,6 +58,8 @@ def with_permalinks(turn: Turn, reply: Reply, stop: str, length: int, served_mod
         return reply
     exact: Reply = {**reply, "stop": stop, "length": length}
     source, revision = served_model.source, served_model.model.revision
+    if source is not None and revision is not None:
+        source, _ = parse_model_id(source)  # the commit stands beside it, not the tag or branch that was asked for
     return {
         **reply,
         "link": make_link(turn, exact),

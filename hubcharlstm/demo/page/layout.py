@@ -31,12 +31,6 @@ SHOW_SEED = """(value, seed, locked) => {
 }"""
 """Shows the seed of a reply in its field, so that it can be locked. A locked one stays; a continuation uses none."""
 
-FOLD = """() => {
-  const isOpen = document.getElementById("main-column").classList.toggle("unfolded");
-  document.getElementById("fold").setAttribute("aria-expanded", String(isOpen));
-}"""
-"""Shows or hides what is folded away beside the message in a low window."""
-
 
 @dataclass(frozen=True)
 class Composer:
@@ -108,8 +102,7 @@ def compose_row() -> Composer:
         gr.Button(label("composer.compare"), min_width=0, elem_id="compare")
         send = gr.Button(label("composer.send"), variant="primary", min_width=0, elem_id="send")
         gr.Button(label("composer.stop"), variant="stop", min_width=0, elem_id="stop")
-        fold = gr.Button(label("composer.tools"), min_width=0, elem_id="fold")
-    fold.click(None, js=FOLD, **UNQUEUED)
+        gr.Button(label("composer.tools"), min_width=0, elem_id="fold")
     tools = {"surprise": "surprise", "undo": "undo", "clear": "clear", "toggle-settings": "settings"}
     with gr.Row(elem_id="tools"):
         go_on = gr.Checkbox(label=label("tools.go_on"), elem_id="field-go-on", min_width=0)

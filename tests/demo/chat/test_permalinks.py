@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -63,6 +64,15 @@ def test_the_python_lines_name_model_and_revision() -> None:
     lines = permalinks.python_snippet(TURN, REPLY, "u/m", "abc")  # type: ignore[arg-type]
     compile(lines, "permalink", "exec")
     assert "CharLSTM.from_pretrained('u/m', revision='abc', precision='int8')" in lines
+
+
+def test_an_epoch_of_the_hub_is_named_by_its_commit() -> None:
+    """The lines named tag and commit, which `from_pretrained` refuses: "names the revision 'epoch-03' and ..."."""
+    served_model: Any = SimpleNamespace(source="u/m@epoch-03", is_private=False, model=SimpleNamespace(revision="abc"))
+    reply = permalinks.with_permalinks(TURN, REPLY, "", 40, served_model)  # type: ignore[arg-type]
+    assert "CharLSTM.from_pretrained('u/m', revision='abc', precision='int8')" in reply["python"]
+    args = parser().parse_args(shlex.split(reply["command"])[1:])
+    assert (args.model, args.revision) == ("u/m", "abc")
 
 
 @pytest.mark.parametrize("query", [None, 7, "", "?", "?__theme=dark", "?utm_source=x&view=api"])

@@ -98,3 +98,6 @@ def test_a_strangers_parameters_are_left_alone(user: BrowserUser) -> None:
     user.page.wait_for_timeout(300)
     assert user.turns == 0 and user.page.locator(".error-message").count() == 0
     assert parse_qs(urlsplit(user.page.url).query) == {"__theme": ["dark"]}
+    user.page.goto(user.url + "/?utm_source=x#inside")
+    user.page.wait_for_selector("body[data-restored]")
+    assert urlsplit(user.page.url).fragment == "inside"  # the view of it is opened again by a reload

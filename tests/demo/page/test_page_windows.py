@@ -49,3 +49,42 @@ def test_in_a_low_window_the_composer_folds_and_the_reply_is_seen(
     user.send("Good morrow")
     assert page.locator(".recipient").count() == 1
     user.leave()
+
+
+@pytest.mark.parametrize(("width", "height", "opener"), [(320, 256, "#fold"), (360, 640, "#toggle-settings")])
+def test_in_a_small_window_the_other_views_are_reached_and_left(
+    app: App, browser: Any, width: int, height: int, opener: str
+) -> None:
+    """No link led to "Make your own", and none led back from it."""
+    user = BrowserUser(browser, app.url, viewport={"width": width, "height": height})
+    page = user.page
+    assert not page.is_visible(".views")
+    page.locator(opener).press("Enter")
+    make, chat = page.get_by_role("link", name="Make your own"), page.get_by_role("link", name="Chat", exact=True)
+    make.press("Enter")
+    page.wait_for_selector("#make textarea")
+    chat.click()
+    page.locator("#make").wait_for(state="hidden")
+    page.click(opener)
+    assert not page.is_visible(".views") and page.is_visible("#composer")
+    user.leave()
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 256), (844, 390)])
+def test_in_a_low_window_the_settings_take_the_room_of_the_chat(
+    app: App, browser: Any, width: int, height: int
+) -> None:
+    """They lay over the message, whose buttons covered them."""
+    user = BrowserUser(browser, app.url, viewport={"width": width, "height": height})
+    page = user.page
+    page.click("#fold")
+    page.locator("#toggle-settings").press("Enter")
+    tools, panel = page.locator("#tools").bounding_box(), page.locator("#panel").bounding_box()
+    assert tools["y"] + tools["height"] <= panel["y"] + 1 and panel["y"] + panel["height"] <= height + 1
+    assert panel["height"] > 0.4 * height and not page.is_visible("#composer") and not page.is_visible(".view")
+    user.set("Temperature", 1.1)
+    page.click("#toggle-settings")
+    page.click("#fold")
+    user.send("To be")
+    assert "temperature 1.1" in user.caption
+    user.leave()

@@ -74,9 +74,14 @@ function compare() {
   openMenu(document.getElementById("compare"), words("composer.compare"), comparisons((variants) => send(messageField().value, variants)));
 }
 
-function toggleSettings() {
-  const isOpen = document.getElementById("panel").classList.toggle("open");
-  document.getElementById("toggle-settings").setAttribute("aria-expanded", String(isOpen));
+// Opens or closes a part of the page. With it come the links to the other views where there is no room for them: see views.css.
+function toggle(button, part, name) {
+  const isOpen = document.getElementById(part).classList.toggle(name);
+  document.getElementById(button).setAttribute("aria-expanded", String(isOpen));
+  const areSettingsOpen = document.getElementById("panel").classList.contains("open");
+  document.getElementById("page").classList.toggle("with-settings", areSettingsOpen);
+  const isUnfolded = document.getElementById("main-column").classList.contains("unfolded");
+  document.querySelector(".views").classList.toggle("shown", areSettingsOpen || isUnfolded);
 }
 
 const commands = {
@@ -87,7 +92,8 @@ const commands = {
   clear,
   surprise,
   compare,
-  "toggle-settings": toggleSettings,
+  fold: () => toggle("fold", "main-column", "unfolded"),
+  "toggle-settings": () => toggle("toggle-settings", "panel", "open"),
   "save-text": () => download("conversation.txt", "text/plain", asText(conversation)),
   "save-json": () => download("conversation.json", "application/json", asJson()),
   "load-json": loadFile,

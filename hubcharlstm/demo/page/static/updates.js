@@ -98,7 +98,7 @@ function openLink() {
   trigger("open_link", { query: location.search });
   const foreign = [...new URLSearchParams(location.search)].filter(([name]) => name.startsWith("__") || (name === "lang" && !document.cookie.includes("hubcharlstm_language=")));
   const query = new URLSearchParams(foreign).toString();
-  history.replaceState(null, "", location.pathname + (query ? `?${query}` : ""));
+  history.replaceState(null, "", location.pathname + (query ? `?${query}` : "") + location.hash);
 }
 
 // Once all of the page is there, which may be after this script has run.
