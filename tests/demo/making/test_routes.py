@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +13,11 @@ import pytest
 pytest.importorskip("gradio")
 
 from hubcharlstm import CharLSTM
+from hubcharlstm.demo.making import routes
 from tests.support.served import SECONDS, Served, serving, wait_until
 
 ANN, BOB = "a" * 32, "b" * 32
 TEXT = "LEARN " + "a line of a text\n" * 150
-
-
-@pytest.fixture
-def served(stub: Path, chat_model: CharLSTM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with serving(chat_model) as running:
-        yield running
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def call(served: Served, route: str, owner: str = ANN, *, method: str = "POST", **options: Any) -> httpx.Response:
@@ -83,6 +75,19 @@ def test_this_route_alone_takes_more_than_a_megabyte(served: Served) -> None:
     assert "expected 1,000,000 at most" in error(call(served, "start", content=b"x" * 1_000_001), 413)
     assert call(served, "text", content=("𝄞" * 1_000_000).encode()).status_code == 200
     assert "12 characters; expected 2,000" in error(call(served, "text", content=b"a short text"))
+
+
+def test_who_may_not_give_a_text_is_refused_before_it_is_received(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def status_before_the_body(owner: str) -> bytes:
+        head = f"POST /make/text HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nX-Hubcharlstm-Owner: {owner}\r\n"
+        with served.raw(f"{head}Content-Length: 5000000\r\n\r\n".encode()) as connection:
+            return connection.recv(1_000).partition(b"\r\n")[0]
+
+    assert b" 400 " in status_before_the_body("nobody")
+    monkeypatch.setattr(routes, "MAX_UPLOADS", 0)
+    assert b" 429 " in status_before_the_body(ANN)
 
 
 def test_a_body_without_a_length_is_bounded_too(served: Served) -> None:
