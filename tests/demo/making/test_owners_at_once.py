@@ -61,6 +61,16 @@ def trainings() -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.parametrize("title", ["answer", "errors"])
+def test_a_text_may_have_any_name(served: Served, title: str) -> None:
+    """What the trainer printed went into answer.txt, over a text that a file of this name was dropped from."""
+    ann = Owner(served, ANN)
+    state = ann.give(title=title)
+    assert (state["phase"], state["findings"] and state["findings"]["chars"]) == ("checked", state["chars"])
+    ann.call("start", json={"seconds": 30, "model": ""})
+    assert ann.until("ready", "failed")["label"] == f"{title}, made by you"
+
+
 def test_two_at_once_train_in_turn_and_get_each_their_own(served: Served, tmp_path: Path) -> None:
     ann, bob = Owner(served, ANN), Owner(served, BOB)
     for number, key in enumerate((ANN, BOB)):
