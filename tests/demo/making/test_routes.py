@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,22 @@ def test_only_the_apps_own_models_can_be_begun_with(served: Served) -> None:
     until(served, "checked")
     for name in ("/etc/passwd", "user/other", "my text, made by you"):
         assert "is not one of the app's own" in error(call(served, "start", json={"seconds": 30, "model": name}))
+
+
+def test_a_training_begins_with_the_commit_that_is_served(
+    served: Served, chat_model: CharLSTM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a model at another revision than main the trainer, which is offline, found no copy, or other weights."""
+    call(served, "text", content=TEXT.encode())
+    until(served, "checked")
+    for revision, source in (("c" * 40, f"user/tiny@{'c' * 40}"), (None, "user/tiny")):
+        monkeypatch.setattr(chat_model, "revision", revision)
+        call(served, "start", json={"seconds": 30, "model": "tiny"})
+        until(served, "ready")
+        [written] = tmp_path.rglob("run/arguments")
+        arguments = json.loads(written.read_text())
+        assert arguments[arguments.index("--init-from") + 1] == source
+        call(served, "again")
 
 
 def test_where_it_is_off_there_is_nothing(chat_model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:
