@@ -28,7 +28,8 @@ POLL_SECONDS = 0.1
 STOP_SECONDS = 60.0
 """In which a training that was asked to stop saves what it has; then it is killed."""
 SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|OAUTH|AUTH", re.IGNORECASE)
-ANSWER, ERRORS = "answer.txt", "errors.txt"
+ANSWER, ERRORS = "process.out", "process.err"
+"""Beside the text, whose name is its owner's choice and ends with `.txt`."""
 
 
 class TrainerProcess:

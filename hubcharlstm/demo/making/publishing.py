@@ -6,8 +6,9 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,13 @@ from hubcharlstm.hub import upload
 from hubcharlstm.hub.messages import public_endpoint
 from hubcharlstm.hub.model_folder import GENERATION, RECORD
 from hubcharlstm.model import CharLSTM
+from hubcharlstm.vocabulary import normalize
 
 LICENSES = ("", "cc0-1.0", "cc-by-4.0", "cc-by-nc-4.0", "mit", "apache-2.0", "other")
 MIN_LINE = 12
 """Characters of a line that is told apart: shorter ones occur in any text."""
+MIN_PASSAGE = 40
+"""Characters of a passage within a line that nobody writes twice by chance."""
 FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via")
 """Headers of a proxy, behind which any machine may be."""
 
@@ -63,17 +67,40 @@ def is_loopback(address: str) -> bool:
 
 
 def public_parts(folder: Path, text: str) -> dict[str, list[str]]:
-    """What of a text everybody would see with its model: examples, speakers, and lines of the text in its samples."""
+    """What of a text everybody would see with its model: its name, examples, speakers, and what samples repeat."""
     generation, record = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (GENERATION, RECORD))
-    lines = {line.strip() for line in text.split("\n")}
     written = [f"{one.get('prompt', '')}{one.get('text', '')}" for one in record.get("samples", [])]
     written += [f"{record.get('time_lapse_prompt', '')}{one.get('text', '')}" for one in record.get("time_lapse", [])]
-    sampled = [line.strip() for one in written for line in one.split("\n")]
+    title = record.get("corpus", {}).get("title")
+    learned = normalize(text, lowercase=record.get("recipe", {}).get("lowercase", False))
     return {
+        "titles": [title] if title else [],
         "examples": list(generation.get("examples") or []),
         "speakers": list(generation.get("speakers") or []),
-        "lines": list(dict.fromkeys(line for line in sampled if len(line) >= MIN_LINE and line in lines)),
+        "lines": repeated_lines(written, learned),
     }
+
+
+def repeated_lines(written: Iterable[str], text: str) -> list[str]:
+    """The lines of samples that are lines of `text`, and the long passages of other lines that stand in it."""
+    lines = [line.strip() for one in written for line in one.split("\n")]
+    known = {line.strip() for line in text.split("\n")}
+    repeated = {window for line in lines for window in windows_of(line)}.intersection(windows_of(text))
+    found: list[str] = []
+    for line in lines:
+        if line in known:
+            found += [line] if len(line) >= MIN_LINE else []
+            continue
+        places = [at for at, window in enumerate(windows_of(line)) if window in repeated]
+        for _, passage in groupby(enumerate(places), lambda numbered: numbered[1] - numbered[0]):
+            run = [at for _, at in passage]
+            found.append(line[run[0] : run[-1] + MIN_PASSAGE].strip())
+    return list(dict.fromkeys(found))
+
+
+def windows_of(text: str) -> Iterator[str]:
+    """Every run of `MIN_PASSAGE` characters, in order."""
+    return (text[at : at + MIN_PASSAGE] for at in range(len(text) - MIN_PASSAGE + 1))
 
 
 def check_name(value: object) -> str:

@@ -38,6 +38,7 @@ from hubcharlstm.demo.serving.gradio_oauth import find_sign_in
 from hubcharlstm.demo.serving.middleware import LocalizedHTTPException, Scope
 from hubcharlstm.demo.threads import wait_in_daemon_thread
 from hubcharlstm.demo.words.catalogue import Sentence, as_json, said_by, sentence
+from hubcharlstm.hub.model_id import parse_model_id
 
 PREFIX = "/make"
 TEXT_PATH = f"{PREFIX}/text"
@@ -157,9 +158,12 @@ class MakingRoutes:
             )  # fmt: skip
 
     def _source_of(self, label: str) -> str:
-        """What the trainer loads the model of a label from; it runs in another folder."""
+        """What the trainer, in another folder and without the Hub, loads the very model of a label from."""
         source = self._registry.source_of(label) or "pretrained"
-        return str(Path(source).resolve()) if Path(source).is_dir() else source
+        if Path(source).is_dir():
+            return str(Path(source).resolve())
+        revisions = [one.model.revision for one in self._registry.loaded if one.label == label]
+        return f"{parse_model_id(source)[0]}@{revisions[0]}" if revisions and revisions[0] else source
 
     async def _account(self, request: Request) -> Account | None:
         """Where a model of this browser may go."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("gradio")
 
+from hubcharlstm import CharLSTM
 from hubcharlstm.demo.making import process
 from tests.support.browser_app import save_model
+from tests.support.served import Served, serving
 from tests.support.stub_trainer import write_stub
 
 
@@ -27,3 +30,12 @@ def stub(stub_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(process, "PACKAGES", stub_folder)
     monkeypatch.setenv("STUB_MODEL", str(stub_folder / "model"))
     return stub_folder
+
+
+@pytest.fixture
+def served(stub: Path, chat_model: CharLSTM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """The app over the stub, which leaves no file behind."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with serving(chat_model) as running:
+        yield running
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -62,10 +62,12 @@ def test_names_that_the_hub_does_not_take_are_refused(name: Any) -> None:
 def test_lines_of_the_text_in_samples_are_shown_before(tmp_path: Path) -> None:
     (tmp_path / "generation_config.json").write_text('{"examples": ["Line "], "speakers": ["ANN"]}')
     (tmp_path / "training.json").write_text(
-        '{"samples": [{"text": "rest\\nmy secret is this\\nshort\\nmade up by the model"}], "time_lapse": []}'
+        '{"corpus": {"title": "diary.txt"}, "time_lapse": [],'
+        ' "samples": [{"text": "rest\\nmy secret is this\\nshort\\nmade up by the model"}]}'
     )
     parts = public_parts(tmp_path, "before\n my secret is this \nshort\nafter")
-    assert parts == {"examples": ["Line "], "speakers": ["ANN"], "lines": ["my secret is this"]}
+    public = {"titles": ["diary.txt"], "examples": ["Line "], "speakers": ["ANN"], "lines": ["my secret is this"]}
+    assert parts == public
 
 
 def test_a_line_that_a_sample_completes_is_shown_before(tmp_path: Path) -> None:
@@ -77,6 +79,26 @@ def test_a_line_that_a_sample_completes_is_shown_before(tmp_path: Path) -> None:
     )
     parts = public_parts(tmp_path, "my secret is this\nanother secret of mine\na third one stays")
     assert parts["lines"] == ["my secret is this", "another secret of mine"]
+
+
+def test_a_long_passage_of_a_line_is_shown_before(tmp_path: Path) -> None:
+    """Of prose, whose lines are whole paragraphs, nothing was shown, whatever a sample repeated of them."""
+    paragraph = "I never told anybody that the money is under the third stair of the house, and nobody asked me. " * 3
+    passage = "the money is under the third stair of the house"
+    record = {"samples": [{"text": f"He said {passage}! And {passage[:38]}"}], "time_lapse": []}
+    (tmp_path / "generation_config.json").write_text("{}")
+    (tmp_path / "training.json").write_text(json.dumps(record))
+    assert public_parts(tmp_path, f"before\n{paragraph}\nafter")["lines"] == [passage]
+
+
+@pytest.mark.parametrize(("given", "lowercase"), [("Cafe\u0301 in de\u0301cembre", False), ("CAFÉ in Décembre", True)])
+def test_lines_are_compared_as_the_model_reads_them(tmp_path: Path, given: str, lowercase: bool) -> None:
+    """Of a text with accents as characters of their own, as macOS writes them, no line was found in a sample."""
+    written = "café in décembre" if lowercase else "Café in décembre"
+    record = {"recipe": {"lowercase": lowercase}, "samples": [{"text": written}]}
+    (tmp_path / "generation_config.json").write_text("{}")
+    (tmp_path / "training.json").write_text(json.dumps(record))
+    assert public_parts(tmp_path, f"before\n{given}\nafter")["lines"] == [written]
 
 
 def test_a_private_model_goes_to_no_public_repository(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,19 +163,19 @@ def test_few_models_are_pushed_at_one_time(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.fixture
 def home(hub: Hub, tmp_path: Path) -> Iterator[str]:
-    """The app at home, with a login, beside a Hub on this machine."""
-    port = free_port()
+    """The app at home, with a login that it shows nowhere, beside a Hub on this machine."""
+    port, log = free_port(), tmp_path / "log"
     token = tmp_path / "token"
     token.write_text(OWNER_TOKEN)
     environment = {name: value for name, value in os.environ.items() if name not in ("SPACE_ID", "HF_TOKEN")}
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "app.py")],
-        cwd=tmp_path,
-        env={
-            **environment, "HF_ENDPOINT": hub.url, "HF_TOKEN_PATH": str(token), "HF_HUB_DISABLE_XET": "1",
-            "TMPDIR": str(tmp_path), "GRADIO_SERVER_PORT": str(port), "PYTHONPATH": str(ROOT),
-        },
-    )  # fmt: skip
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "app.py")], cwd=tmp_path, stdout=output, stderr=output,
+            env={
+                **environment, "HF_ENDPOINT": hub.url, "HF_TOKEN_PATH": str(token), "HF_HUB_DISABLE_XET": "1",
+                "TMPDIR": str(tmp_path), "GRADIO_SERVER_PORT": str(port), "PYTHONPATH": str(ROOT),
+            },
+        )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
 
     def is_up() -> bool:
@@ -168,7 +190,9 @@ def home(hub: Hub, tmp_path: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(20)
-    assert not list(tmp_path.rglob("hill.txt"))
+    assert not list(tmp_path.rglob("hill.txt")) and log.stat().st_size
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path for path in files if OWNER_TOKEN.encode() in path.read_bytes()] == [token]
 
 
 @pytest.mark.slow
@@ -192,7 +216,12 @@ def test_a_text_becomes_a_private_model_on_the_hub(home: str, hub: Hub) -> None:
     wait_until(lambda: bool((call("state", "GET")["run"] or {}).get("metrics")), seconds=240)
     call("stop")  # test_page_making has a whole training
     wait_until(lambda: is_in("ready"), seconds=240)
-    assert call("publish", "GET")["name"] == "charlstm-hill"
+    elsewhere = {"x-hubcharlstm-owner": ANN, "x-forwarded-for": "203.0.113.7"}  # a proxy, with the key and all
+    refused = httpx.post(f"{home}/make/publish", json={"name": "stolen"}, headers=elsewhere, timeout=SECONDS)
+    assert refused.status_code == 400 and "expected a browser on that very machine" in refused.json()["error"]
+    assert not httpx.get(f"{home}/make/state", headers=elsewhere, timeout=SECONDS).json()["may_publish"]
+    parts = call("publish", "GET")
+    assert (parts["name"], parts["titles"]) == ("charlstm-hill", ["hill.txt"])
     published = call("publish", json={"name": "charlstm-hill", "license": "cc0-1.0", "private": True})
     assert published["repo_id"] == "user/charlstm-hill" and published["url"] == f"{hub.url}/user/charlstm-hill"
     repo = hub.repos["user/charlstm-hill"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,11 @@ import pytest
 pytest.importorskip("gradio")
 
 from hubcharlstm import CharLSTM
+from hubcharlstm.demo.making import routes
 from tests.support.served import SECONDS, Served, serving, wait_until
 
 ANN, BOB = "a" * 32, "b" * 32
 TEXT = "LEARN " + "a line of a text\n" * 150
-
-
-@pytest.fixture
-def served(stub: Path, chat_model: CharLSTM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with serving(chat_model) as running:
-        yield running
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def call(served: Served, route: str, owner: str = ANN, *, method: str = "POST", **options: Any) -> httpx.Response:
@@ -85,6 +78,19 @@ def test_this_route_alone_takes_more_than_a_megabyte(served: Served) -> None:
     assert "12 characters; expected 2,000" in error(call(served, "text", content=b"a short text"))
 
 
+def test_who_may_not_give_a_text_is_refused_before_it_is_received(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def status_before_the_body(owner: str) -> bytes:
+        head = f"POST /make/text HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nX-Hubcharlstm-Owner: {owner}\r\n"
+        with served.raw(f"{head}Content-Length: 5000000\r\n\r\n".encode()) as connection:
+            return connection.recv(1_000).partition(b"\r\n")[0]
+
+    assert b" 400 " in status_before_the_body("nobody")
+    monkeypatch.setattr(routes, "MAX_UPLOADS", 0)
+    assert b" 429 " in status_before_the_body(ANN)
+
+
 def test_a_body_without_a_length_is_bounded_too(served: Served) -> None:
     chunks = (b"x" * 1_000_000 for _ in range(9))
     assert "expected 8,000,000 at most" in error(call(served, "text", content=chunks), 413)
@@ -110,6 +116,22 @@ def test_only_the_apps_own_models_can_be_begun_with(served: Served) -> None:
     until(served, "checked")
     for name in ("/etc/passwd", "user/other", "my text, made by you"):
         assert "is not one of the app's own" in error(call(served, "start", json={"seconds": 30, "model": name}))
+
+
+def test_a_training_begins_with_the_commit_that_is_served(
+    served: Served, chat_model: CharLSTM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a model at another revision than main the trainer, which is offline, found no copy, or other weights."""
+    call(served, "text", content=TEXT.encode())
+    until(served, "checked")
+    for revision, source in (("c" * 40, f"user/tiny@{'c' * 40}"), (None, "user/tiny")):
+        monkeypatch.setattr(chat_model, "revision", revision)
+        call(served, "start", json={"seconds": 30, "model": "tiny"})
+        until(served, "ready")
+        [written] = tmp_path.rglob("run/arguments")
+        arguments = json.loads(written.read_text())
+        assert arguments[arguments.index("--init-from") + 1] == source
+        call(served, "again")
 
 
 def test_where_it_is_off_there_is_nothing(chat_model: CharLSTM, monkeypatch: pytest.MonkeyPatch) -> None:

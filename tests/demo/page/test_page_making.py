@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hubcharlstm import CharLSTM
+from hubcharlstm.demo.words.catalogue import sentence
 from tests.support.browser_app import App, BrowserUser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -119,6 +120,72 @@ CHECKED = {
 RUN = {"phase": "reporting", "snapshots": [], "metrics": []}
 TRAINING = {**CHECKED, "phase": "training", "elapsed": 59.0, "run": RUN}
 READY = {**TRAINING, "phase": "ready", "label": "my text, made by you"}
+
+
+DROP = """text => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([text], "diary.txt", { type: "text/plain" }));
+  const event = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
+  document.querySelector("#make textarea").dispatchEvent(event);
+}"""
+
+
+def test_a_pasted_and_a_dropped_text_are_checked_at_once(user: BrowserUser) -> None:
+    page = user.page
+    given: list[tuple[str, str]] = []
+
+    def check(route: Any) -> None:
+        given.append((route.request.url.partition("title=")[2], route.request.post_data))
+        route.fulfill(json=CHECKED)
+
+    page.route("**/make/text*", check)
+    page.route("**/make/forget", lambda route: route.fulfill(json=NONE))
+    user.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    open_view(user)
+    page.evaluate("text => navigator.clipboard.writeText(text)", POEM)
+    page.focus("#make textarea")
+    page.keyboard.press("Control+V")
+    page.wait_for_selector("#make .findings")
+    page.get_by_role("button", name="Another text").click()
+    page.wait_for_selector("#make textarea")
+    page.evaluate(DROP, POEM)
+    page.wait_for_selector("#make .findings")
+    assert given == [("my%20text", POEM), ("diary", POEM)]
+
+
+def test_a_queue_says_for_how_long_and_can_be_left(user: BrowserUser) -> None:
+    page = user.page
+    queue = {"before": 2, "wait": sentence("make.minutes", n=3).as_json()}
+    page.route("**/make/state", lambda route: route.fulfill(json={**CHECKED, "phase": "queued", "queue": queue}))
+    page.route("**/make/stop", lambda route: route.fulfill(json=CHECKED))
+    page.get_by_role("link", name="Make your own").click()
+    page.get_by_text("One training runs at a time: 2 before yours, in about 3 minutes.").wait_for()
+    page.get_by_role("button", name="Leave the queue").click()
+    page.wait_for_selector("#make .findings")
+
+
+def test_the_same_prompt_is_seen_from_noise_to_voice_with_the_time(user: BrowserUser) -> None:
+    page = user.page
+    texts = ["xq;f", "the hl", "hill is green"]
+    snapshots = [
+        {"prompt": "The ", "text": text, "characters_read": 10**n, "minutes": n / 10, "val_loss": 4.0 - n}
+        for n, text in enumerate(texts)
+    ]
+    metrics = [{"seconds": 30, "train_loss": 1.4, "val_loss": 1.5}]
+    runs = [{"phase": "training", "snapshots": snapshots[:n], "metrics": []} for n in (0, 1, 2)]
+    runs.append({"phase": "training", "snapshots": snapshots, "metrics": metrics})
+    shown = iter(runs)
+    state = {**TRAINING, "elapsed": 15.2, "run": runs[-1]}
+    page.route("**/make/state", lambda route: route.fulfill(json={**state, "run": next(shown, runs[-1])}))
+    page.get_by_role("link", name="Make your own").click()
+    for text in texts:
+        page.locator("#make .sheet", has_text=f"The {text}").wait_for()
+    assert page.text_content("#make .left") == "0:45 left"
+    page.wait_for_function("document.querySelector('#make .verdict').textContent.includes('below the number to beat')")
+    slider = page.get_by_label("How it learned, from noise to voice")
+    slider.focus()
+    page.keyboard.press("Home")
+    assert page.text_content("#make .sheet") == "The xq;f" and "1 character" in page.text_content("#make .facts-line")
 
 
 def test_a_state_from_before_a_press_that_comes_after_it_is_not_shown(user: BrowserUser) -> None:

@@ -17,22 +17,13 @@ if TYPE_CHECKING:
 KEY = "0123456789abcdef" * 2
 
 
-def identify(served: Served, session: str, owner: str) -> None:
-    """Name a tab's owner, as the page does when it opens."""
-    config = httpx.get(f"{served.url}/config", timeout=SECONDS).json()
-    event = next(one for one in config["dependencies"] if [target[1] for target in one["targets"]] == ["identify"])
-    body = {"data": [], "fn_index": event["id"], "session_hash": session, "event_data": {"owner": owner}}
-    answer = httpx.post(f"{served.url}/gradio_api/run/predict", json=body, timeout=SECONDS)
-    assert answer.status_code == 200, answer.text
-
-
 def test_a_tab_is_there_while_its_heartbeat_is_open(served: Served) -> None:
     """`PresenceMiddleware` knows Gradio's route by its path; another path would make every owner absent for good."""
     owners = served.private.owners
     with httpx.stream("GET", f"{served.url}/gradio_api/heartbeat/tab12345", timeout=SECONDS) as heartbeat:
         lines = heartbeat.iter_lines()
         assert next(lines) == "data: ALIVE"
-        identify(served, "tab12345", KEY)
+        served.identify("tab12345", KEY)
         assert owners.of("tab12345") == KEY and owners.absent_seconds(KEY) == 0
     wait_until(lambda: owners.absent_seconds(KEY) > 0)
     assert owners.of("tab12345") == KEY and owners.of("another1") == ""

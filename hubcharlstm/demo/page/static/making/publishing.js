@@ -1,6 +1,7 @@
 // Publishing: what would become public, the choice of name and license, the push.
 
 const PUBLIC_PARTS = [
+  ["titles", "make.public_title"],
   ["examples", "make.public_examples"],
   ["speakers", "make.public_speakers"],
   ["lines", "make.public_lines"],
