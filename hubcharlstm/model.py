@@ -96,7 +96,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
     ) -> Self:
         """Load a model by Hub id or folder; without one, the model that ships in the package.
 
-        device: "cpu", "cuda", ... or "auto", the one that decodes a single text faster, measured. precision: "fp32",
+        device: "cpu", "cuda" or "auto", the one that decodes a single text faster, measured. precision: "fp32",
         "int8" (CPU), "bf16" (GPU) or "auto": int8 on a CPU that has the instructions for it, else fp32. verify: compare
         the weights with the hash that was stored with them. The other arguments are those of the Hub's mixin.
         Raises `ValueError` if there is no such model, if it is damaged, or if the Hub does not give it.

@@ -57,6 +57,21 @@ def test_every_page_of_documentation_is_linked_from_the_readme() -> None:
     assert set(PAGES) - {ROOT / "README.md"} <= linked
 
 
+def test_each_promise_of_security_names_a_test_that_exists() -> None:
+    """A name without its folder is in that of the one before."""
+    promises = re.split(r"\n- |\n\n", page_text("SECURITY.md").split("\n## ")[3])
+    assert promises[0] == "What is protected"
+    folder = ROOT
+    for promise in promises[2:]:
+        named = re.findall(r"`((?:tests/[\w/]*)?test_\w+\.py|benchmarks/[\w/]+\.py)`", promise)
+        for name in named:
+            path = ROOT / name if "/" in name else folder / name
+            assert path.is_file(), name
+            folder = path.parent
+        is_heading = promise.startswith(("**Loading", "**Serving", "Details and settings"))
+        assert is_heading or any("test_" in name for name in named) or "(the same file)" in promise, promise
+
+
 def test_the_readme_is_short() -> None:
     assert len(page_text("README.md").splitlines()) <= MAX_README_LINES
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from hubcharlstm import CharLSTM
+from hubcharlstm.decoding.devices import tested_accelerator
 from training import checkpoint
 from training.checkpoint import Progress
 from training.data.encoded import Array, TrainIds
@@ -35,7 +36,8 @@ def new_accelerator() -> Accelerator:
     fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     if fast:
         torch.set_float32_matmul_precision("high")
-    only_cpu = join().count > 1 and not torch.cuda.is_available()  # Accelerate has to be told that processes share CPUs
+    # Accelerate has to be told that processes share CPUs, and takes any accelerator, also one that no test runs on.
+    only_cpu = tested_accelerator() is None and (join().count > 1 or torch.accelerator.is_available())
     return Accelerator(mixed_precision="bf16" if fast else "no", cpu=only_cpu)
 
 

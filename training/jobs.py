@@ -24,6 +24,7 @@ from huggingface_hub import HfApi, Volume, constants, get_token
 
 from hubcharlstm.errors import HubError
 from hubcharlstm.hub import upload
+from hubcharlstm.hub.atomic import make_folder, replace_file
 from hubcharlstm.hub.json_files import load_json
 from hubcharlstm.hub.messages import reason, to_hub_error
 from hubcharlstm.hub.retry import CLIENT_ERRORS, call_with_deadline, checked_answers, is_transient, with_retries
@@ -68,9 +69,8 @@ class JobTicket:
 
     def save(self, run: Path) -> None:
         """Write `run`/job.json atomically; creates the folder."""
-        run.mkdir(parents=True, exist_ok=True)
-        (run / f".{TICKET}.new").write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        (run / f".{TICKET}.new").replace(run / TICKET)
+        make_folder(run)
+        replace_file(run / TICKET, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, run: Path) -> JobTicket:

@@ -18,7 +18,7 @@ LAUNCHER = ".launcher"
 """Which launcher started the run, if one did."""
 
 CHECKPOINT = "checkpoint"  # as in `hubcharlstm.hub.model_folder`, whose import takes a second
-BEFORE_CHECKPOINT = (LOCK, LAUNCHER, "run.json")
+BEFORE_CHECKPOINT = (LOCK, LAUNCHER, "run.json", ".run.json.new")
 """What a run writes before its first checkpoint; a disk that is full by then leaves nothing to resume."""
 
 LITTER = re.compile(r"\.checkpoint\.[0-9a-f]{8}\.(new|old)$")

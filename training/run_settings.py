@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from hubcharlstm.hub.atomic import make_folder, replace_file
 from training.data.checksums import ChunkChecksums
 from training.data.corpus import VAL_FRACTION
 from training.recipe import Recipe
@@ -106,11 +107,9 @@ class RunSettings(_Part):
 
     def save(self, run: Path) -> None:
         """Write `run`/run.json atomically; creates the folder."""
-        run.mkdir(parents=True, exist_ok=True)
-        unfinished = run / f".{RUN_JSON}.new"
+        make_folder(run)
         content = json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
-        unfinished.write_text(content, encoding="utf-8")
-        unfinished.replace(run / RUN_JSON)
+        replace_file(run / RUN_JSON, content)
 
     @classmethod
     def load(cls, run: Path) -> RunSettings:

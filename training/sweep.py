@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from hubcharlstm.hub.atomic import make_folder, replace_file
 from training.data.corpus import locate
 from training.options import fit_parser
 from training.run_folder import is_finished
@@ -170,7 +171,5 @@ def _claim(grid: Grid, out: Path) -> None:
             )
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} exists already and is no sweep; expected a new folder: choose another --out.")
-    out.mkdir(parents=True, exist_ok=True)
-    unfinished = out / f".{GRID_JSON}.new"
-    unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(file)
+    make_folder(out)
+    replace_file(file, json.dumps(content, indent=2) + "\n")

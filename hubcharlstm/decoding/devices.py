@@ -11,6 +11,9 @@ from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.network import CharLSTMNetwork
 from hubcharlstm.torch_compat import has_fast_int8
 
+DEVICE_TYPES = ("cpu", "cuda")
+"""What the tests run on. Others of PyTorch, such as mps, are refused: nobody has compared their texts."""
+
 
 def resolve_precision(precision: str, device: torch.device) -> str:
     """ "auto" as the precision that `device` decodes in: int8 on a CPU that is fast at it, else fp32.
@@ -24,6 +27,12 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     return precision
 
 
+def tested_accelerator() -> torch.device | None:
+    """The accelerator of this machine, if it is of a kind that the tests run on."""
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return found if found is not None and found.type in DEVICE_TYPES else None
+
+
 def fastest_device(network: CharLSTMNetwork, precision: str = "auto") -> torch.device:
     """The device whose step of one row takes less time, measured in the precision that it would decode in.
 
@@ -31,7 +40,7 @@ def fastest_device(network: CharLSTMNetwork, precision: str = "auto") -> torch.d
     where there is no other, and for int8. Leaves `network` on the device that was measured last.
     """
     cpu = torch.device("cpu")
-    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    accelerator = tested_accelerator()
     if accelerator is None or precision == "int8":
         return cpu
     return min(
@@ -52,13 +61,18 @@ def seconds_per_step(decoder: Decoder, steps: int = 30) -> float:
 
 
 def select_device(network: CharLSTMNetwork, device: str | torch.device, precision: str) -> torch.device:
-    """`device` itself, or for "auto" the fastest; raises `ValueError` for one that torch cannot use here."""
+    """`device` itself, or for "auto" the fastest; raises `ValueError` for one that cannot be used here."""
     if isinstance(device, str) and device == "auto":
         return fastest_device(network, precision)
     if not isinstance(device, str | torch.device) or not is_utf8(str(device)):
         raise ValueError(f'device is {shown(device)}; expected "auto", "cpu" or another of torch: correct it.')
     try:
         chosen = torch.device(device)
+        if chosen.type not in DEVICE_TYPES:
+            raise ValueError(
+                f'device is {shown(str(device))}, a kind that this library is not tested on; expected "auto", "cpu" or '
+                '"cuda": choose one.'
+            )
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = (str(error).splitlines() or [""])[0][:200]

@@ -1,5 +1,7 @@
-"""Folders replaced in one step: a kill leaves the old or the new, never a mixture. For checkpoints, which no user keeps
-other files in; a model folder is written by `staging.replace_files`."""
+"""Files and folders replaced in one step: a kill or a power cut leaves the old or the new, never a mixture.
+
+Folders are for checkpoints, which no user keeps other files in; a model folder is written by `staging.replace_files`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,15 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 
+def replace_file(path: Path, content: str) -> None:
+    """Write a text file beside its place, then rename it there."""
+    unfinished = path.with_name(f".{path.name}.new")
+    unfinished.write_text(content, encoding="utf-8")
+    sync(unfinished)
+    unfinished.replace(path)
+    sync(path.parent)
+
+
 def replace_folder(folder: Path, write: Callable[[Path], None], *, drop: Collection[str] = ()) -> None:
     """Let `write` fill a new folder, then swap it with `folder` in one step.
 
@@ -20,7 +31,7 @@ def replace_folder(folder: Path, write: Callable[[Path], None], *, drop: Collect
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; expected a folder, or a name that is free: choose another name.")
     folder = folder.resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     new = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.new")
     try:
         new.mkdir()
@@ -66,6 +77,14 @@ def _sync_tree(folder: Path) -> None:
     for path in (*folder.rglob("*"), folder):
         if not path.is_symlink():
             sync(path)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder with its parents unless it exists; a power cut does not undo it."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in new:
+        sync(path.parent)
 
 
 def sync(path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from hubcharlstm.hub.atomic import sync
+from hubcharlstm.hub.atomic import make_folder, sync
 
 STAGING = ".hubcharlstm-save"
 MANIFEST = ".manifest"
@@ -39,7 +39,7 @@ def replace_files(folder: Path, write: Callable[[Path], None], *, owned: Collect
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; expected a folder, or a name that is free: choose another name.")
     is_new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with _locked(folder, LOCK_SECONDS):
         _complete(folder, owned)
         staging = folder / STAGING
@@ -48,15 +48,13 @@ def replace_files(folder: Path, write: Callable[[Path], None], *, owned: Collect
             write(staging)
             _commit(staging, folder)
         except BaseException:
-            shutil.rmtree(staging, ignore_errors=True)
+            _roll_back(staging)
             if is_new:
                 (folder / LOCK).unlink(missing_ok=True)
                 with suppress(OSError):  # somebody else has put something into it meanwhile
                     folder.rmdir()
             raise
         _complete(folder, owned)
-    if is_new:
-        sync(folder.parent)
 
 
 def current_files(folder: Path, names: Collection[str]) -> dict[str, Path]:
@@ -115,6 +113,15 @@ def _commit(staging: Path, folder: Path) -> None:
     sync(staging)
     unfinished.replace(staging / MANIFEST)
     sync(staging)
+    sync(folder)  # or a power cut could undo the name of the staging folder alone
+
+
+def _roll_back(staging: Path) -> None:
+    """Undo a save that has failed; its manifest goes first, or half of the staged files could be taken for a save."""
+    with suppress(OSError):
+        (staging / MANIFEST).unlink(missing_ok=True)
+        sync(staging)
+    shutil.rmtree(staging, ignore_errors=True)
 
 
 def _complete(folder: Path, owned: Collection[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -112,3 +113,16 @@ def test_a_state_from_the_cpu_goes_on_with_a_prompt_on_an_accelerator(model: Cha
         moved.precision = precision
         assert len(moved.generate(" or", state=done.state, max_new_tokens=5, seed=1)) == 5
         assert moved.alternatives(" or not", 4, state=done.state).choices
+
+
+@pytest.mark.parametrize("device", ["mps", "meta", "xpu:0", torch.device("meta")], ids=str)
+def test_a_kind_that_no_test_runs_on_is_refused(model_folder: Path, device: str | torch.device) -> None:
+    """meta was taken, and the first text failed in PyTorch; on a Mac "auto" could choose what nobody had tried."""
+    sentence = r'^device is \'[a-z:0]+\', a kind that this library is not tested on; expected "auto", "cpu" or "cuda"'
+    with pytest.raises(ValueError, match=sentence):
+        CharLSTM.from_pretrained(model_folder, device=device)
+
+
+def test_the_cpu_is_chosen_beside_one(measured: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("mps"))
+    assert choose() == "cpu" and measured == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
 from hubcharlstm.decoding.clamping import parse_cell
 from hubcharlstm.generation.state import GenerationState
 from hubcharlstm.generation_config import MAX_NEW_TOKENS
+from hubcharlstm.inference_endpoint import EndpointHandler
 from hubcharlstm.inspection.ngram_filter import NgramFilter
 from tests.conftest import TEXT, tiny_model
 from tests.support.anything import examples, json_values, numbers, some_of, texts, values, works_or_refuses
@@ -164,3 +166,31 @@ def model_path(model: CharLSTM, tmp_path_factory: pytest.TempPathFactory) -> str
     folder = tmp_path_factory.mktemp("model")
     model.save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="module")
+def handler(model_path: str) -> Iterator[EndpointHandler]:
+    made = EndpointHandler(model_path)
+    yield made
+    made.engine.close()
+
+
+@examples(60)
+@given(
+    some_of(
+        {
+            "inputs": st.one_of(texts, lists_of_texts), "stream": st.just(False), "options": json_values,
+            "parameters": some_of(
+                {
+                    **SAMPLING, "seed": numbers, "max_new_tokens": st.integers(1, 5), "do_sample": st.booleans(),
+                    "stop": st.one_of(texts, lists_of_texts), "details": st.booleans(),
+                    "return_full_text": st.booleans(), "truncate": st.none(), "best_of": numbers,
+                },
+                json_values,
+            ),
+        },
+        json_values,
+    )
+)  # fmt: skip
+def test_a_body_for_an_inference_endpoint(handler: EndpointHandler, body: dict[str, Any]) -> None:
+    works_or_refuses(lambda: handler({"inputs": "To be", **body}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -182,6 +183,13 @@ def test_silence_ends_a_call_and_bytes_do_not(monkeypatch: pytest.MonkeyPatch) -
         return "all"
 
     assert call_with_deadline(60, slow, progress=lambda: time.monotonic_ns(), stall=0.7) == "all"
+
+
+def test_a_wait_for_the_hub_is_said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(retry, "REPORT_SECONDS", 0.2)
+    assert call_with_deadline(60, lambda: time.sleep(0.7) or 5) == 5  # type: ignore[func-returns-value]
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said and all(re.fullmatch(r"Waiting for the Hub for \d seconds, at most 60\.", line) for line in said)
 
 
 def test_an_answer_that_comes_as_a_wait_ends_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +178,39 @@ def test_a_save_that_fails_before_its_commit_leaves_the_old_files(tmp_path: Path
         replace_files(folder, fails, owned=("a",))
     assert [path.name for path in folder.iterdir()] == ["a"]
     assert (folder / "a").read_text() == "old"
+
+
+def test_a_disk_that_is_full_from_any_call_on_leaves_the_old_model_or_the_new(model: CharLSTM, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path / "old")
+    prints = {model.fingerprint: "old", other_model().fingerprint: "new"}
+    writing = [(os, "replace"), (os, "mkdir"), (os, "fsync"), (Path, "write_text"), (Path, "write_bytes")]
+    found = []
+    for number in itertools.count(1):
+        folder, calls = tmp_path / str(number), itertools.count(1)
+        shutil.copytree(tmp_path / "old", folder)
+
+        def full(call: Any, number: int = number, calls: Iterator[int] = calls) -> Any:
+            def wrapper(*args: Any, **options: Any) -> Any:
+                if next(calls) >= number:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                return call(*args, **options)
+
+            return wrapper
+
+        with pytest.MonkeyPatch.context() as patch:
+            for owner, name in (*writing, (model_folder, "save_file")):
+                patch.setattr(owner, name, full(getattr(owner, name)))
+            try:
+                other_model().save_pretrained(folder, extra_files={"loss.png": b"plot"})
+                break
+            except OSError as error:
+                assert error.errno == errno.ENOSPC
+        found.append(prints[CharLSTM.from_pretrained(folder).fingerprint])
+        model.save_pretrained(folder)
+        assert CharLSTM.from_pretrained(folder).fingerprint == model.fingerprint
+        assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+    assert found == sorted(found, key=["old", "new"].index), "once new it stays new"
+    assert set(found) == {"old", "new"} and len(found) > 20
 
 
 def test_a_folder_in_the_way_of_a_file_is_refused_before_anything_changes(model: CharLSTM, tmp_path: Path) -> None:

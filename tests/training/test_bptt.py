@@ -96,3 +96,14 @@ def test_some_rows_are_reset_and_the_others_carry_their_state(tmp_path: Path, re
     assert 0.1 < share < 0.5
     run(tmp_path / "never", replace(recipe, state_reset_prob=0.0))
     assert not any((call[1] == 0).all(dim=2).any() for call in recorded[1].calls[1:steps])
+
+
+@pytest.mark.parametrize(("kind", "only_cpu"), [("mps", True), ("cuda", False), (None, False)])
+def test_an_accelerator_that_no_test_runs_on_is_not_trained_on(
+    monkeypatch: pytest.MonkeyPatch, kind: str | None, only_cpu: bool
+) -> None:
+    """Accelerate takes whichever it finds."""
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: kind is not None)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device(kind or "cpu"))
+    monkeypatch.setattr("training.bptt.Accelerator", lambda **options: options)
+    assert training.bptt.new_accelerator()["cpu"] is only_cpu

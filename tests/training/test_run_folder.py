@@ -231,5 +231,6 @@ def test_what_a_killed_process_was_writing_is_removed(
 
     new = tmp_path / "new"
     (new / ".checkpoint.0123abcd.new").mkdir(parents=True)
+    (new / ".run.json.new").write_text("half")
     assert main(["fit", str(corpus), "--out", str(new), "--max-train-chars", "100", *TINY]) == 0
     assert not (new / ".checkpoint.0123abcd.new").exists()
