@@ -147,6 +147,27 @@ def test_a_pointer_at_rest_shows_them_and_leaving_hides_them(user: BrowserUser) 
     user.leave()
 
 
+def test_one_press_looks_inside_at_the_character(user: BrowserUser) -> None:
+    user.send("To be", length=30)
+    text, page = reply_text(user), user.page
+
+    def shown(at: int) -> str:
+        page.wait_for_function("n => document.getElementById('inside-scrubber')?.value === String(n)", arg=5 + at)
+        return str(page.locator("#inside .char.here").text_content())[0].replace("⏎", "\n")
+
+    at = open_at(user, 12)
+    page.get_by_role("button", name="Look inside at this character").click()
+    assert shown(at) == text[at] and page.locator(".alternatives").count() == 0
+    page.get_by_role("link", name="Chat").click()
+    page.locator(".reply").focus()
+    for key in (*["ArrowRight"] * 4, "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_selector(".alternative:focus")
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    assert shown(3) == text[3]
+
+
 def test_selecting_text_shows_nothing(user: BrowserUser) -> None:
     """From the prompt on, for a text of chance may have a line break anywhere."""
     user.send("To be", length=30)

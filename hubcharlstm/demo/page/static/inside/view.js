@@ -420,5 +420,5 @@ export function mountView(root, { fileUrl, nameOfModel }) {
   });
   new MutationObserver(() => map.draw()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
 
-  return { open, state };
+  return { open, state, go: moveTo };
 }
