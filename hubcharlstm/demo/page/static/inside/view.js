@@ -418,7 +418,10 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     else return;
     event.preventDefault();
   });
-  new MutationObserver(() => map.draw()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  new MutationObserver(() => {
+    map.draw();
+    if (state.trace) paint();
+  }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
 
   return { open, state, go: moveTo };
 }
