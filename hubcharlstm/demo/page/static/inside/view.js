@@ -66,7 +66,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
   const drawing = cellDrawing();
   const terms = equations();
   const map = layerMap({ onPick: pick, onSeries: chooseSeries });
-  const card = cellCard({ ask: askServer, state, cell: currentCell });
+  const card = cellCard({ ask: askServer, state, cell: currentCell, go: moveTo });
   const walk = guide({ state, cell: currentCell, go: moveTo, light });
 
   const stretch = stretchPanel({ state, cellMap, chooseUnit, go: moveTo, showError: (sentence) => setText(error, sentence) });
