@@ -123,7 +123,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
         stretch.root,
         make("section", "cell-card",
           make("div", "section-head", make("h2", "", words("inside.cell_title")), make("div", "pickers", layerMenu.root, unitMenu.root, unitNumber)),
-          make("div", "cell-columns", make("div", "drawing-column", drawing.root, explanation), terms.root),
+          make("div", "cell-columns", make("div", "drawing-column", drawing.root, make("p", "note", words("inside.drawing_key")), explanation), terms.root),
         ),
         make("section", "map-card",
           make("div", "section-head", make("h2", "", words("inside.map_title")), make("div", "pickers", map.series)),
