@@ -301,3 +301,12 @@ def test_whoever_has_scrolled_the_text_away_still_sees_the_place_and_what_the_co
     top, bottom = excerpt.evaluate("e => [e.getBoundingClientRect().top, e.getBoundingClientRect().bottom]")
     assert 0 < top < bottom < page.viewport_size["height"]
     assert page.locator("#inside .drawing-column .note").text_content().startswith("Blue is above 0, orange below")
+
+
+def test_every_equation_fits_into_a_line_of_a_phone(browser: Any, url: str) -> None:
+    user = BrowserUser(browser, url, viewport={"width": 390, "height": 844})
+    user.page.evaluate("location.hash = '#inside'")
+    user.page.wait_for_selector("#inside .char")
+    lines = "rows => rows.map((row) => new Set([...row.querySelectorAll('.term')].map((term) => term.offsetTop)).size)"
+    assert user.page.locator("#inside .equation").evaluate_all(lines) == [1] * 6
+    user.leave()
