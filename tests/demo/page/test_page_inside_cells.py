@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,7 @@ def color(user: BrowserUser, at: int) -> str:
     return str(user.page.evaluate("n => document.querySelectorAll('#inside .char')[n].style.backgroundColor", at))
 
 
-def shown(value: float, digits: int = 3) -> str:
+def shown(value: Any, digits: int = 3) -> str:
     return f"{0.0 if abs(value) < 0.5 * 10**-digits else value:.{digits}f}".replace("-", "−")
 
 
@@ -226,7 +226,7 @@ def test_the_walk_answers_each_question_with_the_numbers_of_its_place(user: Brow
     f, i, g, o, c, h = (getattr(found, name)[0, :, 5].astype(np.float64) for name in names)
     before = np.concatenate([[found.initial_cell[0, 5]], c[:-1]])
     page.get_by_role("button", name="A walk in six steps").press("Enter")
-    steps = [
+    steps: list[tuple[Any, Callable[[int], list[str]]]] = [
         (np.minimum(f, 1 - f), lambda at: [shown(f[at]), percent(f[at])]),
         (np.abs(before) * (1 - f), lambda at: [shown(before[at], 2), shown(f[at]), shown(f[at] * before[at], 2)]),
         (np.abs(i * g), lambda at: [shown(g[at]), shown(i[at]), shown(i[at] * g[at])]),
