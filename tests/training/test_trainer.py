@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -15,6 +16,7 @@ from safetensors import safe_open
 import training.artifacts
 from hubcharlstm import CharLSTM, GenerationConfig, Vocabulary
 from hubcharlstm.hub.model_folder import MODEL_FILES
+from hubcharlstm.inspection import gate_statistics, name_cells
 from tests.support.tiny_runs import (
     CORPUS,
     RECIPE,
@@ -74,6 +76,20 @@ def test_the_model_folder_is_whole_and_explains_itself(learned: tuple[Path, Trai
     card = (out / "model" / "README.md").read_text(encoding="utf-8")
     assert found["samples"][0]["text"][:20] in card
     assert "language: en" in card
+
+
+def test_a_run_names_cells_and_counts_open_gates_on_held_out_text(tmp_path: Path) -> None:
+    words, rng = TEXT.split(), random.Random(0)
+    held_out = "".join(" ".join(rng.choices(words, k=rng.randint(3, 9))) + "\n" for _ in range(60))
+    model_folder = run(tmp_path / "run", corpus=replace(CORPUS, held_out=held_out)).model_folder
+    model = CharLSTM.from_pretrained(model_folder, device="cpu")
+    assert model.cells is not None and model.cells.cells
+    assert model.cells.cells == name_cells(model, model.vocabulary, held_out)
+    assert model.record["gates"] == gate_statistics(model, model.vocabulary, held_out).to_record()
+    passage = model.cells.passage
+    assert passage and model.record["samples"][1]["text"].startswith(passage)
+    card = (model_folder / "README.md").read_text(encoding="utf-8")
+    assert f"{len(model.cells.cells)} of 48 cells follow something" in card and "stand open" in card
 
 
 def test_the_history_and_the_time_lapse_cover_the_run(learned: tuple[Path, TrainResult]) -> None:

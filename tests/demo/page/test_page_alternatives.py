@@ -147,6 +147,27 @@ def test_a_pointer_at_rest_shows_them_and_leaving_hides_them(user: BrowserUser) 
     user.leave()
 
 
+def test_one_press_looks_inside_at_the_character(user: BrowserUser) -> None:
+    user.send("To be", length=30)
+    text, page = reply_text(user), user.page
+
+    def shown(at: int) -> str:
+        page.wait_for_function("n => document.getElementById('inside-scrubber')?.value === String(n)", arg=5 + at)
+        return str(page.locator("#inside .char.here").text_content())[0].replace("⏎", "\n")
+
+    at = open_at(user, 12)
+    page.get_by_role("button", name="Look inside at this character").click()
+    assert shown(at) == text[at] and page.locator(".alternatives").count() == 0
+    page.get_by_role("link", name="Chat").click()
+    page.locator(".reply").focus()
+    for key in (*["ArrowRight"] * 4, "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_selector(".alternative:focus")
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    assert shown(3) == text[3]
+
+
 def test_selecting_text_shows_nothing(user: BrowserUser) -> None:
     """From the prompt on, for a text of chance may have a line break anywhere."""
     user.send("To be", length=30)
@@ -284,41 +305,6 @@ def test_a_refusal_speaks_the_language_of_the_page(app: App, browser: Any) -> No
     user.leave()
 
 
-# --- surprise ---------------------------------------------------------------------------------------------------------
-
-
-def colored(user: BrowserUser) -> int:
-    """How many stretches of the page are coloured."""
-    sizes = "[...CSS.highlights].filter(([name]) => name.startsWith('surprise')).map(([, of]) => of.size)"
-    return int(user.page.evaluate(f"{sizes}.reduce((sum, size) => sum + size, 0)"))
-
-
-def test_a_switch_colours_replies_by_surprise_and_is_kept(user: BrowserUser) -> None:
-    page = user.page
-    user.send("To be", length=30)
-    user.send("Who is there?", length=30)
-    assert colored(user) == 0 and not page.is_visible(".surprise-scale")
-    requests = len(user.requests)
-    page.locator("#field-surprise").get_by_role("checkbox").press("Space")
-    page.wait_for_selector(".surprise-scale")
-    assert "1 bit is a coin toss" in page.text_content(".surprise-scale")
-    page.wait_for_function("[...CSS.highlights.keys()].some(name => name.startsWith('surprise'))")
-    user.until(lambda: colored(user) > 4)
-    page.wait_for_timeout(1_000)
-    scored = [url for url in user.requests[requests:] if url.endswith("call/v2/score")]
-    assert len(scored) == 2  # one request for each reply
-    page.reload()
-    page.wait_for_selector(".surprise-scale")
-    page.wait_for_function("[...CSS.highlights.keys()].some(name => name.startsWith('surprise'))")
-    before = colored(user)
-    user.send("And on?", length=30)
-    user.until(lambda: colored(user) > before)
-    page.locator("#field-surprise input").uncheck()
-    page.wait_for_selector(".surprise-scale", state="detached")
-    assert colored(user) == 0
-    user.leave()
-
-
 # --- a clamp ----------------------------------------------------------------------------------------------------------
 
 
@@ -345,17 +331,3 @@ def test_retry_with_another_model_clamps_none_of_its_cells(user: BrowserUser) ->
     page.wait_for_function("document.querySelector('.title').textContent.startsWith('Mute')")
     user.act(lambda: page.keyboard.press("Control+Enter"))
     assert " mute " in user.caption and "clamped" not in user.caption
-
-
-def test_the_note_of_the_scale_is_about_all_replies(user: BrowserUser) -> None:
-    """It was about the reply that was scored last, which is the first one of the page."""
-    page = user.page
-    user.send("To be", length=20)
-    user.open("?message=To+be&length=20&seed=7&clamp=0:3:2.5")
-    page.wait_for_function("document.querySelectorAll('.turn').length === 2")
-    user.until_done()
-    page.locator("#field-surprise").get_by_role("checkbox").press("Space")
-    page.wait_for_selector(".surprise-scale")
-    user.until(lambda: len([url for url in user.requests if "call/v2/score/" in url]) == 2)
-    page.wait_for_timeout(300)
-    assert str(page.text_content(".surprise-scale")).endswith("Clamped cells are let go for it.")

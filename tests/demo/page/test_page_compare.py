@@ -9,11 +9,11 @@ from tests.support.browser_app import BrowserUser
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-def test_a_reply_shows_five_actions_and_one_disclosure(user: BrowserUser) -> None:
+def test_a_reply_shows_its_actions_and_one_disclosure(user: BrowserUser) -> None:
     page = user.page
     user.send("To be", length=20)
     actions = page.locator(".reply-block .actions > button:visible")
-    assert actions.all_text_contents() == ["Copy", "Retry", "Continue", "Compare", "More"]
+    assert actions.all_text_contents() == ["Copy", "Retry", "Continue", "Compare", "Look inside", "More"]
     assert page.locator(".reply-block details").count() == 1 and not page.is_visible(".caption")
     page.locator(".details summary").press("Enter")
     assert page.is_visible(".caption")
@@ -41,6 +41,20 @@ def test_copy_and_share_fill_the_clipboard(user: BrowserUser) -> None:
     page.wait_for_function("document.querySelector('.more').textContent === 'Link copied'")
     link = page.evaluate("navigator.clipboard.readText()")
     assert link == page.locator(".detail-row.link pre").text_content() and link.startswith(user.url + "/?message=To+be")
+
+
+def test_one_press_looks_inside_of_any_reply(user: BrowserUser) -> None:
+    page = user.page
+    user.send("To be", length=20)
+    first = user.text
+    user.send("What light", length=20)
+    traced = "() => document.querySelector('#inside p.visually-hidden')?.textContent"
+    page.locator(".action.look-inside").first.click()
+    page.wait_for_function(f"text => ({traced})()?.endsWith(text)", arg=first[-20:])
+    page.get_by_role("link", name="Chat").click()
+    page.locator(".action.look-inside").last.press("Enter")
+    page.wait_for_function(f"text => ({traced})()?.endsWith(text)", arg=user.text[-20:])
+    assert page.url.endswith("#inside")
 
 
 def test_a_menu_is_used_by_keyboard_alone_and_escape_leaves_it(user: BrowserUser) -> None:

@@ -47,6 +47,32 @@ def test_look_inside(themed: BrowserUser) -> None:
     assert violations(themed) == []
 
 
+CONTRASTS = """async () => {
+  const { ofGate, ofSurprise, ofValue, ofWeight } = await import(new URL("inside/colors.js", document.baseURI).href);
+  const { color, backgroundColor } = getComputedStyle(document.querySelector("#inside .strip"));
+  const [letters, paper] = [color, backgroundColor].map((value) => value.match(/[\\d.]+/g).map(Number).slice(0, 3));
+  const luminance = (rgb) => {
+    const [r, g, b] = rgb.map((value) => (value <= 10 ? value / 3294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const all = { gate: ofGate(1), above: ofValue(1), below: ofValue(-1), bits: ofSurprise(8), weight: ofWeight(1) };
+  return Object.entries(all).map(([name, value]) => {
+    const [r, g, b, alpha] = value.match(/[\\d.]+/g).map(Number);
+    const ground = [r, g, b].map((part, n) => alpha * part + (1 - alpha) * paper[n]);
+    const [low, high] = [luminance(letters), luminance(ground)].sort((one, other) => one - other);
+    return [name, (high + 0.05) / (low + 0.05)];
+  });
+}"""
+
+
+def test_letters_are_legible_on_the_strongest_colours_of_a_text(themed: BrowserUser) -> None:
+    """Axe passes over the coloured text, which is hidden from screen readers. WCAG 2.2, 1.4.3."""
+    page = themed.page
+    page.get_by_role("link", name="Look inside").click()
+    page.wait_for_selector("#inside .char")
+    assert [(name, ratio) for name, ratio in page.evaluate(CONTRASTS) if ratio < 4.5] == []
+
+
 def test_make_your_own(themed: BrowserUser) -> None:
     page = themed.page
     page.get_by_role("link", name="Make your own").click()

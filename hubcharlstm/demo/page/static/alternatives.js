@@ -142,7 +142,11 @@ function fillPanel(panel, answer, found, offset) {
     option.addEventListener("click", () => choose(found, offset, choice.character));
     options.append(option);
   }
-  panel.replaceChildren(head, legend, options, make("p", "alternatives-foot", footOf(answer)));
+  const inside = button("alternatives-inside", words("alternatives.inside"), () => {
+    closeAlternatives();
+    lookInside(found.turn, found.index, offset);
+  });
+  panel.replaceChildren(head, legend, options, make("p", "alternatives-foot", footOf(answer)), inside);
 }
 
 function footOf({ warnings }) {
@@ -157,7 +161,7 @@ function focusChoice(panel) {
 
 function onAlternativesKeyDown(event) {
   const { panel, root, offset } = openedAlternatives;
-  const options = [...panel.querySelectorAll(".alternative")];
+  const options = [...panel.querySelectorAll(".alternative, .alternatives-inside")];
   const at = options.indexOf(document.activeElement);
   const to = { ArrowDown: at + 1, ArrowUp: at - 1 + options.length, Home: 0, End: options.length - 1 }[event.key];
   if (event.key === "Tab") closeAlternatives(true);

@@ -111,6 +111,14 @@ function describePlace({ root, offset }) {
   return isCopied(reply, offset) ? words("copies.here", { place }) : place;
 }
 
+// Tells what the colour of a character shows.
+function withSurprise(place, reply, offset) {
+  const bits = bitsAt(reply, offset);
+  if (bits === undefined) return place;
+  const surprise = inDigits(Math.max(bits, 0), { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  return [place, words("alternatives.bits", { bits: surprise })].join(words("list.comma"));
+}
+
 function moved(text, offset, key) {
   if (key === "ArrowRight") return Math.min(text.length, endOfCharacter(text, offset));
   if (key === "ArrowLeft") return offset > 0 ? startBefore(text, offset) : 0;
@@ -135,7 +143,7 @@ function onReplyKeyDown(event) {
   event.stopPropagation();
   cursor = { root, offset: to };
   paintPlace();
-  announce(describePlace(cursor));
+  announce(withSurprise(describePlace(cursor), found.reply, to));
 }
 
 function onPointerMove(event) {

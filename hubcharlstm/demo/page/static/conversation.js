@@ -255,10 +255,11 @@ function deleteTurn(turn) {
   messageField().focus();
 }
 
-// Opens the second view with a reply and what was written before it: see views.js.
-function lookInside(turn, index) {
+// Opens the second view with a reply and what was written before it, at a character of the reply: see inside.js.
+function lookInside(turn, index, offset) {
   const { prompt, text, model } = turn.replies[index];
-  document.dispatchEvent(new CustomEvent("look-inside", { detail: { text: (prompt || turn.prompt) + text, model } }));
+  const fromEnd = offset === undefined ? undefined : lengthInCharacters(text.slice(offset));
+  document.dispatchEvent(new CustomEvent("look-inside", { detail: { text: (prompt || turn.prompt) + text, model, fromEnd } }));
 }
 
 function moreItems(turn, reply, node) {
@@ -276,6 +277,7 @@ function moreItems(turn, reply, node) {
 function runAction(id, action, reply = 0, node = null) {
   const turn = book.turns.get(id);
   if (action === "copy") copyText((turn.replies[reply].shown || turn.shown) + turn.replies[reply].text, node, words("reply.copied"));
+  if (action === "look-inside") lookInside(turn, reply);
   if (pending || !isAlive(id)) return;
   if (action === "edit") startEditing(turn);
   if (action === "continue" && !continueHeld(turn, reply)) continueReply(turn, reply);

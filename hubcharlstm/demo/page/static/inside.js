@@ -28,7 +28,11 @@ async function loadInside() {
 const insideSection = addView("inside", words("views.inside"), async (value) => {
   try {
     insideView ??= loadInside();
-    (await insideView).open(typeof value === "string" ? { text: value } : value);
+    const view = await insideView;
+    const { trace } = view.state;
+    await view.open(typeof value === "string" ? { text: value } : value);
+    // From its end: what stands before a reply may be cut, or read otherwise.
+    if (view.state.trace !== trace && value?.fromEnd !== undefined) view.go(view.state.trace.characters.length - value.fromEnd);
   } catch (error) {
     console.error(error);
     insideView = null;

@@ -27,6 +27,12 @@ function setColored(value) {
 
 const surpriseKey = ({ id, text }) => `${id} ${text.length}`;
 
+// The bits of the character at `offset` of a reply that is coloured, else undefined.
+function bitsAt(reply, offset) {
+  if (!isColored) return undefined;
+  return surprises.get(surpriseKey(reply))?.[lengthInCharacters(reply.text.slice(0, offset))];
+}
+
 // What is to be known of the replies on the page.
 function scaleNoteOf() {
   const replies = entries.flatMap(({ turn }) => turn.replies);

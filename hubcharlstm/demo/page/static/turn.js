@@ -147,6 +147,7 @@ function renderReply(turn, index, onAction) {
   else add("retry", words("reply.retry"));
   add("continue", words("reply.continue"));
   if (!isSideBySide) add("compare", words("composer.compare"));
+  add("look-inside", words("reply.look_inside"));
   add("more", words("reply.more"));
   actions.append(permalink.root);
   root.append(reply, warning, ...(isSideBySide ? [choice] : []), actions);

@@ -1,7 +1,8 @@
-// What is known of the chosen cell: its name, how it is spread over this text, how long it holds its content, and a
+// What is known of the chosen cell: its name, what it fires on, how it is spread, how long it holds its content, and a
 // knob that holds it at a value while the model writes on.
 
 import { button, make, number, percent, setText, svg } from "./dom.js";
+import { peakPlaces } from "./peaks.js";
 
 const BINS = 24;
 const OPEN = 0.9;
@@ -28,7 +29,8 @@ export function lifeOf(cell) {
 
 const share = (values, test) => values.reduce((count, value) => count + test(value), 0) / values.length;
 
-export function cellCard({ ask, state, cell }) {
+export function cellCard({ ask, state, cell, go }) {
+  const peaks = peakPlaces({ go });
   const title = make("h2");
   const name = make("p", "card-name");
   const facts = make("p", "card-facts");
@@ -58,7 +60,7 @@ export function cellCard({ ask, state, cell }) {
   written.hidden = true;
   const problem = make("p", "error-message");
   problem.setAttribute("role", "alert");
-  const root = make("div", "card", title, name, bars, axis, facts,
+  const root = make("div", "card", title, name, bars, axis, peaks.root, facts,
     make("div", "clamp", clampLabel, knob, knobValue, write, toChat),
     make("p", "note", words("inside.write_note")),
     problem, written);
@@ -137,6 +139,7 @@ export function cellCard({ ask, state, cell }) {
       output_open: percent(share(values.output_gate, (o) => o > OPEN)),
       output_shut: percent(share(values.output_gate, (o) => o < SHUT)),
     }));
+    peaks.refresh(values, trace.characters);
     moveTo();
   }
 

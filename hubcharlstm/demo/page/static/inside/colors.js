@@ -9,9 +9,12 @@ const MAX_BITS = 8; // a surprise from here on has the strongest colour
 export const isDark = () => document.querySelector(".dark") !== null;
 const paper = () => (isDark() ? [22, 21, 19] : [250, 248, 244]);
 
-const rgba = ([r, g, b], strength) => (strength < 0.03 ? "" : `rgba(${r},${g},${b},${(0.72 * Math.min(strength, 1)).toFixed(3)})`);
+const FULL = 0.72;
+const FULL_ORANGE_IN_THE_DARK = 0.55; // more, and light letters could not be read on it
 
-export const ofValue = (value) => rgba(value < 0 ? ORANGE : BLUE, Math.abs(value));
+const rgba = ([r, g, b], strength, full = FULL) => (strength < 0.03 ? "" : `rgba(${r},${g},${b},${(full * Math.min(strength, 1)).toFixed(3)})`);
+
+export const ofValue = (value) => (value < 0 ? rgba(ORANGE, -value, isDark() ? FULL_ORANGE_IN_THE_DARK : FULL) : rgba(BLUE, value));
 export const ofGate = (value) => rgba(BLUE, value);
 export const ofSurprise = (bits) => rgba(VERMILION, bits / MAX_BITS);
 export const ofWeight = (weight) => rgba(PURPLE, weight);

@@ -3,7 +3,7 @@
 import { button, make, number, setText } from "./dom.js";
 import { SENTENCES } from "./step.js";
 
-// [symbol, term, how its number is shown]; a plain string stands between terms.
+// [symbol, term, how its number is shown, its name if the symbol says too little]; a plain string stands between terms.
 const gateRow = (name, squash, term) => [
   [name, name, (v) => number(v[name])], "=",
   [squash, `${term}.${name}`, () => ""], "(",
@@ -16,7 +16,7 @@ const ROWS = [
   ["f", gateRow("f", "σ", "sigma")],
   ["i", gateRow("i", "σ", "sigma")],
   ["g", gateRow("g", "tanh", "squash")],
-  ["c", [["c", "c", (v) => number(v.c)], "=", ["f", "f", (v) => number(v.f)], "·", ["inside.c_before", "before", (v) => number(v.before)], "+", ["i", "i", (v) => number(v.i)], "·", ["g", "g", (v) => number(v.g)]]],
+  ["c", [["c", "c", (v) => number(v.c)], "=", ["f", "f", (v) => number(v.f)], ["·", "stays", () => "", "f · c"], ["inside.c_before", "before", (v) => number(v.before)], "+", ["i", "i", (v) => number(v.i)], ["·", "added", () => "", "i · g"], ["g", "g", (v) => number(v.g)]]],
   ["o", gateRow("o", "σ", "sigma")],
   ["h", [["h", "h", (v) => number(v.h)], "=", ["o", "o", (v) => number(v.o)], "·", ["tanh(c)", "tanh", (v) => number(v.squeezed)]]],
 ];
@@ -35,7 +35,7 @@ export function equations() {
         row.append(make("span", "operator", part));
         continue;
       }
-      const [name, term, show] = part;
+      const [name, term, show, label] = part;
       const symbol = name.startsWith("inside.") ? words(name) : name;
       const value = make("span", "term-value");
       const node = button("term part", "", () => {});
@@ -43,7 +43,7 @@ export function equations() {
       node.dataset.term = term;
       node.tabIndex = terms.length === 0 ? 0 : -1;
       row.append(node);
-      terms.push({ node, value, show, symbol });
+      terms.push({ node, value, show, label: label ?? symbol });
     }
     sentences[name] = make("p", "equation-sentence");
     root.append(row, sentences[name]);
@@ -63,10 +63,10 @@ export function equations() {
   });
 
   function refresh(values) {
-    for (const { node, value, show, symbol } of terms) {
+    for (const { node, value, show, label } of terms) {
       const text = show(values);
       setText(value, text);
-      node.setAttribute("aria-label", [symbol, text].join(" "));
+      node.setAttribute("aria-label", [label, text].filter(Boolean).join(" "));
     }
     for (const [name, sentence] of Object.entries(sentences)) setText(sentence, SENTENCES[name](values));
   }

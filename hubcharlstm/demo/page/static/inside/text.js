@@ -3,6 +3,7 @@
 import { button, make, nameOf, number, percent, setText, visible } from "./dom.js";
 
 const PLAY_MILLISECONDS = 260;
+const AROUND = 8; // characters on each side of the place that the bar shows, for the text may be out of sight
 
 export function textStrip({ onMove, onSelect }) {
   const strip = make("div", "strip");
@@ -15,6 +16,12 @@ export function textStrip({ onMove, onSelect }) {
   const place = make("output", "place");
   place.htmlFor = "inside-scrubber";
   place.dir = document.dir;
+  const around = [make("span"), make("b"), make("span")]; // before it, the character, after it
+  const excerpt = make("span", "excerpt", ...around);
+  excerpt.dir = "auto";
+  excerpt.setAttribute("aria-hidden", "true"); // the slider tells the place
+  const numbers = make("span");
+  place.append(excerpt, numbers);
   const back = button("step", "‹", () => onMove(Number(slider.value) - 1));
   const forth = button("step", "›", () => onMove(Number(slider.value) + 1));
   back.setAttribute("aria-label", words("inside.character_before"));
@@ -104,7 +111,9 @@ export function textStrip({ onMove, onSelect }) {
     const char = characters[at];
     const chance = percent(2 ** -surprise[at]);
     const where = { place: at + 1, count: characters.length };
-    setText(place, words("inside.place", { char: visible(char), bits: number(surprise[at], 1), ...where }));
+    const parts = [characters.slice(Math.max(0, at - AROUND), at), [char], characters.slice(at + 1, at + 1 + AROUND)];
+    parts.forEach((part, n) => setText(around[n], part.join("").replaceAll("\n", "⏎")));
+    setText(numbers, words("inside.place", { char: visible(char), bits: number(surprise[at], 1), ...where }));
     slider.setAttribute("aria-valuetext", told(span, words("inside.place_told", { char: nameOf(char), chance, ...where })));
     scrolling ||= requestAnimationFrame(scroll);
   }

@@ -66,7 +66,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
   const drawing = cellDrawing();
   const terms = equations();
   const map = layerMap({ onPick: pick, onSeries: chooseSeries });
-  const card = cellCard({ ask: askServer, state, cell: currentCell });
+  const card = cellCard({ ask: askServer, state, cell: currentCell, go: moveTo });
   const walk = guide({ state, cell: currentCell, go: moveTo, light });
 
   const stretch = stretchPanel({ state, cellMap, chooseUnit, go: moveTo, showError: (sentence) => setText(error, sentence) });
@@ -123,7 +123,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
         stretch.root,
         make("section", "cell-card",
           make("div", "section-head", make("h2", "", words("inside.cell_title")), make("div", "pickers", layerMenu.root, unitMenu.root, unitNumber)),
-          make("div", "cell-columns", make("div", "drawing-column", drawing.root, explanation), terms.root),
+          make("div", "cell-columns", make("div", "drawing-column", drawing.root, make("p", "note", words("inside.drawing_key")), explanation), terms.root),
         ),
         make("section", "map-card",
           make("div", "section-head", make("h2", "", words("inside.map_title")), make("div", "pickers", map.series)),
@@ -422,7 +422,10 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     else return;
     event.preventDefault();
   });
-  new MutationObserver(() => map.draw()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  new MutationObserver(() => {
+    map.draw();
+    if (state.trace) paint();
+  }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
 
-  return { open, state };
+  return { open, state, go: moveTo };
 }

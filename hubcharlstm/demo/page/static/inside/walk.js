@@ -1,4 +1,5 @@
-// Six steps through one cell, with this model's own numbers: the questions that readers of tutorials ask.
+// Six steps through one cell, with this model's own numbers: the questions that readers of tutorials ask. At its end the
+// view is where it was before.
 
 import { button, make, nameOf, number, percent, setText } from "./dom.js";
 import { lifeOf } from "./card.js";
@@ -77,9 +78,11 @@ export function guide({ state, cell, go, light }) {
   root.hidden = true;
   const start = button("secondary start-walk", words("inside.walk"), () => show(0));
   let at = 0;
+  let began = 0; // the place that the walk left
 
   function show(step) {
     if (!state.trace) return;
+    if (root.hidden) began = state.at;
     at = Math.max(0, step);
     root.hidden = false;
     root.parentElement.classList.add("walking");
@@ -106,6 +109,7 @@ export function guide({ state, cell, go, light }) {
   function close() {
     root.hidden = true;
     root.parentElement.classList.remove("walking");
+    go(began);
     light("");
     start.focus();
   }
