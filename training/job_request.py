@@ -77,8 +77,8 @@ class JobRequest:
 
 
 def run_there(run: Path) -> str:
-    """The run folder in a Job."""
-    return f"runs/{run.name}"
+    """The run folder in a Job; also of `.` and `..`, whose last part is no name."""
+    return f"runs/{run.resolve().name or 'run'}"
 
 
 def parse_request(words: Sequence[str]) -> JobRequest:
@@ -168,7 +168,7 @@ def _uploads(corpus: str, val: str | None) -> tuple[TextFiles, ...]:
 
 def timeout_seconds(typed: str) -> int:
     """Seconds of "90m", "4h", "1d" or "3600"; raises `ValueError` for anything else."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", typed.strip())
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smhd]?)", typed.strip())
     seconds = int(float(found[1]) * UNITS[found[2] or "s"]) if found else 0
     if seconds < UNITS["m"]:
         raise ValueError(

@@ -14,6 +14,7 @@ from hubcharlstm.hub import upload
 from hubcharlstm.hub.staging import STAGING
 from training import job_files
 from training.job_files import STORED, fetch_run, store_run
+from training.job_request import run_there
 
 
 @pytest.fixture
@@ -73,3 +74,13 @@ def test_what_a_save_under_way_has_staged_is_not_stored(
     store_run(run, "user/run")
     assert "run/model/config.json" in sent
     assert [path for path in sent if not STORED.fullmatch(path)] == []
+
+
+def test_a_run_folder_without_a_name_of_its_own_has_one_in_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--out ..` was the folder in which the Job starts."""
+    (tmp_path / "mine" / "inside").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "mine")
+    names = {".": "mine", "inside/..": "mine", "run": "run", "/": "run"}
+    assert {out: run_there(Path(out)) for out in names} == {out: f"runs/{name}" for out, name in names.items()}
