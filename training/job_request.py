@@ -163,7 +163,13 @@ def _uploads(corpus: str, val: str | None) -> tuple[TextFiles, ...]:
                 f"{path} is no file or folder, and a Job gets its texts from one; expected one, or a URL: check the "
                 "path."
             )
-    return tuple(TextFiles(path, place) for path, place in here)
+    uploads = tuple(TextFiles(path, place) for path, place in here)
+    for upload in uploads:
+        if not upload.files:
+            raise ValueError(
+                f"The folder {upload.path} holds no file that a Job could train on; expected texts: check the path."
+            )
+    return uploads
 
 
 def timeout_seconds(typed: str) -> int:
