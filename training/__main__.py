@@ -12,6 +12,9 @@ from training.allocator import retain_freed_memory
 from training.commands import COMMANDS
 from training.options import parse
 
+SHARED = ("fit", "resume")
+"""Commands that several processes share."""
+
 
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
@@ -19,6 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     retain_freed_memory()
     from hubcharlstm.console import check_utf8, is_out_of_memory, use_utf8  # imports torch
+    from training.processes import check_alone
 
     use_utf8()
     is_main = os.environ.get("RANK", "0") == "0"  # of the processes of a launcher such as torchrun
@@ -30,6 +34,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parse(argv)
     try:
         check_utf8(argv)
+        if options.command not in SHARED:
+            check_alone(options.command)
         return COMMANDS[options.command](options, shlex.join(["python", "-m", "training", *argv]))
     except ValueError as error:
         message = str(error)

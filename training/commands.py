@@ -18,8 +18,14 @@ from training.tracking import check_tracker
 
 def run_fit(options: argparse.Namespace, command_line: str) -> int:
     """Start a run; command_line: for its record."""
-    from training.data.standard_input import readable_again
+    from training.data.standard_input import is_pipe, readable_again
+    from training.processes import launched
 
+    if is_pipe(options.corpus) and (count := launched()) > 1:
+        raise ValueError(
+            f"The corpus comes through a pipe, and the run has {count} processes; expected a file, which each of them "
+            "reads: save it first."
+        )
     with readable_again(options.corpus) as (corpus, copy):
         return _run_fit(options, command_line, corpus, copy)
 
@@ -29,6 +35,7 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
     from hubcharlstm.hub.model_id import parse_space_id
     from training.data.corpus import locate, title_of
     from training.pipeline import train
+    from training.processes import join
     from training.run_settings import CorpusSource, HubTargets, PretrainedSource, RunSettings
     from training.teachers import Teachers
     from training.time_budget import TimeBudget
@@ -93,7 +100,7 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
         hub=HubTargets(model=model_id, space=space_id, private=options.private, static=options.static),
     )
     answers: list[dict[str, Any]] = []
-    with redirect_stdout(sys.stderr) if options.json else nullcontext():
+    with redirect_stdout(sys.stderr) if options.json and join().is_main else nullcontext():
         code = train(
             out, settings, resume=False, pretrained_init=init, teachers=teachers, dry_run=options.dry_run,
             on_findings=answers.append if options.json else None, corpus_copy=copy, budget=budget, given=set(overrides),

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
 from hubcharlstm import CharLSTMConfig
+from hubcharlstm.decoding import openmp
+from hubcharlstm.decoding.cores import available_cores
 from hubcharlstm.decoding.decoder import Decoder
 from hubcharlstm.decoding.devices import resolve_precision, seconds_per_step
 from hubcharlstm.network import CharLSTMNetwork
@@ -23,6 +25,7 @@ from training.network import TrainingNetwork
 from training.recipe import Recipe
 from training.schedule import TrainSchedule
 
+CPU = torch.device("cpu")
 TIMED_STEPS, TIMED_CHARS, TIMED_HASHES = 4, 40_000, 200_000
 OPTIMIZER = 1.1
 """A step with its optimizer against one without."""
@@ -97,20 +100,32 @@ def _seconds_per_scored(network: CharLSTMNetwork, ids: NDArray[np.int64]) -> flo
     return (time.perf_counter() - started) / (len(ids) - 1)
 
 
-def seconds_per_window(config: CharLSTMConfig, recipe: Recipe) -> float:
-    """Forward and backward of a whole batch in this process, on the CPU: the fastest of TIMED_STEPS."""
+def seconds_per_window(config: CharLSTMConfig, recipe: Recipe, device: torch.device = CPU) -> float:
+    """Forward and backward of the recipe's batch in this process: the fastest of TIMED_STEPS."""
     with torch.random.fork_rng():
-        return _seconds_per_window(CharLSTMNetwork(config), config, recipe)
+        return _seconds_per_window(CharLSTMNetwork(config).to(device), config, recipe)
+
+
+def seconds_alone(config: CharLSTMConfig, recipe: Recipe, device: torch.device) -> float:
+    """`seconds_per_window` with all cores of this machine, of which a launcher gives each process a part."""
+    num_threads = openmp.get_num_threads()
+    openmp.set_num_threads(available_cores())
+    try:
+        return seconds_per_window(config, recipe, device)
+    finally:
+        openmp.set_num_threads(num_threads)
+        openmp.release_thread_team()
 
 
 def _seconds_per_window(network: CharLSTMNetwork, config: CharLSTMConfig, recipe: Recipe) -> float:
     training, state = TrainingNetwork(network, recipe.weight_drop), network.initial_state(recipe.batch_size)
-    ids = torch.randint(config.vocab_size, (recipe.seq_len, recipe.batch_size))
+    ids = torch.randint(config.vocab_size, (recipe.seq_len, recipe.batch_size), device=state[0].device)
     seconds = []
     for _ in range(TIMED_STEPS):
         started = time.perf_counter()
         logits, _ = training(ids, state)
         cross_entropy(logits.flatten(0, 1), ids.flatten()).backward()  # type: ignore[no-untyped-call]  # Tensor.backward has no annotations
+        network.head.bias.sum().item()  # waits for the device
         seconds.append(time.perf_counter() - started)
     return min(seconds)
 

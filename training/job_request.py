@@ -77,8 +77,8 @@ class JobRequest:
 
 
 def run_there(run: Path) -> str:
-    """The run folder in a Job."""
-    return f"runs/{run.name}"
+    """The run folder in a Job; also of `.` and `..`, whose last part is no name."""
+    return f"runs/{run.resolve().name or 'run'}"
 
 
 def parse_request(words: Sequence[str]) -> JobRequest:
@@ -163,12 +163,18 @@ def _uploads(corpus: str, val: str | None) -> tuple[TextFiles, ...]:
                 f"{path} is no file or folder, and a Job gets its texts from one; expected one, or a URL: check the "
                 "path."
             )
-    return tuple(TextFiles(path, place) for path, place in here)
+    uploads = tuple(TextFiles(path, place) for path, place in here)
+    for upload in uploads:
+        if not upload.files:
+            raise ValueError(
+                f"The folder {upload.path} holds no file that a Job could train on; expected texts: check the path."
+            )
+    return uploads
 
 
 def timeout_seconds(typed: str) -> int:
     """Seconds of "90m", "4h", "1d" or "3600"; raises `ValueError` for anything else."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", typed.strip())
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smhd]?)", typed.strip())
     seconds = int(float(found[1]) * UNITS[found[2] or "s"]) if found else 0
     if seconds < UNITS["m"]:
         raise ValueError(

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from huggingface_hub import HfApi, Volume, constants, get_token
@@ -120,7 +120,7 @@ def arguments_of(
         "flavor": flavor or FLAVOR,
         "timeout": seconds,
         "env": {WORDS_VARIABLE: shlex.join(words), "PYTHONUNBUFFERED": "1"},
-        "name": re.sub(r"[^A-Za-z0-9_-]", "-", f"{NAME}-{request.run.name}"),
+        "name": re.sub(r"[^A-Za-z0-9_-]", "-", f"{NAME}-{PurePosixPath(run_there(request.run)).name}"),
         "volumes": [volume] if request.uploads else None,
     }
 

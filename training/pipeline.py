@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -26,11 +27,11 @@ from training.data.encoded import TrainIds, code_points, id_table
 from training.data.examples import suggest
 from training.data.remote.names import is_remote
 from training.distillation import TeacherProbs
-from training.estimate import Timings, measure, seconds_per_window
+from training.estimate import Timings, measure, seconds_alone, seconds_per_window
 from training.evaluation.comparison import final_line
 from training.findings import findings
 from training.hub_targets import check_targets, publish_run
-from training.processes import check_local_sgd, join, slower_note
+from training.processes import check_local_sgd, join, launcher_note, slower_note
 from training.recipe import GREEDY, Recipe
 from training.run_folder import check_new, nearest_folder, remove_litter, resume_command, run_lock, shell_command, sign
 from training.run_settings import HubTargets, RunSettings
@@ -90,7 +91,7 @@ def train(
             needed = timings.estimate(schedule, corpus)
             deadline = budget.deadline(needed.report + needed.evaluations / len(schedule.evaluation_steps))
     recipe = processes.from_main(recipe)
-    notes = [warning, *(teachers.notes(corpus) if teachers and not resume else [])]
+    notes = [launcher_note(), warning, *(teachers.notes(corpus) if teachers and not resume else [])]
     _print_corpus(corpus, notes)
     generation = suggest(corpus)
     if not resume and processes.is_main:
@@ -219,9 +220,12 @@ def _print_processes(bptt: TruncatedBPTT, progress: Progress) -> None:
             f"{same}"
         )
     if processes.count > 1:
-        exchange = processes.exchange_seconds(bptt.model.config.num_parameters, bptt.accelerator.device)
-        step = seconds_per_window(bptt.model.config, bptt.recipe) if processes.is_main else 0.0
-        if note := slower_note(processes.count, step, exchange, every=max(1, every)):
+        config, device = bptt.model.config, bptt.accelerator.device
+        exchange = processes.exchange_seconds(config.num_parameters, device)
+        shared = seconds_per_window(config, replace(bptt.recipe, batch_size=batch // processes.count), device)
+        processes.wait()
+        alone = seconds_alone(config, bptt.recipe, device) if processes.is_main else math.inf
+        if note := slower_note(processes.count, alone, shared, exchange, every=max(1, every)):
             print(f"note: {note}")
         processes.wait()
 

@@ -106,10 +106,20 @@ class Processes:
         return min(seconds)
 
 
+def launched() -> int:
+    """How many processes a launcher has started, by the variable that each of them has; 1 without one."""
+    count = os.environ.get("WORLD_SIZE", "1")
+    if not count.isdecimal():
+        raise ValueError(
+            f"The variable WORLD_SIZE is {count[:40]!r}; expected a number of processes, as torchrun sets it: unset it."
+        )
+    return int(count)
+
+
 @cache
 def join() -> Processes:
     """Join the other processes of this run, if a launcher started several; a single one otherwise."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    if launched() < 2:
         return Processes()
     from accelerate import PartialState
 
@@ -144,6 +154,26 @@ def check_divides(batch_size: int, count: int) -> None:
         )
 
 
+def check_alone(command: str) -> None:
+    """Raise `ValueError` where a launcher has started several processes of a command that does its work in one."""
+    if (count := launched()) > 1:
+        raise ValueError(
+            f"`{command}` was started in {count} processes; expected a single one, since only `fit` and `resume` share "
+            "their work: start it without the launcher, or unset WORLD_SIZE."
+        )
+
+
+def launcher_note() -> str:
+    """A note where Accelerate was asked for several processes and has started one, as it does on CPUs; "" otherwise."""
+    is_simple = "ACCELERATE_MIXED_PRECISION" in os.environ and "WORLD_SIZE" not in os.environ
+    if not (is_simple and "MASTER_PORT" in os.environ):
+        return ""
+    return (
+        "Accelerate has started a single process, as it does on CPUs; `accelerate launch --multi_gpu` and `torchrun` "
+        "start several there, too"
+    )
+
+
 def check_local_sgd(num_steps: int, count: int) -> None:
     """Raise `ValueError` where there are no processes to average the weights of. num_steps: 0 without local SGD."""
     if num_steps and count == 1:
@@ -154,17 +184,15 @@ def check_local_sgd(num_steps: int, count: int) -> None:
         )
 
 
-def slower_note(count: int, step_seconds: float, exchange_seconds: float, *, every: int = 1) -> str:
+def slower_note(count: int, alone: float, shared: float, exchange: float, *, every: int = 1) -> str:
     """A warning if `count` processes take longer for a step than one would; "" otherwise.
 
-    step_seconds: of a whole batch in one process. exchange_seconds: of the gradients among all, or of the weights,
-    which are exchanged once in `every` steps.
+    alone: seconds of a whole batch in one process, with all cores of its machine. shared: of its part in each of them
+    at the same time. exchange: of the gradients among all, or of the weights, once in `every` steps.
     """
-    shared = step_seconds / count + exchange_seconds / every
-    if shared < step_seconds:
+    if shared + exchange / every < alone:
         return ""
     return (
-        f"a step takes {1000 * step_seconds:.0f} ms in one process, and here {1000 * step_seconds / count:.0f} ms in "
-        f"each of {count} and {1000 * exchange_seconds / every:.0f} ms to exchange what they learn: fewer processes "
-        "are faster"
+        f"a step takes {1000 * alone:.0f} ms in one process, and here {1000 * shared:.0f} ms in each of {count} and "
+        f"{1000 * exchange / every:.0f} ms to exchange what they learn: fewer processes are faster"
     )

@@ -96,6 +96,7 @@ def run(
     `jobs.start`, None for processes here; the student of the best is trained here in either case.
     """
     trials = grid.trials(out)
+    _check_apart(trials)
     processes = (len(trials) if machine else 1) if processes is None else processes
     if processes < 1:
         raise ValueError(f"--processes is {processes}; expected at least 1: raise it.")
@@ -132,6 +133,18 @@ def run(
         print(f"Stopped. The same command goes on:  {command_line}")
         return 130
     return 2 if errors else 0
+
+
+def _check_apart(trials: Sequence[Trial]) -> None:
+    """Raise `ValueError` if two trials would share a folder, whose name leaves out what no file's name may hold."""
+    by_name: dict[str, Trial] = {}
+    for trial in trials:
+        if other := by_name.get(trial.name):
+            raise ValueError(
+                f"Two runs of the sweep would share the folder {trial.name} ({dict(other.settings)} and "
+                f"{dict(trial.settings)}); expected values whose names differ in letters or digits: sweep one of them."
+            )
+        by_name[trial.name] = trial
 
 
 def _student(grid: Grid, out: Path, trials: Sequence[Trial], teachers: Sequence[str]) -> Trial:

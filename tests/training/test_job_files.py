@@ -14,6 +14,7 @@ from hubcharlstm.hub import upload
 from hubcharlstm.hub.staging import STAGING
 from training import job_files
 from training.job_files import STORED, fetch_run, store_run
+from training.job_request import parse_request, run_there
 
 
 @pytest.fixture
@@ -73,3 +74,21 @@ def test_what_a_save_under_way_has_staged_is_not_stored(
     store_run(run, "user/run")
     assert "run/model/config.json" in sent
     assert [path for path in sent if not STORED.fullmatch(path)] == []
+
+
+def test_a_run_folder_without_a_name_of_its_own_has_one_in_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--out ..` was the folder in which the Job starts."""
+    (tmp_path / "mine" / "inside").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "mine")
+    names = {".": "mine", "inside/..": "mine", "run": "run", "/": "run"}
+    assert {out: run_there(Path(out)) for out in names} == {out: f"runs/{name}" for out, name in names.items()}
+
+
+def test_a_folder_without_texts_is_no_corpus_of_a_job(tmp_path: Path) -> None:
+    """The Job was started, and ended at the empty folder."""
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / ".hidden.txt").write_text("hidden", encoding="utf-8")
+    with pytest.raises(ValueError, match="books holds no file that a Job could train on; expected texts"):
+        parse_request(["fit", str(tmp_path / "books"), "--out", str(tmp_path / "run")])

@@ -285,6 +285,7 @@ def test_a_hub_that_refuses_is_told_in_one_sentence(hub: Hub, author: Client, fo
         ("job -- fit macbeth --teacher tests", "lies on this machine"),
         ("job --timeout soon -- fit macbeth", "--timeout is 'soon'"),
         ("job --timeout 30 --dry-run -- fit macbeth", "--timeout is '30'"),
+        (f"job --timeout {'9' * 400}d --dry-run -- fit macbeth", "expected a time of at least a minute"),
     ],
 )
 def test_what_no_job_can_do_is_refused(

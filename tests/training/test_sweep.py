@@ -265,6 +265,7 @@ def test_the_comparison_ranks_the_runs_and_averages_the_seeds(tmp_path: Path) ->
         ("sweep macbeth --set colour=red", "--set has 'colour'"),
         ("sweep macbeth --set seed=1,2", "--set has 'seed'"),
         ("sweep macbeth --processes 0", "--processes is 0"),
+        ("sweep macbeth --set init-from=user/one,user-one", "would share the folder init-from-user-one_"),
         ("sweep macbeth --teach 2", "--teach is 2; expected 0 to 1"),
         ("sweep macbeth --timeout 3h", "--timeout is given without a Job"),
         ("sweep macbeth --out docs", "exists already and is no sweep"),

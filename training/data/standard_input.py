@@ -14,14 +14,18 @@ from training.data.remote.names import is_remote
 STANDARD_INPUT = "-"
 
 
+def is_pipe(source: str) -> bool:
+    """Whether a source gives its content once. The name of a remote one may be longer than that of any file."""
+    if is_remote(source):
+        return False
+    path = Path(source)
+    return source == STANDARD_INPUT or (path.exists() and not path.is_file() and not path.is_dir())
+
+
 @contextmanager
 def readable_again(source: str) -> Iterator[tuple[str, Path | None]]:
     """`source`, and None; of a pipe or "-", a copy of what it gives, which ends with the block, as both values."""
-    path = Path(source)
-    if is_remote(source):  # whose name may be longer than that of any file
-        yield source, None
-        return
-    if source != STANDARD_INPUT and (not path.exists() or path.is_file() or path.is_dir()):
+    if not is_pipe(source):
         yield source, None
         return
     with tempfile.TemporaryDirectory(prefix="hubcharlstm-input-") as folder:
@@ -30,6 +34,6 @@ def readable_again(source: str) -> Iterator[tuple[str, Path | None]]:
             if source == STANDARD_INPUT:
                 shutil.copyfileobj(sys.stdin.buffer, file)
             else:
-                with path.open("rb") as pipe:
+                with Path(source).open("rb") as pipe:
                     shutil.copyfileobj(pipe, file)
         yield str(copy), copy

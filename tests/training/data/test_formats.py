@@ -31,16 +31,30 @@ def load(path: Path, **options: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("suffix", "compress"), [("bz2", bz2.compress), ("xz", lzma.compress), ("zst", zstandard.compress)]
+    ("suffix", "compress"),
+    [("bz2", bz2.compress), ("xz", lzma.compress), ("zst", zstandard.ZstdCompressor(write_checksum=True).compress)],
 )
 def test_compressed_files_are_read_and_damaged_ones_refused(tmp_path: Path, suffix: str, compress: object) -> None:
     data = compress(PROSE.encode())  # type: ignore[operator]
     (tmp_path / f"a.txt.{suffix}").write_bytes(data)
     assert load(tmp_path / f"a.txt.{suffix}") == PROSE
-    (tmp_path / f"a.txt.{suffix}").write_bytes(data[:-20])
-    if suffix != "zst":  # zstandard ends silently at a cut frame
-        with pytest.raises(ValueError, match="is a damaged"):
+    flipped = bytearray(data)
+    flipped[len(data) // 2] ^= 0xFF
+    for damaged in (data[:-20], bytes(flipped)):
+        (tmp_path / f"a.txt.{suffix}").write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"a\.txt\.\w+ is a damaged \w+ file \(.+\); expected a whole one"):
             load(tmp_path / f"a.txt.{suffix}")
+
+
+def test_a_zstd_file_of_several_frames_is_read_to_its_end(tmp_path: Path) -> None:
+    """One that is cut was read as far as it went, without a word, and a damaged one ended in a traceback."""
+    texts = [f"Part {n}. " * 40_000 for n in range(3)]
+    frames = [zstandard.compress(text.encode()) for text in texts]
+    (tmp_path / "a.txt.zst").write_bytes(b"".join(frames))
+    assert load(tmp_path / "a.txt.zst") == "".join(texts)
+    (tmp_path / "a.txt.zst").write_bytes(b"".join(frames[:2]) + frames[2][:9])
+    with pytest.raises(ValueError, match="it ends within a frame"):
+        load(tmp_path / "a.txt.zst")
 
 
 def test_zstd_without_its_package_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
