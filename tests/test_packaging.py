@@ -138,7 +138,8 @@ def test_make_leaves_the_name_of_a_run_to_fit() -> None:
 
 
 def test_the_ci_runs_the_test_command_of_the_contributing_page() -> None:
-    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("\nmake test")
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert script.rstrip().endswith("\nmake test") and "    make locked\n" in script
     assert "\nmake test " in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
