@@ -13,8 +13,8 @@ The time to the first text of so many pages that chat at once, with and without 
 
     python -m benchmarks.making abandoned [--count 100] [--leave 5]
 
-Trainings that are begun and given up, --leave of them without a word, as when a tab is closed: these go after ten
-minutes. Prints processes, files, open files and memory afterwards.
+Trainings that are begun and given up, --leave of them without a word: these go by themselves, since their owners have no
+tab. Prints processes, files, open files and memory afterwards.
 """
 
 from __future__ import annotations

@@ -32,7 +32,6 @@ def test_copy_and_share_fill_the_clipboard(user: BrowserUser) -> None:
     assert page.get_by_role("menuitem").all_text_contents() == [
         "What else could have stood there",
         "Share: copy the link",
-        "Look inside",
         "Edit the line",
         "Delete line and reply",
     ]

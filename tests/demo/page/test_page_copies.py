@@ -96,8 +96,7 @@ def test_a_model_without_a_filter_says_so(user: BrowserUser) -> None:
 def test_look_inside_underlines_them_too(user: BrowserUser) -> None:
     page = user.page
     reply = send_copied(user)
-    page.locator(".action.more").last.click()
-    page.get_by_role("menuitem", name="Look inside").click()
+    page.locator(".action.look-inside").last.click()
     page.wait_for_selector("#inside .char")
     assert page.locator("#inside .char.copied").count() == 0
     page.get_by_label("underline what stands in the training text", exact=True).press("Space")

@@ -104,8 +104,7 @@ def test_a_reply_opens_with_its_prompt_and_the_chat_stays_as_it_is(inside: Insid
     user.send("To be", length=20)
     before = user.text
     user.type("a draft")
-    page.locator(".action.more").last.click()
-    page.get_by_role("menuitem", name="Look inside").click()
+    page.locator(".action.look-inside").last.click()
     page.wait_for_selector("#inside .char")
     strip = "() => document.querySelector('#inside p.visually-hidden').textContent"
     page.wait_for_function(f"text => ({strip})().endsWith(text)", arg=before[-10:])

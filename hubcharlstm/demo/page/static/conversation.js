@@ -268,9 +268,8 @@ function moreItems(turn, reply, node) {
   return [
     { label: words("alternatives.open"), run: () => openAlternatives(startOf(turn, reply), { isPinned: true }) },
     ...(link ? [share] : []),
-      { label: words("reply.look_inside"), run: () => lookInside(turn, reply) },
-      ...(turn.replies.length > 1 ? [] : [{ label: words("reply.edit_line"), run: () => startEditing(turn) }]),
-      { label: words("reply.delete"), run: () => deleteTurn(turn) },
+    ...(turn.replies.length > 1 ? [] : [{ label: words("reply.edit_line"), run: () => startEditing(turn) }]),
+    { label: words("reply.delete"), run: () => deleteTurn(turn) },
   ];
 }
 
