@@ -13,7 +13,7 @@ The time to the first text of so many pages that chat at once, with and without 
 
     python -m benchmarks.making abandoned [--count 100] [--leave 5]
 
-Trainings that are begun and given up, --leave of them without a word: these go by themselves, since their owners have no
+Trainings that are begun and given up, --leave of them without a word: these go by themselves, for their owners have no
 tab. Prints processes, files, open files and memory afterwards.
 """
 
