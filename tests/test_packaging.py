@@ -11,7 +11,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
-from importlib.metadata import version
+from importlib.metadata import requires, version
 from pathlib import Path
 
 import pytest
@@ -72,6 +72,20 @@ def test_the_lock_holds_a_hash_for_every_pin_but_torchs() -> None:
     assert all(found) and {match[1]: match[2] for match in found if match} == {
         name: pin for name, pin in CONSTRAINTS.items() if name != "torch"
     }, "locked.txt is out of date: write it as tests/support/hashed_lock.py says"
+
+
+def test_what_the_dependencies_need_is_pinned_as_well() -> None:
+    """joblib needs cloudpickle, which nothing pinned: an environment from locked.txt alone did not import it."""
+    wanted = requirements("app", "data", "mcp", "oauth", "train", "track", "dev")
+    visited: set[tuple[str, str]] = set()
+    while wanted:
+        requirement = wanted.pop()
+        name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+        assert name in CONSTRAINTS, f"{requirement} is not in constraints.txt"
+        for extra in {"", *requirement.extras} - {known for seen, known in visited if seen == name}:
+            visited.add((name, extra))
+            found = [Requirement(line) for line in requires(name) or ()]
+            wanted += [one for one in found if one.marker is None or one.marker.evaluate({"extra": extra})]
 
 
 def test_the_tests_run_with_the_pinned_versions() -> None:
