@@ -37,8 +37,7 @@ def test_it_is_talked_with_compared_and_looked_into(served: Served, browser: Any
     user.act(lambda: page.get_by_role("menuitem", name="at temperatures").click())
     compared = page.locator(".turn").last
     assert compared.locator(".reply-temperature").all_text_contents() == ["at 0.2", "at 0.8", "at 1.4"]
-    page.locator(".more").first.press("Enter")
-    page.get_by_role("menuitem", name="Look inside").click()
+    page.locator(".action.look-inside").first.press("Enter")
     page.wait_for_selector("#inside .char")
     assert LABEL in str(page.text_content("#inside"))
     user.leave()
