@@ -28,8 +28,14 @@ export function select(label, onChange) {
   return { root, node };
 }
 
-// groups: [[label, [[value, text], ...]], ...]; a group without a label stands alone.
+const shownOptions = new WeakMap(); // of each menu, as JSON
+
+// groups: [[label, [[value, text], ...]], ...]; a group without a label stands alone. A menu that is the same stays: new
+// elements cost the browser their styles.
 export function setOptions(node, groups) {
+  const asked = JSON.stringify(groups);
+  if (shownOptions.get(node) === asked) return;
+  shownOptions.set(node, asked);
   const option = ([value, text]) => Object.assign(make("option", "", text), { value });
   node.replaceChildren(
     ...groups.flatMap(([label, options]) => {

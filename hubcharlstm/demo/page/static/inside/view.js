@@ -307,8 +307,10 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     color.node.value = kind;
     paint();
     if (kind === "weights") askWeights();
+    const className = `legend ${kind}`;
+    if (legend.className === className) return;
     const parts = LEGENDS[kind] ?? ["inside.legend_shut", "inside.legend_open"];
-    legend.className = `legend ${kind}`;
+    legend.className = className;
     legend.replaceChildren(...parts.map(legendPart));
   }
 
