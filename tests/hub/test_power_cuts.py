@@ -67,7 +67,10 @@ def test_a_power_cut_leaves_the_old_model_or_the_new(model: CharLSTM, tmp_path: 
     cuts = PowerCuts(tmp_path / "disk")
     with cuts.recorded():
         other_model().save_pretrained(target)
-    outcome_of = lambda disk: saved_model(disk / "runs" / "model")  # noqa: E731
+
+    def outcome_of(disk: Path) -> str:
+        return saved_model(disk / "runs" / "model")
+
     assert outcome_of(restored(cuts.certain, tmp_path / "certain")) == "new", "what was saved is certain"
     found = possible_outcomes(cuts, tmp_path / "cut", outcome_of)
     assert found.keys() == {"nothing" if onto == "nothing" else "old", "new"} and min(found.values()) > 5

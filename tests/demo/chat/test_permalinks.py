@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlencode
 
 import pytest
@@ -69,7 +69,8 @@ def test_the_python_lines_name_model_and_revision() -> None:
 def test_an_epoch_of_the_hub_is_named_by_its_commit() -> None:
     """The lines named tag and commit, which `from_pretrained` refuses: "names the revision 'epoch-03' and ..."."""
     served_model: Any = SimpleNamespace(source="u/m@epoch-03", is_private=False, model=SimpleNamespace(revision="abc"))
-    reply = permalinks.with_permalinks(TURN, REPLY, "", 40, served_model)  # type: ignore[arg-type]
+    turn, before = (cast(Any, one) for one in (TURN, REPLY))
+    reply = permalinks.with_permalinks(turn, before, "", 40, served_model)
     assert "CharLSTM.from_pretrained('u/m', revision='abc', precision='int8')" in reply["python"]
     args = parser().parse_args(shlex.split(reply["command"])[1:])
     assert (args.model, args.revision) == ("u/m", "abc")

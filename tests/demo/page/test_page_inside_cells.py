@@ -17,7 +17,8 @@ from hubcharlstm.inspection.cell_report import CellReport
 from hubcharlstm.inspection.cells import NamedCell
 from hubcharlstm.inspection.terms import unit_terms
 from tests.conftest import tiny_model
-from tests.support.browser_app import BrowserUser, free_port
+from tests.support.browser_app import BrowserUser
+from tests.support.served import Served
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -42,16 +43,9 @@ def network() -> CharLSTM:
 
 @pytest.fixture(scope="module")
 def url(browser: Any, network: CharLSTM) -> Iterator[str]:
-    from hubcharlstm.demo import launch
-    from hubcharlstm.demo.models import ModelRegistry
-
-    registry = ModelRegistry(network, "user/two-layers")
-    port = free_port()
-    server = launch.create_server(launch.build(registry), "127.0.0.1", port)
-    server.run_in_thread()
-    yield f"http://127.0.0.1:{port}"
-    server.close()
-    registry.close()
+    served = Served(network)
+    yield served.url
+    served.close()
 
 
 @pytest.fixture
@@ -278,7 +272,7 @@ def test_a_text_is_compared_and_taken_along_by_keyboard(user: BrowserUser, netwo
     page.get_by_role("button", name="How much like its own is it?").press("Enter")
     row = page.locator("#inside .scores tbody tr")
     row.wait_for()
-    assert row.locator("td").all_text_contents() == ["two-layers", shown(network.score(TEXT).bpc, 2), "not known"]
+    assert row.locator("td").all_text_contents() == ["tiny", shown(network.score(TEXT).bpc, 2), "not known"]
     with page.expect_download() as download:
         page.get_by_role("button", name="Take it along as HTML").press("Enter")
     report = html.unescape(Path(download.value.path()).read_text(encoding="utf-8"))
