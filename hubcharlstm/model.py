@@ -256,8 +256,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
             prompt, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
             stop=stop, seed=seed, state=state, clamp=clamp, engine=engine, max_buffered_tokens=max_buffered_tokens,
         )  # fmt: skip
-        for _ in stream:
-            pass
+        stream.generate_rest()
         return stream.completion
 
     @overload

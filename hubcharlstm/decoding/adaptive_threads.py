@@ -47,10 +47,10 @@ class AdaptiveThreads:
 class Region:
     """Sets the calling thread's number of OpenMP threads for a block, and records the time that the block takes."""
 
-    __slots__ = ("_choice", "_max_threads", "_num_threads", "_parallel", "_started", "_steps", "_threads_before")
+    __slots__ = ("_choice", "_max_threads", "_num_threads", "_parallel", "_started", "_threads_before", "steps")
 
     def __init__(self, choice: ThreadChoice, max_threads: int, steps: int) -> None:
-        self._choice, self._max_threads, self._steps = choice, max_threads, steps
+        self._choice, self._max_threads, self.steps = choice, max_threads, steps
 
     def __enter__(self) -> bool:
         self._threads_before = openmp.get_num_threads()
@@ -69,4 +69,4 @@ class Region:
         if self._num_threads != self._threads_before:
             openmp.set_num_threads(self._threads_before)
         if self._max_threads > 1 and error is None:
-            self._choice.record(self._parallel, seconds, self._steps)
+            self._choice.record(self._parallel, seconds, self.steps)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hubcharlstm.decoding import openmp
@@ -137,12 +138,35 @@ class Decoder:
         self._compute(ids, buffer, logits=True)
         return buffer.first(len(ids))[1]
 
+    def decode_row(
+        self, token_id: int, buffer: StateBuffer, choose: Callable[[NDArray[np.float32]], int | None], count: int
+    ) -> None:
+        """Step the first row of `buffer` up to `count` times, from `token_id` on.
+
+        choose: gets the logits (V,), valid until the next step, and returns the next id, None to end. What a step needs
+        besides its arithmetic is set up once for all of them.
+        """
+        next_id: int | None = token_id
+        single_row, row_logits = buffer.single_row, buffer.first(1)[1]
+        if single_row is None:
+            for _ in range(count):
+                next_id = choose(self.step(torch.tensor([next_id], device=self.device), buffer)[0].cpu().numpy())
+                if next_id is None:
+                    return
+            return
+        logits, region = row_logits[0].numpy(), self._threads.region("decode_row", steps=0)
+        with torch.inference_mode(), region as parallel:
+            while next_id is not None and region.steps < count:
+                single_row.step(next_id, logits=True, parallel=parallel)
+                next_id = choose(logits)
+                region.steps += 1
+
     def _compute(self, ids: Tensor, buffer: StateBuffer, *, logits: bool) -> None:
         count = len(ids)
         kind = min(padded_batch_size(count), BLOCK), logits
         with torch.inference_mode(), self._threads.region(kind) as parallel:
             if count == 1 and buffer.single_row is not None:
-                buffer.single_row.step(ids, logits=logits, parallel=parallel)
+                buffer.single_row.step(int(ids[0]), logits=logits, parallel=parallel)
                 return
             for view in buffer.first(count)[0]:
                 self._advance(ids[view.rows], view)

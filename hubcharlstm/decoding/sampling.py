@@ -141,20 +141,31 @@ def next_ids(logits: NDArray[np.floating], batch: SamplingBatch, uniforms: Array
     return ids if all_finite else np.where(finite, ids, -1)
 
 
-def next_id(logits: NDArray[np.floating], batch: SamplingBatch, uniform: float) -> int:
-    """`next_ids` for a batch of one row: logits (V,), in half the time, since NumPy takes longer for two axes."""
-    if not np.isfinite(logits).all():
-        return -1
-    if batch.all_greedy:
-        return int(logits.argmax())
-    values: Array = np.subtract(logits, logits.max(), dtype=np.float64)
-    with np.errstate(all="ignore"):  # as in `unnormalized`
-        np.divide(values, batch.divisor[0, 0], values)
-        np.exp(values, values)
-    for _, apply, setting in batch.filters:
-        values = apply((values / values.sum())[None], setting)[0]
-    cumulative = np.add.accumulate(values)
-    return int(cumulative.searchsorted(uniform * cumulative[-1], side="right"))
+class RowSampler:
+    """`next_ids` for one row, whose arrays are allocated once, in a third of the time."""
+
+    def __init__(self, params: SamplingParams, vocab_size: int) -> None:
+        batch = SamplingBatch.of([params])
+        self._greedy, self._divisor, self._filters = batch.all_greedy, batch.divisor[0, 0], batch.filters
+        self._finite = np.empty(vocab_size, bool)
+        self._values, self._cumulative = np.empty(vocab_size), np.empty(vocab_size)
+
+    def next_id(self, logits: NDArray[np.float32], uniform: float) -> int:
+        """logits (V,), uniform in [0, 1) -> an id; -1 if a logit is not finite."""
+        np.isfinite(logits, self._finite)
+        if not np.logical_and.reduce(self._finite):
+            return -1
+        if self._greedy:
+            return int(logits.argmax())
+        values, cumulative = self._values, self._cumulative
+        np.subtract(logits, np.maximum.reduce(logits), values, dtype=np.float64)
+        with np.errstate(all="ignore"):  # as in `unnormalized`
+            np.divide(values, self._divisor, values)
+            np.exp(values, values)
+        for _, apply, setting in self._filters:
+            values = apply((values / values.sum())[None], setting)[0]
+        np.add.accumulate(values, out=cumulative)
+        return int(cumulative.searchsorted(uniform * cumulative[-1], "right"))
 
 
 def probabilities(logits: NDArray[np.floating], batch: SamplingBatch) -> Array:

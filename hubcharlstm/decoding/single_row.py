@@ -66,11 +66,11 @@ class SingleRowStep:
             units, values = [unit for unit, _ in cells], np.array([value for _, value in cells], np.float32)
             self._clamped[n] = (units, values) if cells else None
 
-    def step(self, ids: Tensor, *, logits: bool, parallel: bool) -> None:
-        """ids (1,): compute the next state, and with `logits` the logits, in place, on one thread or on several."""
+    def step(self, token_id: int, *, logits: bool, parallel: bool) -> None:
+        """Compute the next state, and with `logits` the logits, in place, on one thread or on several."""
         i, f, o, g, out = self._i, self._f, self._o, self._g, self._out
         for layer, clamped in zip(self._layers, self._clamped, strict=True):
-            base = self._table[ids.numpy()] if layer.bias is None else layer.bias
+            base = self._table[token_id] if layer.bias is None else layer.bias
             np.add(base, layer.product[parallel](), self._gates)
             self._ifo.sigmoid_()
             np.tanh(g, g)

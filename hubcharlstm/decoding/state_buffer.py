@@ -29,8 +29,8 @@ def padded_batch_size(count: int) -> int:
 class RowStep(Protocol):
     """A step of the first row of a buffer alone."""
 
-    def step(self, ids: Tensor, *, logits: bool, parallel: bool) -> None:
-        """ids (1,): compute the next state, and with `logits` the logits, in place, on one thread or on several."""
+    def step(self, token_id: int, *, logits: bool, parallel: bool) -> None:
+        """Compute the next state, and with `logits` the logits, in place, on one thread or on several."""
         ...
 
     def set_clamp(self, clamp: Clamp) -> None:

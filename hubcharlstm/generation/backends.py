@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
 from hubcharlstm.decoding.decoder import Decoder
-from hubcharlstm.decoding.sampling import SamplingBatch, next_id
+from hubcharlstm.decoding.sampling import RowSampler
 from hubcharlstm.engine.engine import Engine
 from hubcharlstm.engine.sequence import FinishReason, GenerationRequest, Sequence
 from hubcharlstm.engine.stopping import Ids
 from hubcharlstm.errors import DamagedModelError
 from hubcharlstm.network import State
+
+BURST = 16
+"""Ids that are sampled at once for a text that is wanted as a whole."""
 
 
 def prefill_pending(sequence: Sequence, decoder: Decoder) -> State:
@@ -29,30 +33,40 @@ class LocalBackend:
         self.sequence = Sequence(request)
         self._decoder = decoder
         self._buffer = decoder.state_buffer(1)
-        self._ids = torch.empty(1, dtype=torch.int64, device=decoder.device)
-        self._params = SamplingBatch.of([request.sampling])
+        self._sampler = RowSampler(request.sampling, decoder.config.vocab_size)
         self._in_buffer = False
 
     def take(self) -> Ids:
         """The next ids that may be shown; none only at the end."""
         sequence = self.sequence
         while not sequence.output_ids and sequence.finish_reason is None:
-            self._advance()
+            self._advance(1)
         ids, sequence.output_ids = tuple(sequence.output_ids), []
         return ids
 
     take_nowait = take
 
-    def _advance(self) -> None:
+    def take_all(self) -> Ids:
+        """All ids up to the end that may be shown."""
         sequence = self.sequence
+        while sequence.finish_reason is None:
+            self._advance(BURST)
+        return self.take()
+
+    def _advance(self, count: int) -> None:
+        """Sample `count` ids, or fewer up to the end."""
         if not self._in_buffer:
             self._prefill()
-        self._ids.fill_(sequence.pending_ids[0])
-        logits = self._decoder.step(self._ids, self._buffer)
-        new_id = next_id(logits.cpu().numpy()[0], self._params, sequence.uniforms(1)[0])
+        self._decoder.decode_row(self.sequence.pending_ids[0], self._buffer, self._choose, count)
+
+    def _choose(self, logits: NDArray[np.float32]) -> int | None:
+        """Sample from logits (V,); None at the end."""
+        sequence = self.sequence
+        new_id = self._sampler.next_id(logits, sequence.uniforms(1)[0])
         if new_id < 0:
             raise DamagedModelError
         sequence.accept((new_id,))
+        return new_id if sequence.finish_reason is None else None
 
     def _prefill(self) -> None:
         prefill_pending(self.sequence, self._decoder)
@@ -93,6 +107,10 @@ class EngineBackend:
         """The ids that are available, without waiting."""
         return self._handle.take(0)
 
+    def take_all(self) -> Ids:
+        """All ids up to the end that may be shown."""
+        return tuple(new_id for ids in self._handle for new_id in ids)
+
     @property
     def sequence(self) -> Sequence:
         return self._handle.sequence
@@ -106,7 +124,7 @@ class EngineBackend:
 
     def drain(self) -> Ids:
         """Ids that were sampled but not taken when it was cancelled; it ends within a step."""
-        return tuple(new_id for ids in self._handle for new_id in ids)
+        return self.take_all()
 
     def state(self) -> State:
         return prefill_pending(self.sequence, self._decoder)

@@ -61,7 +61,7 @@ def generate_texts(
 
 def whole_text(stream: TextStream) -> str:
     """All that a stream writes; raises `BusyError` where its engine is closed before the end."""
-    text = "".join(stream)
+    text = stream.generate_rest()
     if stream.finish_reason == "cancelled":
         raise BusyError(
             f"The engine was closed after {stream.num_tokens:,} characters; expected it to stay open: create another "

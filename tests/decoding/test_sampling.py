@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hubcharlstm.decoding.sampling import (
     MAX_SEED,
     RandomStream,
+    RowSampler,
     SamplingBatch,
     SamplingParams,
     check_seed,
@@ -17,7 +18,6 @@ from hubcharlstm.decoding.sampling import (
     filter_top_k,
     filter_top_p,
     new_seed,
-    next_id,
     next_ids,
     probabilities,
     sample,
@@ -84,13 +84,15 @@ def test_a_row_by_itself_gives_the_id_that_it_gives_in_a_batch() -> None:
     for case in range(3000):
         temperature = rng.choice([0.0, 1e-320, 1e-9, 0.3, 0.8, 1.0, 2.5, 1e30])
         top_k, top_p, min_p = rng.integers(0, 9), rng.choice([1.0, 0.9, 0.4]), rng.choice([0.0, 0.05])
-        row = batch(SamplingParams(temperature, top_k, top_p, min_p))
+        params = SamplingParams(temperature, top_k, top_p, min_p)
+        row = batch(params)
         logits = (rng.normal(size=(1, rng.integers(1, 130))) * rng.choice([1e-3, 3, 1e4])).astype(np.float32)
         if case % 10 == 0:
             logits[0, rng.integers(logits.size)] = rng.choice([np.nan, np.inf, -np.inf])
+        sampler = RowSampler(params, logits.shape[1])
         cumulative = np.cumsum(probabilities(np.nan_to_num(logits, posinf=0, neginf=0), row), axis=-1)[0]
         for uniform in (0.0, rng.random(), min(rng.choice(cumulative), np.nextafter(1.0, 0)), np.nextafter(1.0, 0)):
-            assert next_id(logits[0], row, uniform) == next_ids(logits, row, np.array([uniform]))[0]
+            assert sampler.next_id(logits[0], uniform) == next_ids(logits, row, np.array([uniform]))[0]
 
 
 def test_temperature_divides_logits() -> None:
