@@ -44,6 +44,10 @@ _OXBLOOD = Color(
 )
 
 
+LOGIN_CSS = ".wrap:has(> .column.panel) { background: transparent }"
+"""Gradio's login page loads the theme alone; beside its form it shows the white of floating menus."""
+
+
 def theme() -> Base:
     """The theme of the app; the style sheets in `CSS` add the layout."""
     made = Base(
@@ -53,6 +57,7 @@ def theme() -> Base:
         font=[Font("system-ui"), Font("-apple-system"), Font("Segoe UI"), Font("Roboto"), Font("sans-serif")],
         font_mono=[Font("ui-monospace"), Font("Menlo"), Font("Consolas"), Font("monospace")],
     )
+    made.custom_css = LOGIN_CSS
     return made.set(
         body_background_fill="*neutral_50",
         body_background_fill_dark="*neutral_950",
