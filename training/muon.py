@@ -1,4 +1,4 @@
-"""Muon for the matrices of an LSTM: momentum whose singular values are made equal, gate by gate (Jordan 2024)."""
+"""Muon for the matrices of an LSTM: momentum whose singular values are equalized in blocks of a gate (Jordan 2024)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from torch import Tensor
 from hubcharlstm.torch_compat import has_fast_bf16
 
 NUM_GATES = 4
+BLOCK_ROWS = 128
+"""Of a gate that are orthogonalized together. Of 512 rows at once the products would cost five times as much, and each
+step would gain less: the same number of characters ends 0.017 nats higher (benchmarks/RESULTS.md)."""
 POLYNOMIALS = ((7.9505, -22.3182, 15.8474), (3.6101, -2.6042, 0.4927), (2.7135, -1.9648, 0.4289))
 """a x + b x^3 + c x^5, one after the other: each is nearest to 1 on what the one before makes of [0.01, 1], and on 2 %
 more for what bfloat16 rounds, so that all singular values in there end between 0.69 and 1.31 (Amsel et al. 2025).
@@ -24,11 +27,21 @@ def is_gate_matrix(name: str) -> bool:
     return "lstm.weight_" in name
 
 
-class GateMuon(torch.optim.Optimizer):
-    """Nesterov momentum, orthogonalized for each of the four gates of a parameter (4H, K) by itself.
+def block_rows(hidden_size: int) -> int:
+    """Rows of the blocks of a gate with `hidden_size` rows: the largest divisor of it up to BLOCK_ROWS.
 
-    lr: multiplied by max(1, H / K) ** 0.5. weight_decay: decoupled. The same as `torch.optim.Muon` on the four parts,
-    whose products are taken in one batch here, in bfloat16 where the device is fast at it.
+    All of them if the divisors are few, as of a prime number, so that no block has less than a half of BLOCK_ROWS.
+    """
+    rows = max(rows for rows in range(1, min(BLOCK_ROWS, hidden_size) + 1) if hidden_size % rows == 0)
+    return rows if 2 * rows >= BLOCK_ROWS else hidden_size
+
+
+class GateMuon(torch.optim.Optimizer):
+    """Nesterov momentum, orthogonalized for blocks of rows of each of the four gates of a parameter (4H, K).
+
+    lr: multiplied by max(1, R / K) ** 0.5 for blocks of R rows. weight_decay: decoupled. The same as `torch.optim.Muon`
+    on each block by itself (see `block_rows`), whose products are taken in one batch here, in bfloat16 where the device
+    is fast at it.
     """
 
     def __init__(
@@ -55,9 +68,9 @@ class GateMuon(torch.optim.Optimizer):
         gradient, buffer, momentum = parameter.grad, state["momentum_buffer"], group["momentum"]
         assert gradient is not None
         buffer.lerp_(gradient, 1 - momentum)
-        gates = gradient.lerp(buffer, momentum).view(NUM_GATES, -1, gradient.shape[1])  # (4, H, K)
-        update = orthogonalized(gates).flatten(0, 1).to(parameter.dtype)
-        rows, columns = gates.shape[1:]
+        rows, columns = block_rows(len(gradient) // NUM_GATES), gradient.shape[1]
+        blocks = gradient.lerp(buffer, momentum).view(-1, rows, columns)  # (4 H / R, R, K)
+        update = orthogonalized(blocks).flatten(0, 1).to(parameter.dtype)
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
         parameter.add_(update, alpha=-group["lr"] * math.sqrt(max(1.0, rows / columns)))
 

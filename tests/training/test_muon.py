@@ -1,4 +1,4 @@
-"""Muon on the gates: the same as PyTorch's own on each gate by itself, resumable to the bit, and it learns."""
+"""Muon on the gates: the same as PyTorch's own on each block by itself, resumable to the bit, and it learns."""
 
 from __future__ import annotations
 
@@ -8,36 +8,48 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 import training.muon
 from hubcharlstm import CharLSTM, CharLSTMConfig, Vocabulary
 from tests.support.tiny_runs import RECIPE, assert_same_run, at_step, record, run
 from training.bptt import new_optimizers
-from training.muon import GateMuon, is_gate_matrix, orthogonalized
+from training.muon import BLOCK_ROWS, GateMuon, block_rows, is_gate_matrix, orthogonalized
 
 MUON = replace(RECIPE, muon_rate=0.02)
 
 
-@pytest.mark.parametrize("shape", [(4 * 16, 16), (4 * 16, 6), (4 * 6, 40)])
-def test_each_gate_is_stepped_as_by_pytorchs_muon(shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("shape", "blocks"), [((4 * 16, 16), 4), ((4 * 16, 6), 4), ((4 * 6, 40), 4), ((4 * 256, 64), 8), ((4 * 192, 48), 8)]
+)
+def test_each_block_is_stepped_as_by_pytorchs_muon(shape: tuple[int, int], blocks: int) -> None:
     """Its twin takes other polynomials, in bfloat16, so that the comparison is one of directions and lengths."""
     torch.manual_seed(0)
     ours = nn.Parameter(torch.randn(shape))
-    theirs = [nn.Parameter(part.clone()) for part in ours.detach().chunk(4)]
+    theirs = [nn.Parameter(part.clone()) for part in ours.detach().chunk(blocks)]
     optimizer = GateMuon([ours], lr=0.02, weight_decay=0.1)
     twin = torch.optim.Muon(theirs, lr=0.02, weight_decay=0.1, momentum=0.95)
     before = ours.detach().clone()
     for _ in range(4):
         gradient = torch.randn(shape)
         ours.grad = gradient
-        for part, grad in zip(theirs, gradient.chunk(4), strict=True):
+        for part, grad in zip(theirs, gradient.chunk(blocks), strict=True):
             part.grad = grad.clone()
         optimizer.step()
         twin.step()
     moved, expected = ours.detach() - before, torch.cat([part.detach() for part in theirs]) - before
     assert torch.cosine_similarity(moved.flatten(), expected.flatten(), dim=0) > 0.97
     assert 0.8 < moved.norm() / expected.norm() < 1.25
+
+
+@given(st.integers(1, 3000))
+def test_blocks_divide_a_gate_and_are_neither_slow_nor_many(hidden_size: int) -> None:
+    rows = block_rows(hidden_size)
+    assert hidden_size % rows == 0
+    assert rows == hidden_size or BLOCK_ROWS // 2 <= rows <= BLOCK_ROWS
+    assert [block_rows(size) for size in (97, 300, 512, 521, 896)] == [97, 100, 128, 521, 128]
 
 
 @pytest.mark.parametrize("shape", [(24, 24), (24, 8), (8, 24)])
