@@ -112,7 +112,12 @@ def loss_curve(precision: str) -> dict[str, Any]:
     for module in (training.lstm, training.muon):
         vars(module)["has_fast_bf16"] = lambda: precision == "bf16"
     recipe = Recipe(
-        embedding_dim=32, hidden_size=64, weight_drop=0.2, muon_rate=0.02, max_train_chars=GAP_STEPS * 24 * 100
+        embedding_dim=32,
+        hidden_size=64,
+        dropout=0.2,
+        weight_drop=0.2,
+        batch_size=24,
+        max_train_chars=GAP_STEPS * 24 * 100,
     )
     bptt = small_bptt("\n\n".join(topics.values()), recipe)
     losses = [float(bptt.processes.mean(bptt.step(step))) for step in range(GAP_STEPS)]

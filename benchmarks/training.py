@@ -97,7 +97,7 @@ def main() -> None:
         costs[name] = ours / bare - 1
         print(f"| {name} | {1000 * bare:.1f} | {1000 * ours:.1f} | {100 * costs[name]:.1f} % |")
     # The same layer as the tutorial's: one of 300 units, batch 30, windows of 50.
-    recipe = Recipe(hidden_size=300, num_layers=1, dropout=0.2, batch_size=30, seq_len=50)
+    recipe = Recipe(hidden_size=300, num_layers=1, dropout=0.2, batch_size=30, seq_len=50, muon_rate=0.0)
     twin = TutorialNetwork(vocab_size)
     ids = torch.randint(vocab_size, (5000,))
     theirs, ours = alternate([tutorial_step(twin, ids, vocab_size), our_step(recipe, text)], rounds)

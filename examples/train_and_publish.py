@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
 
     # A recipe is a frozen dataclass; batch and window shrink for a short text.
     recipe = replace(PRESETS["small"], hidden_size=arguments.hidden_size, max_epochs=arguments.max_epochs)
-    recipe, note = recipe.fitted_to(len(corpus.train))
+    recipe, note = recipe.fitted_to(len(corpus.train), vocab_size=len(corpus.chars))
     if note:
         print(f"note: {note}")
 

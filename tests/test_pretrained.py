@@ -15,6 +15,7 @@ from training.evaluation.losses import carried_loss
 from training.options import parser
 from training.pipeline import encode
 from training.recipe import Recipe
+from training.run_settings import ADDED
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_it_was_trained_on_the_corpus_that_the_command_reads_today(shipped: Char
 
 def test_its_record_has_the_names_of_today(shipped: CharLSTM) -> None:
     """It was trained by an earlier version; its command can be typed as the card shows it."""
-    recipe = Recipe(**shipped.record["recipe"])
+    recipe = Recipe(**ADDED | shipped.record["recipe"])
     options = parser().parse_args(shlex.split(shipped.record["command"])[3:])
     assert (options.preset, options.max_train_chars) == (recipe.preset, recipe.max_train_chars)
     assert len(shipped.record["corpus"]["bottom_k_sketch"]) == 256

@@ -27,7 +27,7 @@ from training.schedule import TrainSchedule
 
 CPU = torch.device("cpu")
 TIMED_STEPS, TIMED_CHARS, TIMED_HASHES = 4, 40_000, 200_000
-OPTIMIZER = 1.1
+OPTIMIZER = 1.15
 """A step with its optimizer against one without."""
 EVALUATION_SAMPLE, SNAPSHOT_SAMPLE = 160, 200
 """Characters that are written at each of them."""

@@ -40,7 +40,7 @@ from training.teachers import Teachers
 from training.time_budget import TimeBudget
 from training.tracking import Tracker
 from training.trainer import Trainer, TrainResult
-from training.warm_start import PretrainedInit
+from training.warm_start import SIZES, PretrainedInit
 
 MAX_PARAMETERS = 2**31
 LARGE_BYTES = 5 * 2**20
@@ -80,13 +80,18 @@ def train(
     targets = check_targets(settings.hub or HubTargets()) if processes.is_main else HubTargets()
     # A run that is resumed keeps the recipe that it began with, whatever the rules of this version say.
     count, length = processes.count, len(corpus.train)
-    recipe, warning = (settings.recipe, "") if resume else settings.recipe.fitted_to(length, count, given=given)
+    symbols = len(corpus.chars)
+    if pretrained_init is not None:
+        given = {*given, *SIZES}  # those of its weights
+    recipe, warning = settings.recipe, ""
+    if not resume:
+        recipe, warning = settings.recipe.fitted_to(length, count, vocab_size=symbols, given=given)
     deadline = None
     if not resume and processes.is_main:
         timings = _measure(corpus, recipe, pretrained_init, teachers)
         if budget:
             planned = budget.plan(settings.recipe, timings, corpus, given=given)
-            recipe, warning = planned.fitted_to(length, count, given=given)
+            recipe, warning = planned.fitted_to(length, count, vocab_size=symbols, given=given)
             schedule = TrainSchedule.of(recipe, length)
             needed = timings.estimate(schedule, corpus)
             deadline = budget.deadline(needed.report + needed.evaluations / len(schedule.evaluation_steps))

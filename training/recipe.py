@@ -7,7 +7,14 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-MANY_EPOCHS = 12
+MANY_EPOCHS, FEW_EPOCHS, ONCE = 12, 5, 1.5
+"""Bounds between which a preset regularizes more or less, in readings of the text."""
+MANY_SYMBOLS = 400
+"""Of a vocabulary such as that of Chinese."""
+MANY_SYMBOLS_RECIPE: dict[str, Any] = {
+    "embedding_dim": 128, "hidden_size": 384, "dropout": 0.65, "weight_drop": 0.5, "weight_decay": 0.1,
+}  # fmt: skip
+"""Of `small` for a text of that many symbols, each of which stands in it too seldom to be learned by more weights."""
 MIN_STEPS = 1000
 """Of a run that reads its text `max_epochs` times: with a preset's rows a short text would end after a few hundred."""
 REGULARIZATION = ("dropout", "weight_drop", "softmax_temperature")
@@ -42,19 +49,19 @@ class Recipe:
     embedding_dim: int = 64
     hidden_size: int = 512
     num_layers: int = 1
-    dropout: float = 0.2
+    dropout: float = 0.4
     weight_drop: float = 0.0
-    batch_size: int = 24
+    batch_size: int = 16
     seq_len: int = 100
     learning_rate: float = 1e-2
-    muon_rate: float = 0.0
+    muon_rate: float = 0.02
     weight_decay: float = 0.01
     grad_clip: float = 1.0
     warmup: float = 0.02
     state_reset_prob: float = 0.03
     ema_decay: float = 0.998
     softmax_temperature: float = 1.1
-    max_train_chars: int = 6_500_000
+    max_train_chars: int = 6_000_000
     max_epochs: int = 25
     patience: int = 8
     distill_weight: float = 0.0
@@ -96,17 +103,30 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def fitted_to(self, train_chars: int, num_processes: int = 1, *, given: Collection[str] = ()) -> tuple[Recipe, str]:
-        """This recipe with regularization, batch and window that fit the text, and a sentence on what changed, else "".
+    def fitted_to(
+        self, train_chars: int, num_processes: int = 1, *, vocab_size: int = 0, given: Collection[str] = ()
+    ) -> tuple[Recipe, str]:
+        """This recipe with sizes, regularization, batch and window that fit the text, and a sentence on what changed.
 
         Regularization follows the number of readings (see `_regularization`), unless one of REGULARIZATION differs from
-        the preset; a preset's batch has as many rows as leave a run MIN_STEPS. given: fields that the user has set,
-        which count as other than the preset's where they are equal. Fitting a fitted recipe again changes nothing.
+        the preset; a text of many symbols that is read many times gets MANY_SYMBOLS_RECIPE under the same condition,
+        and no text that `small` reads so often gets its Muon. A preset's batch has as many rows as leave a run
+        MIN_STEPS. vocab_size: the symbols of the text; 0 if unknown.
+        given: fields that the user has set, which count as other than the preset's where they are equal. The sentence
+        is "" if nothing changes, as when a fitted recipe is fitted again.
         """
         preset = PRESETS.get(self.preset, self)
         readings = min(self.max_train_chars / max(1, train_chars), self.max_epochs)
-        untouched = all(name not in given and getattr(self, name) == getattr(preset, name) for name in REGULARIZATION)
-        recipe = replace(self, **_regularization(self.preset, readings)) if untouched else self
+
+        def untouched(names: Collection[str]) -> bool:
+            return all(name not in given and getattr(self, name) == getattr(preset, name) for name in names)
+
+        recipe = replace(self, **_regularization(self.preset, readings)) if untouched(REGULARIZATION) else self
+        is_short = self.preset == "small" and readings >= MANY_EPOCHS
+        if is_short and vocab_size >= MANY_SYMBOLS and untouched([*REGULARIZATION, *MANY_SYMBOLS_RECIPE]):
+            recipe = replace(recipe, **MANY_SYMBOLS_RECIPE)
+        if is_short and untouched(["muon_rate"]):
+            recipe = replace(recipe, muon_rate=0.0)  # what is learned faster is memorized sooner
         seq_len = min(self.seq_len, max(1, (train_chars - 1) // 8))
         batch_size = max(1, min(self.batch_size, train_chars // (8 * seq_len)))
         if "batch_size" not in given and self.batch_size == preset.batch_size:
@@ -116,9 +136,11 @@ class Recipe:
         fitted = replace(recipe, batch_size=batch_size, seq_len=seq_len)
         count = f"{readings:.2g}"
         times = "once" if count == "1" else f"{count} times"
+        by_symbols = {name: name for name in MANY_SYMBOLS_RECIPE if name not in REGULARIZATION}
         sentences = (
             ("the text is short, so", self._changes(fitted, {"batch_size": "batch", "seq_len": "window"})),
-            (f"the text is read {times}, so", self._changes(fitted, {n: n for n in REGULARIZATION})),
+            (f"the text has {vocab_size:,} different characters, so", self._changes(fitted, by_symbols)),
+            (f"the text is read {times}, so", self._changes(fitted, {n: n for n in (*REGULARIZATION, "muon_rate")})),
         )
         return fitted, "; ".join(f"{reason} {changes}" for reason, changes in sentences if changes)
 
@@ -135,11 +157,12 @@ class Recipe:
 def _regularization(preset: str, readings: float) -> dict[str, Any]:
     """The values of REGULARIZATION that differ from the preset's, by how often a run reads its text.
 
-    A text that `small` reads often is learned by heart without more of it; `base` needs less for one that it reads
-    seldom.
+    A text that `small` reads often is learned by heart without more of it; what is read seldom needs less.
     """
     if preset == "small" and readings >= MANY_EPOCHS:
-        return {"dropout": 0.5, "weight_drop": 0.2}
+        return {"dropout": 0.5, "weight_drop": 0.2, "softmax_temperature": 1.2}
+    if preset == "small" and readings < FEW_EPOCHS:
+        return {"dropout": 0.1 if readings > ONCE else 0.0}
     if preset == "base" and readings < MANY_EPOCHS:
         return {"dropout": 0.2, "weight_drop": 0.1, "softmax_temperature": 1.03}
     return {}
@@ -156,6 +179,7 @@ PRESETS: dict[str, Recipe] = {
         batch_size=32,
         seq_len=128,
         learning_rate=4e-3,
+        muon_rate=0.0,
         ema_decay=0.999,
         max_train_chars=34_000_000,
         max_epochs=40,
@@ -169,6 +193,7 @@ PRESETS: dict[str, Recipe] = {
         batch_size=128,
         seq_len=256,
         learning_rate=2e-3,
+        muon_rate=0.0,
         ema_decay=0.9998,
         softmax_temperature=1.0,
         max_train_chars=1_000_000_000,
@@ -181,6 +206,8 @@ PRESETS: dict[str, Recipe] = {
         batch_size=30,
         seq_len=50,
         learning_rate=1e-3,
+        muon_rate=0.0,
+        max_train_chars=6_500_000,
         weight_decay=0.0,
         ema_decay=0.0,
         softmax_temperature=1.0,

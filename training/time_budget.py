@@ -59,7 +59,7 @@ class TimeBudget:
         counting = COUNTING_SECONDS * (train_chars + len(corpus.held_out))
         available = RESERVE * (self.remaining - counting)
         for _ in range(MAX_ATTEMPTS):
-            fitted, _ = recipe.fitted_to(train_chars, given=given)
+            fitted, _ = recipe.fitted_to(train_chars, vocab_size=len(corpus.chars), given=given)
             schedule = TrainSchedule.of(fitted, train_chars)
             needed = timings.estimate(schedule, corpus)
             variable = needed.steps + needed.evaluations + needed.samples

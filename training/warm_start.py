@@ -44,7 +44,7 @@ class PretrainedInit:
         return cls(name, chars, model, tuple(ancestors_of(model, typed)), tuple(teachers_of(model)))
 
     def fit_recipe(self, recipe: Recipe, given: set[str]) -> Recipe:
-        """`recipe` with the pretrained sizes and case, and a lower learning rate unless `given` names it.
+        """`recipe` with the pretrained sizes and case, a lower learning rate and no Muon, unless `given` names them.
 
         Raises `ValueError` if a size named in `given` differs.
         """
@@ -57,8 +57,9 @@ class PretrainedInit:
                     f"the run starts from its weights: leave --{name.replace('_', '-')} out."
                 )
         rate = recipe.learning_rate if "learning_rate" in given else min(LEARNING_RATE, recipe.learning_rate)
+        muon_rate = recipe.muon_rate if "muon_rate" in given else 0.0
         lowercase = recipe.lowercase or self.model.vocabulary.lowercase
-        return replace(recipe, **sizes, lowercase=lowercase, learning_rate=rate)
+        return replace(recipe, **sizes, lowercase=lowercase, learning_rate=rate, muon_rate=muon_rate)
 
     def vocabulary(self, chars: tuple[str, ...], *, lowercase: bool) -> Vocabulary:
         """The pretrained characters in their order, then the new ones of the text."""

@@ -30,6 +30,7 @@ RECIPE = Recipe(
     batch_size=4,
     seq_len=16,
     learning_rate=1e-2,
+    muon_rate=0.0,
     state_reset_prob=0.2,
     max_train_chars=3_000,
 )

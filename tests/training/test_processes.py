@@ -232,8 +232,8 @@ def test_a_batch_that_cannot_be_shared_is_refused_or_made_smaller() -> None:
     with pytest.raises(ValueError, match=r"24 rows, which 5 processes .*1, 2, 3, 4, 6, 8, 12, 24.*: start so many"):
         check_divides(24, 5)
     recipe, sentence = Recipe().fitted_to(1_000_000, num_processes=5)
-    assert recipe.batch_size == 20 and "the batch is 20 instead of 24" in sentence
-    assert Recipe().fitted_to(1_000_000, num_processes=4)[0].batch_size == 24
+    assert recipe.batch_size == 15 and "the batch is 15 instead of 16" in sentence
+    assert Recipe().fitted_to(1_000_000, num_processes=4)[0].batch_size == 16
 
 
 def test_more_processes_than_pay_are_told() -> None:

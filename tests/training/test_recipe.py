@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.recipe import MIN_STEPS, PRESET_TIMES, PRESETS, REGULARIZATION, Recipe
+from training.recipe import (
+    MANY_SYMBOLS,
+    MANY_SYMBOLS_RECIPE,
+    MIN_STEPS,
+    PRESET_TIMES,
+    PRESETS,
+    REGULARIZATION,
+    Recipe,
+)
 from training.schedule import MAX_EVALUATIONS, TrainSchedule
 
 recipes = st.builds(
@@ -83,7 +91,7 @@ def test_batch_and_window_shrink_to_the_text_and_say_so(recipe: Recipe, train_ch
     assert ("batch" in note) == (fitted.batch_size != recipe.batch_size)
     assert ("window" in note) == (fitted.seq_len != recipe.seq_len)
     assert fitted.fitted_to(train_chars) == (fitted, "")  # so that a resumed run has the same rows
-    changes = ("batch_size", "seq_len", *REGULARIZATION)
+    changes = ("batch_size", "seq_len", "muon_rate", *REGULARIZATION)
     assert replace(fitted, **{name: getattr(recipe, name) for name in changes}) == recipe
 
 
@@ -95,7 +103,8 @@ def dropouts(preset: str, readings: float) -> tuple[float, float]:
 
 
 def test_the_more_often_a_text_is_read_the_more_it_is_regularized() -> None:
-    assert [dropouts("small", readings) for readings in (2, 11.9, 12.1, 25)] == [(0.2, 0)] * 2 + [(0.5, 0.2)] * 2
+    small = [dropouts("small", readings) for readings in (0.3, 1.4, 2, 4.9, 5.1, 11.9, 12.1, 25)]
+    assert small == [(0.0, 0)] * 2 + [(0.1, 0)] * 2 + [(0.4, 0)] * 2 + [(0.5, 0.2)] * 2
     assert (dropouts("base", 5), dropouts("base", 20)) == ((0.2, 0.1), (0.5, 0.35))
 
 
@@ -117,7 +126,7 @@ def test_a_run_that_reads_a_short_text_as_often_as_it_may_has_enough_steps(prese
 
 
 def test_a_batch_that_is_set_by_hand_stays_where_the_text_has_room_for_it() -> None:
-    assert replace(Recipe(), batch_size=20).fitted_to(40_000)[0].batch_size == 20
+    assert replace(Recipe(), batch_size=12).fitted_to(40_000)[0].batch_size == 12
     assert Recipe().fitted_to(40_000)[0].batch_size == 10
 
 
@@ -133,15 +142,45 @@ def test_regularization_that_is_set_by_hand_stays(name: str) -> None:
     for preset in ("small", "base"):
         chosen = replace(PRESETS[preset], **{name: 0.77})
         for readings in (2, 5, 20):
-            assert chosen.fitted_to(chosen.max_train_chars // readings) == (chosen, "")
+            fitted, _ = chosen.fitted_to(chosen.max_train_chars // readings)
+            assert replace(fitted, muon_rate=chosen.muon_rate) == chosen
+
+
+def test_a_text_that_is_read_often_leaves_muon_to_longer_ones_unless_it_is_asked_for() -> None:
+    assert [Recipe().fitted_to(length)[0].muon_rate for length in (600_000, 400_000)] == [Recipe().muon_rate, 0]
+    assert Recipe().fitted_to(90_000, given={"muon_rate"})[0].muon_rate == Recipe().muon_rate
+    assert replace(Recipe(), muon_rate=0.01).fitted_to(90_000)[0].muon_rate == 0.01
 
 
 def test_a_value_that_is_given_stays_where_it_is_the_presets_own() -> None:
-    """`--dropout 0.2` trained with 0.5, and a sweep over dropout compared 0.5 as 0.2."""
+    """`--dropout 0.4` trained with 0.5, and a sweep over dropout compared 0.5 as 0.4."""
     for name in ("dropout", "weight_drop"):
-        assert Recipe().fitted_to(120_000, given={name}) == (Recipe(), "")
+        assert Recipe().fitted_to(120_000, given={name, "muon_rate"}) == (Recipe(), "")
     fitted, _ = Recipe().fitted_to(40_000, given={"batch_size"})
-    assert (fitted.batch_size, fitted.dropout) == (24, 0.5)
+    assert (fitted.batch_size, fitted.dropout) == (16, 0.5)
+
+
+def test_a_text_of_many_symbols_gets_a_narrower_network_and_the_note_says_so() -> None:
+    """Chinese manual pages of 100 kB: with the usual one it lost to counting."""
+    fitted, note = Recipe().fitted_to(90_000, vocab_size=884)
+    changed = {name for name in Recipe().to_dict() if getattr(fitted, name) != getattr(Recipe(), name)}
+    assert changed == {*MANY_SYMBOLS_RECIPE, "muon_rate", "softmax_temperature"}
+    assert all(getattr(fitted, name) == value for name, value in MANY_SYMBOLS_RECIPE.items())
+    assert note == (
+        "the text has 884 different characters, so the embedding dim is 128 instead of 64, the hidden size is 384 "
+        "instead of 512 and the weight decay is 0.1 instead of 0.01; the text is read 25 times, so the dropout is 0.65 "
+        "instead of 0.4, the weight drop is 0.5 instead of 0, the softmax temperature is 1.2 instead of 1.1 and the "
+        "muon rate is 0 instead of 0.02"
+    )
+    assert fitted.fitted_to(90_000, vocab_size=884) == (fitted, "")
+    plain, _ = Recipe().fitted_to(90_000)
+    for unlike in (
+        Recipe().fitted_to(90_000, vocab_size=MANY_SYMBOLS - 1),
+        Recipe().fitted_to(90_000, vocab_size=884, given={"hidden_size"}),
+        replace(Recipe(), embedding_dim=48).fitted_to(90_000, vocab_size=884),
+    ):
+        assert unlike[0].hidden_size == plain.hidden_size
+    assert Recipe().fitted_to(5_000_000, vocab_size=4000)[0].hidden_size == Recipe().hidden_size
 
 
 def test_the_note_on_a_short_text_reads_well() -> None:
@@ -153,12 +192,17 @@ def test_the_note_on_a_short_text_reads_well() -> None:
 
 
 def test_the_note_on_regularization_reads_well() -> None:
-    assert Recipe().fitted_to(2_320_000)[1] == ""
+    assert Recipe().fitted_to(900_000)[1] == ""
+    seldom = "the text is read 2.6 times, so the dropout is 0.1 instead of 0.4"
+    assert Recipe().fitted_to(2_320_000)[1] == seldom
     changes = "dropout is 0.2 instead of 0.5, the weight drop is 0.1 instead of 0.35 and the softmax temperature is"
     assert PRESETS["base"].fitted_to(34_000_000)[1].startswith(f"the text is read once, so the {changes}")
-    note = "the text is read 25 times, so the dropout is 0.5 instead of 0.2 and the weight drop is 0.2 instead of 0"
+    note = (
+        "the text is read 25 times, so the dropout is 0.5 instead of 0.4, the weight drop is 0.2 instead of 0, the "
+        "softmax temperature is 1.2 instead of 1.1 and the muon rate is 0 instead of 0.02"
+    )
     assert Recipe().fitted_to(120_000)[1] == note
-    assert Recipe().fitted_to(1000)[1] == f"the text is short, so the batch is 1 instead of 24; {note}"
+    assert Recipe().fitted_to(1000)[1] == f"the text is short, so the batch is 1 instead of 16; {note}"
 
 
 def test_a_run_is_as_long_as_asked() -> None:

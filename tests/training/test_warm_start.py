@@ -113,8 +113,10 @@ def test_the_shipped_model_is_named_pretrained() -> None:
     init = PretrainedInit.load("pretrained")
     assert init.model is not None and init.model.name == "the shipped model"
     assert init.ancestors[0]["name"] == SHIPPED and init.ancestors[0]["title"] == "the plays of Shakespeare"
-    assert init.fit_recipe(PRESETS["small"], set()).learning_rate == 0.002
-    assert init.fit_recipe(PRESETS["small"], {"learning_rate"}).learning_rate == 0.01
+    gentle = init.fit_recipe(PRESETS["small"], set())
+    assert (gentle.learning_rate, gentle.muon_rate) == (0.002, 0)
+    chosen = init.fit_recipe(PRESETS["small"], {"learning_rate", "muon_rate"})
+    assert (chosen.learning_rate, chosen.muon_rate) == (PRESETS["small"].learning_rate, PRESETS["small"].muon_rate)
 
 
 @pytest.mark.parametrize(
