@@ -162,7 +162,7 @@ def _regularization(preset: str, readings: float) -> dict[str, Any]:
     if preset == "small" and readings >= MANY_EPOCHS:
         return {"dropout": 0.5, "weight_drop": 0.2, "softmax_temperature": 1.2}
     if preset == "small" and readings < FEW_EPOCHS:
-        return {"dropout": 0.1 if readings > ONCE else 0.0}
+        return {"dropout": 0.15 if readings > ONCE else 0.0}
     if preset == "base" and readings < MANY_EPOCHS:
         return {"dropout": 0.2, "weight_drop": 0.1, "softmax_temperature": 1.03}
     return {}
