@@ -19,7 +19,7 @@ INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.
 
 help:
 	@echo "make app                      chat at http://127.0.0.1:$(PORT) with the model that ships here"
-	@echo "make train                    train a small model on Macbeth, about two minutes"
+	@echo "make train                    train a small model on Macbeth, a few minutes"
 	@echo "make train CORPUS=mine.txt    the same on your own text (also OUT=runs/mine PRESET=base)"
 	@echo "make test, make test-fast     the tests, all or without the slow ones"
 	@echo "make check                    lint, format, types and import contracts"

@@ -34,9 +34,10 @@ def main(argv: list[str] | None = None) -> None:
     corpus = load_corpus(arguments.corpus)
     print(f"{len(corpus.train):,} characters to train on, {len(corpus.held_out):,} held out")
 
-    # A recipe is a frozen dataclass; batch and window shrink for a short text.
+    # A recipe is a frozen dataclass; what is not given adapts to the text.
     recipe = replace(PRESETS["small"], hidden_size=arguments.hidden_size, max_epochs=arguments.max_epochs)
-    recipe, note = recipe.fitted_to(len(corpus.train), vocab_size=len(corpus.chars))
+    given = {"hidden_size", "max_epochs"}
+    recipe, note = recipe.fitted_to(len(corpus.train), vocab_size=len(corpus.chars), given=given)
     if note:
         print(f"note: {note}")
 

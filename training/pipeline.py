@@ -79,20 +79,19 @@ def train(
         teachers = Teachers(settings.teachers)
     targets = check_targets(settings.hub or HubTargets()) if processes.is_main else HubTargets()
     # A run that is resumed keeps the recipe that it began with, whatever the rules of this version say.
-    count, length = processes.count, len(corpus.train)
-    symbols = len(corpus.chars)
+    count = processes.count
     if pretrained_init is not None:
         given = {*given, *SIZES}  # those of its weights
     recipe, warning = settings.recipe, ""
     if not resume:
-        recipe, warning = settings.recipe.fitted_to(length, count, vocab_size=symbols, given=given)
+        recipe, warning = _fitted(settings.recipe, corpus, count, given)
     deadline = None
     if not resume and processes.is_main:
         timings = _measure(corpus, recipe, pretrained_init, teachers)
         if budget:
             planned = budget.plan(settings.recipe, timings, corpus, given=given)
-            recipe, warning = planned.fitted_to(length, count, vocab_size=symbols, given=given)
-            schedule = TrainSchedule.of(recipe, length)
+            recipe, warning = _fitted(planned, corpus, count, given)
+            schedule = TrainSchedule.of(recipe, len(corpus.train))
             needed = timings.estimate(schedule, corpus)
             deadline = budget.deadline(needed.report + needed.evaluations / len(schedule.evaluation_steps))
     recipe = processes.from_main(recipe)
@@ -209,6 +208,10 @@ def fit(
         if teachers and not trainer.ended:
             bptt.teacher_probs = _teacher_probs(teachers, corpus, vocabulary, recipe, bptt, out)
         return trainer.run()
+
+
+def _fitted(recipe: Recipe, corpus: Corpus, num_processes: int, given: Collection[str]) -> tuple[Recipe, str]:
+    return recipe.fitted_to(len(corpus.train), num_processes, vocab_size=len(corpus.chars), given=given)
 
 
 def _print_processes(bptt: TruncatedBPTT, progress: Progress) -> None:

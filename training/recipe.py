@@ -218,7 +218,7 @@ PRESETS: dict[str, Recipe] = {
 """`article` repeats the settings of a tutorial on a lower-cased Macbeth with this network; it decodes greedily."""
 GREEDY = ("article",)
 PRESET_TIMES = {
-    "small": "one to three minutes on two cores",
+    "small": "a few minutes on two cores",
     "base": "about half an hour on two cores",
     "large": "hours on a GPU, days without one",
     "article": "about six minutes on two cores",

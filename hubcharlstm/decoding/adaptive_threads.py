@@ -45,7 +45,10 @@ class AdaptiveThreads:
 
 
 class Region:
-    """Sets the calling thread's number of OpenMP threads for a block, and records the time that the block takes."""
+    """Sets the calling thread's number of OpenMP threads for a block, and records the time that the block takes.
+
+    steps: that the block takes, for a mean; the block may still change it.
+    """
 
     __slots__ = ("_choice", "_max_threads", "_num_threads", "_parallel", "_started", "_threads_before", "steps")
 

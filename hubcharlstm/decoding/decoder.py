@@ -149,10 +149,10 @@ class Decoder:
         next_id: int | None = token_id
         single_row, row_logits = buffer.single_row, buffer.first(1)[1]
         if single_row is None:
-            for _ in range(count):
-                next_id = choose(self.step(torch.tensor([next_id], device=self.device), buffer)[0].cpu().numpy())
-                if next_id is None:
-                    return
+            ids = torch.empty(1, dtype=torch.int64, device=self.device)
+            while next_id is not None and count > 0:
+                next_id = choose(self.step(ids.fill_(next_id), buffer)[0].cpu().numpy())
+                count -= 1
             return
         logits, region = row_logits[0].numpy(), self._threads.region("decode_row", steps=0)
         with torch.inference_mode(), region as parallel:

@@ -142,7 +142,7 @@ def next_ids(logits: NDArray[np.floating], batch: SamplingBatch, uniforms: Array
 
 
 class RowSampler:
-    """`next_ids` for one row, whose arrays are allocated once, in a third of the time."""
+    """`next_ids` for one row, whose arrays are allocated once."""
 
     def __init__(self, params: SamplingParams, vocab_size: int) -> None:
         batch = SamplingBatch.of([params])
