@@ -164,7 +164,7 @@ def _regularization(preset: str, readings: float) -> dict[str, Any]:
     if preset == "small" and readings < FEW_EPOCHS:
         return {"dropout": 0.15 if readings > ONCE else 0.0}
     if preset == "base" and readings < MANY_EPOCHS:
-        return {"dropout": 0.2, "weight_drop": 0.1, "softmax_temperature": 1.03}
+        return {"dropout": 0.4, "weight_drop": 0.15, "softmax_temperature": 1.06}
     return {}
 
 
@@ -176,10 +176,8 @@ PRESETS: dict[str, Recipe] = {
         hidden_size=896,
         dropout=0.5,
         weight_drop=0.35,
-        batch_size=32,
         seq_len=128,
-        learning_rate=4e-3,
-        muon_rate=0.0,
+        learning_rate=8e-3,
         ema_decay=0.999,
         max_train_chars=34_000_000,
         max_epochs=40,
