@@ -1,6 +1,9 @@
 """The Space's entry point, also `python app.py`: serves HUBCHARLSTM_MODEL's models and the shipped one."""
 
-from hubcharlstm.demo.launch import build, load_registry, serve
+from hubcharlstm.imports import paused_collection
+
+with paused_collection():
+    from hubcharlstm.demo.launch import build, load_registry, serve
 
 app = build(load_registry())
 demo = app.demo  # where Gradio's own tools look for it

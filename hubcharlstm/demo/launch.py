@@ -50,6 +50,7 @@ from hubcharlstm.demo.space_card import models_of_card
 from hubcharlstm.demo.tools import Tools
 from hubcharlstm.hub import preview_image
 from hubcharlstm.hub.retry import operation_seconds
+from hubcharlstm.imports import paused_collection
 from hubcharlstm.model import CharLSTM
 
 MODEL_VARIABLE = "HUBCHARLSTM_MODEL"
@@ -130,6 +131,7 @@ def load_registry(
     return registry
 
 
+@paused_collection()
 def build(registry: ModelRegistry, admission: AdmissionController | None = None) -> ChatApp:
     """The page and the API over the models of `registry`, not yet served. admission: by default the environment's."""
     disable_telemetry()
