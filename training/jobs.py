@@ -29,6 +29,7 @@ from hubcharlstm.hub.json_files import load_json
 from hubcharlstm.hub.messages import reason, to_hub_error
 from hubcharlstm.hub.retry import CLIENT_ERRORS, call_with_deadline, checked_answers, is_transient, with_retries
 from training.job_files import KIND, fetch_run, relocate, store_run
+from training.job_log import log_lines
 from training.job_request import CORPUS_MOUNT, TIMEOUTS, JobRequest, run_there, timeout_seconds
 from training.job_worker import WORDS_VARIABLE
 from training.publishing.wheel import NAME, pins, write_wheel
@@ -306,7 +307,8 @@ def _ask(call: Callable[[], T], name: str, verb: str) -> T:
 def _print_log(ticket: JobTicket, token: str | None, *, start: int = 0, follow: bool = True) -> int:
     """Print the log from line `start` on, to the Job's end if to `follow`; returns the number of lines so far."""
     count = 0
-    for line in HfApi().fetch_job_logs(job_id=ticket.job, namespace=ticket.namespace, follow=follow):
+    has_ended = (lambda: stage_of(ticket) in ENDED) if follow else None
+    for line in log_lines(ticket.job, ticket.namespace, has_ended, quiet_seconds=ANSWER_SECONDS):
         count += 1
         if count > start:
             print(_printable(line.replace(token, "hf_...") if token else line), flush=True)

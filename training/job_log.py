@@ -1,0 +1,43 @@
+"""The log of a Job, line by line, by a client that may wait for ever."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+
+from huggingface_hub import HfApi
+
+
+def log_lines(job: str, namespace: str, has_ended: Callable[[], bool] | None, *, quiet_seconds: float) -> Iterator[str]:
+    """The lines of the log so far, or up to the Job's end where `has_ended` tells it.
+
+    The client asks for the log again and again where the stage is answered in a form that it does not know. So it reads
+    in a thread, which is left behind as a daemon, and `has_ended` is called when no line came for `quiet_seconds`: what
+    it raises ends the wait.
+    """
+    follow = has_ended is not None
+    lines: SimpleQueue[str | None] = SimpleQueue()
+    end: Future[None] = Future()
+
+    def fetch() -> None:
+        try:
+            for line in HfApi().fetch_job_logs(job_id=job, namespace=namespace, follow=follow):
+                lines.put(line)
+            end.set_result(None)
+        except BaseException as error:  # raised where the lines are read
+            end.set_exception(error)
+        lines.put(None)
+
+    threading.Thread(target=fetch, daemon=True).start()
+    while True:
+        try:
+            line = lines.get(timeout=quiet_seconds if follow else None)
+        except Empty:
+            if has_ended is not None and has_ended():
+                return
+            continue
+        if line is None:
+            return end.result()
+        yield line
