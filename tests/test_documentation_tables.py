@@ -61,7 +61,7 @@ def test_the_errors_are_those_of_the_package() -> None:
     described = {row[0].strip("`"): set(re.findall(r"`(\w+)`", row[1])) for row in rows}
     errors = {
         name: {base.__name__ for base in value.__bases__}
-        for name, value in vars(hubcharlstm).items()
+        for name, value in ((name, getattr(hubcharlstm, name)) for name in hubcharlstm.__all__)
         if isinstance(value, type) and issubclass(value, HubCharLSTMError)
     }
     assert described == errors

@@ -15,6 +15,11 @@ MANY_SYMBOLS_RECIPE: dict[str, Any] = {
     "embedding_dim": 128, "hidden_size": 384, "dropout": 0.65, "weight_drop": 0.5, "weight_decay": 0.1,
 }  # fmt: skip
 """Of `small` for a text of that many symbols, each of which stands in it too seldom to be learned by more weights."""
+MUON_EPOCHS = {"small": MANY_EPOCHS, "base": 36}
+WITHOUT_MUON: dict[str, dict[str, float]] = {
+    "small": {"muon_rate": 0.0}, "base": {"muon_rate": 0.0, "learning_rate": 4e-3},
+}  # fmt: skip
+"""Of texts that are read MUON_EPOCHS times and more: what is learned faster is memorized sooner."""
 MIN_STEPS = 1000
 """Of a run that reads its text `max_epochs` times: with a preset's rows a short text would end after a few hundred."""
 REGULARIZATION = ("dropout", "weight_drop", "softmax_temperature")
@@ -110,7 +115,7 @@ class Recipe:
 
         Regularization follows the number of readings (see `_regularization`), unless one of REGULARIZATION differs from
         the preset; a text of many symbols that is read many times gets MANY_SYMBOLS_RECIPE under the same condition,
-        and no text that `small` reads so often gets its Muon. A preset's batch has as many rows as leave a run
+        and one that is read MUON_EPOCHS times gets WITHOUT_MUON. A preset's batch has as many rows as leave a run
         MIN_STEPS. vocab_size: the symbols of the text; 0 if unknown.
         given: fields that the user has set, which count as other than the preset's where they are equal. The sentence
         is "" if nothing changes, as when a fitted recipe is fitted again.
@@ -123,13 +128,14 @@ class Recipe:
 
         recipe = replace(self, **_regularization(self.preset, readings)) if untouched(REGULARIZATION) else self
         is_short = self.preset == "small" and readings >= MANY_EPOCHS
+        without_muon = WITHOUT_MUON.get(self.preset, {})
         if is_short and vocab_size >= MANY_SYMBOLS and untouched([*REGULARIZATION, *MANY_SYMBOLS_RECIPE]):
             recipe = replace(recipe, **MANY_SYMBOLS_RECIPE)
-        if is_short and untouched(["muon_rate"]):
-            recipe = replace(recipe, muon_rate=0.0)  # what is learned faster is memorized sooner
+        if without_muon and readings >= MUON_EPOCHS[self.preset] and untouched(["muon_rate"]):
+            recipe = replace(recipe, **{name: rate for name, rate in without_muon.items() if untouched([name])})
         seq_len = min(self.seq_len, max(1, (train_chars - 1) // 8))
         batch_size = max(1, min(self.batch_size, train_chars // (8 * seq_len)))
-        if "batch_size" not in given and self.batch_size == preset.batch_size:
+        if "batch_size" not in given and preset.batch_size in (self.batch_size, batch_size):
             batch_size = max(1, min(batch_size, self.max_epochs * train_chars // (MIN_STEPS * seq_len)))
         # So that the processes share its rows evenly; too few for them is refused where they are shared.
         batch_size -= batch_size % num_processes if batch_size > num_processes else 0
@@ -137,10 +143,11 @@ class Recipe:
         count = f"{readings:.2g}"
         times = "once" if count == "1" else f"{count} times"
         by_symbols = {name: name for name in MANY_SYMBOLS_RECIPE if name not in REGULARIZATION}
+        by_readings = {name: name for name in (*REGULARIZATION, *WITHOUT_MUON["base"])}
         sentences = (
             ("the text is short, so", self._changes(fitted, {"batch_size": "batch", "seq_len": "window"})),
             (f"the text has {vocab_size:,} different characters, so", self._changes(fitted, by_symbols)),
-            (f"the text is read {times}, so", self._changes(fitted, {n: n for n in (*REGULARIZATION, "muon_rate")})),
+            (f"the text is read {times}, so", self._changes(fitted, by_readings)),
         )
         return fitted, "; ".join(f"{reason} {changes}" for reason, changes in sentences if changes)
 
@@ -164,7 +171,8 @@ def _regularization(preset: str, readings: float) -> dict[str, Any]:
     if preset == "small" and readings < FEW_EPOCHS:
         return {"dropout": 0.15 if readings > ONCE else 0.0}
     if preset == "base" and readings < MANY_EPOCHS:
-        return {"dropout": 0.4, "weight_drop": 0.15, "softmax_temperature": 1.06}
+        dropout, weight_drop = (0.2, 0.1) if readings < FEW_EPOCHS else (0.4, 0.15)
+        return {"dropout": dropout, "weight_drop": weight_drop, "softmax_temperature": 1.03}
     return {}
 
 

@@ -18,6 +18,7 @@ from training.recipe import (
     PRESET_TIMES,
     PRESETS,
     REGULARIZATION,
+    WITHOUT_MUON,
     Recipe,
 )
 from training.schedule import MAX_EVALUATIONS, TrainSchedule
@@ -91,8 +92,15 @@ def test_batch_and_window_shrink_to_the_text_and_say_so(recipe: Recipe, train_ch
     assert ("batch" in note) == (fitted.batch_size != recipe.batch_size)
     assert ("window" in note) == (fitted.seq_len != recipe.seq_len)
     assert fitted.fitted_to(train_chars) == (fitted, "")  # so that a resumed run has the same rows
-    changes = ("batch_size", "seq_len", "muon_rate", *REGULARIZATION)
+    changes = ("batch_size", "seq_len", *WITHOUT_MUON["base"], *REGULARIZATION)
     assert replace(fitted, **{name: getattr(recipe, name) for name in changes}) == recipe
+
+
+def test_a_batch_that_shrinks_to_the_size_of_the_preset_is_fitted_once_for_all() -> None:
+    """17 rows became 16 for want of text, and fitted again, as those of the preset, one."""
+    recipe = Recipe(batch_size=17, seq_len=2, max_train_chars=1, max_epochs=1)
+    fitted, _ = recipe.fitted_to(256)
+    assert fitted.fitted_to(256) == (fitted, "")
 
 
 def dropouts(preset: str, readings: float) -> tuple[float, float]:
@@ -105,7 +113,8 @@ def dropouts(preset: str, readings: float) -> tuple[float, float]:
 def test_the_more_often_a_text_is_read_the_more_it_is_regularized() -> None:
     small = [dropouts("small", readings) for readings in (0.3, 1.4, 2, 4.9, 5.1, 11.9, 12.1, 25)]
     assert small == [(0.0, 0)] * 2 + [(0.15, 0)] * 2 + [(0.4, 0)] * 2 + [(0.5, 0.2)] * 2
-    assert (dropouts("base", 5), dropouts("base", 20)) == ((0.2, 0.1), (0.5, 0.35))
+    base = [dropouts("base", readings) for readings in (1, 4.9, 5.1, 11.9, 12.1, 20)]
+    assert base == [(0.2, 0.1)] * 2 + [(0.4, 0.15)] * 2 + [(0.5, 0.35)] * 2
 
 
 @given(st.sampled_from(sorted(PRESETS)), st.lists(st.integers(500, 10**8), min_size=2, max_size=2).map(sorted))
@@ -143,11 +152,15 @@ def test_regularization_that_is_set_by_hand_stays(name: str) -> None:
         chosen = replace(PRESETS[preset], **{name: 0.77})
         for readings in (2, 5, 20):
             fitted, _ = chosen.fitted_to(chosen.max_train_chars // readings)
-            assert replace(fitted, muon_rate=chosen.muon_rate) == chosen
+            assert replace(fitted, **{name: getattr(chosen, name) for name in WITHOUT_MUON[preset]}) == chosen
 
 
 def test_a_text_that_is_read_often_leaves_muon_to_longer_ones_unless_it_is_asked_for() -> None:
     assert [Recipe().fitted_to(length)[0].muon_rate for length in (600_000, 400_000)] == [Recipe().muon_rate, 0]
+    base = [PRESETS["base"].fitted_to(length)[0] for length in (1_000_000, 900_000)]
+    assert [(one.muon_rate, one.learning_rate) for one in base] == [(0.02, 8e-3), (0, 4e-3)]
+    faster = replace(PRESETS["base"], learning_rate=5e-3).fitted_to(100_000)[0]
+    assert (faster.muon_rate, faster.learning_rate) == (0, 5e-3)
     assert Recipe().fitted_to(90_000, given={"muon_rate"})[0].muon_rate == Recipe().muon_rate
     assert replace(Recipe(), muon_rate=0.01).fitted_to(90_000)[0].muon_rate == 0.01
 
