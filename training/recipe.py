@@ -16,7 +16,7 @@ MANY_SYMBOLS_RECIPE: dict[str, Any] = {
 }  # fmt: skip
 """Of `small` for a text of that many symbols, each of which stands in it too seldom to be learned by more weights."""
 MUON_EPOCHS = {"small": MANY_EPOCHS, "base": 36}
-WITHOUT_MUON: dict[str, dict[str, float]] = {
+WITHOUT_MUON: dict[str, dict[str, Any]] = {
     "small": {"muon_rate": 0.0}, "base": {"muon_rate": 0.0, "learning_rate": 4e-3},
 }  # fmt: skip
 """Of texts that are read MUON_EPOCHS times and more: what is learned faster is memorized sooner."""
