@@ -75,7 +75,7 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
         self.weights_id: str | None = None
         self.stored_dtype = "float32"
         self.precision = "auto"
-        self._decoder_cache: tuple[tuple[Any, ...], Decoder, str] | None = None
+        self._decoder_cache: tuple[tuple[Any, ...], Decoder] | None = None
 
     # --- load, save, publish ---------------------------------------------------------------------------------
 
@@ -448,21 +448,19 @@ class CharLSTM(CharLSTMNetwork, PyTorchModelHubMixin, library_name="hubcharlstm"
     @property
     def decoder(self) -> Decoder:
         """The decoder of the weights as they are now; built again when they have changed."""
-        return self._decoder_entry()[0]
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of weights and vocabulary: a state belongs to the model with the same one."""
-        return self._decoder_entry()[1]
-
-    def _resolve_precision(self) -> str:
-        return resolve_precision(self.precision, self.head.weight.device)
-
-    def _decoder_entry(self) -> tuple[Decoder, str]:
         version = (self.precision, *weights_version(self.parameters()))
         if self._decoder_cache is None or self._decoder_cache[0] != version:
             digest = hashlib.sha256(self.vocabulary.sha256.encode("ascii"))
             for value in self.state_dict().values():
                 digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())
-            self._decoder_cache = version, Decoder(self, self._resolve_precision()), digest.hexdigest()
-        return self._decoder_cache[1:]
+            decoder = Decoder(self, self._resolve_precision(), fingerprint=digest.hexdigest())
+            self._decoder_cache = version, decoder
+        return self._decoder_cache[1]
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of weights and vocabulary: a state belongs to the model with the same one."""
+        return self.decoder.fingerprint
+
+    def _resolve_precision(self) -> str:
+        return resolve_precision(self.precision, self.head.weight.device)

@@ -40,12 +40,14 @@ class Decoder:
     """Decodes with the weights that `network` has now, on its device; later changes have no effect.
 
     precision: "fp32", "bf16" (for a GPU) or "int8" (for a CPU, fast where `torch_compat.has_fast_int8`).
+    fingerprint: of the model with these weights, which its states carry.
     Raises `DamagedModelError` if a weight is not finite.
     """
 
     @torch.inference_mode()
-    def __init__(self, network: CharLSTMNetwork, precision: str = "fp32") -> None:
+    def __init__(self, network: CharLSTMNetwork, precision: str = "fp32", *, fingerprint: str = "") -> None:
         self.config: CharLSTMConfig = network.config
+        self.fingerprint = fingerprint
         self.device = network.head.weight.device
         self.precision = precision
         self._threads = AdaptiveThreads()

@@ -26,8 +26,6 @@ class DecodingModel(Protocol):
     @property
     def decoder(self) -> Decoder: ...
     @property
-    def fingerprint(self) -> str: ...
-    @property
     def start_text(self) -> str: ...
 
 
@@ -102,9 +100,8 @@ def prepare_request(
     """
     max_new_tokens, state = check_max_new_tokens(options.max_new_tokens), options.state
     checked_text("The prompt", prompt)
-    fingerprint = model.fingerprint
     if state is not None:
-        check_state(state, decoder.config, fingerprint)
+        check_state(state, decoder.config, decoder.fingerprint)
     if options.clamp is None:
         clamp = () if state is None else state.clamp
     else:
@@ -132,7 +129,7 @@ def prepare_request(
         clamp=clamp,
     )
     shown = tuple(warning for warning in (*warnings, *stop_warnings) if warning)
-    return PreparedRequest(request, encoding, seed, fingerprint, shown)
+    return PreparedRequest(request, encoding, seed, decoder.fingerprint, shown)
 
 
 def check_max_new_tokens(value: object) -> int:
