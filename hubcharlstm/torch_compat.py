@@ -124,7 +124,9 @@ class Int8Linear:
 
     def __init__(self, weight: Tensor, batch_size: int) -> None:
         self._size = len(weight)
-        self._packed = _onednn_int8_pack(weight.contiguous(), batch_size) if has_fast_int8() else None
+        # Of one term torch._int_mm computes nothing on some processors (2.13).
+        is_packed = has_fast_int8() and weight.shape[1] > 1
+        self._packed = _onednn_int8_pack(weight.contiguous(), batch_size) if is_packed else None
         if self._packed is None:
             self._parts = [part.float().contiguous() for part in torch.split(weight, EXACT_TERMS, dim=1)]
         else:
