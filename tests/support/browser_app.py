@@ -232,7 +232,14 @@ class BrowserUser:
         self.open()
 
     def open(self, query: str = "") -> None:
-        self.page.goto(self.url + "/" + query)
+        from playwright.sync_api import Error
+
+        try:
+            self.page.goto(self.url + "/" + query)
+        except Error as error:
+            if "ERR_ABORTED" not in str(error):
+                raise
+            self.page.goto(self.url + "/" + query)  # the page reloads by itself when its server is there again
         self.page.wait_for_selector("#conversation .title")
         self.page.wait_for_selector("#send")
         self.page.wait_for_selector("body[data-restored]")
