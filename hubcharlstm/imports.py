@@ -11,8 +11,8 @@ from contextlib import contextmanager
 def paused_collection() -> Iterator[None]:
     """Collect no garbage in this block.
 
-    What modules make while they are imported lives on, and is so much that Python searches all of it several times:
-    0.3 of the 2.2 seconds that PyTorch and this package take.
+    What modules make while they are imported lives on, and is so much that Python searches all of it several times: a
+    fifteenth of the time until a text begins (benchmarks/RESULTS.md).
     """
     was_enabled = gc.isenabled()
     gc.disable()

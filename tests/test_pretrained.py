@@ -42,7 +42,7 @@ def test_it_was_trained_on_the_corpus_that_the_command_reads_today(shipped: Char
 
 
 def test_its_record_has_the_names_of_today(shipped: CharLSTM) -> None:
-    """It was trained by an earlier version; its command can be typed as the card shows it."""
+    """Its command can be typed as the card shows it."""
     recipe = Recipe(**ADDED | shipped.record["recipe"])
     options = parser().parse_args(shlex.split(shipped.record["command"])[3:])
     assert (options.preset, options.max_train_chars) == (recipe.preset, recipe.max_train_chars)

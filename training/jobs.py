@@ -14,7 +14,7 @@ import shlex
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -307,8 +307,12 @@ def _ask(call: Callable[[], T], name: str, verb: str) -> T:
 def _print_log(ticket: JobTicket, token: str | None, *, start: int = 0, follow: bool = True) -> int:
     """Print the log from line `start` on, to the Job's end if to `follow`; returns the number of lines so far."""
     count = 0
-    has_ended = (lambda: stage_of(ticket) in ENDED) if follow else None
-    for line in log_lines(ticket.job, ticket.namespace, has_ended, quiet_seconds=ANSWER_SECONDS):
+    lines: Iterable[str]
+    if follow:
+        lines = log_lines(ticket.job, ticket.namespace, lambda: stage_of(ticket) in ENDED, quiet_seconds=ANSWER_SECONDS)
+    else:
+        lines = HfApi().fetch_job_logs(job_id=ticket.job, namespace=ticket.namespace)
+    for line in lines:
         count += 1
         if count > start:
             print(_printable(line.replace(token, "hf_...") if token else line), flush=True)

@@ -128,11 +128,11 @@ class Recipe:
 
         recipe = replace(self, **_regularization(self.preset, readings)) if untouched(REGULARIZATION) else self
         is_short = self.preset == "small" and readings >= MANY_EPOCHS
-        without_muon = WITHOUT_MUON.get(self.preset, {})
         if is_short and vocab_size >= MANY_SYMBOLS and untouched([*REGULARIZATION, *MANY_SYMBOLS_RECIPE]):
             recipe = replace(recipe, **MANY_SYMBOLS_RECIPE)
-        if without_muon and readings >= MUON_EPOCHS[self.preset] and untouched(["muon_rate"]):
-            recipe = replace(recipe, **{name: rate for name, rate in without_muon.items() if untouched([name])})
+        if readings >= MUON_EPOCHS.get(self.preset, math.inf) and untouched(["muon_rate"]):
+            rates = WITHOUT_MUON[self.preset].items()
+            recipe = replace(recipe, **{name: rate for name, rate in rates if untouched([name])})
         seq_len = min(self.seq_len, max(1, (train_chars - 1) // 8))
         batch_size = max(1, min(self.batch_size, train_chars // (8 * seq_len)))
         if "batch_size" not in given and preset.batch_size in (self.batch_size, batch_size):

@@ -30,7 +30,7 @@ def endless(released: threading.Event) -> Iterator[str]:
 
 def test_the_lines_come_in_order_up_to_the_end_of_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     serve(monkeypatch, iter(["one", "two"]))
-    assert list(log_lines("1", "user", None, quiet_seconds=QUIET)) == ["one", "two"]
+    assert list(log_lines("1", "user", lambda: False, quiet_seconds=QUIET)) == ["one", "two"]
 
 
 def test_an_error_of_the_client_is_raised_after_the_lines_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
