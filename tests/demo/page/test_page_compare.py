@@ -51,6 +51,7 @@ def test_one_press_looks_inside_of_any_reply(user: BrowserUser) -> None:
     page.locator(".action.look-inside").first.click()
     page.wait_for_function(f"text => ({traced})()?.endsWith(text)", arg=first[-20:])
     page.get_by_role("link", name="Chat").click()
+    page.wait_for_selector("#main-column:not([inert])")  # until then it takes no focus
     page.locator(".action.look-inside").last.press("Enter")
     page.wait_for_function(f"text => ({traced})()?.endsWith(text)", arg=user.text[-20:])
     assert page.url.endswith("#inside")
@@ -74,6 +75,34 @@ def test_a_menu_is_used_by_keyboard_alone_and_escape_leaves_it(user: BrowserUser
     page.click("#compare")
     page.mouse.click(300, 200)
     assert page.locator(".menu").count() == 0
+
+
+def test_a_menu_stays_with_its_button_until_that_is_out_of_sight(user: BrowserUser) -> None:
+    """The page scrolls by itself, and any scrolling closed the menu that somebody had just opened."""
+    page = user.page
+    user.send("To be", length=60)
+    for _ in range(5):
+        user.act(lambda: page.locator(".action.continue").last.click())
+    user.send("What light", length=200)
+    page.set_viewport_size({"width": 1280, "height": 420})
+    more = page.locator(".action.more").last
+    more.click()
+    beside = """() => {
+        const top = (selector) => [...document.querySelectorAll(selector)].at(-1).getBoundingClientRect().top;
+        return top(".menu") - top(".action.more");
+    }"""
+    distance = page.evaluate(beside)
+    scroll = """by => {
+        const view = document.querySelector("#conversation .view");
+        const from = view.scrollTop;
+        view.scrollTop += by;
+        return view.scrollTop - from;
+    }"""
+    assert page.evaluate(scroll, -20) == -20
+    page.wait_for_function(f"distance => Math.abs(({beside})() - distance) < 1", arg=distance)
+    page.evaluate(scroll, -10000)
+    page.wait_for_selector(".menu", state="detached")
+    assert more.get_attribute("aria-expanded") == "false"
 
 
 def test_ones_own_line_is_compared_beside_send(user: BrowserUser) -> None:

@@ -77,12 +77,7 @@ def test_every_word_of_the_page_is_from_the_catalogue(browser: Any, bracketed_ur
     page.click("#compare")
     assert page.evaluate(FOREIGN) == []
     page.keyboard.press("Escape")
-    more = page.locator(".action.more").last
-    more.scroll_into_view_if_needed()
-    page.evaluate(
-        "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-    )  # scrolling closes it
-    more.click()
+    page.locator(".action.more").last.click()
     assert page.evaluate(FOREIGN) == []
     page.get_by_role("menuitem").last.click()  # deletes
     assert "⟦Deleted" in str(page.text_content(".note-line"))

@@ -1,4 +1,5 @@
-// A menu that opens at a button: arrow keys, Home and End move in it, Esc leaves it, any choice closes it.
+// A menu that opens at a button: arrow keys, Home and End move in it, Esc leaves it, any choice closes it. It stays with
+// its button when the page moves, which it also does by itself: a reply grows, or a phone's keyboard goes.
 
 let openedMenu = null; // {root, anchor}
 
@@ -9,6 +10,29 @@ function closeMenu(returnFocus = false) {
   root.remove();
   anchor.setAttribute("aria-expanded", "false");
   if (returnFocus) anchor.focus();
+}
+
+function placeMenu() {
+  const { root, anchor } = openedMenu;
+  const [place, size] = [anchor.getBoundingClientRect(), root.getBoundingClientRect()];
+  const below = place.bottom + size.height + 8 <= innerHeight;
+  const left = document.dir === "rtl" ? place.right - size.width : place.left;
+  root.style.left = `${Math.max(8, Math.min(left, innerWidth - size.width - 8))}px`;
+  root.style.top = `${Math.max(8, below ? place.bottom + 2 : place.top - size.height - 2)}px`;
+}
+
+// Whether the button can still be seen where it may scroll out of view.
+function isInView(anchor) {
+  const scroller = anchor.closest(".view");
+  if (!scroller) return anchor.isConnected;
+  const [place, frame] = [anchor.getBoundingClientRect(), scroller.getBoundingClientRect()];
+  return place.bottom > frame.top && place.top < frame.bottom;
+}
+
+function followAnchor() {
+  if (!openedMenu) return;
+  if (isInView(openedMenu.anchor)) placeMenu();
+  else closeMenu();
 }
 
 // items: of {label, run}; without `run` it is a heading.
@@ -42,16 +66,12 @@ function openMenu(anchor, label, items) {
   anchor.setAttribute("aria-haspopup", "menu");
   anchor.setAttribute("aria-expanded", "true");
   document.querySelector(".gradio-container").append(root);
-  const [place, size] = [anchor.getBoundingClientRect(), root.getBoundingClientRect()];
-  const below = place.bottom + size.height + 8 <= innerHeight;
-  const left = document.dir === "rtl" ? place.right - size.width : place.left;
-  root.style.left = `${Math.max(8, Math.min(left, innerWidth - size.width - 8))}px`;
-  root.style.top = `${Math.max(8, below ? place.bottom + 2 : place.top - size.height - 2)}px`;
+  placeMenu();
   root.querySelector(".menu-item")?.focus({ preventScroll: true });
 }
 
 document.addEventListener("pointerdown", (event) => {
   if (openedMenu && !openedMenu.root.contains(event.target) && !openedMenu.anchor.contains(event.target)) closeMenu();
 });
-addEventListener("resize", () => closeMenu());
-element.querySelector(".view").addEventListener("scroll", () => closeMenu());
+addEventListener("resize", followAnchor);
+element.querySelector(".view").addEventListener("scroll", followAnchor);
