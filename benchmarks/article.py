@@ -24,8 +24,9 @@ from benchmarks.tutorial import BATCH, WINDOW, TutorialNetwork, tutorial_loss, t
 from hubcharlstm import CharLSTM, Vocabulary
 from training.allocator import retain_freed_memory
 from training.data.corpus import Corpus, load_corpus
+from training.data.encoded import encode
 from training.data.examples import suggest
-from training.pipeline import encode, fit
+from training.pipeline import fit
 from training.recipe import PRESETS
 
 

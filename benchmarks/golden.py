@@ -27,7 +27,7 @@ from training.bptt import TruncatedBPTT
 from training.data.corpus import load_corpus
 from training.data.encoded import TrainIds
 from training.lstm import Layer, PackedLSTM
-from training.pipeline import config_of
+from training.new_model import config_of
 from training.recipe import Recipe
 from training.schedule import TrainSchedule
 

@@ -14,7 +14,7 @@ from benchmarks.machine import conditions
 from hubcharlstm import CharLSTM
 from hubcharlstm.decoding.decoder import Decoder
 from training.data.corpus import load_corpus
-from training.pipeline import encode
+from training.data.encoded import encode
 
 NUM_CHUNKS = 128
 

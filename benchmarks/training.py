@@ -22,7 +22,7 @@ from hubcharlstm import CharLSTM, Vocabulary
 from training.allocator import retain_freed_memory
 from training.bptt import TruncatedBPTT
 from training.data.encoded import TrainIds
-from training.pipeline import config_of
+from training.new_model import config_of
 from training.recipe import PRESETS, Recipe
 from training.schedule import TrainSchedule
 

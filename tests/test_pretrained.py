@@ -11,9 +11,9 @@ import pytest
 from hubcharlstm import CharLSTM
 from hubcharlstm.hub.model_folder import PRETRAINED
 from training.data.corpus import Corpus, load_corpus
+from training.data.encoded import encode
 from training.evaluation.losses import carried_loss
 from training.options import parser
-from training.pipeline import encode
 from training.recipe import Recipe
 from training.run_settings import ADDED
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 import shlex
-import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from hubcharlstm import CharLSTM, CharLSTMConfig, GenerationConfig, Vocabulary
+from hubcharlstm import GenerationConfig, Vocabulary
 from hubcharlstm.decoding import openmp
 from hubcharlstm.hub.model_folder import CHECKPOINT, STORED_DTYPES
 from training import preflight
@@ -22,29 +20,26 @@ from training.ancestry import distinct, public_command
 from training.artifacts import ModelArtifacts, RunInfo
 from training.bptt import TruncatedBPTT
 from training.checkpoint import Progress
-from training.data.corpus import Corpus, load_corpus
-from training.data.encoded import TrainIds, code_points, id_table
+from training.data.corpus import Corpus
+from training.data.encoded import TrainIds, encode
 from training.data.examples import suggest
-from training.data.remote.names import is_remote
 from training.distillation import TeacherProbs
-from training.estimate import Timings, measure, seconds_alone, seconds_per_window
+from training.estimate import seconds_alone, seconds_per_window
 from training.evaluation.comparison import final_line
-from training.findings import findings
 from training.hub_targets import check_targets, publish_run
+from training.new_model import new_model, vocabulary_of
 from training.processes import check_local_sgd, join, launcher_note, slower_note
-from training.recipe import GREEDY, Recipe
+from training.recipe import Recipe
+from training.run_corpus import load_run_corpus, print_corpus, store_copy
 from training.run_folder import check_new, nearest_folder, remove_litter, resume_command, run_lock, shell_command, sign
+from training.run_plan import RunPlan, examine_run, plan_run
 from training.run_settings import HubTargets, RunSettings
 from training.schedule import TrainSchedule
 from training.teachers import Teachers
 from training.time_budget import TimeBudget
 from training.tracking import Tracker
 from training.trainer import Trainer, TrainResult
-from training.warm_start import SIZES, PretrainedInit
-
-MAX_PARAMETERS = 2**31
-LARGE_BYTES = 5 * 2**20
-"""A file of that size takes some seconds to read."""
+from training.warm_start import PretrainedInit
 
 
 def train(
@@ -69,54 +64,38 @@ def train(
     """
     processes = join()
     check_local_sgd(settings.recipe.local_sgd_steps, processes.count)
-    corpus = _load_run_corpus(settings, resume=resume, store=corpus_copy.parent if corpus_copy else None)
-    if resume and settings.pretrained_init:
-        source = settings.pretrained_init
-        pretrained_init = PretrainedInit(
-            source.name, source.chars, ancestors=source.ancestors, teachers=source.teachers
-        )
-    if resume and settings.teachers:
-        teachers = Teachers(settings.teachers)
+    corpus = load_run_corpus(settings, resume=resume, store=corpus_copy.parent if corpus_copy else None)
+    if resume:
+        pretrained_init, teachers = _sources(settings)
     targets = check_targets(settings.hub or HubTargets()) if processes.is_main else HubTargets()
-    # A run that is resumed keeps the recipe that it began with, whatever the rules of this version say.
-    count = processes.count
-    if pretrained_init is not None:
-        given = {*given, *SIZES}  # those of its weights
-    recipe, warning = settings.recipe, ""
+    plan = RunPlan(settings.recipe)  # of a run that is resumed: the recipe that it began with, whatever today's rules
     if not resume:
-        recipe, warning = _fitted(settings.recipe, corpus, count, given)
-    deadline = None
-    if not resume and processes.is_main:
-        timings = _measure(corpus, recipe, pretrained_init, teachers)
-        if budget:
-            planned = budget.plan(settings.recipe, timings, corpus, given=given)
-            recipe, warning = _fitted(planned, corpus, count, given)
-            schedule = TrainSchedule.of(recipe, len(corpus.train))
-            needed = timings.estimate(schedule, corpus)
-            deadline = budget.deadline(needed.report + needed.evaluations / len(schedule.evaluation_steps))
-    recipe = processes.from_main(recipe)
-    notes = [launcher_note(), warning, *(teachers.notes(corpus) if teachers and not resume else [])]
-    _print_corpus(corpus, notes)
+        plan = plan_run(
+            corpus, settings.recipe, pretrained_init=pretrained_init, teachers=teachers, num_processes=processes.count,
+            measures=processes.is_main, budget=budget, given=given,
+        )  # fmt: skip
+    recipe = processes.from_main(plan.recipe)
+    notes = [launcher_note(), plan.warning, *(teachers.notes(corpus) if teachers and not resume else [])]
+    print_corpus(corpus, notes)
     generation = suggest(corpus)
-    if not resume and processes.is_main:
-        baselines = _preflight(corpus, recipe, generation, timings, pretrained_init, teachers)
-        if on_findings:
-            config = config_of(recipe, vocabulary_of(corpus, recipe, pretrained_init))
-            warm = pretrained_init is not None
-            on_findings(findings(corpus, recipe, config, generation, baselines, timings, warm=warm, notes=notes))
+    if plan.timings:
+        baselines = examine_run(
+            corpus, recipe, generation, plan.timings, pretrained_init=pretrained_init, teachers=teachers, notes=notes,
+            on_findings=on_findings,
+        )  # fmt: skip
         settings = settings.model_copy(update={"baselines": baselines, "chunk_checksums": corpus.chunk_checksums()})
     if dry_run:
         return 0
     processes.wait()  # the others have found the folder new before the main process makes it
     if not resume and processes.is_main:
         check_new(out)  # another run may have started there while the baselines were measured
-        settings = _store_copy(out, settings, corpus_copy)
+        settings = store_copy(out, settings, corpus_copy)
     settings = settings.model_copy(update={"recipe": recipe, "sha256": corpus.sha256, "hub": targets})
     try:
         result = fit(
             corpus, recipe, generation, out, resume=resume, settings=settings, dtype=settings.dtype,
             keep_epochs=settings.keep_epochs, baselines=settings.baselines, pretrained_init=pretrained_init,
-            teachers=teachers, tracker=settings.tracker, deadline=deadline,
+            teachers=teachers, tracker=settings.tracker, deadline=plan.deadline,
         )  # fmt: skip
     except KeyboardInterrupt:
         print("\nStopped at once." + (f" {_continue_line(out)}" if (out / CHECKPOINT).exists() else ""))
@@ -124,8 +103,28 @@ def train(
     if not result.finished:
         print(f"\nStopped and saved. {_continue_line(out)}")
         return 130
-    if not processes.is_main:
-        return 0
+    if processes.is_main:
+        _print_result(result, corpus, recipe, settings, pretrained_init, out)
+        publish_run(out, targets, suggested_name=f"charlstm-{corpus.name}")
+    return 0
+
+
+def _sources(settings: RunSettings) -> tuple[PretrainedInit | None, Teachers | None]:
+    """What a run that is resumed began with: no weights are loaded again."""
+    init = None
+    if source := settings.pretrained_init:
+        init = PretrainedInit(source.name, source.chars, ancestors=source.ancestors, teachers=source.teachers)
+    return init, Teachers(settings.teachers) if settings.teachers else None
+
+
+def _print_result(
+    result: TrainResult,
+    corpus: Corpus,
+    recipe: Recipe,
+    settings: RunSettings,
+    pretrained_init: PretrainedInit | None,
+    out: Path,
+) -> None:
     print(f"\nHeld-out loss {result.val_loss:.4f} nats per character; the model is in {result.model_folder}.")
     may_start_warm = bool(preflight.warm_start_offer(corpus, warm=pretrained_init is not None))
     if line := final_line(
@@ -134,8 +133,6 @@ def train(
     ):  # fmt: skip
         print(line)
     print(f"Chat with it:  {shell_command('hubcharlstm')} app --model {shlex.quote(str(out))}")
-    publish_run(out, targets, suggested_name=f"charlstm-{corpus.name}")
-    return 0
 
 
 def fit(
@@ -171,7 +168,7 @@ def fit(
         teachers.check_vocabulary(vocabulary)
     schedule = TrainSchedule.of(recipe, len(corpus.train))
     _check_stored(dtype, keep_epochs, schedule)
-    model = _new_model(recipe, vocabulary, generation)
+    model = new_model(recipe, vocabulary, generation)
     if pretrained_init and not resume:
         pretrained_init.copy_into(model)
     bptt = TruncatedBPTT(model, recipe, schedule, TrainIds(corpus.train, vocabulary))
@@ -208,10 +205,6 @@ def fit(
         if teachers and not trainer.ended:
             bptt.teacher_probs = _teacher_probs(teachers, corpus, vocabulary, recipe, bptt, out)
         return trainer.run()
-
-
-def _fitted(recipe: Recipe, corpus: Corpus, num_processes: int, given: Collection[str]) -> tuple[Recipe, str]:
-    return recipe.fitted_to(len(corpus.train), num_processes, vocab_size=len(corpus.chars), given=given)
 
 
 def _print_processes(bptt: TruncatedBPTT, progress: Progress) -> None:
@@ -253,103 +246,6 @@ def _teacher_probs(
     return probs
 
 
-def vocabulary_of(corpus: Corpus, recipe: Recipe, pretrained_init: PretrainedInit | None = None) -> Vocabulary:
-    """The characters of the corpus, after those of the pretrained model if there is one."""
-    if pretrained_init is not None:
-        return pretrained_init.vocabulary(corpus.chars, lowercase=recipe.lowercase)
-    return Vocabulary(corpus.chars, lowercase=recipe.lowercase)
-
-
-def config_of(recipe: Recipe, vocabulary: Vocabulary) -> CharLSTMConfig:
-    """The network's sizes; raises `ValueError` if it has too many weights."""
-    sizes = {name: getattr(recipe, name) for name in ("embedding_dim", "hidden_size", "num_layers", "dropout")}
-    config = CharLSTMConfig(vocab_size=len(vocabulary), **sizes)
-    if config.num_parameters > MAX_PARAMETERS:
-        raise ValueError(
-            f"The model would have {config.num_parameters:,} weights; expected at most {MAX_PARAMETERS:,}: choose "
-            "smaller sizes (--hidden-size, --embedding-dim, --num-layers)."
-        )
-    return config
-
-
-def encode(text: str, vocabulary: Vocabulary) -> Tensor:
-    """Ids (N,) int64 of a text whose every character is in the vocabulary."""
-    return torch.from_numpy(id_table(vocabulary.chars)[code_points(text)])
-
-
-def _load_run_corpus(settings: RunSettings, *, resume: bool, store: Path | None) -> Corpus:
-    """The corpus of a run; raises `ValueError` if it has changed since the run that is resumed began.
-
-    store: for the shards of a long text that no other run can find again; None for the cache.
-    """
-    source = settings.source
-    is_file = not is_remote(source.corpus) and Path(source.corpus).is_file()
-    if is_file and (size := Path(source.corpus).stat().st_size) >= LARGE_BYTES:
-        print(f"Reading {Path(source.corpus).name}, {size / 2**20:,.0f} MB ...", flush=True)
-    arguments = source.model_dump(exclude={"corpus"})
-    corpus = load_corpus(source.corpus, **arguments, lowercase=settings.recipe.lowercase, store=store)
-    if resume and settings.sha256 != corpus.sha256:
-        checksums = settings.chunk_checksums
-        difference = f" ({corpus.difference(checksums)})" if checksums else ""
-        raise ValueError(
-            f"The corpus {source.corpus} has changed since the run began{difference}; expected the same text: "
-            "restore it, or start a new run with fit and another --out."
-        )
-    return replace(corpus, card=corpus.card | settings.card)
-
-
-def _store_copy(out: Path, settings: RunSettings, corpus_copy: Path | None) -> RunSettings:
-    """Copy a corpus that came through a pipe into the run folder; the settings that name it there."""
-    if corpus_copy is None:
-        return settings
-    out.mkdir(parents=True, exist_ok=True)
-    stored = out / corpus_copy.name
-    shutil.copy(corpus_copy, stored)
-    return settings.model_copy(update={"source": settings.source.model_copy(update={"corpus": str(stored.resolve())})})
-
-
-def _print_corpus(corpus: Corpus, notes: Sequence[str]) -> None:
-    for line in (*corpus.warnings, *notes):
-        if line:
-            print(f"note: {line}")
-    print(
-        f"{corpus.title}: {len(corpus.train):,} characters to train on, {len(corpus.held_out):,} held out "
-        f"({corpus.held_out_note}).",
-        flush=True,
-    )
-
-
-def _measure(
-    corpus: Corpus, recipe: Recipe, pretrained_init: PretrainedInit | None, teachers: Teachers | None
-) -> Timings:
-    """How fast the parts of the run are here; raises `ValueError` if a teacher lacks characters of the text."""
-    vocabulary = vocabulary_of(corpus, recipe, pretrained_init)
-    if teachers:
-        teachers.check_vocabulary(vocabulary)
-    return measure(config_of(recipe, vocabulary), recipe, corpus, teachers.models if teachers else ())
-
-
-def _preflight(
-    corpus: Corpus,
-    recipe: Recipe,
-    generation: GenerationConfig,
-    timings: Timings,
-    pretrained_init: PretrainedInit | None,
-    teachers: Teachers | None,
-) -> preflight.Baselines:
-    """Print what is known before the training; returns the baselines. Raises `ValueError` if memory is too small."""
-    vocabulary = vocabulary_of(corpus, recipe, pretrained_init)
-    config = config_of(recipe, vocabulary)
-    print("Measuring what counting alone predicts ...", flush=True)
-    baselines = preflight.measure_baselines(corpus, vocabulary, recipe)
-    models = teachers.models if teachers else ()
-    for line in preflight.examine(
-        corpus, recipe, config, generation, baselines, timings, warm=pretrained_init is not None, teachers=models
-    ):
-        print(line, flush=True)
-    return baselines
-
-
 def _check_stored(dtype: str, keep_epochs: Collection[int], schedule: TrainSchedule) -> None:
     if dtype not in STORED_DTYPES:
         raise ValueError(f"dtype is {dtype!r}; expected one of {', '.join(STORED_DTYPES)}: pick one.")
@@ -376,15 +272,6 @@ def flushed_denormals() -> Iterator[None]:
     finally:
         torch.set_flush_denormal(False)
         openmp.release_thread_team()
-
-
-def _new_model(recipe: Recipe, vocabulary: Vocabulary, generation: GenerationConfig) -> CharLSTM:
-    config = config_of(recipe, vocabulary)
-    if recipe.preset in GREEDY:
-        generation = replace(generation, temperature=0.0)
-    model = CharLSTM(config, vocabulary, generation_config=generation)
-    model.reset_for_training()
-    return model
 
 
 def _continue_line(out: Path) -> str:

@@ -19,8 +19,8 @@ from tests.support.sharded import sharded
 from tests.support.tiny_runs import RECIPE, TEXT, record, run
 from tests.training.conftest import RecordingNetwork
 from training.bptt import TruncatedBPTT
-from training.data.encoded import TrainIds
-from training.pipeline import config_of, encode
+from training.data.encoded import TrainIds, encode
+from training.new_model import config_of
 from training.schedule import TrainSchedule
 
 

@@ -21,7 +21,7 @@ from tests.support.tiny_runs import RECIPE, TEXT
 from training.bptt import TruncatedBPTT
 from training.data.encoded import TrainIds
 from training.distillation import TeacherProbs, bytes_per_char, distillation_loss
-from training.pipeline import config_of
+from training.new_model import config_of
 from training.schedule import TrainSchedule
 
 VOCABULARY = Vocabulary(sorted(set(TEXT)))

@@ -71,7 +71,7 @@ def test_memory_that_does_not_hold_the_run_is_no_traceback(
 def test_a_package_that_is_missing_is_named_with_the_command(
     corpus: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("training.pipeline", "training.bptt"):
+    for module in ("training.pipeline", "training.run_plan", "training.bptt"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "accelerate", None)  # what Python itself makes of a package that is not there
     shown = refused(["fit", str(corpus), "--out", str(corpus.parent / "run")], capsys)
@@ -98,6 +98,6 @@ def test_ctrl_c_before_the_run_is_no_traceback(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("training.pipeline.load_corpus", interrupt)
+    monkeypatch.setattr("training.run_corpus.load_corpus", interrupt)
     assert main(["fit", str(corpus), "--out", str(corpus.parent / "run")]) == 130
     assert capsys.readouterr().err == "\nStopped.\n"

@@ -27,9 +27,10 @@ from tests.support.tiny_runs import (
     run,
 )
 from training.data.corpus import Corpus
+from training.data.encoded import encode
 from training.evaluation.baselines import KNESER_NEY
 from training.evaluation.losses import carried_loss
-from training.pipeline import encode, fit
+from training.pipeline import fit
 from training.recipe import Recipe
 from training.record import loss_plot
 from training.schedule import TrainSchedule

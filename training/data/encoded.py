@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hubcharlstm import Vocabulary
 
@@ -24,6 +26,11 @@ def id_table(chars: Iterable[str]) -> NDArray[np.int64]:
     table = np.full(max(points) + 1, -1, dtype=np.int64)
     table[points] = np.arange(len(points))
     return table
+
+
+def encode(text: str, vocabulary: Vocabulary) -> Tensor:
+    """Ids (N,) int64 of a text whose every character is in the vocabulary."""
+    return torch.from_numpy(id_table(vocabulary.chars)[code_points(text)])
 
 
 def smallest_dtype(count: int) -> type[np.unsignedinteger[Any]]:
