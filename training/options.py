@@ -282,6 +282,7 @@ def _add_grid_options(grid: argparse.ArgumentParser) -> None:
 def _add_machine_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--flavor",
+        type=flavor,
         default=None,
         help="the machine, such as cpu-upgrade or a10g-small (default: cpu-basic; in sweep none, which runs here)",
     )
@@ -302,6 +303,13 @@ def epochs(text: str) -> tuple[int, ...]:
 def seeds(text: str) -> tuple[int, ...]:
     """Parse "1,2,3"."""
     return tuple(dict.fromkeys(_numbers(text, "seeds")))
+
+
+def flavor(text: str) -> str:
+    """The name of a machine; without one a sweep would train here."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; expected a machine such as cpu-upgrade: name one")
+    return text
 
 
 def setting(text: str) -> tuple[str, tuple[str, ...]]:

@@ -26,6 +26,8 @@ def parse_model_id(typed: str, revision: str | None = None) -> tuple[str, str | 
     path = _path_of_url(text)
     if path is None:
         model_id, found = text.strip("/"), None
+        if text.startswith("/") and model_id.count("/") != 1:
+            model_id = text  # a path of this machine
         if match := ID_AT_REVISION.fullmatch(model_id):
             model_id, found = match["id"], match["revision"]
     else:

@@ -34,6 +34,8 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
         ("hf://user/name@main", ("user/name", "main")),
         ("name", ("name", None)),
         ("not an id", ("not an id", None)),
+        ("/nowhere", ("/nowhere", None)),  # a path, which was asked of the Hub as "nowhere"
+        ("/home/me/model", ("/home/me/model", None)),
     ],
 )
 def test_what_is_typed_is_an_id_and_a_revision(typed: str, expected: tuple[str, str | None]) -> None:

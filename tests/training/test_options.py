@@ -53,6 +53,13 @@ def test_the_flags_are_frozen() -> None:
     }  # fmt: skip
 
 
+def test_an_empty_flavor_trains_nothing_here(capsys: pytest.CaptureFixture[str]) -> None:
+    """A sweep whose variable for the machine was unset trained on this one."""
+    with pytest.raises(SystemExit) as done:
+        main(["sweep", "play.txt", "--flavor", ""])
+    assert done.value.code == 2 and "argument --flavor: it is empty; expected a machine" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["", *commands()])
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as done:

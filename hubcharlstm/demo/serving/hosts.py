@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ HOSTS_VARIABLE = "HUBCHARLSTM_ALLOWED_HOSTS"
 
 FORWARDING = (b"x-forwarded-host", b"x-forwarded-proto", b"x-gradio-server")
 """Headers from which Gradio makes the root of the page's own links."""
+
+BRACKETED = re.compile(r"\[([^\[\]]*)\](?::\d*)?")
+"""An IPv6 address, perhaps with a port."""
 
 HUB_DOMAINS = (".hf.space", ".huggingface.co", ".hf.co")
 
@@ -110,10 +114,11 @@ class HostMiddleware:
 
 
 def host_name(host: str) -> str:
-    """The name or address in a Host header, without its port."""
+    """The name or address in a Host header, without its port; one that is malformed stays as it is."""
     host = host.strip().lower()
     if host.startswith("["):
-        return host[1:].partition("]")[0]
+        bracketed = BRACKETED.fullmatch(host)
+        return bracketed[1] if bracketed else host
     is_bare_ipv6 = host.count(":") > 1
     return host.rstrip(".") if is_bare_ipv6 else host.partition(":")[0].rstrip(".")
 

@@ -16,6 +16,7 @@ from tests.support.served import Served, serving
     ("environment", "bound", "allowed", "refused"),
     [
         ({}, "127.0.0.1", "127.0.0.1:7860 localhost LOCALHOST:1 [::1]:7860 a.localhost localhost.", "evil.example x"),
+        ({}, "127.0.0.1", "[::1] [::1]:", "[::1].evil.example [::1]x [::1]:x [::1 ["),
         ({}, "127.0.0.1", "127.9.9.9", "192.168.0.7 127.0.0.1.evil.example localhost.evil.example :: 0.0.0.0"),
         ({}, "192.168.0.7", "192.168.0.7:7860 localhost", "192.168.0.8 evil.example"),
         ({}, "0.0.0.0", "192.168.0.7:7860 0.0.0.0 [fd00::1]:80", "evil.example"),
