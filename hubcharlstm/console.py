@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
+from hubcharlstm.arguments import checked_path
+
 ESCAPE = re.compile(r"\\(?:n|t|r|\\|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2})")
 SINGLE = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 
@@ -78,3 +80,22 @@ def unescape(text: str) -> str:
 def has_escapes(text: str) -> bool:
     """Whether `text` holds a sequence that `unescape` changes."""
     return ESCAPE.search(text) is not None
+
+
+def load_text(name: str) -> str:
+    """The text of a file, or of standard input for "-"; `ValueError` if it is not readable or not UTF-8."""
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else checked_path("The file", name).read_bytes()
+        return data.decode("utf-8")
+    except OSError as error:
+        raise ValueError(f"{name} cannot be read ({error.strerror}); expected a text file: check its name.") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{name} has the byte 0x{data[error.start]:02x} at offset {error.start}, which is not UTF-8; expected "
+            "UTF-8 text: convert it first."
+        ) from None
+
+
+def print_warnings(*warnings: str) -> None:
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from hubcharlstm import CharLSTM, Vocabulary, __version__, cli
-from hubcharlstm.cli import main, parser
+from hubcharlstm import CharLSTM, Vocabulary, __version__, cli_generate
+from hubcharlstm.cli import main
+from hubcharlstm.cli_options import parser
 from hubcharlstm.console import unescape
 from hubcharlstm.inspection.novelty import hash_lines
 from hubcharlstm.torch_compat import has_fast_int8
@@ -173,15 +174,15 @@ def test_a_new_line_that_the_last_try_gives_is_enough(
 ) -> None:
     """It was printed, and then an error said that there were too few."""
     done = SimpleNamespace(prompt=SimpleNamespace(text=""), text="new", finish_reason="stop")
-    monkeypatch.setattr(cli, "MAX_TRIES", 1)
+    monkeypatch.setattr(cli_generate, "MAX_TRIES", 1)
     monkeypatch.setattr(CharLSTM, "complete", lambda self, prompt, **options: done)
     model = tiny_model(Vocabulary.from_text("old new"))
     model.record = {"corpus": {"line_hashes": hash_lines(["old"])}}
     arguments = parser().parse_args(["generate", "--novel", "--seed", "1"])
-    assert (cli.write_novel(model, "", arguments, {}), capsys.readouterr().out) == (0, "new\n")
+    assert (cli_generate.write_novel(model, "", arguments, {}), capsys.readouterr().out) == (0, "new\n")
     model.record = {"corpus": {"line_hashes": hash_lines(["new"])}}
     with pytest.raises(ValueError, match="1 tries gave 0 new lines"):
-        cli.write_novel(model, "", arguments, {})
+        cli_generate.write_novel(model, "", arguments, {})
 
 
 def test_the_flags_are_these() -> None:

@@ -14,7 +14,7 @@ import pytest
 from accelerate.commands.launch import launch_command_parser
 from torch.distributed.run import get_args_parser as torchrun_parser
 
-from hubcharlstm import cli as hubcharlstm_cli
+from hubcharlstm import cli_options as hubcharlstm_cli
 from tests.support.markdown import (
     PACKAGES,
     PAGE_NAMES,

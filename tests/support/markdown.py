@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-from hubcharlstm import cli as hubcharlstm_cli
+from hubcharlstm import cli_options as hubcharlstm_cli
 from training import options as training_options
 
 ROOT = Path(__file__).parents[2]

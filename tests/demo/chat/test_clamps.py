@@ -10,7 +10,8 @@ import pytest
 
 pytest.importorskip("gradio")
 
-from hubcharlstm.cli import parser, run_generate
+from hubcharlstm.cli_generate import run_generate
+from hubcharlstm.cli_options import parser
 from hubcharlstm.demo.chat import permalinks
 from hubcharlstm.demo.chat.clamps import check_clamp, clamp_as_lists, clamp_as_text, parse_clamp
 from hubcharlstm.demo.chat.pacing import UpdatePacer

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("gradio")
 
-from hubcharlstm.cli import parser
+from hubcharlstm.cli_options import parser
 from hubcharlstm.demo.chat import permalinks
 from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.chat.replies import Delivery, ReplyWriter

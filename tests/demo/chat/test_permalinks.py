@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlencode
 
 import pytest
 
-from hubcharlstm.cli import parser
+from hubcharlstm.cli_options import parser
 
 pytest.importorskip("gradio")
 
