@@ -105,7 +105,7 @@ def run_info(arguments: argparse.Namespace) -> int:
     import torch
 
     from hubcharlstm import CharLSTM, __version__
-    from hubcharlstm.hub.model_card import is_number
+    from hubcharlstm.hub.training_record import is_number
     from hubcharlstm.torch_compat import has_fast_int8
     from hubcharlstm.vocabulary import visible
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hubcharlstm.hub import model_card
+from hubcharlstm.hub import training_record
 from hubcharlstm.model import CharLSTM
 
 SIDE_BY_SIDE = (0.2, 0.8, 1.4)
@@ -20,7 +20,7 @@ SAMPLE_TEMPERATURE = 0.8
 
 def expectation(model: CharLSTM) -> str:
     """What the model is, so that no visitor takes it for an assistant."""
-    source = corpus_source(model_card.valid_record(model.record))
+    source = corpus_source(training_record.valid_record(model.record))
     corpus = f"has read {'only ' if source.is_alone else ''}{source.title}" if source.title else "has read one text"
     if source.title and source.ancestor is not None:
         corpus += f", and before that {source.ancestor}"
@@ -109,7 +109,7 @@ def training_timeline(raw: Mapping[str, Any]) -> list[tuple[float, float]]:
         return []
     entries = [entry for entry in history if isinstance(entry, Mapping)]
     pairs = [(entry.get("chars"), entry.get("seconds")) for entry in entries]
-    valid = [(float(c), float(s)) for c, s in pairs if model_card.is_number(c) and model_card.is_number(s)]
+    valid = [(float(c), float(s)) for c, s in pairs if training_record.is_number(c) and training_record.is_number(s)]
     return [(0.0, 0.0), *sorted(valid)] if valid else []
 
 

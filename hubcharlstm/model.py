@@ -25,9 +25,9 @@ from hubcharlstm.generation.request import GenerationArguments, GenerationOption
 from hubcharlstm.generation.stream import Completion, GenerationState, TextStream
 from hubcharlstm.generation_config import GenerationConfig
 from hubcharlstm.hub import download
-from hubcharlstm.hub.model_card import valid_record
 from hubcharlstm.hub.model_folder import Artifact
 from hubcharlstm.hub.save import PushOptions, save
+from hubcharlstm.hub.training_record import valid_record
 from hubcharlstm.inspection.alternatives import Alternatives, alternatives
 from hubcharlstm.inspection.cell_report import CellReport
 from hubcharlstm.inspection.connectivity import Connectivity, connectivity

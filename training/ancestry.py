@@ -11,7 +11,7 @@ from typing import Any
 
 from hubcharlstm import CharLSTM
 from hubcharlstm.hub.messages import TOKEN
-from hubcharlstm.hub.model_card import REPO_ID, valid_ancestors
+from hubcharlstm.hub.training_record import REPO_ID, valid_ancestors
 
 SHIPPED = "the model that ships with hubcharlstm"
 

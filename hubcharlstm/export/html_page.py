@@ -15,7 +15,7 @@ from hubcharlstm.arguments import checked_path
 from hubcharlstm.export.content import model_content
 from hubcharlstm.export.package import MODULES, RUNTIME, WASM
 from hubcharlstm.export.weights import int8_weights
-from hubcharlstm.hub import model_card
+from hubcharlstm.hub import training_record
 from hubcharlstm.hub.titles import display_title, proper_name
 from hubcharlstm.introduction import SIDE_BY_SIDE, expectation, in_words, passage, time_lapse
 from hubcharlstm.model import CharLSTM
@@ -75,7 +75,7 @@ def write_page(model: CharLSTM, path: Path, *, version: str) -> int:
 
 def introduce(model: CharLSTM) -> dict[str, Any]:
     """What the page says of the model before anything is written, all of it from the model's record."""
-    record, config = model_card.valid_record(model.record), model.config
+    record, config = training_record.valid_record(model.record), model.config
     shape = f"{config.num_layers} × {config.hidden_size} units, {in_words(config.num_parameters)} numbers"
     loss = f", {record['val_bpc']:.3f} bits per character on text it has not read" if "val_bpc" in record else ""
     return {

@@ -6,8 +6,8 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from hubcharlstm.hub.model_card import valid_record
 from hubcharlstm.hub.titles import display_title
+from hubcharlstm.hub.training_record import valid_record
 
 SIZE = (1200, 630)
 """Width and height in pixels that sites crop the least (1.91 to 1)."""

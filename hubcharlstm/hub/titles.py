@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from hubcharlstm.hub.model_card import valid_record
+from hubcharlstm.hub.training_record import valid_record
 
 MAX_SUBJECT = 60
 """Characters of a title before ", one letter at a time"."""

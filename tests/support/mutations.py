@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from hubcharlstm import CharLSTM, introduction
 from hubcharlstm.cli import main
 from hubcharlstm.hub import preview_image, titles
-from hubcharlstm.hub.model_card import valid_record
+from hubcharlstm.hub.training_record import valid_record
 from tests.support.mutations_of_saves import (
     NGRAMS,
     WEIGHTS,

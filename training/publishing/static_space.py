@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hubcharlstm import CharLSTM, __version__
 from hubcharlstm.export.html_page import write_page
-from hubcharlstm.hub import model_card, preview_image, upload
+from hubcharlstm.hub import preview_image, training_record, upload
 from training.publishing import front_matter
 from training.publishing.front_matter import THUMBNAIL
 
@@ -81,5 +81,5 @@ def front_page(model_id: str, model: CharLSTM, *, space_id: str | None = None) -
         space_id=space_id,
         sdk="static",
         app_file="index.html",
-        license=model_card.valid_record(model.record).get("card", {}).get("license"),
+        license=training_record.valid_record(model.record).get("card", {}).get("license"),
     )

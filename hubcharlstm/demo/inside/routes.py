@@ -27,7 +27,7 @@ from hubcharlstm.demo.serving.admission import SHUTTING_DOWN, AdmissionControlle
 from hubcharlstm.demo.settings import Settings
 from hubcharlstm.demo.words.catalogue import FOLDER, INSIDE, Sentence, as_json, sentence
 from hubcharlstm.errors import EngineError
-from hubcharlstm.hub import model_card
+from hubcharlstm.hub import training_record
 from hubcharlstm.inspection import report_page
 from hubcharlstm.inspection.connectivity import connectivity
 from hubcharlstm.inspection.trace import Trace
@@ -201,7 +201,7 @@ def passage_of(served_model: ServedModel) -> str:
     model = served_model.model
     if model.cells is not None and model.cells.passage:
         return model.cells.passage
-    sample = passage(model_card.valid_record(model.record))
+    sample = passage(training_record.valid_record(model.record))
     if sample:
         return f"{sample['prompt']}{sample['text']}"[:MAX_PASSAGE]
     examples = model.generation_config.examples

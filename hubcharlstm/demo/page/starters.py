@@ -6,7 +6,7 @@ from typing import Any
 
 from hubcharlstm.demo.chat.requests import fill
 from hubcharlstm.demo.words.catalogue import sentence
-from hubcharlstm.hub import model_card
+from hubcharlstm.hub import training_record
 from hubcharlstm.hub.titles import proper_name
 from hubcharlstm.introduction import SIDE_BY_SIDE
 from hubcharlstm.model import CharLSTM
@@ -57,7 +57,7 @@ def question(model: CharLSTM) -> dict[str, Any]:
     """The question to a character."""
     speakers = model.generation_config.speakers
     speaker = next((name for name in WELL_KNOWN if name in speakers), speakers[0])
-    language = model_card.valid_record(model.record).get("card", {}).get("language", "en")
+    language = training_record.valid_record(model.record).get("card", {}).get("language", "en")
     typed = QUESTIONS.get(language[:2].lower(), QUESTIONS["en"])
     label = sentence("intro.ask", name=proper_name(speaker), question=typed)
     return {"label": label.as_json(), "typed": typed, "speaker": speaker}
@@ -65,7 +65,7 @@ def question(model: CharLSTM) -> dict[str, Any]:
 
 def famous_line(model: CharLSTM) -> list[str]:
     """Half a line that everybody knows, if the corpus has one."""
-    name = model_card.valid_record(model.record).get("corpus", {}).get("name")
+    name = training_record.valid_record(model.record).get("corpus", {}).get("name")
     return [FAMOUS_LINES[name]] if name in FAMOUS_LINES else []
 
 

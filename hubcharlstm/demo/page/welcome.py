@@ -7,7 +7,7 @@ from typing import Any
 
 from hubcharlstm.demo.page.starters import name_line, starters
 from hubcharlstm.demo.words.catalogue import Sentence, sentence
-from hubcharlstm.hub import model_card
+from hubcharlstm.hub import model_card, training_record
 from hubcharlstm.hub.titles import subject
 from hubcharlstm.introduction import SIDE_BY_SIDE, corpus_source, passage, time_lapse
 from hubcharlstm.model import CharLSTM
@@ -15,7 +15,7 @@ from hubcharlstm.model import CharLSTM
 
 def intro(model: CharLSTM, label: str) -> dict[str, Any]:
     """The introduction as JSON for the page: title, expectation, sample, time-lapse and starters."""
-    record = model_card.valid_record(model.record)
+    record = training_record.valid_record(model.record)
     config = model.generation_config
     pool = [*config.examples, *(name_line(model, speaker) for speaker in config.speakers if config.turn_template)]
     return {
@@ -33,12 +33,12 @@ def intro(model: CharLSTM, label: str) -> dict[str, Any]:
 
 def title(model: CharLSTM, label: str) -> Sentence:
     """The title of the page. label: for a model whose record has neither corpus nor name."""
-    return sentence("intro.title", subject=subject(model_card.valid_record(model.record), label))
+    return sentence("intro.title", subject=subject(training_record.valid_record(model.record), label))
 
 
 def lines(model: CharLSTM) -> list[Sentence]:
     """What the model is, in the words of `introduction.expectation`, and what to do."""
-    source = corpus_source(model_card.valid_record(model.record))
+    source = corpus_source(training_record.valid_record(model.record))
     if source.title is None:
         what = sentence("intro.read_one")
     elif source.ancestor is not None:
@@ -52,7 +52,7 @@ def lines(model: CharLSTM) -> list[Sentence]:
 
 def about_sentences(model: CharLSTM) -> list[Any]:
     """All facts of the model as JSON: the beginning of its card, its size, its loss, where it runs and its name."""
-    record = model_card.valid_record(model.record)
+    record = training_record.valid_record(model.record)
     config, letters = model.config, len(model.vocabulary)
     facts: list[Any] = [card_lines(model)]
     facts.append(sentence("about.size", layers=config.num_layers, units=config.hidden_size, letters=letters).as_json())
