@@ -322,6 +322,20 @@ def test_a_link_with_a_clamp_is_written_so_and_retry_keeps_it(user: BrowserUser)
     assert "clamp=" in user.page.locator(".detail-row.link pre").text_content()
 
 
+def test_the_trace_of_a_reply_with_a_clamp_says_that_it_has_none(user: BrowserUser) -> None:
+    """Its surprises are those of a network that did not write the text, and nothing said so."""
+    user.open("?message=To+be&length=20&seed=7&clamp=0:3:2.5")
+    user.page.wait_for_selector(".turn")
+    user.until_done()
+    user.page.locator(".action.look-inside").click()
+    facts = user.page.locator("#inside .facts")
+    facts.get_by_text("The reply was written with cells clamped; it is read here without.").wait_for()
+    user.page.fill("#inside .own-text", "Another text")
+    user.page.press("#inside .own-text", "Enter")
+    user.page.wait_for_function("() => document.querySelector('#inside .facts').textContent.includes(': 12 char')")
+    assert "clamped" not in facts.text_content()
+
+
 def test_retry_with_another_model_clamps_none_of_its_cells(user: BrowserUser) -> None:
     page = user.page
     user.open("?message=To+be&length=20&seed=7&clamp=0:3:2.5")

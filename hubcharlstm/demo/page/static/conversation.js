@@ -257,9 +257,9 @@ function deleteTurn(turn) {
 
 // Opens the second view with a reply and what was written before it, at a character of the reply: see inside.js.
 function lookInside(turn, index, offset) {
-  const { prompt, text, model } = turn.replies[index];
+  const { prompt, text, model, clamp } = turn.replies[index];
   const fromEnd = offset === undefined ? undefined : lengthInCharacters(text.slice(offset));
-  document.dispatchEvent(new CustomEvent("look-inside", { detail: { text: (prompt || turn.prompt) + text, model, fromEnd } }));
+  document.dispatchEvent(new CustomEvent("look-inside", { detail: { text: (prompt || turn.prompt) + text, model, fromEnd, isClamped: clamp?.length > 0 } }));
 }
 
 function moreItems(turn, reply, node) {

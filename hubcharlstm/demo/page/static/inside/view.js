@@ -57,7 +57,7 @@ function partsOf(text) {
 }
 
 export function mountView(root, { fileUrl, nameOfModel }) {
-  const state = { trace: null, before: "", model: "", at: 0, layer: 0, unit: 0, color: "surprise", series: "cell", range: null, anchor: 0, weights: null };
+  const state = { trace: null, before: "", model: "", isClamped: false, at: 0, layer: 0, unit: 0, color: "surprise", series: "cell", range: null, anchor: 0, weights: null };
   let asked = 0; // the number of the latest question, so that late answers to earlier ones are dropped
   let weightTimer = 0;
 
@@ -169,7 +169,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
       const answer = await answerTo(body);
       if (question !== asked) return;
       setText(error, "");
-      Object.assign(state, { before, model: answer.header.model, at: 0, range: null, weights: null });
+      Object.assign(state, { before, model: answer.header.model, isClamped: Boolean(request?.isClamped), at: 0, range: null, weights: null });
       if (request?.isOwn) history.replaceState(null, "", shown.length <= 500 ? `#inside=${encodeURIComponent(shown)}` : "#inside");
       receive(answer);
     } catch (problem) {
@@ -206,6 +206,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     const bits = trace.surprise.reduce((sum, one) => sum + one, 0) / trace.surprise.length;
     const said = [words("inside.facts", { model: trace.model, n: trace.characters.length, bits: number(bits, 2) })];
     if (trace.heldOut) said.push(words("inside.facts_held_out", { bits: number(trace.heldOut, 2) }));
+    if (state.isClamped) said.push(words("inside.facts_clamped"));
     setText(facts, [...said, trace.warnings.join("; ")].join(" "));
     chooseUnit(state.layer, state.unit, state.color);
     moveTo(Math.min(trace.characters.length - 1, state.at));
