@@ -8,12 +8,17 @@ import sys
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from training.options import OVERRIDES
 from training.recipe import DISTILL_TEMPERATURE, DISTILL_WEIGHT, PRESETS, Recipe
 from training.run_folder import check_new, is_restarted, training_command
 from training.tracking import check_tracker
+
+if TYPE_CHECKING:
+    from training.run_settings import RunSettings
+    from training.teachers import Teachers
+    from training.warm_start import PretrainedInit
 
 
 def run_fit(options: argparse.Namespace, command_line: str) -> int:
@@ -32,11 +37,9 @@ def run_fit(options: argparse.Namespace, command_line: str) -> int:
 
 def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: Path | None) -> int:
     """copy: the file `corpus` if it is a copy of what came through a pipe, which the run must hold."""
-    from hubcharlstm.hub.model_id import parse_space_id
     from training.data.corpus import locate, title_of
     from training.pipeline import train
     from training.processes import join
-    from training.run_settings import CorpusSource, HubTargets, PretrainedSource, RunSettings
     from training.teachers import Teachers
     from training.time_budget import TimeBudget
     from training.warm_start import PretrainedInit
@@ -69,9 +72,37 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
     if init is not None:
         recipe = init.fit_recipe(recipe, set(overrides))
     teachers = Teachers.load(options.teacher) if options.teacher else None
-    model_id = None if options.push_to_hub is None else plain_model_id(options.push_to_hub)
-    space_id = None if options.space is None else parse_space_id(options.space)
-    settings = RunSettings(
+    settings = _run_settings(options, command_line, corpus, recipe, init, teachers)
+    answers: list[dict[str, Any]] = []
+    with redirect_stdout(sys.stderr) if options.json and join().is_main else nullcontext():
+        code = train(
+            out, settings, resume=False, pretrained_init=init, teachers=teachers, dry_run=options.dry_run,
+            on_findings=answers.append if options.json else None, corpus_copy=copy, budget=budget, given=set(overrides),
+        )  # fmt: skip
+    for answer in answers:
+        print(json.dumps(answer, ensure_ascii=False))
+    return code
+
+
+def _run_settings(
+    options: argparse.Namespace,
+    command_line: str,
+    corpus: str,
+    recipe: Recipe,
+    init: PretrainedInit | None,
+    teachers: Teachers | None,
+) -> RunSettings:
+    """What the run folder is to remember. Raises `ValueError` for an id that the Hub cannot have."""
+    from hubcharlstm.hub.model_id import parse_space_id
+    from training.data.corpus import locate
+    from training.run_settings import CorpusSource, HubTargets, PretrainedSource, RunSettings
+
+    pretrained_init = None
+    if init is not None:
+        pretrained_init = PretrainedSource(
+            name=init.name, chars=init.chars, ancestors=init.ancestors, teachers=init.teachers
+        )
+    return RunSettings(
         recipe=recipe,
         source=CorpusSource(
             corpus=corpus,
@@ -90,24 +121,16 @@ def _run_fit(options: argparse.Namespace, command_line: str, corpus: str, copy: 
         command=command_line,
         tracker=options.tracker,
         keep_epochs=options.keep_epochs,
-        pretrained_init=PretrainedSource(
-            name=init.name, chars=init.chars, ancestors=init.ancestors, teachers=init.teachers
-        )
-        if init
-        else None,
+        pretrained_init=pretrained_init,
         teachers=teachers.sources if teachers else (),
         card={name: value for name in ("license", "language") if (value := getattr(options, name)) is not None},
-        hub=HubTargets(model=model_id, space=space_id, private=options.private, static=options.static),
+        hub=HubTargets(
+            model=None if options.push_to_hub is None else plain_model_id(options.push_to_hub),
+            space=None if options.space is None else parse_space_id(options.space),
+            private=options.private,
+            static=options.static,
+        ),
     )
-    answers: list[dict[str, Any]] = []
-    with redirect_stdout(sys.stderr) if options.json and join().is_main else nullcontext():
-        code = train(
-            out, settings, resume=False, pretrained_init=init, teachers=teachers, dry_run=options.dry_run,
-            on_findings=answers.append if options.json else None, corpus_copy=copy, budget=budget, given=set(overrides),
-        )  # fmt: skip
-    for answer in answers:
-        print(json.dumps(answer, ensure_ascii=False))
-    return code
 
 
 def has_restarted(out: Path) -> bool:
