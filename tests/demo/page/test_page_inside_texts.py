@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Any
 
 import pytest
@@ -45,13 +44,14 @@ def test_on_a_slow_link_a_text_is_prepared_without_its_answer(inside: Inside) ->
     """The answer for 200 characters is 325 kB: at each key that would fill the link of a phone."""
     asked: list[dict[str, Any]] = []
 
-    def slowly(route: Any) -> None:
+    def watch(route: Any) -> None:
         asked.append(route.request.post_data_json)
-        time.sleep(0.3)
         route.continue_()
 
+    inside.page.evaluate("performance.now = () => 0")  # how quick a link is does not depend on this machine
     inside.open(None)
-    inside.page.route("**/inside/prepare", slowly)
+    inside.page.evaluate("(() => { let now = 0; performance.now = () => (now += 300); })()")
+    inside.page.route("**/inside/prepare", watch)
     field = inside.page.get_by_label("A text of your own")
     for text in ("To be", "To be, or"):
         with inside.page.expect_response("**/inside/prepare") as answer:
@@ -121,6 +121,20 @@ def test_the_chat_goes_on_writing_under_it(inside: Inside) -> None:
     inside.page.wait_for_function("() => document.querySelectorAll('.reply.writing').length === 0")
     inside.page.get_by_role("link", name="Chat").click()
     assert len(inside.user.text) >= 300
+
+
+def test_a_model_that_was_chosen_meanwhile_reads_the_same_text(inside: Inside) -> None:
+    """The view kept showing what the model before had made of it."""
+    inside.open()
+    page, facts = inside.page, inside.page.locator("#inside .facts")
+    assert str(facts.text_content()).startswith("tiny: ")
+    page.get_by_role("link", name="Chat").click()
+    page.wait_for_selector("#main-column:not([inert])")
+    page.click("#field-model input")
+    page.get_by_role("option", name="mute", exact=True).click()
+    page.get_by_role("link", name="Look inside").click()
+    page.wait_for_function("() => document.querySelector('#inside .facts').textContent.startsWith('mute: ')")
+    assert page.locator("#inside .char").count() == len(TEXT)
 
 
 def test_a_link_opens_it_with_its_text(inside: Inside) -> None:

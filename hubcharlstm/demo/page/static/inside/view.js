@@ -57,7 +57,7 @@ function partsOf(text) {
 }
 
 export function mountView(root, { fileUrl, nameOfModel }) {
-  const state = { trace: null, before: "", model: "", isClamped: false, at: 0, layer: 0, unit: 0, color: "surprise", series: "cell", range: null, anchor: 0, weights: null };
+  const state = { trace: null, before: "", model: "", chosen: "", isPassage: false, isClamped: false, at: 0, layer: 0, unit: 0, color: "surprise", series: "cell", range: null, anchor: 0, weights: null };
   let asked = 0; // the number of the latest question, so that late answers to earlier ones are dropped
   let weightTimer = 0;
 
@@ -159,9 +159,14 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     return response.status === 204 ? null : unpack(await response.arrayBuffer());
   }
 
+  // Without a request: what is shown stays, unless another model was chosen meanwhile, which then reads it.
   async function open(request) {
-    if (!request && state.trace) return;
-    const body = questionOf(request?.text ?? "", request?.model ?? nameOfModel());
+    const chosen = nameOfModel();
+    if (!request && state.trace) {
+      if (chosen === state.chosen) return;
+      request = { text: state.isPassage ? "" : state.before + state.trace.text, isClamped: state.isClamped };
+    }
+    const body = questionOf(request?.text ?? "", request?.model ?? chosen);
     const { before, text: shown } = body;
     const question = (asked += 1);
     root.classList.add("busy");
@@ -169,7 +174,8 @@ export function mountView(root, { fileUrl, nameOfModel }) {
       const answer = await answerTo(body);
       if (question !== asked) return;
       setText(error, "");
-      Object.assign(state, { before, model: answer.header.model, isClamped: Boolean(request?.isClamped), at: 0, range: null, weights: null });
+      Object.assign(state, { before, model: answer.header.model, chosen, isPassage: shown === "", isClamped: Boolean(request?.isClamped) });
+      Object.assign(state, { at: 0, range: null, weights: null });
       if (request?.isOwn) history.replaceState(null, "", shown.length <= 500 ? `#inside=${encodeURIComponent(shown)}` : "#inside");
       receive(answer);
     } catch (problem) {
