@@ -49,6 +49,19 @@ def choose_other(user: BrowserUser) -> str:
     return VISIBLE.get(glyph, glyph)
 
 
+def test_alternatives_that_were_clicked_stay_when_a_phones_keyboard_goes(user: BrowserUser) -> None:
+    """They take the focus, the keyboard goes, the window grows, and that closed them."""
+    user.send("To be", length=200)
+    user.page.set_viewport_size({"width": 390, "height": 500})
+    open_at(user, 190)
+    user.page.set_viewport_size({"width": 390, "height": 844})
+    user.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    panel, reply = user.page.locator(".alternatives").bounding_box(), user.page.locator(".reply").last.bounding_box()
+    assert panel["y"] < reply["y"] + reply["height"] + 40 and panel["y"] + panel["height"] > reply["y"] - 40
+    user.page.evaluate("document.querySelector('#conversation .view').scrollTop = 0")
+    user.page.wait_for_selector(".alternatives", state="detached")
+
+
 def test_a_click_shows_the_likeliest_and_which_one_came(user: BrowserUser) -> None:
     user.send("To be", length=30)
     text, page = reply_text(user), user.page

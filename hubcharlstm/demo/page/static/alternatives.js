@@ -77,9 +77,15 @@ async function openAlternatives(place, { isPinned }) {
   }
 }
 
-function placePanel({ panel, offset }, { node, root }) {
+// Where the character stands in the window.
+function boxOf({ offset }, { node, root }) {
   const range = offset < node.length ? rangeOf(node, offset, endOfCharacter(node.data, offset)) : rangeOf(node, node.length, node.length);
-  const box = [...range.getClientRects()].at(-1) ?? root.getBoundingClientRect();
+  return [...range.getClientRects()].at(-1) ?? root.getBoundingClientRect();
+}
+
+function placePanel(opened, found) {
+  const { panel } = opened;
+  const box = boxOf(opened, found);
   const size = panel.getBoundingClientRect();
   const below = box.bottom + size.height + 10 <= innerHeight;
   const above = box.top - size.height - 4;
@@ -198,5 +204,13 @@ function writeOn(turn, index, opening, clamp = turn.replies[index].clamp ?? []) 
 document.addEventListener("pointerdown", (event) => {
   if (openedAlternatives && !openedAlternatives.panel.contains(event.target) && !event.target.closest?.(".reply")) closeAlternatives();
 });
-addEventListener("resize", () => closeAlternatives());
-view.addEventListener("scroll", () => closeAlternatives());
+
+// A panel that stays goes with its character when the page moves: a phone's keyboard goes when the panel takes the focus.
+function followCharacter() {
+  const found = openedAlternatives?.isPinned && replyAt(openedAlternatives.root);
+  if (found && isInView(found.root, boxOf(openedAlternatives, found))) placePanel(openedAlternatives, found);
+  else closeAlternatives();
+}
+
+addEventListener("resize", followCharacter);
+view.addEventListener("scroll", followCharacter);

@@ -21,17 +21,17 @@ function placeMenu() {
   root.style.top = `${Math.max(8, below ? place.bottom + 2 : place.top - size.height - 2)}px`;
 }
 
-// Whether the button can still be seen where it may scroll out of view.
-function isInView(anchor) {
-  const scroller = anchor.closest(".view");
-  if (!scroller) return anchor.isConnected;
-  const [place, frame] = [anchor.getBoundingClientRect(), scroller.getBoundingClientRect()];
+// Whether a place in `node` can still be seen where that may scroll out of view.
+function isInView(node, place) {
+  const scroller = node.closest(".view");
+  if (!scroller) return node.isConnected;
+  const frame = scroller.getBoundingClientRect();
   return place.bottom > frame.top && place.top < frame.bottom;
 }
 
 function followAnchor() {
   if (!openedMenu) return;
-  if (isInView(openedMenu.anchor)) placeMenu();
+  if (isInView(openedMenu.anchor, openedMenu.anchor.getBoundingClientRect())) placeMenu();
   else closeMenu();
 }
 
