@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hubcharlstm import CharLSTM, cli
+from hubcharlstm import CharLSTM, cli, cli_generate
 from hubcharlstm.inspection.novelty import MAX_LINES, TrainingLines, hash_lines
 
 NAMES = ["Anna", "Zoë", "Bruno", "Édouard"]
@@ -38,7 +38,7 @@ def test_the_last_try_counts(
     model.save_pretrained(tmp_path / "names")
     tries = ((seed, model.complete("To", stop="\n", seed=seed, max_new_tokens=100)) for seed in range(500))
     seed, done = next((seed, done) for seed, done in tries if done.finish_reason == "stop")
-    monkeypatch.setattr(cli, "MAX_TRIES", 1)
+    monkeypatch.setattr(cli_generate, "MAX_TRIES", 1)
     options = ["--novel", "--seed", str(seed), "--max-new-tokens", "100", "--model", str(tmp_path / "names")]
     assert cli.main(["generate", "To", *options]) == 0
     assert capsys.readouterr().out == f"{('To' + done.text).strip()}\n"
