@@ -11,7 +11,13 @@ from tests.support.browser_app import App, BrowserUser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-CENTRE = """at => {
+# Once the page has come to rest: a conversation follows its end a frame or more after the window's size changes.
+CENTRE = """async at => {
+  const view = document.querySelector('#conversation .view');
+  const place = () => [innerHeight, view.scrollTop, view.scrollHeight].join();
+  for (let rest = 0, last = place(); rest < 5; rest = place() === last ? rest + 1 : 0, last = place()) {
+    await new Promise((done) => requestAnimationFrame(done));
+  }
   const node = [...document.querySelectorAll('.reply')].at(-1).lastChild;
   const range = document.createRange();
   while (node.data[at] === '\\n') at += 1;
@@ -19,6 +25,10 @@ CENTRE = """at => {
   range.setEnd(node, at + 1);
   const box = range.getClientRects()[0];
   return { x: box.left + box.width / 2, y: box.top + box.height / 2, at };
+}"""
+IS_AT_END = """() => {
+  const view = document.querySelector('#conversation .view');
+  return innerHeight === 500 && view.scrollTop + view.clientHeight > view.scrollHeight - 2;
 }"""
 VISIBLE = {"↵": "\n", "␣": " ", "⇥": "\t"}
 
@@ -53,6 +63,7 @@ def test_alternatives_that_were_clicked_stay_when_a_phones_keyboard_goes(user: B
     """They take the focus, the keyboard goes, the window grows, and that closed them."""
     user.send("To be", length=200)
     user.page.set_viewport_size({"width": 390, "height": 500})
+    user.page.wait_for_function(IS_AT_END)
     open_at(user, 190)
     user.page.set_viewport_size({"width": 390, "height": 844})
     user.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")

@@ -57,6 +57,24 @@ def test_one_press_looks_inside_of_any_reply(user: BrowserUser) -> None:
     assert page.url.endswith("#inside")
 
 
+def test_the_chat_takes_the_focus_as_soon_as_it_is_back(user: BrowserUser) -> None:
+    """A transition of Gradio's kept the replies hidden for some frames: a key pressed then went to the wrong place."""
+    user.send("To be", length=20)
+    user.page.get_by_role("link", name="Look inside").click()
+    user.page.wait_for_selector(".action.look-inside", state="hidden")
+    focused = """new Promise((resolve) => {
+      const column = document.getElementById("main-column");
+      const observer = new MutationObserver(() => {
+        const action = document.querySelector(".action.look-inside");
+        action.focus();
+        resolve(document.activeElement === action);
+      });
+      observer.observe(column, { attributes: true, attributeFilter: ["inert"] });
+      location.hash = "#chat";
+    })"""
+    assert user.page.evaluate(focused)
+
+
 def test_a_menu_is_used_by_keyboard_alone_and_escape_leaves_it(user: BrowserUser) -> None:
     page = user.page
     focused = "document.activeElement.textContent"
