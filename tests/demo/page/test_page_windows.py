@@ -26,6 +26,25 @@ def test_on_a_phone_nothing_lies_under_the_message(app: App, browser: Any, width
     user.leave()
 
 
+@pytest.mark.parametrize("width", [390, 360])
+def test_on_a_phone_the_field_says_all_of_whom_it_speaks_to(app: App, browser: Any, width: int) -> None:
+    """A second button beside Send cut "Say something to Juliet" off."""
+    user = BrowserUser(browser, app.url, viewport={"width": width, "height": 740})
+    user.choose_speaker("JULIET")
+    room = """field => {
+      const style = getComputedStyle(field);
+      const context = document.createElement("canvas").getContext("2d");
+      context.font = style.font;
+      const padding = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+      return field.clientWidth - padding - context.measureText(field.placeholder).width;
+    }"""
+    field = user.page.locator("#field-message textarea")
+    assert field.get_attribute("placeholder") == "Say something to Juliet" and field.evaluate(room) >= 0
+    user.send("What news?")
+    assert user.page.locator(".action", has_text="Compare").is_visible()
+    user.leave()
+
+
 @pytest.mark.parametrize(("width", "height"), [(320, 256), (844, 390)])
 def test_in_a_low_window_the_composer_folds_and_the_reply_is_seen(
     app: App, browser: Any, width: int, height: int
