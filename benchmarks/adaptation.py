@@ -26,7 +26,7 @@ import torch
 from benchmarks.machine import conditions
 from hubcharlstm import CharLSTM
 from hubcharlstm.demo.chat import remembering
-from hubcharlstm.demo.models import ServedModel
+from hubcharlstm.demo.served_model import ServedModel
 from hubcharlstm.demo.settings import Settings
 from hubcharlstm.demo.threads import lower_priority
 

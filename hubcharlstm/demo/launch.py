@@ -26,7 +26,7 @@ from hubcharlstm.demo.making.manager import TrainingManager
 from hubcharlstm.demo.making.routes import SIGN_IN_FAILED, TextUpload, add_making
 from hubcharlstm.demo.making.storage import Storage
 from hubcharlstm.demo.model_source import ModelSource
-from hubcharlstm.demo.models import ModelRegistry, ServedModel
+from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.openai_api.routes import add_openai_api
 from hubcharlstm.demo.page.layout import chat_page
 from hubcharlstm.demo.page.localization import localize_page
@@ -34,6 +34,7 @@ from hubcharlstm.demo.page.theme import CSS, theme
 from hubcharlstm.demo.page.welcome import lines as introduction_lines
 from hubcharlstm.demo.page.welcome import title as page_title
 from hubcharlstm.demo.private_models import PrivateModels
+from hubcharlstm.demo.served_model import ServedModel
 from hubcharlstm.demo.serving import gradio_compat, gradio_oauth
 from hubcharlstm.demo.serving.admission import AdmissionController, Limits
 from hubcharlstm.demo.serving.authentication import Authenticator, Credentials

@@ -13,8 +13,9 @@ from typing import TypeGuard
 
 from hubcharlstm import BusyError
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.models import MAX_NAME, ModelRegistry, ServedModel
+from hubcharlstm.demo.models import MAX_NAME, ModelRegistry
 from hubcharlstm.demo.owners import Owners
+from hubcharlstm.demo.served_model import ServedModel
 from hubcharlstm.demo.words.catalogue import Sentence, sentence
 from hubcharlstm.model import CharLSTM
 

@@ -20,7 +20,7 @@ def chat_model() -> CharLSTM:
 
 @pytest.fixture(scope="module")
 def served_model(chat_model: CharLSTM) -> Iterator[Any]:
-    from hubcharlstm.demo.models import ServedModel
+    from hubcharlstm.demo.served_model import ServedModel
 
     served = ServedModel.of("tiny", "user/tiny", chat_model)
     yield served
@@ -39,7 +39,7 @@ def fast_pacing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def opened_streams(monkeypatch: pytest.MonkeyPatch) -> list[TextStream]:
     """Every stream that a served model opens from here on."""
-    from hubcharlstm.demo import models
+    from hubcharlstm.demo import served_model
 
     streams: list[TextStream] = []
 
@@ -47,5 +47,5 @@ def opened_streams(monkeypatch: pytest.MonkeyPatch) -> list[TextStream]:
         streams.append(TextStream(*args, **kwargs))
         return streams[-1]
 
-    monkeypatch.setattr(models, "TextStream", open_stream)
+    monkeypatch.setattr(served_model, "TextStream", open_stream)
     return streams

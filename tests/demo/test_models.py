@@ -15,16 +15,17 @@ pytest.importorskip("gradio")
 from hubcharlstm.demo import models
 from hubcharlstm.demo.errors import UserError
 from hubcharlstm.demo.page import welcome
+from hubcharlstm.demo.served_model import ServedModel
 from hubcharlstm.demo.settings import Settings
 from hubcharlstm.demo.threads import wait_in_daemon_thread
 from tests.conftest import tiny_model
 from tests.support.chat_doubles import in_english
 
 
-def get(offered: models.ModelRegistry, name: object) -> models.ServedModel:
+def get(offered: models.ModelRegistry, name: object) -> ServedModel:
     """The model of a name, as a request finds it; held no longer."""
 
-    async def acquire() -> models.ServedModel:
+    async def acquire() -> ServedModel:
         async with offered.acquire(name) as served_model:
             return served_model
 
@@ -117,7 +118,7 @@ def test_a_model_that_a_request_holds_is_not_evicted(
         model.save_pretrained(tmp_path / name)
     waits, goes_on = asyncio.Event(), asyncio.Event()
 
-    async def continuation() -> tuple[models.ServedModel, str]:
+    async def continuation() -> tuple[ServedModel, str]:
         async with home.acquire(str(tmp_path / "a")) as held:
             waits.set()
             await goes_on.wait()
@@ -150,7 +151,7 @@ def test_a_model_that_is_replaced_serves_its_holders_to_the_end(model: CharLSTM,
     hosted.take_over("user/late", later)
     assert hosted.first.model is later and hosted.labels == ["shipped model", "late"]
 
-    async def run() -> models.ServedModel:
+    async def run() -> ServedModel:
         async with hosted.acquire() as held:
             hosted.take_over("user/late", tiny_model(vocabulary, seed=2))
             assert hosted.first is not held

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hubcharlstm.demo.models import ServedModel
+from hubcharlstm.demo.served_model import ServedModel
 from hubcharlstm.demo.words.catalogue import Sentence, sentence
 from hubcharlstm.vocabulary import Encoding, visible
 

@@ -17,7 +17,7 @@ from hubcharlstm.demo.chat.clamps import check_clamp, clamp_as_text, parse_clamp
 from hubcharlstm.demo.chat.requests import ExpectedText, check_opening, parse_speaker
 from hubcharlstm.demo.chat.turns import Reply, Turn
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.models import ServedModel
+from hubcharlstm.demo.served_model import ServedModel
 from hubcharlstm.demo.settings import MAX_LENGTH, Settings, check_message, parse_seed
 from hubcharlstm.demo.words.catalogue import sentence
 from hubcharlstm.hub.model_id import parse_model_id

@@ -17,7 +17,7 @@ from hubcharlstm.demo.chat.stored_turns import ContinueTarget
 from hubcharlstm.demo.chat.turns import CUT_ENDING, ENDINGS, Reply, Turn, cycle_in, text_hash, updated
 from hubcharlstm.demo.chat.unfinished import new_reply, new_turn, restart, with_reply
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.models import ServedModel
+from hubcharlstm.demo.served_model import ServedModel
 from hubcharlstm.demo.settings import MAX_REPLY, Settings
 from hubcharlstm.demo.words.catalogue import sentence
 from hubcharlstm.generation.stream import GenerationState, TextStream

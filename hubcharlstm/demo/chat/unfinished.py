@@ -10,7 +10,7 @@ from hubcharlstm.demo.chat.encoding_warnings import encoding_warnings
 from hubcharlstm.demo.chat.requests import ChatRequest
 from hubcharlstm.demo.chat.stored_turns import ContinueTarget
 from hubcharlstm.demo.chat.turns import Reply, Turn, updated
-from hubcharlstm.demo.models import ServedModel
+from hubcharlstm.demo.served_model import ServedModel
 from hubcharlstm.demo.settings import Settings
 from hubcharlstm.generation.stream import TextStream
 

@@ -19,10 +19,10 @@ from hubcharlstm.demo.inside.packing import cell_arrays, map_arrays, menu_cells,
 from hubcharlstm.demo.inside.report import report_words
 from hubcharlstm.demo.inside.requests import MAX_TEXT, InsideRequest
 from hubcharlstm.demo.inside.tracing import Tracer
-from hubcharlstm.demo.models import ServedModel
 from hubcharlstm.demo.owners import owner_of
 from hubcharlstm.demo.page.theme import STATIC
 from hubcharlstm.demo.private_models import PrivateModels
+from hubcharlstm.demo.served_model import ServedModel
 from hubcharlstm.demo.serving.admission import SHUTTING_DOWN, AdmissionController, ClientIdentity
 from hubcharlstm.demo.settings import Settings
 from hubcharlstm.demo.words.catalogue import FOLDER, INSIDE, Sentence, as_json, sentence

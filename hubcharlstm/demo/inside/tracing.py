@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from hubcharlstm.demo.models import ServedModel
+from hubcharlstm.demo.served_model import ServedModel
 from hubcharlstm.demo.threads import compute_threads, lower_priority
 from hubcharlstm.inspection.extension import common_length, extended
 from hubcharlstm.inspection.trace import SERIES, Trace

@@ -19,9 +19,10 @@ from hubcharlstm.decoding.sampling import new_seed
 from hubcharlstm.demo.chat.pacing import UpdatePacer, follow
 from hubcharlstm.demo.chat.replies import MAX_BUFFERED_TOKENS_AT_FULL_SPEED
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.models import ModelRegistry, ServedModel
+from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.openai_api.log_probs import LogProbReader, LogProbs
 from hubcharlstm.demo.openai_api.requests import CompletionRequest
+from hubcharlstm.demo.served_model import ServedModel
 from hubcharlstm.demo.serving.admission import SHUTTING_DOWN, AdmissionController, ClientIdentity, QueueTicket
 from hubcharlstm.demo.serving.backpressure import CLIENT_TIMEOUT
 from hubcharlstm.demo.serving.openai_errors import error_body, error_response

@@ -30,11 +30,12 @@ from hubcharlstm.demo.chat.requests import (
 from hubcharlstm.demo.chat.stored_turns import parse_continue_target
 from hubcharlstm.demo.chat.turns import Turn
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.models import ModelRegistry, ServedModel
+from hubcharlstm.demo.models import ModelRegistry
 from hubcharlstm.demo.owners import Owners, check_owner
 from hubcharlstm.demo.page.controls import Controls, speaker_choices
 from hubcharlstm.demo.page.welcome import about_sentences, intro
 from hubcharlstm.demo.private_models import PrivateModels
+from hubcharlstm.demo.served_model import ServedModel
 from hubcharlstm.demo.serving.admission import AdmissionController, ClientIdentity
 from hubcharlstm.demo.serving.backpressure import BackpressureMonitor
 from hubcharlstm.demo.serving.gradio_compat import event_data

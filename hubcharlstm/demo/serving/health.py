@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hubcharlstm import __version__
-from hubcharlstm.demo.models import ModelRegistry, ServedModel
+from hubcharlstm.demo.models import ModelRegistry
+from hubcharlstm.demo.served_model import ServedModel
 from hubcharlstm.demo.serving.admission import AdmissionController
 from hubcharlstm.demo.serving.replicas import INSTANCE
 

@@ -18,7 +18,7 @@ from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.chat.replies import Delivery, ReplyWriter
 from hubcharlstm.demo.chat.stored_turns import parse_continue_target
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.models import ServedModel
+from hubcharlstm.demo.served_model import ServedModel
 from tests.support.chat_doubles import TURN, chat_request, collect, in_english, reply_updates
 
 pytestmark = pytest.mark.usefixtures("fast_pacing")

@@ -16,7 +16,7 @@ pytest.importorskip("gradio")
 from hubcharlstm.demo.chat.pacing import UpdatePacer
 from hubcharlstm.demo.chat.replies import CancelToken, Delivery, ReplyWriter
 from hubcharlstm.demo.chat.turns import Turn, cycle_in
-from hubcharlstm.demo.models import ServedModel
+from hubcharlstm.demo.served_model import ServedModel
 from tests.support.chat_doubles import chat_request, in_english, reply_updates, tiny_model
 
 pytestmark = pytest.mark.usefixtures("fast_pacing")

@@ -15,8 +15,8 @@ pytest.importorskip("gradio")
 
 from hubcharlstm.demo.chat.requests import ChatRequest, compose
 from hubcharlstm.demo.errors import UserError
-from hubcharlstm.demo.models import ServedModel
 from hubcharlstm.demo.page import welcome
+from hubcharlstm.demo.served_model import ServedModel
 from hubcharlstm.demo.settings import parse_seed
 from tests.support.chat_doubles import CONTROLS, TURN, chat_request, tiny_model
 

@@ -15,7 +15,7 @@ from hubcharlstm.demo.chat.requests import ChatRequest
 from hubcharlstm.demo.chat.sentences import cut_after_sentence
 from hubcharlstm.demo.chat.stored_turns import parse_continue_target
 from hubcharlstm.demo.chat.turns import CUT_ENDING, Turn
-from hubcharlstm.demo.models import ServedModel
+from hubcharlstm.demo.served_model import ServedModel
 from hubcharlstm.demo.settings import TURN_LENGTH, Settings
 from tests.support.chat_doubles import CONTROLS, TURN, chat_request, collect, in_english
 from tests.support.sentence_cases import SENTENCE_CASES

@@ -20,9 +20,9 @@ pytest.importorskip("gradio")
 
 from hubcharlstm.demo.inside import tracing
 from hubcharlstm.demo.inside.tracing import Tracer
-from hubcharlstm.demo.models import ServedModel
 from hubcharlstm.demo.owners import OWNER_HEADER
 from hubcharlstm.demo.private_models import MADE_HERE
+from hubcharlstm.demo.served_model import ServedModel
 from hubcharlstm.demo.serving.admission import Limits
 from hubcharlstm.inspection.maps import likeness_order
 from hubcharlstm.inspection.trace import SERIES

@@ -16,6 +16,7 @@ pytest.importorskip("gradio")
 from gradio_client import Client
 
 from hubcharlstm.demo import models
+from hubcharlstm.demo.served_model import ServedModel
 from hubcharlstm.demo.serving import backpressure, gradio_compat
 from hubcharlstm.demo.serving.admission import Limits
 from tests.support.chat_doubles import tiny_model
@@ -33,7 +34,7 @@ def test_a_session_has_four_concurrent_requests(served: Served) -> None:
     client = Client(served.url, verbose=False, analytics_enabled=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(served.registry.first.engine, "submit", slow)
-        patch.setattr("hubcharlstm.demo.models.MAX_INLINE_PROMPT", 0)  # in a thread, so that the loop goes on
+        patch.setattr("hubcharlstm.demo.served_model.MAX_INLINE_PROMPT", 0)  # in a thread, so that the loop goes on
         jobs = [client.submit("To be", 5, api_name="/complete") for _ in range(5)]
         wait_until(lambda: any(job.done() for job in jobs))
         held.set()
@@ -101,16 +102,16 @@ def test_a_session_is_light_and_idle_queues_are_evicted(served: Served) -> None:
 def test_a_model_is_not_evicted_under_a_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request whose model was evicted before its stream was open got "The engine is closed"."""
     arrived, goes_on = threading.Event(), threading.Event()
-    original = models.ServedModel.stream
+    original = ServedModel.stream
 
-    async def stream(served_model: models.ServedModel, *args: Any, **options: Any) -> Any:
+    async def stream(served_model: ServedModel, *args: Any, **options: Any) -> Any:
         if served_model.label == "a":
             arrived.set()
             await asyncio.to_thread(goes_on.wait, 20)
         return await original(served_model, *args, **options)
 
     monkeypatch.setattr(models, "MAX_LOADED", 1)
-    monkeypatch.setattr(models.ServedModel, "stream", stream)
+    monkeypatch.setattr(ServedModel, "stream", stream)
     for name in ("a", "b"):
         tiny_model().save_pretrained(tmp_path / name)
     with serving(tiny_model(), open_to_all=True) as served, ThreadPoolExecutor() as pool:
