@@ -228,7 +228,7 @@ def _add_evaluate_options(evaluate: argparse.ArgumentParser) -> None:
     evaluate.add_argument(
         "--ngram",
         action="store_true",
-        help="also with Kneser-Ney n-grams mixed in, by a weight that is learned from what was scored",
+        help="also with Kneser-Ney n-grams mixed in, by weights that are learned from what was scored",
     )
 
 

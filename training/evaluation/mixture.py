@@ -1,7 +1,8 @@
-"""A network and an n-gram model mixed: at each character by a weight learned from the characters before it."""
+"""A network mixed with n-gram models: at each character by weights learned from the characters before it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,13 @@ from numpy.typing import NDArray
 
 from training.evaluation.baselines import Floats, Ids, NgramPrediction, predict_by_ngrams
 
+NETWORK_WEIGHT = 0.8
+"""Of the network before the first character; the n-gram models share the rest."""
 PRIOR = 4.0
-"""Characters that a weight of one half counts for before the first of its kind."""
-COUNT_BINS = 8
+"""Characters that the weights of a wider kind of context count for in a narrower one."""
+MEMORY = 150
+"""Characters of a kind that its weights remember."""
+COUNT_BINS = 5
 
 
 def mixed_log_probs(
@@ -20,32 +25,53 @@ def mixed_log_probs(
     """Log-probabilities (M,) of held-out ids (M,): the network's (M,) mixed with those of Kneser-Ney after `train`.
 
     Linear interpolation, so that each mixture sums to 1 over the vocabulary. adaptive: the n-grams count what is
-    scored, too.
+    scored, too, and after a longer `train` another model joins that counts nothing else: what this text alone repeats.
     """
-    ngrams = predict_by_ngrams(train, held_out, vocab_size, adaptive=adaptive)
-    return causal_mixture(np.asarray(network, dtype=np.float64), np.log(ngrams.probability), context_kind(ngrams))
+    ngrams = [predict_by_ngrams(train, held_out, vocab_size, adaptive=adaptive)]
+    if adaptive and len(train) > 1:
+        ngrams.append(predict_by_ngrams(train[-1:], held_out, vocab_size, adaptive=True))
+    log_probs = [np.asarray(network, dtype=np.float64), *(np.log(ngram.probability) for ngram in ngrams)]
+    orders = np.stack([ngram.order for ngram in ngrams])
+    counts = np.stack([count_bins(ngram) for ngram in ngrams])
+    return causal_mixture(log_probs, [numbered(orders), numbered(np.concatenate([orders, counts]))])
 
 
-def context_kind(ngrams: NgramPrediction) -> Ids:
-    """What is known of each character before it comes: the longest known context, and how often that occurred."""
-    bins = np.log2(np.maximum(ngrams.context_count, 1)).astype(np.int64).clip(max=COUNT_BINS - 1)
-    kinds: Ids = ngrams.order * COUNT_BINS + bins
-    return kinds
+def count_bins(ngrams: NgramPrediction) -> Ids:
+    """How often the longest known context of each character occurred before it, (M,), by powers of two."""
+    bins: Ids = np.log2(np.maximum(ngrams.context_count, 1)).astype(np.int64).clip(max=COUNT_BINS - 1)
+    return bins
 
 
-def causal_mixture(first: Floats, second: Floats, kinds: Ids) -> Floats:
-    """log(w exp(first) + (1 - w) exp(second)), (M,); w is that of the position's kind.
+def numbered(properties: Ids) -> Ids:
+    """One number (M,) for each combination of properties, (P, M), that occurs."""
+    return np.unique(properties, axis=1, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
-    Online expectation-maximization (Cappé & Moulines 2009): w is the mean share that the first model had in the
-    mixtures of this kind so far, so nothing depends on the character that is scored or on one after it.
+
+def causal_mixture(log_probs: Sequence[Floats], kinds: Sequence[Ids]) -> Floats:
+    """log sum_k w_k exp(log_probs[k]), (M,) from (M,) each, the network's first.
+
+    kinds: of each position from the widest to the narrowest, (M,) each. w is that of the narrowest: the mean share
+    that each model had in the mixtures of this kind so far (online expectation-maximization, Cappé & Moulines 2009),
+    with the weights of the next wider kind as its prior. So nothing depends on the character that is scored or on one
+    after it.
     """
-    shares, counts = np.full(kinds.max() + 1, PRIOR / 2), np.full(kinds.max() + 1, PRIOR)
-    highest = np.maximum(first, second)
-    one, two = np.exp(first - highest), np.exp(second - highest)
+    stacked = np.stack(log_probs, axis=1)
+    highest = stacked.max(axis=1)
+    likelihoods = np.exp(stacked - highest[:, None])
+    num_ngrams = len(log_probs) - 1
+    initial = np.array([NETWORK_WEIGHT, *[(1 - NETWORK_WEIGHT) / max(1, num_ngrams)] * num_ngrams])
+    sums = [np.zeros((int(level.max()) + 1, len(log_probs))) for level in kinds]
+    counts = [[0.0] * len(level) for level in sums]
     mixed = np.empty_like(highest)
-    for n, (kind, p, q) in enumerate(zip(kinds.tolist(), one.tolist(), two.tolist(), strict=True)):
-        weight = shares[kind] / counts[kind]
-        mixed[n] = total = weight * p + (1 - weight) * q
-        shares[kind] += weight * p / total
-        counts[kind] += 1
-    return np.log(mixed) + highest
+    for n, path in enumerate(np.stack(kinds, axis=1).tolist()):
+        weights = initial
+        for level_sums, level_counts, kind in zip(sums, counts, path, strict=True):
+            weights = (level_sums[kind] + PRIOR * weights) / (level_counts[kind] + PRIOR)
+        parts = weights * likelihoods[n]
+        mixed[n] = total = parts.sum()
+        for level_sums, level_counts, kind in zip(sums, counts, path, strict=True):
+            decay = min(1.0, MEMORY / (level_counts[kind] + 1))
+            level_sums[kind] = decay * (level_sums[kind] + parts / total)
+            level_counts[kind] = decay * (level_counts[kind] + 1)
+    result: Floats = np.log(mixed) + highest
+    return result

@@ -82,7 +82,8 @@ def report(
     if ngram:
         train_ids = np.array(model.vocabulary.encode(trained_on).ids or before, dtype=np.int32)
         after = f"{len(train_ids):,} characters of training" if trained_on else "nothing"
-        yield f"with Kneser-Ney of order 6 mixed in, which has counted {after} and counts what it reads:"
+        other = ", and another that counts this text alone" if len(train_ids) > 1 else ""
+        yield f"with Kneser-Ney of order 6 mixed in, which has counted {after} and counts what it reads{other}:"
         yield _row("state carried", mixed_log_probs(carried, train_ids, ids[1:], len(model.vocabulary)))
         if dynamic:
             yield _row("learning as it reads", mixed_log_probs(adapted, train_ids, ids[1:], len(model.vocabulary)))

@@ -43,24 +43,54 @@ def test_n_grams_and_mixture_sum_to_one_over_the_vocabulary(adaptive: bool, plac
 
 
 def test_nothing_depends_on_what_comes_later() -> None:
-    first, second = (np.log(DRAW.random(200)) for _ in range(2))
-    kinds = DRAW.integers(0, 5, size=200)
-    whole = causal_mixture(first, second, kinds)
-    for end in (1, 50, 120):
-        assert np.array_equal(causal_mixture(first[:end], second[:end], kinds[:end]), whole[:end])
+    log_probs = [np.log(DRAW.random(400)) for _ in range(3)]
+    kinds = [DRAW.integers(0, size, size=400) for size in (1, 5)]
+    whole = causal_mixture(log_probs, kinds)
+    for end in (1, 50, 220):
+        assert np.array_equal(causal_mixture([one[:end] for one in log_probs], [k[:end] for k in kinds]), whole[:end])
+
+
+def test_a_mixture_lies_between_the_models() -> None:
+    log_probs = np.log(DRAW.random((3, 400)))
+    mixed = causal_mixture(list(log_probs), [DRAW.integers(0, 5, size=400)])
+    assert (mixed <= log_probs.max(axis=0) + 1e-9).all() and (mixed >= log_probs.min(axis=0) - 1e-9).all()
 
 
 def test_the_weight_finds_the_better_model_of_each_kind() -> None:
     kinds = np.arange(4000) % 2
     good, bad = np.log(0.6), np.log(0.1)
     first, second = np.where(kinds == 0, good, bad), np.where(kinds == 0, bad, good)
-    assert -causal_mixture(first, second, kinds)[-100:].mean() < -np.log(0.55)
+    assert -causal_mixture([first, second], [kinds])[-100:].mean() < -np.log(0.55)
 
 
-def test_a_mixture_with_a_network_that_knows_nothing_is_nearly_as_good_as_the_n_grams() -> None:
-    ngrams = -np.log(kneser_ney(TRAIN, HELD_OUT, VOCAB_SIZE, adaptive=True)).mean()
-    mixed = -mixed_log_probs(np.full(300, -np.log(VOCAB_SIZE)), TRAIN, HELD_OUT, VOCAB_SIZE).mean()
-    assert ngrams < mixed < ngrams + 0.15
+def test_a_kind_that_is_new_begins_with_the_weights_of_the_wider_one() -> None:
+    wide, narrow = np.zeros(400, dtype=np.int64), np.repeat([0, 1], [399, 1])
+    bad, good = np.full(400, np.log(0.1)), np.full(400, np.log(0.6))
+    assert causal_mixture([bad, good], [wide, narrow])[-1] > np.log(0.55)
+    assert causal_mixture([bad, good], [narrow])[-1] < np.log(0.25)
+
+
+def test_the_weights_follow_a_text_that_changes() -> None:
+    first, second = np.log(np.repeat([[0.6, 0.1], [0.1, 0.6]], 3000, axis=1))
+    mixed = causal_mixture([first, second], [np.zeros(6000, dtype=np.int64)])
+    assert mixed[2999] > np.log(0.55) and mixed[4000] > np.log(0.55)  # a thousand characters after the change
+
+
+def test_a_network_that_knows_nothing_hardly_counts_once_some_text_is_read() -> None:
+    held_out = markov(4000)
+    ngrams = -np.log(kneser_ney(TRAIN, held_out, VOCAB_SIZE, adaptive=True))
+    mixed = -mixed_log_probs(np.full(4000, -np.log(VOCAB_SIZE)), TRAIN, held_out, VOCAB_SIZE)
+    assert mixed[1000:].mean() < ngrams[1000:].mean() + 0.05
+
+
+def test_what_the_text_alone_repeats_is_learned_beside_the_n_grams_of_training() -> None:
+    """Its own repetitions tell more than the training text, of which there is much more."""
+    other, own = DRAW.integers(VOCAB_SIZE, size=20_000), np.tile(DRAW.integers(VOCAB_SIZE, size=150), 8)
+    network = np.full(1200, -np.log(VOCAB_SIZE))
+    alone = mixed_log_probs(network, other[-1:], own, VOCAB_SIZE)
+    both = mixed_log_probs(network, other, own, VOCAB_SIZE)
+    ngrams = np.log(kneser_ney(other, own, VOCAB_SIZE, adaptive=True))
+    assert both[600:].mean() > ngrams[600:].mean() + 0.1 and both[600:].mean() > alone[600:].mean() - 0.1
 
 
 def test_evaluate_prints_what_the_mixture_reaches(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
