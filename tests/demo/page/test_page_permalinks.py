@@ -101,3 +101,23 @@ def test_a_strangers_parameters_are_left_alone(user: BrowserUser) -> None:
     user.page.goto(user.url + "/?utm_source=x#inside")
     user.page.wait_for_selector("body[data-restored]")
     assert urlsplit(user.page.url).fragment == "inside"  # the view of it is opened again by a reload
+
+
+LATE = """
+const find = Document.prototype.querySelector;
+Document.prototype.querySelector = function (selector) {
+  return selector.startsWith("#field-length") && performance.now() < 2500 ? null : find.call(this, selector);
+};
+"""
+
+
+def test_a_permalink_is_opened_where_the_settings_come_late(user: BrowserUser) -> None:
+    """Gradio loads each kind of control by itself; a link that came before the settings was never sent."""
+    page = user.another_tab().page
+    page.add_init_script(LATE)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.goto(f"{user.url}/?message=To+be&seed=7&length=20")
+    page.wait_for_function("document.querySelector('.reply')?.textContent.length >= 20")
+    assert errors == []

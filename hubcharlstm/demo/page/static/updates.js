@@ -103,7 +103,8 @@ function openLink() {
 
 // Once all of the page is there, which may be after this script has run.
 function start() {
-  if (!messageField() || !document.querySelector("#language option")) {
+  const needed = ["#field-message textarea", "#language option", "#field-length input", "#field-temperature input"];
+  if (!needed.every((selector) => document.querySelector(selector))) {
     requestAnimationFrame(start);
     return;
   }
