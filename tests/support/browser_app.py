@@ -207,15 +207,14 @@ def listen(page: Any) -> tuple[list[str], list[str]]:
 
 def own_errors(errors: list[str]) -> list[str]:
     """Without those of a page that was left while Gradio streamed to it: its client aborts its stream then, and the
-    reader of the stream, which nobody awaits any more, says so if the browser still lets it.
+    reader of the stream, which nobody awaits any more, says so once if the browser still lets it.
     """
-    is_abort = [error.startswith("AbortError: signal is aborted") and ".close (" in error for error in errors]
-    aborted = any(is_abort)
-    return [
-        error
-        for error, is_of_leaving in zip(errors, is_abort, strict=True)
-        if not is_of_leaving and not (aborted and error.startswith("Unexpected error Connection errored out."))
-    ]
+    own = [error for error in errors if not (error.startswith("AbortError: signal is aborted") and ".close (" in error)]
+    for _ in range(len(errors) - len(own)):
+        lost = next((error for error in own if error.startswith("Unexpected error Connection errored out.")), None)
+        if lost is not None:
+            own.remove(lost)
+    return own
 
 
 def clear(context: Any, url: str) -> None:

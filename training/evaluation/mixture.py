@@ -19,17 +19,25 @@ MEMORY = 150
 COUNT_BINS = 5
 
 
-def mixed_log_probs(
-    network: NDArray[Any], train: NDArray[Any], held_out: NDArray[Any], vocab_size: int, *, adaptive: bool = True
-) -> Floats:
-    """Log-probabilities (M,) of held-out ids (M,): the network's (M,) mixed with those of Kneser-Ney after `train`.
+def ngrams_beside(
+    train: NDArray[Any], held_out: NDArray[Any], vocab_size: int, *, adaptive: bool = True
+) -> list[NgramPrediction]:
+    """Kneser-Ney on held-out ids (M,) after `train`, to be mixed with a network.
 
-    Linear interpolation, so that each mixture sums to 1 over the vocabulary. adaptive: the n-grams count what is
-    scored, too, and after a longer `train` another model joins that counts nothing else: what this text alone repeats.
+    adaptive: it counts what is scored, too, and after a longer `train` another model joins that counts nothing else:
+    what this text alone repeats.
     """
     ngrams = [predict_by_ngrams(train, held_out, vocab_size, adaptive=adaptive)]
     if adaptive and len(train) > 1:
         ngrams.append(predict_by_ngrams(train[-1:], held_out, vocab_size, adaptive=True))
+    return ngrams
+
+
+def mixed_log_probs(network: NDArray[Any], ngrams: Sequence[NgramPrediction]) -> Floats:
+    """Log-probabilities (M,) of held-out ids: the network's (M,) mixed with those of `ngrams_beside` it.
+
+    Linear interpolation, so that each mixture sums to 1 over the vocabulary.
+    """
     log_probs = [np.asarray(network, dtype=np.float64), *(np.log(ngram.probability) for ngram in ngrams)]
     orders = np.stack([ngram.order for ngram in ngrams])
     counts = np.stack([count_bins(ngram) for ngram in ngrams])
@@ -59,7 +67,7 @@ def causal_mixture(log_probs: Sequence[Floats], kinds: Sequence[Ids]) -> Floats:
     highest = stacked.max(axis=1)
     likelihoods = np.exp(stacked - highest[:, None])
     num_ngrams = len(log_probs) - 1
-    initial = np.array([NETWORK_WEIGHT, *[(1 - NETWORK_WEIGHT) / max(1, num_ngrams)] * num_ngrams])
+    initial = np.array([NETWORK_WEIGHT, *[(1 - NETWORK_WEIGHT) / num_ngrams] * num_ngrams])
     sums = [np.zeros((int(level.max()) + 1, len(log_probs))) for level in kinds]
     counts = [[0.0] * len(level) for level in sums]
     mixed = np.empty_like(highest)

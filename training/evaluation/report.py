@@ -19,7 +19,7 @@ from training.data.rare_characters import RareCharacters
 from training.data.text_files import ReadingOptions
 from training.evaluation.losses import dynamic_log_probs
 from training.evaluation.memorization import sketch_overlap
-from training.evaluation.mixture import mixed_log_probs
+from training.evaluation.mixture import mixed_log_probs, ngrams_beside
 
 DEFAULT_OPTIONS = ReadingOptions()
 NUM_CHUNKS = 32
@@ -82,11 +82,12 @@ def report(
     if ngram:
         train_ids = np.array(model.vocabulary.encode(trained_on).ids or before, dtype=np.int32)
         after = f"{len(train_ids):,} characters of training" if trained_on else "nothing"
-        other = ", and another that counts this text alone" if len(train_ids) > 1 else ""
+        ngrams = ngrams_beside(train_ids, ids[1:], len(model.vocabulary))
+        other = ", and another that counts this text alone" if len(ngrams) > 1 else ""
         yield f"with Kneser-Ney of order 6 mixed in, which has counted {after} and counts what it reads{other}:"
-        yield _row("state carried", mixed_log_probs(carried, train_ids, ids[1:], len(model.vocabulary)))
+        yield _row("state carried", mixed_log_probs(carried, ngrams))
         if dynamic:
-            yield _row("learning as it reads", mixed_log_probs(adapted, train_ids, ids[1:], len(model.vocabulary)))
+            yield _row("learning as it reads", mixed_log_probs(adapted, ngrams))
 
 
 def _rare_characters(text: str, recorded: Mapping[str, Any], model: CharLSTM) -> RareCharacters:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from training.__main__ import main
 from training.evaluation.baselines import kneser_ney
-from training.evaluation.mixture import causal_mixture, mixed_log_probs
+from training.evaluation.mixture import causal_mixture, mixed_log_probs, ngrams_beside
 
 VOCAB_SIZE = 7
 DRAW = np.random.default_rng(0)
@@ -37,7 +37,7 @@ def test_n_grams_and_mixture_sum_to_one_over_the_vocabulary(adaptive: bool, plac
         held_out = np.append(HELD_OUT[:place], candidate)
         ngrams.append(kneser_ney(TRAIN, held_out, VOCAB_SIZE, adaptive=adaptive)[-1])
         log_probs = network[np.arange(place + 1), held_out]
-        mixed.append(mixed_log_probs(log_probs, TRAIN, held_out, VOCAB_SIZE, adaptive=adaptive)[-1])
+        mixed.append(mixed_log_probs(log_probs, ngrams_beside(TRAIN, held_out, VOCAB_SIZE, adaptive=adaptive))[-1])
     assert sum(ngrams) == pytest.approx(1, abs=1e-9)
     assert np.exp(mixed).sum() == pytest.approx(1, abs=1e-9)
 
@@ -79,7 +79,7 @@ def test_the_weights_follow_a_text_that_changes() -> None:
 def test_a_network_that_knows_nothing_hardly_counts_once_some_text_is_read() -> None:
     held_out = markov(4000)
     ngrams = -np.log(kneser_ney(TRAIN, held_out, VOCAB_SIZE, adaptive=True))
-    mixed = -mixed_log_probs(np.full(4000, -np.log(VOCAB_SIZE)), TRAIN, held_out, VOCAB_SIZE)
+    mixed = -mixed_log_probs(np.full(4000, -np.log(VOCAB_SIZE)), ngrams_beside(TRAIN, held_out, VOCAB_SIZE))
     assert mixed[1000:].mean() < ngrams[1000:].mean() + 0.05
 
 
@@ -87,8 +87,8 @@ def test_what_the_text_alone_repeats_is_learned_beside_the_n_grams_of_training()
     """Its own repetitions tell more than the training text, of which there is much more."""
     other, own = DRAW.integers(VOCAB_SIZE, size=20_000), np.tile(DRAW.integers(VOCAB_SIZE, size=150), 8)
     network = np.full(1200, -np.log(VOCAB_SIZE))
-    alone = mixed_log_probs(network, other[-1:], own, VOCAB_SIZE)
-    both = mixed_log_probs(network, other, own, VOCAB_SIZE)
+    alone = mixed_log_probs(network, ngrams_beside(other[-1:], own, VOCAB_SIZE))
+    both = mixed_log_probs(network, ngrams_beside(other, own, VOCAB_SIZE))
     ngrams = np.log(kneser_ney(other, own, VOCAB_SIZE, adaptive=True))
     assert both[600:].mean() > ngrams[600:].mean() + 0.1 and both[600:].mean() > alone[600:].mean() - 0.1
 
