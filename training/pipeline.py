@@ -28,7 +28,7 @@ from training.estimate import seconds_alone, seconds_per_window
 from training.evaluation.comparison import final_line
 from training.hub_targets import check_targets, publish_run
 from training.new_model import new_model, vocabulary_of
-from training.processes import check_local_sgd, join, launcher_note, slower_note
+from training.processes import check_local_sgd, join, launcher_note, leave, slower_note
 from training.recipe import Recipe
 from training.run_corpus import load_run_corpus, print_corpus, store_copy
 from training.run_folder import check_new, nearest_folder, remove_litter, resume_command, run_lock, shell_command, sign
@@ -100,6 +100,7 @@ def train(
     except KeyboardInterrupt:
         print("\nStopped at once." + (f" {_continue_line(out)}" if (out / CHECKPOINT).exists() else ""))
         return 130
+    leave()
     if not result.finished:
         print(f"\nStopped and saved. {_continue_line(out)}")
         return 130

@@ -144,6 +144,17 @@ def _init_process_group() -> None:
     )
 
 
+def leave() -> None:
+    """Leave the group of this run's processes, at an end that all have agreed on; nothing is exchanged after it.
+
+    Python ends the threads of a group that is still there when the interpreter shuts down, and C++ aborts at that.
+    """
+    if launched() > 1:
+        from accelerate import PartialState
+
+        PartialState().destroy_process_group()
+
+
 def check_divides(batch_size: int, count: int) -> None:
     """Raise `ValueError` unless `count` processes can share the rows of a batch evenly."""
     if batch_size % count:

@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch.distributed
+
 import training.lstm
 import training.muon
 from training.__main__ import main
@@ -47,4 +49,7 @@ if "KILL_AT" in os.environ:
     vars(training.bptt)["TruncatedBPTT"].step = killed_once
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    if status == 0 and torch.distributed.is_initialized():
+        raise AssertionError("The process ends in its group, whose threads may abort it; expected it to have left.")
+    sys.exit(status)
