@@ -138,10 +138,8 @@ def check_max_new_tokens(value: object) -> int:
     if number is None:
         raise ValueError(f"max_new_tokens is {shown(value)}; expected a whole number: drop the point.")
     if not 1 <= number <= MAX_NEW_TOKENS:
-        raise ValueError(
-            f"max_new_tokens is {shown(number)}; expected 1 to {MAX_NEW_TOKENS}: ask for fewer, "
-            "and continue from the completion's state for more."
-        )
+        advice = "ask for fewer, and continue from the completion's state for more" if number > 0 else "raise it"
+        raise ValueError(f"max_new_tokens is {shown(number)}; expected 1 to {MAX_NEW_TOKENS}: {advice}.")
     return number
 
 

@@ -26,10 +26,8 @@ function checkSeed(seed) {
 
 function checkLength(count) {
   if (!Number.isInteger(count) || count < 1 || count > MAX_NEW_TOKENS) {
-    throw new RangeError(
-      `maxNewTokens is ${count}; expected a whole number from 1 to ${MAX_NEW_TOKENS}: ask for fewer, and continue ` +
-        "from the completion's state for more.",
-    );
+    const advice = count > MAX_NEW_TOKENS ? "ask for fewer, and continue from the completion's state for more" : "correct it";
+    throw new RangeError(`maxNewTokens is ${count}; expected a whole number from 1 to ${MAX_NEW_TOKENS}: ${advice}.`);
   }
   return count;
 }
