@@ -298,6 +298,11 @@ class BrowserUser:
     def choose_speaker(self, name: str) -> None:
         self.page.locator(f".chip:has(input[value='{name}'])").click()
 
+    def return_to_chat(self) -> None:
+        """Follow the link of the chat. The page shows another view at the event `hashchange`, after the click."""
+        self.page.get_by_role("link", name="Chat", exact=True).click()
+        self.page.wait_for_selector("#main-column:not([inert])")
+
     def until_done(self) -> None:
         self.page.wait_for_selector("#send", state="visible")
         assert self.page.locator(".reply.writing").count() == 0

@@ -182,8 +182,7 @@ def test_one_press_looks_inside_at_the_character(user: BrowserUser) -> None:
     at = open_at(user, 12)
     page.get_by_role("button", name="Look inside at this character").click()
     assert shown(at) == text[at] and page.locator(".alternatives").count() == 0
-    page.get_by_role("link", name="Chat").click()
-    page.wait_for_selector("#main-column:not([inert])")  # until then it takes no focus
+    user.return_to_chat()
     page.locator(".reply").focus()
     for key in (*["ArrowRight"] * 4, "Enter"):
         page.keyboard.press(key)

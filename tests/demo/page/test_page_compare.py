@@ -50,8 +50,7 @@ def test_one_press_looks_inside_of_any_reply(user: BrowserUser) -> None:
     traced = "() => document.querySelector('#inside p.visually-hidden')?.textContent"
     page.locator(".action.look-inside").first.click()
     page.wait_for_function(f"text => ({traced})()?.endsWith(text)", arg=first[-20:])
-    page.get_by_role("link", name="Chat").click()
-    page.wait_for_selector("#main-column:not([inert])")  # until then it takes no focus
+    user.return_to_chat()
     page.locator(".action.look-inside").last.press("Enter")
     page.wait_for_function(f"text => ({traced})()?.endsWith(text)", arg=user.text[-20:])
     assert page.url.endswith("#inside")

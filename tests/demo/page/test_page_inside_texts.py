@@ -109,17 +109,17 @@ def test_a_reply_opens_with_its_prompt_and_the_chat_stays_as_it_is(inside: Insid
     strip = "() => document.querySelector('#inside p.visually-hidden').textContent"
     page.wait_for_function(f"text => ({strip})().endsWith(text)", arg=before[-10:])
     assert page.url.endswith("#inside")
-    page.get_by_role("link", name="Chat").click()
+    user.return_to_chat()
     assert page.locator("#inside").is_hidden() and user.text == before and user.message == "a draft"
     page.go_back()
-    assert page.locator("#inside").is_visible()
+    page.locator("#inside").wait_for(state="visible")
 
 
 def test_the_chat_goes_on_writing_under_it(inside: Inside) -> None:
     inside.user.send("To be", length=300, wait=False)
     inside.open("To be")
     inside.page.wait_for_function("() => document.querySelectorAll('.reply.writing').length === 0")
-    inside.page.get_by_role("link", name="Chat").click()
+    inside.user.return_to_chat()
     assert len(inside.user.text) >= 300
 
 
@@ -128,8 +128,7 @@ def test_a_model_that_was_chosen_meanwhile_reads_the_same_text(inside: Inside) -
     inside.open()
     page, facts = inside.page, inside.page.locator("#inside .facts")
     assert str(facts.text_content()).startswith("tiny: ")
-    page.get_by_role("link", name="Chat").click()
-    page.wait_for_selector("#main-column:not([inert])")
+    inside.user.return_to_chat()
     page.click("#field-model input")
     page.get_by_role("option", name="mute", exact=True).click()
     page.get_by_role("link", name="Look inside").click()
@@ -163,7 +162,7 @@ def test_a_view_that_did_not_load_at_first_loads_without_the_sentence_about_it(i
     page.get_by_role("link", name="Look inside").click()
     page.get_by_text("The view did not load").wait_for()
     page.unroute_all()
-    page.get_by_role("link", name="Chat").click()
+    inside.user.return_to_chat()
     inside.open(None)
     assert page.get_by_text("The view did not load").count() == 0
     inside.user.errors.clear()  # of the words that did not come

@@ -197,7 +197,7 @@ def test_a_state_from_before_a_press_that_comes_after_it_is_not_shown(user: Brow
     page.get_by_role("link", name="Make your own").click()
     page.wait_for_selector("#make .findings")
     page.route("**/make/state", lambda route: held.append(route))
-    page.get_by_role("link", name="Chat").click()
+    user.return_to_chat()
     page.get_by_role("link", name="Make your own").click()
     user.until(lambda: len(held) == 1)
     page.get_by_role("button", name="Another text").click()

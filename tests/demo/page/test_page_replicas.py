@@ -112,7 +112,7 @@ def test_the_page_moves_to_the_other_replica_and_goes_on_with_the_same_text(repl
     page.fill("#make textarea", GIVEN)
     page.get_by_role("button", name="Check the text").click()
     page.wait_for_selector("#make .subtitle")
-    page.get_by_role("link", name="Chat", exact=True).click()
+    user.return_to_chat()
     page.get_by_label("Seed", exact=True).fill("7")
     user.send("To be", length=LENGTH, wait=False)
     page.wait_for_function("document.querySelector('.reply').textContent.length > 60")
