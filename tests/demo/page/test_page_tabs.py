@@ -13,6 +13,10 @@ def lines(user: BrowserUser) -> list[str]:
     return list(user.page.locator(".typed").all_text_contents())
 
 
+def replies(user: BrowserUser) -> list[str]:
+    return list(user.page.locator(".reply").all_text_contents())
+
+
 def wait_for_lines(user: BrowserUser, expected: list[str]) -> None:
     user.page.wait_for_function(
         "lines => JSON.stringify([...document.querySelectorAll('.typed')].map((one) => one.textContent)) === lines",
@@ -24,18 +28,40 @@ def test_each_tab_sees_the_others_turns_and_a_reload_keeps_both(user: BrowserUse
     """Each tab stored what it had, over what the other had stored."""
     other = user.another_tab()
     user.send("Mine", length=30, wait=False)
-    other.send("Yours", length=10)
-    user.until_done()
+    other.send("Yours", length=10, wait=False)  # the turn that comes to it next may be that of the first tab
     for tab in (user, other):
         wait_for_lines(tab, ["Mine", "Yours"])
-    texts = user.page.locator(".reply").all_text_contents()
+        tab.until_done()
+    user.until(lambda: replies(user) == replies(other))
+    texts = replies(user)
     other.send("And more", length=5)
     wait_for_lines(user, ["Mine", "Yours", "And more"])
     for tab in (user, other):
         tab.page.reload()
         tab.page.wait_for_selector(".turn")
         assert lines(tab) == ["Mine", "Yours", "And more"]
-        assert tab.page.locator(".reply").all_text_contents()[:2] == texts
+        assert replies(tab)[:2] == texts
+
+
+@pytest.mark.parametrize("is_overwritten", [True, False])
+def test_of_two_tabs_that_store_at_the_same_moment_no_turn_is_lost(user: BrowserUser, *, is_overwritten: bool) -> None:
+    """The event of the other's text came while the storage had this tab's, or the other way round; neither looked."""
+    user.send("Mine", length=5)
+    user.page.evaluate(
+        """isOverwritten => {
+          const key = "hubcharlstm.conversation.2";
+          const { turns: [mine] } = JSON.parse(localStorage.getItem(key));
+          const yours = { ...mine, id: "2", slot: "2", request: "2", typed: "Yours", order: mine.order + 1 };
+          const newValue = JSON.stringify({ turns: [yours], gone: {}, chosen: {} });
+          if (!isOverwritten) localStorage.setItem(key, newValue);
+          dispatchEvent(new StorageEvent("storage", { key, newValue }));
+        }""",
+        is_overwritten,
+    )
+    wait_for_lines(user, ["Mine", "Yours"])
+    user.page.wait_for_function(
+        "() => JSON.parse(localStorage.getItem('hubcharlstm.conversation.2')).turns.length === 2"
+    )
 
 
 def test_what_one_tab_deletes_does_not_come_back_from_the_other(user: BrowserUser) -> None:

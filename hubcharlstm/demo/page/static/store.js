@@ -65,24 +65,38 @@ function addTurns(target, turns) {
   for (const turn of turns.map(migrateTurn).filter(isTurn)) target.turns.set(turn.id, markStopped(turn));
 }
 
-function readStored() {
+function parseJson(text) {
+  try {
+    return JSON.parse(text ?? "null");
+  } catch {
+    return null; // foreign data under our key
+  }
+}
+
+// The book of what a tab has stored, in the form of `dataToStore`.
+function bookOf(data) {
   const stored = newBook();
-  const parse = (key) => {
-    try {
-      return JSON.parse(localStorage.getItem(key) ?? "null");
-    } catch {
-      return null; // no localStorage, or foreign data under our key
-    }
-  };
-  const old = parse(OLD_KEY);
-  if (Array.isArray(old)) addTurns(stored, old);
-  const data = parse(KEY);
   if (Array.isArray(data?.turns)) addTurns(stored, data.turns);
   for (const name of ["gone", "chosen"]) {
     for (const [id, mark] of Object.entries(isObject(data?.[name]) ? data[name] : {})) {
       if (Array.isArray(mark) && Number.isFinite(mark[1])) stored[name].set(id, mark);
     }
   }
+  return stored;
+}
+
+function readStored() {
+  const read = (key) => {
+    try {
+      return parseJson(localStorage.getItem(key));
+    } catch {
+      return null; // no localStorage
+    }
+  };
+  const old = read(OLD_KEY);
+  const stored = newBook();
+  if (Array.isArray(old)) addTurns(stored, old);
+  merge(stored, bookOf(read(KEY)));
   return stored;
 }
 
@@ -149,25 +163,34 @@ function chooseVersion(slot, id) {
   book.chosen.set(slot, [id, moment()]);
 }
 
-function saveNow() {
-  clearTimeout(saveTimer);
-  saveTimer = 0;
-  const isNews = merge(book, readStored()); // what another tab has stored meanwhile
+function dataToStore() {
   const turns = aliveTurns();
   const slots = new Set(turns.map((turn) => turn.slot));
   const newest = [...book.gone].sort((a, b) => b[1][1] - a[1][1]).slice(0, MAX_MARKS);
   const chosen = [...book.chosen].filter(([slot]) => slots.has(slot));
+  return { turns: turns.map(markStopped), gone: Object.fromEntries(newest), chosen: Object.fromEntries(chosen) };
+}
+
+function saveNow() {
+  clearTimeout(saveTimer);
+  saveTimer = 0;
+  const isNews = merge(book, readStored()); // what another tab has stored meanwhile
+  const data = dataToStore();
   try {
-    if (turns.length + newest.length === 0) localStorage.removeItem(KEY);
-    else {
-      const data = { turns: turns.map(markStopped), gone: Object.fromEntries(newest), chosen: Object.fromEntries(chosen) };
-      localStorage.setItem(KEY, JSON.stringify(data));
-    }
+    if (data.turns.length + Object.keys(data.gone).length === 0) localStorage.removeItem(KEY);
+    else localStorage.setItem(KEY, JSON.stringify(data));
     localStorage.removeItem(OLD_KEY);
   } catch {
     return { isSaved: false, isNews };
   }
   return { isSaved: true, isNews };
+}
+
+// Merges the `text` that another tab has stored. Of two tabs that store at the same moment neither has read what the
+// other has, and one of the two texts is lost: it arrives here, or stands in this tab alone, and is to be stored again.
+function receiveStored(text) {
+  const isNews = merge(book, bookOf(parseJson(text)));
+  return { isNews, isLost: merge(readStored(), bookOf(dataToStore())) };
 }
 
 function saveSoon(save) {

@@ -143,7 +143,10 @@ addEventListener("pagehide", () => {
   saveNow();
 });
 addEventListener("storage", (event) => {
-  if (event.key !== KEY || !merge(book, readStored())) return; // saved by another tab of the same browser
+  if (event.key !== KEY) return;
+  const { isNews, isLost } = receiveStored(event.newValue); // by another tab of the same browser
+  if (isLost) saveSoon(save);
+  if (!isNews) return;
   const active = document.activeElement;
   render();
   if (active?.isConnected) active.focus({ preventScroll: true });
