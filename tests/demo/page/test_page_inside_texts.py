@@ -19,15 +19,24 @@ def test_the_answer_is_ready_once_a_text_is_typed_and_its_numbers_are_the_traces
     inside: Inside, network: CharLSTM
 ) -> None:
     inside.open(None)
+    # However busy the machine is, no answer counts as slow: the page would fetch the next ones without their numbers.
+    inside.page.evaluate("const now = performance.now.bind(performance); performance.now = () => now() / 1000")
     field = inside.page.get_by_label("A text of your own")
     field.focus()
     with inside.page.expect_response("**/inside/prepare") as first:
         inside.page.keyboard.type("To be, or")
     assert re.fullmatch("[0-9a-f]{32}", first.value.request.headers["x-hubcharlstm-owner"])  # else nothing is prepared
     whole = "To be, or not"
-    with inside.page.expect_response(lambda response: response.request.post_data_json.get("text") == whole) as last:
-        inside.page.keyboard.type(" not")
-    last.value.finished()
+    for _ in range(50):  # the server prepares nothing while it still answers what the view asked for as it opened
+        for text in (whole + "?", whole):
+            with inside.page.expect_response(
+                lambda one, text=text: one.request.post_data_json.get("text") == text
+            ) as last:
+                field.fill(text)
+            last.value.finished()
+        if last.value.status == 200:
+            break
+    assert last.value.status == 200
     asked: list[dict[str, Any]] = []
     inside.page.on("request", lambda request: asked.append(request.post_data_json or {}))
     inside.press("Enter")
