@@ -18,9 +18,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 def test_the_answer_is_ready_once_a_text_is_typed_and_its_numbers_are_the_traces(
     inside: Inside, network: CharLSTM
 ) -> None:
-    inside.open(None)
     # However busy the machine is, no answer counts as slow: the page would fetch the next ones without their numbers.
     inside.page.evaluate("const now = performance.now.bind(performance); performance.now = () => now() / 1000")
+    inside.open(None)
     field = inside.page.get_by_label("A text of your own")
     field.focus()
     with inside.page.expect_response("**/inside/prepare") as first:
