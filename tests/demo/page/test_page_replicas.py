@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Barrier
 from typing import Any
 
 import httpx
@@ -84,10 +85,12 @@ def test_users_spread_and_stay_while_requests_with_their_context_go_round(replic
 def test_a_hundred_users_at_once_get_the_texts_of_one_app(replicas: Replicas) -> None:
     """Each has a text from the endpoint of the page, which knows them by their cookie, and one from any replica."""
     before = len(replicas.answered(COMPLETE))
+    all_came = Barrier(USERS, timeout=SECONDS)  # a request to `/v1` between two of theirs would take one's turn
 
     def ask(seed: int) -> tuple[str, str, str]:
         with httpx.Client(base_url=replicas.nginx.url, timeout=SECONDS) as user:
             name = user.get("/").cookies[COOKIE]
+            all_came.wait()
             text = complete(replicas.nginx.url, user, seed=seed, **REQUEST)
             body = {"prompt": "To be", "max_tokens": 60, "temperature": 1, "seed": seed}
             answer = user.post("/v1/completions", json=body)
