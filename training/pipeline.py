@@ -85,6 +85,7 @@ def train(
         )  # fmt: skip
         settings = settings.model_copy(update={"baselines": baselines, "chunk_checksums": corpus.chunk_checksums()})
     if dry_run:
+        leave()
         return 0
     processes.wait()  # the others have found the folder new before the main process makes it
     if not resume and processes.is_main:

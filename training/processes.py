@@ -147,7 +147,7 @@ def _init_process_group() -> None:
 def leave() -> None:
     """Leave the group of this run's processes, at an end that all have agreed on; nothing is exchanged after it.
 
-    Python ends the threads of a group that is still there when the interpreter shuts down, and C++ aborts at that.
+    Where a group is still there when the interpreter shuts down, its threads may be ended in C++, which aborts then.
     """
     if launched() > 1:
         from accelerate import PartialState

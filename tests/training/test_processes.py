@@ -101,6 +101,13 @@ def test_two_processes_have_the_loss_curve_of_one(text: Path, alone: Path, tmp_p
 
 
 @pytest.mark.slow
+def test_two_processes_inspect_a_text_without_a_run(text: Path, tmp_path: Path) -> None:
+    """Both left their group to the interpreter's shutdown, which could abort one of them."""
+    output = ended(launched(2, "fit", str(text), "--out", str(tmp_path / "run"), *SETTINGS, "--dry-run"))
+    assert output.count("to beat") == 1 and not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_processes(text: Path, alone: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     stopped = launched(1, "fit", str(text), "--out", str(out), *SETTINGS)
