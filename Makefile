@@ -22,7 +22,7 @@ help:
 	@echo "make train                    train a small model on Macbeth, a few minutes"
 	@echo "make train CORPUS=mine.txt    the same on your own text (also OUT=runs/mine PRESET=base)"
 	@echo "make test, make test-fast     the tests, all or without the slow ones"
-	@echo "make check                    lint, format, types and import contracts"
+	@echo "make check                    lint, format, types, import contracts and names"
 	@echo "make bench                    the benchmarks of speed behind README.md"
 
 # One stamp for each set of extras; `train` holds what the printed next step, the chat, needs too.
@@ -72,6 +72,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(PYTEST) -q tests/test_terminology.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -44,7 +44,7 @@ def test_each_tab_sees_the_others_turns_and_a_reload_keeps_both(user: BrowserUse
 
 
 @pytest.mark.parametrize("is_overwritten", [True, False])
-def test_of_two_tabs_that_store_at_the_same_moment_no_turn_is_lost(user: BrowserUser, *, is_overwritten: bool) -> None:
+def test_of_two_tabs_that_store_at_the_same_time_no_turn_is_lost(user: BrowserUser, *, is_overwritten: bool) -> None:
     """The event of the other's text came while the storage had this tab's, or the other way round; neither looked."""
     user.send("Mine", length=5)
     user.page.evaluate(
