@@ -70,7 +70,9 @@ class TruncatedBPTT:
         self.model, self.recipe, self.schedule, self.ids = model, recipe, schedule, ids
         self.ema = WeightEMA(model.to(self.accelerator.device), recipe.ema_decay, recipe.softmax_temperature)
         self.network, *self.optimizers = self.accelerator.prepare(
-            TrainingNetwork(model, recipe.weight_drop, batch_size=recipe.batch_size, rows=self.rows),
+            TrainingNetwork(
+                model, recipe.weight_drop, recipe.dropout_samples, batch_size=recipe.batch_size, rows=self.rows
+            ),
             *new_optimizers(model, recipe),
         )
         self.state = model.initial_state(self.rows.stop - self.rows.start)
@@ -127,7 +129,7 @@ class TruncatedBPTT:
     def step(self, step: int) -> Tensor:
         """Take optimizer step `step`, counted from 0.
 
-        Returns the mean cross-entropy over the rows of this process, a scalar on the device.
+        Returns the mean cross-entropy over the rows of this process and the dropout samples, a scalar on the device.
         """
         epoch, window = divmod(step, self.schedule.steps_per_epoch)
         self.reset_states(step, all_rows=window == 0)
@@ -138,7 +140,7 @@ class TruncatedBPTT:
         self.network.train()
         logits, (h, c) = self.network(inputs, self.state)
         self.state = (h.detach(), c.detach())
-        loss = cross_entropy(logits.flatten(0, 1), targets.flatten())
+        loss = cross_entropy(logits.flatten(0, 2), targets.expand(len(logits), -1, -1).flatten())
         self.accelerator.backward(self.objective(loss, logits, epoch, window))
         self.accelerator.clip_grad_norm_(self.network.parameters(), self.recipe.grad_clip)
         for optimizer in self.optimizers:
@@ -154,7 +156,7 @@ class TruncatedBPTT:
         if self.teacher_probs is None:
             return loss
         expected = self.teacher_probs[self.positions(epoch, window)[:-1]].to(logits.device)
-        divergence = distillation_loss(logits, expected, self.recipe.distill_temperature)
+        divergence = distillation_loss(logits, expected.expand_as(logits), self.recipe.distill_temperature)
         return loss.lerp(divergence, self.recipe.distill_weight)
 
     def reset_states(self, step: int, *, all_rows: bool) -> None:

@@ -39,6 +39,7 @@ class Recipe:
     reached after `warmup` (a share of the run) and decayed to a hundredth by a cosine (Loshchilov & Hutter 2017).
     state_reset_prob: the probability that a batch row starts a window with a zero state, as at the start of a text.
     dropout: on each layer's outputs, one mask per window. weight_drop: on the recurrent weights, likewise.
+    dropout_samples: masks of the last layer's outputs per window, whose losses are averaged (Inoue 2019).
     muon_rate: the peak rate of the gates' matrices under Muon (Jordan 2024); 0 updates all weights by AdamW.
     weight_decay: decoupled, AdamW (Loshchilov & Hutter 2019). grad_clip: bound on the gradient's norm.
     ema_decay: the share of the averaged weights that remains at each step; 0 saves the weights as they are.
@@ -56,6 +57,7 @@ class Recipe:
     num_layers: int = 1
     dropout: float = 0.4
     weight_drop: float = 0.0
+    dropout_samples: int = 1
     batch_size: int = 16
     seq_len: int = 100
     learning_rate: float = 1e-2
@@ -76,7 +78,7 @@ class Recipe:
     lowercase: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "seq_len", "max_train_chars", "max_epochs"):
+        for name in ("dropout_samples", "batch_size", "seq_len", "max_train_chars", "max_epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1: raise it.")
         if self.patience < 0:

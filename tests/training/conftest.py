@@ -27,7 +27,7 @@ class RecordingNetwork(torch.nn.Module):
 
     def forward(self, ids: torch.Tensor, state: Any) -> Any:
         logits, new_state = self.inner(ids, state)
-        self.calls.append((ids.t(), state[0], logits.detach().transpose(0, 1)))  # batch first
+        self.calls.append((ids.t(), state[0], logits.detach()[0].transpose(0, 1)))  # batch first, of one dropout sample
         return logits, new_state
 
 

@@ -70,12 +70,13 @@ def test_a_step_minimizes_the_weighted_mean_of_both_losses(tmp_path: Path, weigh
     bptt = TruncatedBPTT(
         CharLSTM(config_of(recipe, VOCABULARY), VOCABULARY), recipe, schedule, TrainIds(TEXT, VOCABULARY)
     )
-    loss, logits = torch.tensor(1.7), torch.randn(16, 4, len(VOCABULARY))
+    loss, logits = torch.tensor(1.7), torch.randn(2, 16, 4, len(VOCABULARY))  # of two dropout samples
     assert bptt.objective(loss, logits, 1, 2) is loss
     teacher = tiny_model(VOCABULARY)
     bptt.teacher_probs = TeacherProbs.write([teacher], TEXT, VOCABULARY, temperature=2.0, folder=tmp_path)
     positions = torch.from_numpy(bptt.positions(1, 2))
-    divergence = distillation_loss(logits, expected_probs(teacher, TEXT, VOCABULARY, 2.0)[positions[:-1]], 2.0)
+    expected = expected_probs(teacher, TEXT, VOCABULARY, 2.0)[positions[:-1]]
+    divergence = sum(distillation_loss(sample, expected, 2.0) for sample in logits) / 2
     objective = bptt.objective(loss, logits, 1, 2)
     assert float(objective) == pytest.approx((1 - weight) * 1.7 + weight * float(divergence), rel=1e-3)
     _, targets = bptt.window(1, 2)

@@ -29,17 +29,17 @@ def test_without_dropout_it_is_the_network() -> None:
     ids, state = torch.randint(9, (7, 4)), (torch.randn(2, 4, 32), torch.randn(2, 4, 32))
     logits, after = TrainingNetwork(plain).train()(ids, state)
     expected, expected_after = plain(ids.t(), state)
-    torch.testing.assert_close(logits, expected.transpose(0, 1))
+    torch.testing.assert_close(logits, expected.transpose(0, 1)[None])
     torch.testing.assert_close(after, expected_after)
 
 
 def test_dropout_and_weight_drop_are_of_training_alone() -> None:
     plain = network(0.5)
     ids, state = torch.randint(9, (7, 4)), plain.initial_state(4)
-    in_training = TrainingNetwork(plain, weight_drop=0.5)
+    in_training = TrainingNetwork(plain, weight_drop=0.5, dropout_samples=3)
     assert not torch.allclose(in_training.train()(ids, state)[0], in_training(ids, state)[0])
     expected, _ = plain.eval()(ids.t(), state)
-    torch.testing.assert_close(in_training.eval()(ids, state)[0], expected.transpose(0, 1))
+    torch.testing.assert_close(in_training.eval()(ids, state)[0], expected.transpose(0, 1)[None])
 
 
 def test_a_mask_holds_for_the_whole_window() -> None:
@@ -50,10 +50,25 @@ def test_a_mask_holds_for_the_whole_window() -> None:
     plain.head.weight = torch.nn.Parameter(torch.eye(9, 32))  # the head shows the first nine cells as they are
     plain.head.bias = torch.nn.Parameter(torch.zeros(9))
     seen.append(in_training(torch.randint(9, (12, 5)), plain.initial_state(5))[0] == 0)
-    (dropped,) = seen
+    ((dropped,),) = seen
     assert torch.equal(dropped, dropped[:1].expand_as(dropped))
     assert 0.2 < float(dropped.float().mean()) < 0.8
     assert not torch.equal(dropped[:, 0], dropped[:, 1])  # each row has its own
+
+
+def test_dropout_samples_differ_only_in_their_last_masks() -> None:
+    """All see the LSTM of the same window: what two of them do not drop is equal, and each row has masks of its own."""
+    plain = network(0.5)
+    plain.head.weight = torch.nn.Parameter(torch.eye(9, 32))
+    plain.head.bias = torch.nn.Parameter(torch.zeros(9))
+    logits, _ = TrainingNetwork(plain, dropout_samples=3).train()(torch.randint(9, (12, 5)), plain.initial_state(5))
+    assert logits.shape == (3, 12, 5, 9)
+    first, second, third = logits
+    assert not any(torch.equal(one == 0, other == 0) for one, other in ((first, second), (second, third)))
+    both = (first != 0) & (second != 0)
+    assert both.any() and torch.equal(first[both], second[both])
+    assert torch.equal(first == 0, (first == 0)[:1].expand_as(first))
+    assert not torch.equal(first[0, 0] == 0, first[0, 1] == 0)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.5])
