@@ -84,9 +84,12 @@ def test_the_presets_are_those_of_the_code() -> None:
         assert layers == f"{recipe.num_layers} x {recipe.hidden_size}"
         assert embedding == str(recipe.embedding_dim)
         assert batch == f"{recipe.batch_size} x {recipe.seq_len}"
-    for name, dropouts, rate in zip(names, rows["dropout, weight drop"], rows["peak learning rate"], strict=True):
-        assert dropouts == f"{PRESETS[name].dropout:g}, {PRESETS[name].weight_drop:g}"
-        assert float(rate) == PRESETS[name].learning_rate
+    for name, dropouts, rate in zip(
+        names, rows["dropout, weight drop, dropout samples"], rows["peak learning rate"], strict=True
+    ):
+        recipe = PRESETS[name]
+        assert dropouts == f"{recipe.dropout:g}, {recipe.weight_drop:g}, {recipe.dropout_samples}"
+        assert float(rate) == recipe.learning_rate
 
 
 def test_the_fields_of_a_recipe_are_all_described() -> None:

@@ -12,7 +12,8 @@ MANY_EPOCHS, FEW_EPOCHS, ONCE = 12, 5, 1.5
 MANY_SYMBOLS = 400
 """Of a vocabulary such as that of Chinese."""
 MANY_SYMBOLS_RECIPE: dict[str, Any] = {
-    "embedding_dim": 128, "hidden_size": 384, "dropout": 0.65, "weight_drop": 0.5, "weight_decay": 0.1,
+    "embedding_dim": 128, "hidden_size": 384, "dropout": 0.65, "weight_drop": 0.5, "dropout_samples": 1,
+    "weight_decay": 0.1,
 }  # fmt: skip
 """Of `small` for a text of that many symbols, each of which stands in it too seldom to be learned by more weights."""
 MUON_EPOCHS = {"small": MANY_EPOCHS, "base": 36}
@@ -22,7 +23,7 @@ WITHOUT_MUON: dict[str, dict[str, Any]] = {
 """Of texts that are read MUON_EPOCHS times and more: what is learned faster is memorized sooner."""
 MIN_STEPS = 1000
 """Of a run that reads its text `max_epochs` times: with a preset's rows a short text would end after a few hundred."""
-REGULARIZATION = ("dropout", "weight_drop", "softmax_temperature")
+REGULARIZATION = ("dropout", "weight_drop", "dropout_samples", "softmax_temperature")
 """Settings that depend on how many epochs the run has: a text that is read many times is memorized."""
 
 DISTILL_WEIGHT, DISTILL_TEMPERATURE = 0.5, 1.0
@@ -146,6 +147,7 @@ class Recipe:
         times = "once" if count == "1" else f"{count} times"
         by_symbols = {name: name for name in MANY_SYMBOLS_RECIPE if name not in REGULARIZATION}
         by_readings = {name: name for name in (*REGULARIZATION, *WITHOUT_MUON["base"])}
+        by_readings["dropout_samples"] = "number of dropout samples"
         sentences = (
             ("the text is short, so", self._changes(fitted, {"batch_size": "batch", "seq_len": "window"})),
             (f"the text has {vocab_size:,} different characters, so", self._changes(fitted, by_symbols)),
@@ -169,7 +171,7 @@ def _regularization(preset: str, readings: float) -> dict[str, Any]:
     A text that `small` reads often is learned by heart without more of it; what is read seldom needs less.
     """
     if preset == "small" and readings >= MANY_EPOCHS:
-        return {"dropout": 0.5, "weight_drop": 0.2, "softmax_temperature": 1.2}
+        return {"dropout": 0.6, "weight_drop": 0.3, "dropout_samples": 4, "softmax_temperature": 1.2}
     if preset == "small" and readings < FEW_EPOCHS:
         return {"dropout": 0.15 if readings > ONCE else 0.0}
     if preset == "base" and readings < MANY_EPOCHS:
@@ -186,6 +188,7 @@ PRESETS: dict[str, Recipe] = {
         hidden_size=896,
         dropout=0.5,
         weight_drop=0.35,
+        dropout_samples=4,
         seq_len=128,
         learning_rate=8e-3,
         ema_decay=0.999,

@@ -54,7 +54,7 @@ def test_a_run_of_the_first_version_resumes_to_the_end_that_it_had(
 
 
 def test_a_resumed_run_keeps_a_recipe_that_would_be_another_today(old_run: Path) -> None:
-    """It reads its text often: a run that begins today with these settings has 0.5 of dropout, 0.2 of weight drop."""
+    """It reads its text often: a run that begins today with these settings has more of both."""
     file = old_run / "run.json"
     settings = json.loads(file.read_text(encoding="utf-8"))
     settings["recipe"] |= {"dropout": 0.2, "weight_drop": 0.0}

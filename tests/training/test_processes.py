@@ -30,8 +30,8 @@ from training.recipe import Recipe
 ROOT = Path(__file__).parents[2]
 DRIVER = ROOT / "tests" / "support" / "train_in_float32.py"
 SETTINGS = shlex.split(
-    "--embedding-dim 8 --hidden-size 32 --batch-size 8 --seq-len 20 --dropout 0.3 --weight-drop 0.2 --muon-rate 0.02 "
-    "--max-epochs 100 --max-train-chars 40000 --patience 0"
+    "--embedding-dim 8 --hidden-size 32 --batch-size 8 --seq-len 20 --dropout 0.3 --dropout-samples 3 "
+    "--weight-drop 0.2 --muon-rate 0.02 --max-epochs 100 --max-train-chars 40000 --patience 0"
 )
 TEXT = CORPUS.train * 2
 
