@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
         else:
             message = (
                 "This machine's memory does not hold the run; expected it to fit: choose a smaller --hidden-size, "
-                "--batch-size or --seq-len, or a shorter text."
+                "--batch-size, --seq-len or --dropout-samples, or a shorter text."
             )
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)

@@ -71,14 +71,7 @@ def examine(
     Raises `ValueError` if the run does not fit into this machine's memory.
     """
     schedule = TrainSchedule.of(recipe, len(corpus.train))
-    needed = memory_needed(config, recipe, corpus) + sum(4 * model.config.num_parameters for model in teachers)
-    free = psutil.virtual_memory().available
-    if needed > free:
-        raise ValueError(
-            f"The preset {recipe.preset} with these settings needs about {gigabytes(needed)} of memory and "
-            f"{gigabytes(free)} are free; expected it to fit: choose a smaller preset, --hidden-size, --batch-size or "
-            "--seq-len."
-        )
+    needed = check_memory(config, recipe, corpus, teachers)
     time_needed = timings.estimate(schedule, corpus)
     per_weight = len(corpus.train) / config.num_parameters
     rows = {
@@ -168,12 +161,26 @@ def repeated_share(text: str) -> float:
     return 1 - len(set(lines)) / len(lines) if lines else 0.0
 
 
+def check_memory(config: CharLSTMConfig, recipe: Recipe, corpus: Corpus, teachers: Sequence[CharLSTM] = ()) -> int:
+    """The bytes that the run and its teachers take; `ValueError` if this machine does not have them free."""
+    needed = memory_needed(config, recipe, corpus) + sum(4 * model.config.num_parameters for model in teachers)
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise ValueError(
+            f"The preset {recipe.preset} with these settings needs about {gigabytes(needed)} of memory and "
+            f"{gigabytes(free)} are free; expected it to fit: choose a smaller preset, --hidden-size, --batch-size, "
+            "--seq-len or --dropout-samples."
+        )
+    return needed
+
+
 def memory_needed(config: CharLSTMConfig, recipe: Recipe, corpus: Corpus) -> int:
     """Estimate in bytes: weights, EMA, gradients, Adam's moments; activations saved for backward; the text."""
     weights = 5 * 4 * config.num_parameters
     activations = config.embedding_dim + config.num_layers * 12 * config.hidden_size + 3 * config.vocab_size
+    samples = (recipe.dropout_samples - 1) * (2 * config.hidden_size + 3 * config.vocab_size)
     text = (2 if isinstance(corpus.train, str) else 0) * len(corpus.train)
-    return RUNTIME_BYTES + weights + 4 * recipe.batch_size * recipe.seq_len * activations + text
+    return RUNTIME_BYTES + weights + 4 * recipe.batch_size * recipe.seq_len * (activations + samples) + text
 
 
 def times_through(schedule: TrainSchedule) -> str:

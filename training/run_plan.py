@@ -47,7 +47,8 @@ def plan_run(
     """Fit `recipe` to the corpus, and to the time that `budget` allows.
 
     measures: whether this process times the parts of the run, which the budget needs. given: fields of the recipe that
-    the user has set, see `Recipe.fitted_to`. Raises `ValueError` if a teacher lacks characters of the text.
+    the user has set, see `Recipe.fitted_to`. Raises `ValueError` if memory is too small or a teacher lacks
+    characters of the text.
     """
     if pretrained_init is not None:
         given = {*given, *SIZES}  # those of its weights
@@ -61,7 +62,9 @@ def plan_run(
     vocabulary = vocabulary_of(corpus, first, pretrained_init)
     if teachers:
         teachers.check_vocabulary(vocabulary)
-    timings = measure(config_of(first, vocabulary), first, corpus, teachers.models if teachers else ())
+    config, models = config_of(first, vocabulary), teachers.models if teachers else ()
+    preflight.check_memory(config, first, corpus, models)  # before a step of it is timed
+    timings = measure(config, first, corpus, models)
     if budget is None:
         return RunPlan(first, warning, timings)
     planned, warning = fitted(budget.plan(recipe, timings, corpus, given=given))

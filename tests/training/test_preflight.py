@@ -56,6 +56,19 @@ def test_a_preset_that_memory_does_not_hold_is_refused_before_anything_is_writte
     assert not (tmp_path / "run").exists()
 
 
+def test_dropout_samples_that_memory_does_not_hold_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes the last outputs and the logits once more; a step was timed before anything asked for the memory."""
+    (tmp_path / "code.py").write_text(CODE)
+    monkeypatch.setattr(preflight.psutil, "virtual_memory", lambda: SimpleNamespace(available=2**31))
+    command = ["fit", str(tmp_path / "code.py"), "--dry-run", "--dropout-samples"]
+    assert main([*command, "4"]) == 0
+    capsys.readouterr()
+    assert main([*command, "1000000"]) == 2
+    assert "or --dropout-samples.\n" in capsys.readouterr().err
+
+
 def test_how_long_it_takes_is_told_in_words() -> None:
     """ "about 0.0 minutes" was no answer, nor is a number of minutes for days on a GPU's preset."""
     words = [preflight.in_words(minutes) for minutes in (0.01, 1.2, 3.4, 130, 6000)]
