@@ -67,12 +67,9 @@ def examine(
     """Lines to print. timings: of this network here. warm: the run begins with a model's weights.
 
     teachers: the models whose guesses are learned.
-
-    Raises `ValueError` if the run does not fit into this machine's memory.
     """
     schedule = TrainSchedule.of(recipe, len(corpus.train))
-    needed = check_memory(config, recipe, corpus, teachers)
-    time_needed = timings.estimate(schedule, corpus)
+    time_needed, needed = timings.estimate(schedule, corpus), memory_needed(config, recipe, corpus, teachers)
     per_weight = len(corpus.train) / config.num_parameters
     rows = {
         "text": _text_row(corpus),
@@ -161,22 +158,20 @@ def repeated_share(text: str) -> float:
     return 1 - len(set(lines)) / len(lines) if lines else 0.0
 
 
-def check_memory(config: CharLSTMConfig, recipe: Recipe, corpus: Corpus, teachers: Sequence[CharLSTM] = ()) -> int:
-    """The bytes that the run and its teachers take; `ValueError` if this machine does not have them free."""
-    needed = memory_needed(config, recipe, corpus) + sum(4 * model.config.num_parameters for model in teachers)
-    free = psutil.virtual_memory().available
+def check_memory(config: CharLSTMConfig, recipe: Recipe, corpus: Corpus, teachers: Sequence[CharLSTM] = ()) -> None:
+    """Raise `ValueError` if the run does not fit into this machine's memory."""
+    needed, free = memory_needed(config, recipe, corpus, teachers), psutil.virtual_memory().available
     if needed > free:
         raise ValueError(
             f"The preset {recipe.preset} with these settings needs about {gigabytes(needed)} of memory and "
             f"{gigabytes(free)} are free; expected it to fit: choose a smaller preset, --hidden-size, --batch-size, "
             "--seq-len or --dropout-samples."
         )
-    return needed
 
 
-def memory_needed(config: CharLSTMConfig, recipe: Recipe, corpus: Corpus) -> int:
-    """Estimate in bytes: weights, EMA, gradients, Adam's moments; activations saved for backward; the text."""
-    weights = 5 * 4 * config.num_parameters
+def memory_needed(config: CharLSTMConfig, recipe: Recipe, corpus: Corpus, teachers: Sequence[CharLSTM] = ()) -> int:
+    """Estimate in bytes: weights, EMA, gradients, Adam's moments; activations saved for backward; text and teachers."""
+    weights = 5 * 4 * config.num_parameters + sum(4 * model.config.num_parameters for model in teachers)
     activations = config.embedding_dim + config.num_layers * 12 * config.hidden_size + 3 * config.vocab_size
     samples = (recipe.dropout_samples - 1) * (2 * config.hidden_size + 3 * config.vocab_size)
     text = (2 if isinstance(corpus.train, str) else 0) * len(corpus.train)

@@ -85,7 +85,7 @@ def examine_run(
     notes: Sequence[str] = (),
     on_findings: Callable[[dict[str, Any]], object] | None = None,
 ) -> preflight.Baselines:
-    """Print what is known before the training; returns the baselines. Raises `ValueError` if memory is too small.
+    """Print what is known before the training; returns the baselines.
 
     notes, on_findings: `on_findings` is called with what the pre-flight finds, as JSON values, `notes` among them.
     """
