@@ -112,9 +112,18 @@ def dropouts(preset: str, readings: float) -> tuple[float, float]:
 
 def test_the_more_often_a_text_is_read_the_more_it_is_regularized() -> None:
     small = [dropouts("small", readings) for readings in (0.3, 1.4, 2, 4.9, 5.1, 11.9, 12.1, 25)]
-    assert small == [(0.0, 0)] * 2 + [(0.15, 0)] * 2 + [(0.4, 0)] * 2 + [(0.6, 0.3)] * 2
+    assert small == [(0.0, 0)] * 2 + [(0.15, 0)] * 2 + [(0.4, 0)] * 2 + [(0.5, 0.2)] * 2
     base = [dropouts("base", readings) for readings in (1, 4.9, 5.1, 11.9, 12.1, 20)]
     assert base == [(0.2, 0.1)] * 2 + [(0.4, 0.15)] * 2 + [(0.5, 0.35)] * 2
+
+
+def test_a_text_that_is_read_often_has_one_dropout_sample() -> None:
+    """A list of names was learned by heart with four: 1.80 nats of what is held out instead of 1.66."""
+    samples = {
+        name: [recipe.fitted_to(length)[0].dropout_samples for length in (45_000, 1_000_000)]
+        for name, recipe in PRESETS.items()
+    }
+    assert samples == {"small": [1, 2], "base": [1, 4], "large": [1, 1], "article": [1, 1]}
 
 
 @given(st.sampled_from(sorted(PRESETS)), st.lists(st.integers(500, 10**8), min_size=2, max_size=2).map(sorted))
@@ -170,7 +179,7 @@ def test_a_value_that_is_given_stays_where_it_is_the_presets_own() -> None:
     for name in ("dropout", "weight_drop"):
         assert Recipe().fitted_to(120_000, given={name, "muon_rate"}) == (Recipe(), "")
     fitted, _ = Recipe().fitted_to(40_000, given={"batch_size"})
-    assert (fitted.batch_size, fitted.dropout) == (16, 0.6)
+    assert (fitted.batch_size, fitted.dropout) == (16, 0.5)
 
 
 def test_a_text_of_many_symbols_gets_a_narrower_network_and_the_note_says_so() -> None:
@@ -211,8 +220,8 @@ def test_the_note_on_regularization_reads_well() -> None:
     changes = "dropout is 0.2 instead of 0.5, the weight drop is 0.1 instead of 0.35 and the softmax temperature is"
     assert PRESETS["base"].fitted_to(34_000_000)[1].startswith(f"the text is read once, so the {changes}")
     note = (
-        "the text is read 25 times, so the dropout is 0.6 instead of 0.4, the weight drop is 0.3 instead of 0, the "
-        "number of dropout samples is 4 instead of 2, the softmax temperature is 1.2 instead of 1.1 and the "
+        "the text is read 25 times, so the dropout is 0.5 instead of 0.4, the weight drop is 0.2 instead of 0, the "
+        "number of dropout samples is 1 instead of 2, the softmax temperature is 1.2 instead of 1.1 and the "
         "muon rate is 0 instead of 0.02"
     )
     assert Recipe().fitted_to(120_000)[1] == note
