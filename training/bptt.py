@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,11 +55,19 @@ class TruncatedBPTT:
     """Network, optimizer, EMA and carried state of a run, and the optimizer step that updates them.
 
     `model` is trained; `ema.model` is evaluated and saved. teacher_probs: what teachers expect of the text, if any.
+    ids_of_epoch: the text as an epoch reads it, as long as `ids`, if the epochs' texts differ.
     Of several processes each reads its own `rows` of the batch and carries their state; gradients are averaged, or with
     the recipe's `local_sgd_steps` the weights (see `averaging`).
     """
 
-    def __init__(self, model: CharLSTM, recipe: Recipe, schedule: TrainSchedule, ids: TrainIds) -> None:
+    def __init__(
+        self,
+        model: CharLSTM,
+        recipe: Recipe,
+        schedule: TrainSchedule,
+        ids: TrainIds,
+        ids_of_epoch: Callable[[int], TrainIds] | None = None,
+    ) -> None:
         self.processes: Processes = join()
         check_divides(recipe.batch_size, self.processes.count)
         check_local_sgd(recipe.local_sgd_steps, self.processes.count)
@@ -77,6 +85,7 @@ class TruncatedBPTT:
         )
         self.state = model.initial_state(self.rows.stop - self.rows.start)
         self.teacher_probs: TeacherProbs | None = None
+        self.ids_of_epoch, self.epoch = ids_of_epoch, -1
         self.device_ids: Tensor | None = None
         if self.accelerator.device.type != "cpu" and len(ids) <= DEVICE_CHARS:
             self.load_to_device()
@@ -171,12 +180,21 @@ class TruncatedBPTT:
         h, c = self.state
         self.state = h.masked_fill(reset[:, None], 0.0), c.masked_fill(reset[:, None], 0.0)
 
+    def start_epoch(self, epoch: int) -> None:
+        """Take the ids of an epoch whose text differs from the one before."""
+        if self.ids_of_epoch is None or epoch == self.epoch:
+            return
+        self.ids, self.epoch = self.ids_of_epoch(epoch), epoch
+        if self.device_ids is not None:
+            self.load_to_device()
+
     def load_to_device(self) -> None:
         """Copy the ids of the whole text to the device, so that windows are gathered there."""
         self.device_ids = torch.from_numpy(self.ids.to_array()).to(self.accelerator.device)
 
     def window(self, epoch: int, window: int) -> tuple[Tensor, Tensor]:
         """Inputs and targets (T, rows of this process) of a window."""
+        self.start_epoch(epoch)
         positions = self.positions(epoch, window)
         if self.device_ids is None:
             ids = torch.from_numpy(self.ids[positions]).to(self.accelerator.device)

@@ -17,7 +17,8 @@ PLACES = ("auto", "end", "spread")
 
 OVERRIDES = (
     "embedding_dim", "hidden_size", "num_layers", "dropout", "dropout_samples", "weight_drop", "batch_size", "seq_len",
-    "learning_rate", "muon_rate", "weight_decay", "grad_clip", "max_train_chars", "max_epochs", "patience", "seed",
+    "learning_rate", "muon_rate", "weight_decay", "grad_clip", "rename_speakers", "max_train_chars", "max_epochs",
+    "patience", "seed",
 )  # fmt: skip
 
 

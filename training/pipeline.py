@@ -32,7 +32,7 @@ from training.processes import check_local_sgd, join, launcher_note, leave, slow
 from training.recipe import Recipe
 from training.run_corpus import load_run_corpus, print_corpus, store_copy
 from training.run_folder import check_new, nearest_folder, remove_litter, resume_command, run_lock, shell_command, sign
-from training.run_plan import RunPlan, examine_run, plan_run
+from training.run_plan import RunPlan, examine_run, plan_run, renaming_of
 from training.run_settings import HubTargets, RunSettings
 from training.schedule import TrainSchedule
 from training.teachers import Teachers
@@ -173,7 +173,10 @@ def fit(
     model = new_model(recipe, vocabulary, generation)
     if pretrained_init and not resume:
         pretrained_init.copy_into(model)
-    bptt = TruncatedBPTT(model, recipe, schedule, TrainIds(corpus.train, vocabulary))
+    ids = TrainIds(corpus.train, vocabulary)
+    renaming = renaming_of(corpus, recipe, teachers)
+    ids_of_epoch = (lambda epoch: TrainIds(renaming.text_of_epoch(epoch), vocabulary)) if renaming else None
+    bptt = TruncatedBPTT(model, recipe, schedule, ids, ids_of_epoch)
     is_main = bptt.processes.is_main
     if is_main and not resume:
         out.mkdir(parents=True, exist_ok=True)

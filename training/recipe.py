@@ -26,6 +26,10 @@ MIN_STEPS = 1000
 REGULARIZATION = ("dropout", "weight_drop", "dropout_samples", "softmax_temperature")
 """Settings that depend on how many epochs the run has: a text that is read many times is memorized."""
 
+NEW_SPEAKERS, RENAME_SPEAKERS = 0.25, 0.1
+"""The share of turns by new speakers in the last part of a text from which on the speakers of a share of its passages
+are renamed: the next text has others again."""
+
 DISTILL_WEIGHT, DISTILL_TEMPERATURE = 0.5, 1.0
 """Of a run with teachers."""
 
@@ -45,6 +49,7 @@ class Recipe:
     weight_decay: decoupled, AdamW (Loshchilov & Hutter 2019). grad_clip: bound on the gradient's norm.
     ema_decay: the share of the averaged weights that remains at each step; 0 saves the weights as they are.
     softmax_temperature: divides the logits of the saved model, which would be overconfident without it.
+    rename_speakers: the share of a dialogue's passages whose speakers get other names in each epoch, drawn anew.
     distill_weight: the share of the teachers' guesses in the loss; 0 without teachers. distill_temperature: divides
     the logits of teachers and student before they are compared (Hinton et al. 2015).
     local_sgd_steps: on several processes, the steps between two averages of their weights, each by its own gradients;
@@ -72,6 +77,7 @@ class Recipe:
     max_train_chars: int = 6_000_000
     max_epochs: int = 25
     patience: int = 8
+    rename_speakers: float = 0.0
     distill_weight: float = 0.0
     distill_temperature: float = 1.0
     local_sgd_steps: int = 0
@@ -93,7 +99,7 @@ class Recipe:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number above 0: correct it.")
         if not 0 <= self.muon_rate < math.inf:
             raise ValueError(f"muon_rate is {self.muon_rate}; expected a number of at least 0: correct it.")
-        for name in ("state_reset_prob", "distill_weight"):
+        for name in ("state_reset_prob", "rename_speakers", "distill_weight"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a share from 0 to 1: correct it.")
         if not 0 <= self.weight_decay < math.inf:
@@ -112,14 +118,21 @@ class Recipe:
         return asdict(self)
 
     def fitted_to(
-        self, train_chars: int, num_processes: int = 1, *, vocab_size: int = 0, given: Collection[str] = ()
+        self,
+        train_chars: int,
+        num_processes: int = 1,
+        *,
+        vocab_size: int = 0,
+        new_speakers: float = 0.0,
+        given: Collection[str] = (),
     ) -> tuple[Recipe, str]:
         """This recipe with sizes, regularization, batch and window that fit the text, and a sentence on what changed.
 
         Regularization follows the number of readings (see `_regularization`), unless one of REGULARIZATION differs from
         the preset; a text of many symbols that is read many times gets MANY_SYMBOLS_RECIPE under the same condition,
         and one that is read MUON_EPOCHS times gets WITHOUT_MUON. A preset's batch has as many rows as leave a run
-        MIN_STEPS. vocab_size: the symbols of the text; 0 if unknown.
+        MIN_STEPS. vocab_size: the symbols of the text; 0 if unknown. new_speakers: the share of turns by new speakers
+        in its last part, see `training.data.renaming.new_speaker_share`; NEW_SPEAKERS renames them.
         given: fields that the user has set, which count as other than the preset's where they are equal. The sentence
         is "" if nothing changes, as when a fitted recipe is fitted again.
         """
@@ -136,6 +149,8 @@ class Recipe:
         if readings >= MUON_EPOCHS.get(self.preset, math.inf) and untouched(["muon_rate"]):
             rates = WITHOUT_MUON[self.preset].items()
             recipe = replace(recipe, **{name: rate for name, rate in rates if untouched([name])})
+        if new_speakers >= NEW_SPEAKERS and untouched(["rename_speakers"]):
+            recipe = replace(recipe, rename_speakers=RENAME_SPEAKERS)
         seq_len = min(self.seq_len, max(1, (train_chars - 1) // 8))
         batch_size = max(1, min(self.batch_size, train_chars // (8 * seq_len)))
         if "batch_size" not in given and preset.batch_size in (self.batch_size, batch_size):
@@ -152,6 +167,7 @@ class Recipe:
             ("the text is short, so", self._changes(fitted, {"batch_size": "batch", "seq_len": "window"})),
             (f"the text has {vocab_size:,} different characters, so", self._changes(fitted, by_symbols)),
             (f"the text is read {times}, so", self._changes(fitted, by_readings)),
+            ("its speakers change, so", self._changes(fitted, {"rename_speakers": "share of renamed passages"})),
         )
         return fitted, "; ".join(f"{reason} {changes}" for reason, changes in sentences if changes)
 

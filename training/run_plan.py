@@ -9,6 +9,7 @@ from typing import Any
 from hubcharlstm import GenerationConfig
 from training import preflight
 from training.data.corpus import Corpus
+from training.data.renaming import SpeakerRenaming, new_speaker_share
 from training.estimate import Timings, measure
 from training.findings import findings
 from training.new_model import config_of, vocabulary_of
@@ -47,16 +48,21 @@ def plan_run(
     """Fit `recipe` to the corpus, and to the time that `budget` allows.
 
     measures: whether this process times the parts of the run, which the budget needs. given: fields of the recipe that
-    the user has set, see `Recipe.fitted_to`. Raises `ValueError` if memory is too small or a teacher lacks
-    characters of the text.
+    the user has set, see `Recipe.fitted_to`. Raises `ValueError` if memory is too small, a teacher lacks characters of
+    the text, or its speakers cannot be renamed.
     """
     if pretrained_init is not None:
         given = {*given, *SIZES}  # those of its weights
 
+    new_speakers = 0.0 if teachers else new_speaker_share(corpus.train)
+
     def fitted(unfitted: Recipe) -> tuple[Recipe, str]:
-        return unfitted.fitted_to(len(corpus.train), num_processes, vocab_size=len(corpus.chars), given=given)
+        return unfitted.fitted_to(
+            len(corpus.train), num_processes, vocab_size=len(corpus.chars), new_speakers=new_speakers, given=given
+        )
 
     first, warning = fitted(recipe)
+    renaming_of(corpus, first, teachers)
     if not measures:
         return RunPlan(first, warning)
     vocabulary = vocabulary_of(corpus, first, pretrained_init)
@@ -72,6 +78,18 @@ def plan_run(
     needed = timings.estimate(schedule, corpus)
     deadline = budget.deadline(needed.report + needed.evaluations / len(schedule.evaluation_steps))
     return RunPlan(planned, warning, timings, deadline)
+
+
+def renaming_of(corpus: Corpus, recipe: Recipe, teachers: Teachers | None) -> SpeakerRenaming | None:
+    """What renames the speakers of the text for a run; None if it does not. `ValueError` if they cannot be renamed."""
+    if not recipe.rename_speakers:
+        return None
+    if teachers:
+        raise ValueError(
+            f"The run has teachers and renames speakers (a share of {recipe.rename_speakers:g}); expected one of them, "
+            "since teachers read the text with its own names: leave out --teacher or --rename-speakers."
+        )
+    return SpeakerRenaming(corpus.train, recipe.rename_speakers, recipe.seed)
 
 
 def examine_run(

@@ -26,7 +26,7 @@ RENAMED: Mapping[str, Mapping[str, str]] = {
 ADDED: Mapping[str, Any] = {
     "ema_decay": 0.0, "patience": 0, "softmax_temperature": 1.0, "state_reset_prob": 0.0, "weight_drop": 0.0,
     "muon_rate": 0.0, "distill_weight": 0.0, "distill_temperature": 1.0,
-    "local_sgd_steps": 0, "dropout_samples": 1,
+    "local_sgd_steps": 0, "dropout_samples": 1, "rename_speakers": 0.0,
 }  # fmt: skip
 """Recipe settings that earlier versions lacked, with the values that repeat what those versions did."""
 ADDED_TO_SOURCE: Mapping[str, Any] = {"val_place": "end", "include_license": True, "plain": True}
