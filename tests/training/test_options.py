@@ -30,7 +30,7 @@ def test_the_flags_are_frozen() -> None:
             "--learning-rate", "--weight-decay", "--grad-clip", "--max-epochs", "--seed", "--keep-epochs", "--license",
             "--language", "--push-to-hub", "--space", "--private", "--dry-run", "--min-count", "--init-from",
             "--tracker", "--patience", "--weight-drop", "--errors", "--text-column", "--include-license",
-            "--dropout-samples", "--val-place", "--val", "--plain", "--muon-rate", "--static",
+            "--dropout-samples", "--rename-speakers", "--val-place", "--val", "--plain", "--muon-rate", "--static",
             "--teacher", "--distill-weight", "--distill-temperature", "--minutes", "--json", "--local-sgd-steps",
         },
         "evaluate": {
