@@ -16,6 +16,7 @@ from pathlib import Path
 from hubcharlstm import CharLSTM
 from training.data.corpus import load_corpus
 from training.data.examples import suggest
+from training.data.renaming import new_speaker_share
 from training.pipeline import fit
 from training.publishing.model import push
 from training.recipe import PRESETS
@@ -37,7 +38,10 @@ def main(argv: list[str] | None = None) -> None:
     # A recipe is a frozen dataclass; what is not given adapts to the text.
     recipe = replace(PRESETS["small"], hidden_size=arguments.hidden_size, max_epochs=arguments.max_epochs)
     given = {"hidden_size", "max_epochs"}
-    recipe, note = recipe.fitted_to(len(corpus.train), vocab_size=len(corpus.chars), given=given)
+    new_speakers = new_speaker_share(corpus.train)
+    recipe, note = recipe.fitted_to(
+        len(corpus.train), vocab_size=len(corpus.chars), new_speakers=new_speakers, given=given
+    )
     if note:
         print(f"note: {note}")
 

@@ -82,6 +82,7 @@ def examine(
         f"{recipe.batch_size} x {recipe.seq_len}, "
         f"{times_through(schedule)}, dropout {recipe.dropout:g}"
         + (f", weight drop {recipe.weight_drop:g}" if recipe.weight_drop else "")
+        + (f", speakers renamed in {100 * recipe.rename_speakers:g} % of it" if recipe.rename_speakers else "")
         + (f", ends after {recipe.patience} evaluations without an improvement" if recipe.patience else ""),
         "teachers": _teachers_row(config, recipe, corpus, teachers),
         "expected": f"{in_words(time_needed.minutes)} and {gigabytes(needed)} of memory here",
@@ -174,7 +175,8 @@ def memory_needed(config: CharLSTMConfig, recipe: Recipe, corpus: Corpus, teache
     weights = 5 * 4 * config.num_parameters + sum(4 * model.config.num_parameters for model in teachers)
     activations = config.embedding_dim + config.num_layers * 12 * config.hidden_size + 3 * config.vocab_size
     samples = (recipe.dropout_samples - 1) * (2 * config.hidden_size + 3 * config.vocab_size)
-    text = (2 if isinstance(corpus.train, str) else 0) * len(corpus.train)
+    # Characters and ids; with other names also their places, another text and its pieces.
+    text = (8 if recipe.rename_speakers else 2 if isinstance(corpus.train, str) else 0) * len(corpus.train)
     return RUNTIME_BYTES + weights + 4 * recipe.batch_size * recipe.seq_len * (activations + samples) + text
 
 

@@ -26,7 +26,7 @@ MIN_STEPS = 1000
 REGULARIZATION = ("dropout", "weight_drop", "dropout_samples", "softmax_temperature")
 """Settings that depend on how many epochs the run has: a text that is read many times is memorized."""
 
-NEW_SPEAKERS, RENAME_SPEAKERS = 0.25, 0.1
+NEW_SPEAKERS, RENAME_SPEAKERS = 0.25, 0.2
 """The share of turns by new speakers in the last part of a text from which on the speakers of a share of its passages
 are renamed: the next text has others again."""
 
