@@ -75,6 +75,7 @@ def render(
         "endpoint": endpoint,
         "ancestry": ancestry(record),
         "teachers": ", ".join(_texts_of(record.get("teachers", []))),
+        "renamed": renamed_text(record),
         "adapted": adapted_text(record),
         "fence": fence,
         "bits": lambda nats: nats / math.log(2),
@@ -183,6 +184,12 @@ def adapted_text(record: Mapping[str, Any]) -> str:
         for entry in record.get("adapted", ())
     ]
     return f"It was then adapted to another text: {'; and to a further one: '.join(parts)}." if parts else ""
+
+
+def renamed_text(record: Mapping[str, Any]) -> str:
+    """In how much of the text the network has read invented names, as one sentence; "" for none."""
+    share = record.get("rename_speakers", 0.0)
+    return f"In {100 * share:g} % of it the speakers had invented names, others in each epoch." if share else ""
 
 
 def _texts_of(models: list[dict[str, Any]]) -> list[str]:

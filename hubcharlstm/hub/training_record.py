@@ -55,6 +55,10 @@ def valid_record(record: Mapping[str, Any]) -> dict[str, Any]:
         known["gates"] = gates
     if isinstance(epochs := record.get("kept_epochs"), list) and all(_has_type(epoch, int) for epoch in epochs):
         known["kept_epochs"] = epochs
+    recipe = record.get("recipe")
+    share = recipe.get("rename_speakers") if isinstance(recipe, Mapping) else None
+    if is_number(share) and 0 <= share <= 1:
+        known["rename_speakers"] = share
     if isinstance(base := record.get("base_model"), str) and REPO_ID.fullmatch(base):
         known["base_model"] = base
     for name in ("ancestors", "teachers"):

@@ -86,12 +86,15 @@ def test_a_run_on_plays_records_that_it_renames_and_one_with_teachers_does_not(
     assert note in capsys.readouterr().out
     record = json.loads((tmp_path / "run" / "model" / "training.json").read_text(encoding="utf-8"))
     assert record["recipe"]["rename_speakers"] == RENAME_SPEAKERS
+    card = (tmp_path / "run" / "model" / "README.md").read_text(encoding="utf-8")
+    assert f"In {100 * RENAME_SPEAKERS:g} % of it the speakers had invented names, others in each epoch." in card
     tiny_model(Vocabulary(sorted(set(PLAYS)))).save_pretrained(tmp_path / "teacher")
     taught = [*argv, "--out", str(tmp_path / "taught"), "--teacher", str(tmp_path / "teacher")]
     assert main(taught) == 0
     assert note not in capsys.readouterr().out
     record = json.loads((tmp_path / "taught" / "model" / "training.json").read_text(encoding="utf-8"))
     assert record["recipe"]["rename_speakers"] == 0
+    assert "invented names" not in (tmp_path / "taught" / "model" / "README.md").read_text(encoding="utf-8")
 
 
 def test_what_does_not_suit_is_refused_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
