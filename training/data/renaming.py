@@ -95,8 +95,8 @@ def turn_heads(dialogue: DialogueFormat) -> re.Pattern[str]:
 def name_words(text: str, dialogue: DialogueFormat) -> set[str]:
     """The words of the speakers' names that `text` never writes in lower case, in lower case here."""
     words = {word for speaker in dialogue.speakers for word in WORD.findall(speaker)}
-    ordinary = {word for word in WORD.findall(text) if word.islower()}
-    return {word.lower() for word in words if not NUMERAL.fullmatch(word.upper())} - ordinary
+    names = {word for word in words if word.lower() != word.upper() and not NUMERAL.fullmatch(word.upper())}
+    return {name.lower() for name in names} - {word for word in WORD.findall(text) if word.islower()}
 
 
 def new_speaker_share(text: Text) -> float:

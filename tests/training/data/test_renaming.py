@@ -82,7 +82,7 @@ def test_a_name_that_the_texts_letters_cannot_write_is_not_drawn() -> None:
     [
         "It was a dark night, and nobody spoke. " * 50,
         play(["LORD", "KING"]).replace("Lord", "lord").replace("King", "king"),
-        "张三：你好吗，今天天气很好。\n李四：我很好，谢谢你的关心。\n" * 40,
+        "张三丰：你好吗，今天天气很好。\n李四光：我很好，谢谢你的关心。\n" * 40,
         "",
     ],
 )
