@@ -167,7 +167,7 @@ class Recipe:
             ("the text is short, so", self._changes(fitted, {"batch_size": "batch", "seq_len": "window"})),
             (f"the text has {vocab_size:,} different characters, so", self._changes(fitted, by_symbols)),
             (f"the text is read {times}, so", self._changes(fitted, by_readings)),
-            ("the speakers of the text change, so", self._changes(fitted, {"rename_speakers": "share of renamed passages"})),
+            ("the text's speakers change, so", self._changes(fitted, {"rename_speakers": "share of renamed passages"})),
         )
         return fitted, "; ".join(f"{reason} {changes}" for reason, changes in sentences if changes)
 

@@ -70,7 +70,8 @@ def test_a_preset_renames_where_speakers_change() -> None:
     for preset in PRESETS.values():
         renamed, note = preset.fitted_to(1_000_000, new_speakers=NEW_SPEAKERS)
         assert renamed.rename_speakers == RENAME_SPEAKERS
-        assert f"the speakers of the text change, so the share of renamed passages is {RENAME_SPEAKERS:g} instead of 0" in note
+        change = f"the share of renamed passages is {RENAME_SPEAKERS:g} instead of 0"
+        assert f"the text's speakers change, so {change}" in note
         assert preset.fitted_to(1_000_000, new_speakers=NEW_SPEAKERS - 0.01)[0].rename_speakers == 0
         assert preset.fitted_to(1_000_000, new_speakers=1, given={"rename_speakers"})[0].rename_speakers == 0
         assert replace(preset, rename_speakers=0.9).fitted_to(1_000_000, new_speakers=1)[0].rename_speakers == 0.9
@@ -82,7 +83,7 @@ def test_a_run_on_plays_records_that_it_renames_and_one_with_teachers_does_not(
     (tmp_path / "plays.txt").write_text(PLAYS)
     argv = ["fit", str(tmp_path / "plays.txt"), *TINY, "--max-train-chars", "1500"]
     assert main([*argv, "--out", str(tmp_path / "run")]) == 0
-    note = "note: the speakers of the text change, so the share of renamed passages is"
+    note = "note: the text's speakers change, so the share of renamed passages is"
     assert note in capsys.readouterr().out
     record = json.loads((tmp_path / "run" / "model" / "training.json").read_text(encoding="utf-8"))
     assert record["recipe"]["rename_speakers"] == RENAME_SPEAKERS
