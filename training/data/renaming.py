@@ -1,4 +1,4 @@
-"""Other names for the speakers of a dialogue in each epoch, so that a model learns to repeat names that it reads."""
+"""Invented names for the speakers of a dialogue in each epoch, so that a model expects names that it has not read."""
 
 from __future__ import annotations
 
