@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from hubcharlstm.decoding.devices import tested_accelerator
 from training import checkpoint
 from training.checkpoint import Progress
 from training.data.encoded import Array, TrainIds
+from training.data.renaming import SpeakerRenaming
 from training.distillation import TeacherProbs, distillation_loss
 from training.ema import WeightEMA
 from training.local_sgd import agree_steps, averaged_weights, tensors_of_others
@@ -55,7 +56,7 @@ class TruncatedBPTT:
     """Network, optimizer, EMA and carried state of a run, and the optimizer step that updates them.
 
     `model` is trained; `ema.model` is evaluated and saved. teacher_probs: what teachers expect of the text, if any.
-    ids_of_epoch: the text as an epoch reads it, as long as `ids`, if the epochs' texts differ.
+    renaming: what gives each epoch a text of its own, as long as `ids`, if anything does.
     Of several processes each reads its own `rows` of the batch and carries their state; gradients are averaged, or with
     the recipe's `local_sgd_steps` the weights (see `averaging`).
     """
@@ -66,7 +67,7 @@ class TruncatedBPTT:
         recipe: Recipe,
         schedule: TrainSchedule,
         ids: TrainIds,
-        ids_of_epoch: Callable[[int], TrainIds] | None = None,
+        renaming: SpeakerRenaming | None = None,
     ) -> None:
         self.processes: Processes = join()
         check_divides(recipe.batch_size, self.processes.count)
@@ -85,7 +86,7 @@ class TruncatedBPTT:
         )
         self.state = model.initial_state(self.rows.stop - self.rows.start)
         self.teacher_probs: TeacherProbs | None = None
-        self.ids_of_epoch, self.epoch = ids_of_epoch, -1
+        self.renaming, self.epoch = renaming, -1
         self.device_ids: Tensor | None = None
         if self.accelerator.device.type != "cpu" and len(ids) <= DEVICE_CHARS:
             self.load_to_device()
@@ -182,9 +183,9 @@ class TruncatedBPTT:
 
     def start_epoch(self, epoch: int) -> None:
         """Take the ids of an epoch whose text differs from the one before."""
-        if self.ids_of_epoch is None or epoch == self.epoch:
+        if self.renaming is None or epoch == self.epoch:
             return
-        self.ids, self.epoch = self.ids_of_epoch(epoch), epoch
+        self.ids, self.epoch = TrainIds(self.renaming.text_of_epoch(epoch), self.model.vocabulary), epoch
         if self.device_ids is not None:
             self.load_to_device()
 

@@ -174,9 +174,7 @@ def fit(
     if pretrained_init and not resume:
         pretrained_init.copy_into(model)
     ids = TrainIds(corpus.train, vocabulary)
-    renaming = renaming_of(corpus, recipe, teachers)
-    ids_of_epoch = (lambda epoch: TrainIds(renaming.text_of_epoch(epoch), vocabulary)) if renaming else None
-    bptt = TruncatedBPTT(model, recipe, schedule, ids, ids_of_epoch)
+    bptt = TruncatedBPTT(model, recipe, schedule, ids, renaming_of(corpus, recipe, teachers))
     is_main = bptt.processes.is_main
     if is_main and not resume:
         out.mkdir(parents=True, exist_ok=True)

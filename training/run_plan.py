@@ -54,7 +54,9 @@ def plan_run(
     if pretrained_init is not None:
         given = {*given, *SIZES}  # those of its weights
 
-    new_speakers = 0.0 if teachers else new_speaker_share(corpus.train)
+    renaming_of(corpus, recipe, teachers)  # what is asked for is refused before anything is measured
+    is_asked = recipe.rename_speakers > 0 or "rename_speakers" in given
+    new_speakers = 0.0 if teachers or is_asked else new_speaker_share(corpus.train)
 
     def fitted(unfitted: Recipe) -> tuple[Recipe, str]:
         return unfitted.fitted_to(
@@ -62,7 +64,6 @@ def plan_run(
         )
 
     first, warning = fitted(recipe)
-    renaming_of(corpus, first, teachers)
     if not measures:
         return RunPlan(first, warning)
     vocabulary = vocabulary_of(corpus, first, pretrained_init)

@@ -51,10 +51,7 @@ def test_each_epoch_reads_its_own_names(on_device: bool) -> None:
     vocabulary, recipe = Vocabulary(sorted(set(PLAY))), replace(RECIPE, hidden_size=4)
     schedule, model = TrainSchedule.of(recipe, len(PLAY)), CharLSTM(config_of(recipe, vocabulary), vocabulary)
     renaming = SpeakerRenaming(PLAY, 1.0, seed=1)
-    ids = TrainIds(PLAY, vocabulary)
-    bptt = TruncatedBPTT(
-        model, recipe, schedule, ids, lambda epoch: TrainIds(renaming.text_of_epoch(epoch), vocabulary)
-    )
+    bptt = TruncatedBPTT(model, recipe, schedule, TrainIds(PLAY, vocabulary), renaming)
     if on_device:
         bptt.load_to_device()
     assert (bptt.device_ids is not None) == on_device

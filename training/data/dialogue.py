@@ -93,9 +93,14 @@ class DialogueFormat:
 
     def strip_head(self, line: str) -> str:
         """`line` without the start of a turn, if it has one."""
-        prefix, suffix = (re.sub(r"\d+", r"\\d+", re.escape(part)) for part in (self.prefix, self.suffix))
-        head = re.match(f"{prefix}[^\n]{{1,40}}?{suffix}", line)
+        head = re.match(self.head_pattern, line)
         return line[head.end() :] if head else line
+
+    @property
+    def head_pattern(self) -> str:
+        """A regular expression for the start of a turn of anybody, with the group `name`; any number fits another."""
+        prefix, suffix = (re.sub(r"\d+", r"\\d+", re.escape(part)) for part in (self.prefix, self.suffix))
+        return rf"{prefix}(?P<name>[^\n]{{1,40}}?){suffix}"
 
     @property
     def template(self) -> str:

@@ -87,9 +87,8 @@ class SpeakerRenaming:
 
 def turn_heads(dialogue: DialogueFormat) -> re.Pattern[str]:
     """Matches the start of a turn of any speaker, with the group `name`."""
-    prefix, suffix = (re.sub(r"\d+", r"\\d+", re.escape(part)) for part in (dialogue.prefix, dialogue.suffix))
     top = r"(?:\A|(?<=\n\n))" if dialogue.end == "\n\n" else "^"
-    return re.compile(rf"{top}{prefix}(?P<name>[^\n]{{1,40}}?){suffix}", re.MULTILINE)
+    return re.compile(top + dialogue.head_pattern, re.MULTILINE)
 
 
 def name_words(text: str, dialogue: DialogueFormat) -> set[str]:
