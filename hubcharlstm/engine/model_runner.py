@@ -89,7 +89,7 @@ class ModelRunner:
         """Sample one id for every row -> the requests that have ended; their rows are free."""
         count = len(self._slots)
         if self._step == STEPS:
-            self._rewind()
+            self.flush()
         ids = self._ids[:count]
         if self._active_params is None:
             self._active_params = self._params.first(count)
@@ -122,10 +122,18 @@ class ModelRunner:
         return self._step == STEPS or time.monotonic() - self._flushed_at >= FLUSH_SECONDS
 
     def flush(self) -> None:
-        """Deliver the sampled ids of every row to its client."""
+        """Deliver the sampled ids of every row to its client.
+
+        Once half of the matrices is used they begin again at their first line, and each row gets its next uniforms.
+        """
         for row, request in enumerate(self._slots):
             self._hand_over(row)
             request.deliver()
+        if self._step >= STEPS // 2:
+            self._step = 0
+            for row, request in enumerate(self._slots):
+                self._first_step[row] = 0
+                self._fill(row, request.sequence.uniforms(STEPS))
         self._flushed_at = time.monotonic()
 
     def _hand_over(self, row: int, *, except_last: bool = False) -> None:
@@ -135,14 +143,6 @@ class ModelRunner:
             request.sequence.accept(self._sampled[first:end, row].tolist())
             request.num_sampled_since_admitted += int(end - first)
         self._first_step[row] = self._step
-
-    def _rewind(self) -> None:
-        """Begin the matrices again at their first line."""
-        self.flush()
-        self._step = 0
-        for row, request in enumerate(self._slots):
-            self._first_step[row] = 0
-            self._fill(row, request.sequence.uniforms(STEPS))
 
     def _fill(self, row: int, uniforms: Array) -> None:
         self._uniforms[self._step : self._step + len(uniforms), row] = uniforms

@@ -8,6 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from hubcharlstm.decoding.clamping import Clamp
 from hubcharlstm.decoding.sampling import Array, RandomStream, SamplingParams
 from hubcharlstm.engine.stopping import Ids, StopRule
@@ -15,7 +17,7 @@ from hubcharlstm.network import State
 
 FinishReason = Literal["length", "stop", "cancelled"]
 
-UNIFORMS_BLOCK = 256
+UNIFORMS_BLOCK = 512
 """Uniforms drawn at once: setting up the generator takes longer than the numbers."""
 
 MAX_REMEMBERED_IDS = 600
@@ -54,7 +56,7 @@ class Sequence:
         self.output_ids: list[int] = []  # released by the stop rule, not yet taken
         self.last_sampled: deque[int] = deque(maxlen=MAX_REMEMBERED_IDS)
         self._stop_rule = StopRule(request.stops)
-        self._uniforms: Array = request.rng.uniforms(0)[0]
+        self._uniforms: Array = np.empty(0)
         self._uniforms_start = 0  # the number of the sample that the first of them is for
         for held_id in request.held:
             if self.finish_reason is None:
