@@ -151,8 +151,10 @@ def describe_cells(report: CellReport) -> str:
 
 
 def run_app(arguments: argparse.Namespace) -> int:
+    from hubcharlstm.demo.serving.gradio_stubs import without_type_stubs
+
     try:
-        with paused_collection():
+        with paused_collection(), without_type_stubs():
             from hubcharlstm.demo.launch import launch
     except ModuleNotFoundError as error:
         if error.name != "gradio":

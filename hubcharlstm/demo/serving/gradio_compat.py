@@ -1,4 +1,6 @@
-"""Every private or patched name of Gradio, each with its reason. Nothing else in `demo` may touch one.
+"""Every private or patched name of Gradio, each with its reason, but those of its sign-in and its stubs.
+
+Nothing else in `demo` but `gradio_oauth` and `gradio_stubs` may touch one.
 
 Gradio is pinned to one minor version; `tests/demo/serving/test_gradio_compat.py` holds one contract test for each name.
 """
