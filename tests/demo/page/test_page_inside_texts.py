@@ -46,11 +46,38 @@ def test_the_answer_is_ready_once_a_text_is_typed_and_its_numbers_are_the_traces
     inside.press("End")
     found = network.trace(whole)
     assert inside.place == 12
-    # Of a unit that the prepared answer lacks, the card shows the text before until the server has answered.
+    # A unit that the prepared answer lacks has the numbers of the text before, faint, until the server has answered.
     inside.page.wait_for_function(
         "value => document.querySelector(\"#inside .term[data-term='h'] .term-value\").textContent === value",
         arg=shown(float(found.hidden[0, -1, inside.unit])),
     )
+
+
+def test_until_the_numbers_of_a_unit_have_come_those_of_the_one_before_are_faint(
+    inside: Inside, network: CharLSTM
+) -> None:
+    """They stood there as if they were the chosen unit's."""
+    inside.open()
+    page = inside.page
+    page.wait_for_selector("#inside:not(.cell-missing) .term[data-term='h'] .term-value >> text=/[0-9]/")
+    offered = page.eval_on_selector_all("#inside option", "options => options.map(({ value }) => value)")
+    unit = next(n for n in range(network.config.hidden_size) if f"0:{n}" not in offered)
+    held: list[Any] = []
+    page.route("**/inside/trace", lambda route: route.continue_() if held else held.append(route))
+    page.get_by_label("Number of the unit").fill(str(unit))
+    with page.expect_request("**/inside/trace"):
+        inside.press("Tab")
+    parts = [page.locator("#inside .cell-columns"), page.locator("#inside .card")]
+    assert [one.get_attribute("aria-busy") for one in parts] == ["true", "true"]
+    faint = "[...document.querySelectorAll('#inside .cell-columns, #inside .card')]"
+    opacities = f"{faint}.map((one) => getComputedStyle(one).opacity)"
+    page.wait_for_function(f"{opacities}.every((opacity) => opacity === '0.6')")
+    held[0].continue_()
+    page.wait_for_selector("#inside:not(.cell-missing)")
+    assert [one.get_attribute("aria-busy") for one in parts] == ["false", "false"]
+    assert page.evaluate(opacities) == ["1", "1"]
+    page.wait_for_function("n => document.querySelector('#inside .card h2').textContent === `Unit ${n}`", arg=unit)
+    assert inside.term("h") == shown(float(network.trace(TEXT).hidden[0, inside.place, unit]))
 
 
 def test_on_a_slow_link_a_text_is_prepared_without_its_answer(inside: Inside) -> None:

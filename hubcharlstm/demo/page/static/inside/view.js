@@ -141,6 +141,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
   );
 
   const parts = [...root.querySelectorAll(".inside-page > :not(.inside-head, .own, .error-message)")];
+  const ofCell = [root.querySelector(".cell-columns"), card.root];
   for (const part of parts) part.inert = true; // until there is a text to ask about
 
   // --- what is asked ---
@@ -237,6 +238,7 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     unitNumber.value = unit;
     layerMenu.node.value = layer;
     if (!trace.cells.has(keyOf(layer, unit))) {
+      showWhetherMissing();
       try {
         const answer = unpack(await (await askServer("trace", { cells: [[layer, unit]] })).arrayBuffer());
         for (const [key, cell] of cellsOf(answer)) trace.cells.set(key, cell);
@@ -337,9 +339,17 @@ export function mountView(root, { fileUrl, nameOfModel }) {
     }
   }
 
+  // Of a unit whose values are still asked for the numbers of the one before stay, so that nothing jumps, but faint.
+  function showWhetherMissing() {
+    const isMissing = !currentCell();
+    root.classList.toggle("cell-missing", isMissing);
+    for (const part of ofCell) part.ariaBusy = `${isMissing}`;
+  }
+
   function moveTo(at) {
     const { trace } = state;
     if (!trace) return;
+    showWhetherMissing();
     state.at = Math.max(0, Math.min(trace.characters.length - 1, at));
     text.moveTo(state.at, trace);
     map.moveTo(state.at, state.unit, trace.characters);
