@@ -101,6 +101,21 @@ def test_two_processes_have_the_loss_curve_of_one(text: Path, alone: Path, tmp_p
 
 
 @pytest.mark.slow
+def test_two_processes_read_the_same_renamed_speakers(tmp_path: Path) -> None:
+    """Each invents the names of an epoch by itself: both halves of a batch are of one text."""
+    play = "".join(f"{name}:\nWhat news?\nHe is well.\n\n" for _ in range(40) for name in ("MORNA", "ULRIC", "OSWIN"))
+    (tmp_path / "play.txt").write_text(play)
+    settings = [*SETTINGS, "--rename-speakers", "0.7", "--max-train-chars", "16000"]
+    for num_processes in (1, 2):
+        out = str(tmp_path / str(num_processes))
+        ended(launched(num_processes, "fit", str(tmp_path / "play.txt"), "--out", out, *settings))
+    renamed, alone = losses(tmp_path / "2"), losses(tmp_path / "1")
+    assert len(alone) >= 4
+    for own, other in zip(renamed, alone, strict=True):
+        assert own == pytest.approx(other, abs=1e-4)
+
+
+@pytest.mark.slow
 def test_two_processes_inspect_a_text_without_a_run(text: Path, tmp_path: Path) -> None:
     """Both left their group to the interpreter's shutdown, which could abort one of them."""
     output = ended(launched(2, "fit", str(text), "--out", str(tmp_path / "run"), *SETTINGS, "--dry-run"))
