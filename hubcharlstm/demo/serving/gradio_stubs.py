@@ -38,7 +38,7 @@ class ComponentMetaFinder(MetaPathFinder):
                 self.replaced.append((module, getattr(module, RENDER_STUB)))
                 setattr(module, RENDER_STUB, lambda *_: None)
 
-        spec.loader.exec_module = execute_and_replace  # type: ignore[method-assign]
+        spec.loader.exec_module = execute_and_replace  # type: ignore[method-assign]  # this spec's own loader
         return spec
 
 

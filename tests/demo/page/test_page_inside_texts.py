@@ -69,8 +69,8 @@ def test_until_the_numbers_of_a_unit_have_come_those_of_the_one_before_are_faint
         inside.press("Tab")
     parts = [page.locator("#inside .cell-columns"), page.locator("#inside .card")]
     assert [one.get_attribute("aria-busy") for one in parts] == ["true", "true"]
-    faint = "[...document.querySelectorAll('#inside .cell-columns, #inside .card')]"
-    opacities = f"{faint}.map((one) => getComputedStyle(one).opacity)"
+    parts_of_cell = "[...document.querySelectorAll('#inside .cell-columns, #inside .card')]"
+    opacities = f"{parts_of_cell}.map((one) => getComputedStyle(one).opacity)"
     page.wait_for_function(f"{opacities}.every((opacity) => opacity === '0.6')")
     held[0].continue_()
     page.wait_for_selector("#inside:not(.cell-missing)")
