@@ -11,6 +11,7 @@ from pathlib import Path
 from training.allocator import retain_freed_memory
 from training.commands import COMMANDS
 from training.options import parse
+from training.spinning import spin_count
 
 SHARED = ("fit", "resume")
 """Commands that several processes share."""
@@ -18,8 +19,8 @@ SHARED = ("fit", "resume")
 
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
-    # OpenMP reads it once, when torch is imported. Threads that spin for long starve beside any other process.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    if "GOMP_SPINCOUNT" not in os.environ:  # OpenMP reads it once, when torch is imported
+        os.environ["GOMP_SPINCOUNT"] = str(spin_count())
     retain_freed_memory()
     from hubcharlstm.console import check_utf8, is_out_of_memory, use_utf8
     from hubcharlstm.imports import paused_collection
