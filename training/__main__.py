@@ -19,7 +19,8 @@ SHARED = ("fit", "resume")
 
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
-    if "GOMP_SPINCOUNT" not in os.environ:  # OpenMP reads it once, when torch is imported
+    # OpenMP reads it once, when torch is imported. The runs of a sweep choose by themselves.
+    if "GOMP_SPINCOUNT" not in os.environ and argv[:1] != ["sweep"]:
         os.environ["GOMP_SPINCOUNT"] = str(spin_count())
     retain_freed_memory()
     from hubcharlstm.console import check_utf8, is_out_of_memory, use_utf8

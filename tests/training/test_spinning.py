@@ -35,11 +35,18 @@ def test_another_system_tells_no_number(tmp_path: Path, line: str) -> None:
     assert num_running(load) == 0
 
 
-@pytest.mark.parametrize("given", ["", "77"])
-def test_a_command_sets_it_unless_the_user_has(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
-    monkeypatch.setenv("GOMP_SPINCOUNT", given)  # and what the command sets does not outlast the test
-    if not given:
+@pytest.mark.parametrize(
+    ("given", "command", "expected"),
+    [(None, "fit", {str(ALONE), str(SHARED)}), ("77", "fit", {"77"}), (None, "sweep", {None}), ("77", "sweep", {"77"})],
+)
+def test_a_command_sets_it_unless_the_user_has_or_its_runs_do(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, command: str, expected: set[str | None]
+) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "")  # so that what the command sets does not outlast the test
+    if given is None:
         monkeypatch.delenv("GOMP_SPINCOUNT")
+    else:
+        monkeypatch.setenv("GOMP_SPINCOUNT", given)
     with pytest.raises(SystemExit):
-        main(["--help"])
-    assert os.environ["GOMP_SPINCOUNT"] in ([given] if given else [str(ALONE), str(SHARED)])
+        main([command, "--help"])
+    assert os.environ.get("GOMP_SPINCOUNT") in expected
