@@ -9,7 +9,7 @@ import numpy as np
 
 from training.recipe import Recipe
 
-MIN_EVALUATIONS, MAX_EVALUATIONS = 6, 1000
+MAX_EVALUATIONS = 1000
 NUM_SNAPSHOTS = 8
 
 
@@ -35,10 +35,9 @@ class TrainSchedule:
         steps_per_epoch = (row_len - 1) // recipe.seq_len - 1
         wanted = recipe.max_train_chars / (steps_per_epoch * recipe.seq_len * recipe.batch_size)
         total = max(1, round(steps_per_epoch * min(wanted, recipe.max_epochs)))
-        # An evaluation after each epoch, more often in a run of few epochs, and at most about MAX_EVALUATIONS; the last
-        # one after the last step, and none that is less than half an interval earlier.
-        every = max(1, min(steps_per_epoch, total // MIN_EVALUATIONS), total // MAX_EVALUATIONS)
-        evaluations = [*range(every, total - every // 2, every), total]
+        # An evaluation after each epoch, more often in a run of few epochs, and at most about MAX_EVALUATIONS.
+        every = max(1, min(steps_per_epoch, total // 8), total // MAX_EVALUATIONS)
+        evaluations = [*range(every, total, every), total]
         return cls(steps_per_epoch, total, frozenset(evaluations), _snapshot_steps(total, evaluations))
 
     def offset(self, recipe: Recipe, epoch: int) -> int:
