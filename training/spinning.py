@@ -14,8 +14,8 @@ ALONE, SHARED = 3000, 1000
 """GOMP_SPINCOUNT: 3000 spins outlast that other work, 1000 do not."""
 LOAD = Path("/proc/loadavg")
 """Linux: "0.52 0.58 0.59 2/97 12345", of which 2 is the number of threads that run or could run now, this one too."""
-SAMPLES, INTERVAL = 10, 0.005
-"""Seconds between two samples."""
+SAMPLES, INTERVAL = 10, 0.002
+"""Their number, and the seconds between two: short, for every command waits for them."""
 
 
 def num_running(load: Path = LOAD) -> int:
